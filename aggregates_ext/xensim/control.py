@@ -1,0 +1,179 @@
+"""The control endpoint: JSON over HTTP, on a loopback port of its own."""
+
+import collections.abc
+import dataclasses
+import http.server
+import json
+import threading
+import typing
+
+from aggregates_ext.xensim import clock as clocks
+from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim import topology
+
+MAX_BODY = 1 << 20
+
+Body = dict[str, typing.Any]
+Action = collections.abc.Callable[[simulator.Simulator, str, Body], object]
+
+
+class Refused(Exception):
+    """A request which cannot be done: a status and a sentence."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def get_state(sim: simulator.Simulator, name: str, body: Body) -> object:
+    return sim.state()
+
+
+def get_calls(sim: simulator.Simulator, name: str, body: Body) -> object:
+    return [dataclasses.asdict(arrival) for arrival in list(sim.calls)]
+
+
+def plant_fault(sim: simulator.Simulator, name: str, body: Body) -> object:
+    sim.plant(**body)
+    return {}
+
+
+def clear_faults(sim: simulator.Simulator, name: str, body: Body) -> object:
+    sim.clear_faults()
+    return {}
+
+
+def advance(sim: simulator.Simulator, name: str, body: Body) -> object:
+    if not isinstance(sim.clock, clocks.SteppedClock):
+        raise Refused(409, 'this clock runs by itself')
+    sim.clock.advance(float(body['seconds']))
+    return {'time': sim.clock.time()}
+
+
+def power(sim: simulator.Simulator, name: str, body: Body) -> object:
+    if body['on'] is True:
+        sim.power_on(name)
+    elif body['on'] is False:
+        sim.power_off(name)
+    else:
+        raise ValueError('on must be true or false')
+    return {}
+
+
+def restart(sim: simulator.Simulator, name: str, body: Body) -> object:
+    sim.restart_toolstack(name)
+    return {}
+
+
+def add_sr(sim: simulator.Simulator, name: str, body: Body) -> object:
+    return {'uuid': sim.add_sr(name, **body)}
+
+
+def add_vm(sim: simulator.Simulator, name: str, body: Body) -> object:
+    return {'uuid': sim.add_vm(name, **body)}
+
+
+ROUTES: dict[tuple[str, str], Action] = {
+    ('GET', '/state'): get_state,
+    ('GET', '/calls'): get_calls,
+    ('POST', '/faults'): plant_fault,
+    ('DELETE', '/faults'): clear_faults,
+    ('POST', '/advance'): advance,
+    ('POST', '/hosts/NAME/power'): power,
+    ('POST', '/hosts/NAME/restart-toolstack'): restart,
+    ('POST', '/hosts/NAME/srs'): add_sr,
+    ('POST', '/hosts/NAME/vms'): add_vm,
+}
+
+
+def act(
+    sim: simulator.Simulator, verb: str, path: str, body: Body
+) -> tuple[int, object]:
+    """Do what a request asks for: a status and what to answer."""
+    parts = path.split('/')
+    name = ''
+    if len(parts) == 4 and parts[1] == 'hosts':
+        name, parts[2] = parts[2], 'NAME'
+        if name not in sim.world.hosts:
+            return 404, {'error': f'no host {name!r}'}
+    action = ROUTES.get((verb, '/'.join(parts)))
+    if action is None:
+        return 404, {'error': f'no {verb} {path}'}
+    try:
+        return 200, action(sim, name, body)
+    except Refused as exc:
+        return exc.status, {'error': str(exc)}
+    except KeyError as exc:
+        return 400, {'error': f'missing: {exc}'}
+    except (TypeError, ValueError, topology.TopologyError) as exc:
+        return 400, {'error': str(exc)}
+
+
+class Control:
+    """The server behind the control port."""
+
+    def __init__(self, sim: simulator.Simulator, port: int = 0) -> None:
+        handler = type('Bound', (Handler,), {'sim': sim})
+        self._server = http.server.ThreadingHTTPServer(
+            ('127.0.0.1', port), handler
+        )
+        self.url = f'http://127.0.0.1:{self._server.server_port}'
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
+
+    def start(self) -> None:
+        """Take requests."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take no more requests."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """One request to the control port."""
+
+    sim: simulator.Simulator
+    protocol_version = 'HTTP/1.1'
+    timeout = 30
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        self._take('GET')
+
+    def do_POST(self) -> None:
+        self._take('POST')
+
+    def do_DELETE(self) -> None:
+        self._take('DELETE')
+
+    def _take(self, verb: str) -> None:
+        self.close_connection = True
+        try:
+            body = self._body()
+        except ValueError as exc:
+            self._answer(400, {'error': str(exc)})
+            return
+        self._answer(*act(self.sim, verb, self.path, body))
+
+    def _body(self) -> Body:
+        length = int(self.headers.get('Content-Length') or 0)
+        if not 0 <= length <= MAX_BODY:
+            raise ValueError('the body is too long')
+        body = json.loads(self.rfile.read(length) or b'{}')
+        if not isinstance(body, dict):
+            raise ValueError('the body must be an object')
+        return body
+
+    def _answer(self, status: int, value: object) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header('Content-Type', 'application/json')
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

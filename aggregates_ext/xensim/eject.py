@@ -1,0 +1,164 @@
+"""pool.eject: checks, destruction, reboot as a new pool (contract 5)."""
+
+import dataclasses
+import uuid
+
+from aggregates_ext.xensim import database
+from aggregates_ext.xensim import failure
+from aggregates_ext.xensim import host as hosts
+from aggregates_ext.xensim import lifecycle
+from aggregates_ext.xensim import operations
+from aggregates_ext.xensim import poolops
+from aggregates_ext.xensim import population
+from aggregates_ext.xensim import topology
+from aggregates_ext.xensim import world as worlds
+
+
+def eject(context: operations.Context, ref: str) -> operations.Steps:
+    """Throw a slave out of this pool; its local disks are lost."""
+    db, times = context.db, context.world.times
+    task = yield from poolops.occupy(db, times, 'eject')
+    try:
+        victim = yield from _reach(context, ref)
+        _check(db, ref)
+        yield times.eject_unplug
+        _forget_storage(context, ref)
+        _remove_control_domain(db, ref)
+        yield times.eject_finish
+        _remove_host(context, ref)
+        _reset(context, victim)
+    finally:
+        poolops.release(db, task)
+    return ''
+
+
+def _reach(context: operations.Context, ref: str) -> operations.Steps:
+    """The victim; a host which died unnoticed takes long (README).
+
+    A host which does not yet, or not at all, run as a slave of this
+    master cannot be told to leave.
+    """
+    db, world = context.db, context.world
+    if not db.exists('host', ref) or not is_live(db, ref):
+        raise failure.Failure('HOST_OFFLINE', ref)
+    victim = world.by_uuid(db.row('host', ref)['uuid'])
+    if victim is None or not world.answers(victim):
+        yield world.times.contact_timeout
+        raise failure.Failure('CANNOT_CONTACT_HOST', ref)
+    role = victim.xapi.master if victim.xapi else None
+    if victim is not context.host and role != context.host.address:
+        raise failure.Failure('CANNOT_CONTACT_HOST', ref)
+    return victim
+
+
+def is_live(db: database.Database, ref: str) -> bool:
+    """What the master believes about a host."""
+    metrics = db.row('host', ref)['metrics']
+    return bool(db.row('host_metrics', metrics)['live'])
+
+
+def _check(db: database.Database, ref: str) -> None:
+    """Contract 5.1, in its order."""
+    if db.pool['master'] == ref:
+        raise failure.Failure(
+            'INTERNAL_ERROR', 'Xapi_pool.Cannot_eject_master'
+        )
+    if db.pool['ha_enabled']:
+        raise failure.Failure('HA_IS_ENABLED')
+    if 'apply_updates' in db.pool['current_operations'].values():
+        raise failure.Failure('NOT_SUPPORTED_DURING_UPGRADE')
+    for vm in db.where('VM', resident_on=ref, is_control_domain=False):
+        if db.row('VM', vm)['power_state'] != 'Halted':
+            raise failure.Failure(
+                'OPERATION_NOT_ALLOWED', 'VM resident on host'
+            )
+
+
+def _forget_storage(context: operations.Context, ref: str) -> None:
+    """Forget the SRs which only the victim sees, disks included."""
+    db = context.db
+    for pbd in db.where('PBD', host=ref):
+        sr = db.row('PBD', pbd)['SR']
+        db.delete('PBD', pbd)
+        if db.where('PBD', SR=sr) or db.row('SR', sr)['shared']:
+            continue
+        for vdi in db.where('VDI', SR=sr):
+            context.world.destroyed_vdis.append(db.row('VDI', vdi)['uuid'])
+            db.delete('VDI', vdi)
+        db.delete('SR', sr)
+
+
+def _remove_control_domain(db: database.Database, ref: str) -> None:
+    for vm in db.where('VM', resident_on=ref, is_control_domain=True):
+        db.delete('VM', vm)
+
+
+def _remove_host(context: operations.Context, ref: str) -> None:
+    """The record goes at once, what hangs on it later (eject.txt)."""
+    db = context.db
+    forget(db, ref)
+    metrics = db.row('host', ref)['metrics']
+    db.delete('host', ref)
+    population.recompute_cpu_info(db)
+
+    def garbage() -> None:
+        db.delete('host_metrics', metrics)
+        for pif in db.where('PIF', host=ref):
+            db.delete('PIF', pif)
+
+    context.world.later(context.world.times.eject_garbage, garbage)
+
+
+def forget(db: database.Database, ref: str) -> None:
+    """Remove what cannot be without its host."""
+    for kind in ('host_cpu', 'Certificate', 'PBD'):
+        for member in db.where(kind, host=ref):
+            db.delete(kind, member)
+
+
+def _reset(context: operations.Context, victim: hosts.Host) -> None:
+    """Let the victim burn its fuse, lose all, and come back as new."""
+    world, method = context.world, context.method
+    if victim.xapi is None:
+        return
+
+    def burnt() -> None:
+        lifecycle.stop(world, victim)
+        _reinstall(world, victim)
+        if world.faults.take(('no_return',), method, victim.name):
+            lifecycle.power_off(world, victim)
+        world.later(world.times.reboot, lambda: _first_boot(world, victim))
+
+    lifecycle.light_fuse(world, victim, victim.xapi, burnt)
+
+
+def _reinstall(world: worlds.World, victim: hosts.Host) -> None:
+    """What is left after the reset of contract 5.2; the password stays."""
+    victim.master = None
+    victim.tls_verification_enabled = False
+    victim.auto_enable = True
+    victim.spec = dataclasses.replace(
+        victim.spec, other_config={}, vlans=[], bonds=[], ha_enabled=False
+    )
+    population.new_pool(victim, world.clock.time())
+    db = victim.database
+    storage = topology.Repository('Local storage', str(uuid.uuid4()))
+    population.add_sr(db, storage, [db.pool['master']])
+
+
+def _first_boot(world: worlds.World, victim: hosts.Host) -> None:
+    """Start anew; enabled only when storage is there (contract 5.3)."""
+    lifecycle.start(world, victim)
+    xapi, row = (
+        victim.xapi,
+        victim.database.row('host', victim.database.pool['master']),
+    )
+    if xapi is None:
+        return
+    lifecycle.set_enabled(row, False)
+
+    def storage_ready() -> None:
+        if xapi.alive:
+            lifecycle.set_enabled(row, True)
+
+    world.later(world.times.first_storage_init, storage_ready)

@@ -1,0 +1,180 @@
+"""pool.join: reaching the master, checks, steps, fuse (contract 4)."""
+
+import ipaddress
+
+from aggregates_ext.xensim import failure
+from aggregates_ext.xensim import host as hosts
+from aggregates_ext.xensim import joinchecks
+from aggregates_ext.xensim import joincopy
+from aggregates_ext.xensim import lifecycle
+from aggregates_ext.xensim import operations
+from aggregates_ext.xensim import poolops
+from aggregates_ext.xensim import sessions
+
+
+def join(
+    context: operations.Context, address: str, user: str, password: str
+) -> operations.Steps:
+    """Make this host a member of another pool."""
+    return _join(context, address, user, password, force=False)
+
+
+def join_force(
+    context: operations.Context, address: str, user: str, password: str
+) -> operations.Steps:
+    """The same without check 13."""
+    return _join(context, address, user, password, force=True)
+
+
+def _join(
+    context: operations.Context,
+    address: str,
+    user: str,
+    password: str,
+    force: bool,
+) -> operations.Steps:
+    times, local = context.world.times, context.db
+    joinchecks.licence(local)
+    master = yield from _reach(context, address)
+    yield from sessions.authenticate(master, times, user, password)
+    yield times.join_checks
+    remote = master.database
+    joining = joinchecks.Joining(context.host, local, master, remote)
+    joinchecks.run(joining, force)
+    yield from _steps(context, joining)
+    return ''
+
+
+def _reach(context: operations.Context, address: str) -> operations.Steps:
+    """Find a master which serves, or say as xapi does why not."""
+    host = context.world.at_address(address)
+    times = context.world.times
+    if host is None and not _is_ip(address):
+        yield times.no_such_name
+        raise failure.Failure('JOINING_HOST_CONNECTION_FAILED')
+    if host is None or not host.powered or not host.reachable:
+        yield times.no_route
+        raise failure.Failure(
+            'INTERNAL_ERROR', 'Connection failed: no route to host.'
+        )
+    if host.xapi is None:
+        raise failure.Failure(
+            'INTERNAL_ERROR', 'Connection failed: connection refused.'
+        )
+    if host.xapi.emergency is not None:
+        raise host.xapi.emergency
+    sessions.assert_master(host)
+    return host
+
+
+def _is_ip(address: str) -> bool:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def _steps(
+    context: operations.Context, joining: joinchecks.Joining
+) -> operations.Steps:
+    """S1 to S10 of contract 4.3; each step is a place for a fault."""
+    times = context.world.times
+    yield from _point(context, 'S1')
+    yield times.join_exchange
+    yield from _point(context, 'S2')
+    _assert_still_serving(context, joining.master)
+    yield from _exchange_certificates(context, joining)
+    for step in ('S3', 'S4', 'S5'):
+        yield from _point(context, step)
+    yield times.join_copy
+    yield from _point(context, 'S6')
+    _assert_still_serving(context, joining.master)
+    joincopy.copy(joining)
+    _become_live_later(context, joining)
+    _half_join(context)
+    yield times.join_finish
+    yield from _point(context, 'S7')
+    for pbd in joining.local.where('PBD'):
+        joining.local.row('PBD', pbd)['currently_attached'] = False
+    yield from _point(context, 'S8')
+    yield from _point(context, 'S9')
+    _become_slave(context, joining.master)
+    yield from _point(context, 'S10')
+
+
+def _assert_still_serving(
+    context: operations.Context, master: hosts.Host
+) -> None:
+    if context.world.serving_master(master.address) is not master:
+        raise failure.Failure('JOINING_HOST_CONNECTION_FAILED')
+
+
+def _point(context: operations.Context, step: str) -> operations.Steps:
+    """Where a planted fault hits a step of the join."""
+    fault = context.world.faults.take(
+        ('fail', 'hang', 'delay', 'die'),
+        context.method,
+        context.host.name,
+        step,
+    )
+    if fault is None:
+        return
+    if fault.action == 'hang':
+        yield fault
+    elif fault.action == 'delay':
+        yield fault.pause
+    elif fault.action == 'die':
+        down = context.world.times.exit_to_listen
+        lifecycle.restart(context.world, context.host, down)
+        yield operations.FOREVER
+    else:
+        raise failure.Failure(fault.code, *fault.parameters)
+
+
+def _exchange_certificates(
+    context: operations.Context, joining: joinchecks.Joining
+) -> operations.Steps:
+    """Occupy the master's pool for a moment (join_2.txt)."""
+    times = context.world.times
+    operation = 'exchange_certificates_on_join'
+    task = yield from poolops.occupy(joining.remote, times, operation)
+    try:
+        yield times.exchange_lasts
+    finally:
+        poolops.release(joining.remote, task)
+
+
+def _become_live_later(
+    context: operations.Context, joining: joinchecks.Joining
+) -> None:
+    """The master sees the new member's heart beat, even if half-joined."""
+    world, db = context.world, joining.remote
+    ref = db.by_uuid('host', joining.joiner.uuid)
+
+    def beat() -> None:
+        if db.exists('host', ref) and world.answers(joining.joiner):
+            lifecycle.set_live(world, db, ref, live=True)
+            row = db.row('host', ref)
+            lifecycle.set_enabled(row, row['enabled'])
+
+    world.later(world.times.join_finish + world.times.joined_live, beat)
+
+
+def _half_join(context: operations.Context) -> None:
+    fault = context.world.faults.take(
+        ('half_join',), context.method, context.host.name
+    )
+    if fault is not None:
+        raise failure.Failure(fault.code, *fault.parameters)
+
+
+def _become_slave(context: operations.Context, master: hosts.Host) -> None:
+    """Write the role and light the fuse: the point of no return."""
+    world, host = context.world, context.host
+    host.master = master.address
+
+    def burnt() -> None:
+        lifecycle.restart(world, host, world.times.exit_to_listen)
+
+    lifecycle.light_fuse(world, host, context.xapi, burnt)

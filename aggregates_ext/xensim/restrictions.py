@@ -1,0 +1,103 @@
+"""Constant values of pool and host records: features and operations."""
+
+FEATURES = [
+    'ad',
+    'cbt',
+    'certificate_verification',
+    'checkpoint',
+    'cluster_address',
+    'connection',
+    'corosync',
+    'cpu_masking',
+    'dmc',
+    'dr',
+    'email_alerting',
+    'equalogic',
+    'gpu',
+    'guest_agent_auto_update',
+    'guest_ip_setting',
+    'historical_performance',
+    'igmp_snooping',
+    'integrated_gpu_passthrough',
+    'intellicache',
+    'internal_repo_access',
+    'live_patching',
+    'marathon',
+    'nested_virt',
+    'netapp',
+    'network_sriov',
+    'pci_device_for_auto_update',
+    'pool_attached_storage',
+    'pool_secret_rotation',
+    'pool_size',
+    'pooling',
+    'pvs_proxy',
+    'qos',
+    'rbac',
+    'rpu',
+    'set_vcpus_number_live',
+    'storage_xen_motion',
+    'updates',
+    'usb_passthrough',
+    'vgpu',
+    'vif_locking',
+    'vlan',
+    'vm_appliance_start',
+    'vm_groups',
+    'vm_start',
+    'vmpr',
+    'vmss',
+    'vss',
+    'vtpm',
+    'wlb',
+    'xen_motion',
+    'zstd_export',
+]
+
+NONE = {f'restrict_{feature}': 'false' for feature in FEATURES} | {
+    'enable_xha': 'true',
+    'platform_filter': 'false',
+    'regular_nag_dialog': 'false',
+}
+"""pool.restrictions of an edition which restricts nothing."""
+
+POOL_OPERATIONS = [
+    'ha_enable',
+    'cluster_create',
+    'designate_new_master',
+    'tls_verification_enable',
+    'configure_repositories',
+    'sync_updates',
+    'sync_bundle',
+    'apply_updates',
+    'cert_refresh',
+    'exchange_certificates_on_join',
+    'exchange_ca_certificates_on_join',
+    'copy_primary_host_certs',
+    'eject',
+    'get_updates',
+    'exchange_crls_on_join',
+]
+
+HOST_OPERATIONS = [
+    'vm_migrate',
+    'provision',
+    'vm_resume',
+    'enable',
+    'evacuate',
+    'vm_start',
+]
+"""host.allowed_operations while enabled (join.txt)."""
+
+HOST_DISABLED_OPERATIONS = [
+    'vm_migrate',
+    'provision',
+    'vm_resume',
+    'apply_updates',
+    'enable',
+    'reboot',
+    'evacuate',
+    'vm_start',
+    'shutdown',
+]
+"""host.allowed_operations while live and disabled (join.txt)."""

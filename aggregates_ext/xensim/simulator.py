@@ -1,0 +1,259 @@
+"""The simulator as Python sees it: hosts, faults, changes at run time."""
+
+import functools
+import types
+import typing
+
+from aggregates_ext.xensim import clock as clocks
+from aggregates_ext.xensim import database
+from aggregates_ext.xensim import dispatch
+from aggregates_ext.xensim import faults
+from aggregates_ext.xensim import host as hosts
+from aggregates_ext.xensim import interfaces
+from aggregates_ext.xensim import lifecycle
+from aggregates_ext.xensim import population
+from aggregates_ext.xensim import report
+from aggregates_ext.xensim import server
+from aggregates_ext.xensim import topology as topologies
+from aggregates_ext.xensim import world as worlds
+
+
+class Simulator:
+    """Simulated hosts, each with a port of its own on loopback."""
+
+    def __init__(
+        self, topology: topologies.Topology, clock: clocks.Clock
+    ) -> None:
+        self.clock = clock
+        self.world = worlds.World(clock, topology.times)
+        self._ports: list[server.Port] = []
+        for spec in topology.hosts:
+            self._install(spec)
+        for pool in topology.pools:
+            self._form(pool)
+
+    def __enter__(self) -> 'Simulator':
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Open the ports of all hosts."""
+        self.clock.start()
+        with self.world.lock:
+            for host in self.world.hosts.values():
+                respond = functools.partial(dispatch.respond, self.world, host)
+                port = server.Port(host.spec.port, respond)
+                self._ports.append(port)
+                host.door, host.port = port, port.number
+                host.xapi = hosts.Xapi(host.master)
+                port.open()
+
+    def stop(self) -> None:
+        """Close all ports and let go all calls."""
+        self.world.faults.clear()
+        with self.world.lock:
+            for host in self.world.hosts.values():
+                lifecycle.stop(self.world, host)
+        for port in self._ports:
+            port.release()
+        self._ports.clear()
+        self.clock.stop()
+
+    def host(self, name: str) -> hosts.Host:
+        """A host by its name in the topology."""
+        return self.world.hosts[name]
+
+    @property
+    def calls(self) -> list[worlds.Arrival]:
+        """The calls which arrived, in order."""
+        return self.world.calls
+
+    @property
+    def destroyed_vdis(self) -> list[str]:
+        """The uuids of disks which an eject destroyed."""
+        return self.world.destroyed_vdis
+
+    def state(self) -> dict[str, typing.Any]:
+        """All pools and hosts, as plain data."""
+        with self.world.lock:
+            return report.state(self.world)
+
+    def plant(
+        self,
+        call: str | None = None,
+        host: str | None = None,
+        action: str = 'fail',
+        times: int = 1,
+        **params: typing.Any,
+    ) -> faults.Fault:
+        """Let something go wrong; see faults.Fault for the parameters."""
+        fault = faults.Fault(action, call, host, times=times, **params)
+        with self.world.lock:
+            if action == 'refuse' and call is None:
+                for name in [host] if host else self.world.hosts:
+                    lifecycle.refuse(
+                        self.world, self.host(name), fault.seconds
+                    )
+                return fault
+            return self.world.faults.plant(fault)
+
+    def clear_faults(self) -> None:
+        """Remove all faults and let go what hangs in them."""
+        with self.world.lock:
+            self.world.faults.clear()
+            for host in self.world.hosts.values():
+                lifecycle.reopen(host)
+
+    def power_off(self, name: str) -> None:
+        """Pull the plug of a host."""
+        with self.world.lock:
+            lifecycle.power_off(self.world, self.host(name))
+
+    def power_on(self, name: str) -> None:
+        """Switch a host on."""
+        with self.world.lock:
+            lifecycle.power_on(self.world, self.host(name))
+
+    def restart_toolstack(self, name: str) -> None:
+        """Restart the xapi of a host."""
+        with self.world.lock:
+            lifecycle.restart(
+                self.world, self.host(name), self.world.times.exit_to_listen
+            )
+
+    def set_reachable(self, name: str, reachable: bool) -> None:
+        """Cut a host off the network, or connect it again."""
+        with self.world.lock:
+            lifecycle.cut_off(self.world, self.host(name), not reachable)
+
+    def add_sr(
+        self,
+        host: str,
+        name: str,
+        shared: bool = False,
+        vdis: list[dict[str, typing.Any]] | None = None,
+    ) -> str:
+        """Add an SR to a host, or to all of its pool; the answer: uuid."""
+        described = {'name': name, 'shared': shared, 'vdis': vdis or []}
+        repository = topologies.build(topologies.Repository, described, 'sr')
+        topologies.complete_repository(repository, host)
+        with self.world.lock:
+            db, ref = self._record(host)
+            seen_by = [ref]
+            if shared:
+                seen_by = [ref for ref, _ in db.rows('host')]
+            population.add_sr(db, repository, seen_by)
+        return str(repository.uuid)
+
+    def add_vm(
+        self,
+        host: str,
+        name: str,
+        power_state: str = 'Running',
+        vdis: list[str] | None = None,
+    ) -> str:
+        """Add a machine with disks which exist; the answer: uuid."""
+        machine = topologies.Machine(
+            name,
+            topologies.identity(host, 'vm', name),
+            power_state,
+            vdis=vdis or [],
+        )
+        with self.world.lock:
+            db, ref = self._record(host)
+            population.add_vm(db, machine, ref)
+        return machine.uuid
+
+    def add_vlan(self, host: str, tag: int, management: bool = False) -> None:
+        """Add a VLAN to a host."""
+        with self.world.lock:
+            db, ref = self._record(host)
+            physical = db.where('PIF', host=ref, device='eth0', VLAN=-1)[0]
+            interfaces.add_vlan(
+                db,
+                self.host(host),
+                ref,
+                physical,
+                topologies.Vlan(tag, management),
+            )
+
+    def add_bond(self, host: str, devices: list[str]) -> None:
+        """Add a bond to a host."""
+        with self.world.lock:
+            db, ref = self._record(host)
+            number = len(db.rows('Bond'))
+            bond = topologies.Bond(devices)
+            interfaces.add_bond(db, self.host(host), ref, number, bond)
+
+    def set_pool(self, host: str, **fields: database.Value) -> None:
+        """Change the pool record of the pool which a host is in."""
+        with self.world.lock:
+            db, _ = self._record(host)
+            change(db.pool, fields)
+
+    def set_host(self, host: str, **fields: database.Value) -> None:
+        """Change the record of a host."""
+        with self.world.lock:
+            db, ref = self._record(host)
+            change(db.row('host', ref), fields)
+            if vendor := fields.get('cpu_info', {}).get('vendor'):
+                self.host(host).spec.cpu.vendor = vendor
+                population.recompute_cpu_info(db)
+
+    def _record(self, name: str) -> tuple[database.Database, str]:
+        """The record of a host in the database of its pool."""
+        host = self.host(name)
+        db = host.database
+        if host.master is not None and host.xapi and host.xapi.is_slave:
+            found = self.world.at_address(host.master)
+            if found is not None:
+                db = found.database
+        return db, db.by_uuid('host', host.uuid)
+
+    def _install(self, spec: topologies.Host) -> None:
+        host = hosts.Host(spec, spec.password)
+        host.tls_verification_enabled = spec.tls_verification_enabled
+        self.world.hosts[spec.name] = host
+        population.new_pool(host, self.clock.time())
+        self._fill(host, host.database)
+
+    def _fill(self, host: hosts.Host, db: database.Database) -> None:
+        ref = db.by_uuid('host', host.uuid)
+        for repository in host.spec.srs:
+            population.add_sr(db, repository, [ref])
+        for machine in host.spec.vms:
+            population.add_vm(db, machine, ref)
+
+    def _form(self, pool: topologies.Pool) -> None:
+        """Make one pool of several hosts."""
+        first, *others = (self.host(name) for name in pool.hosts)
+        db = first.database
+        db.pool['name_label'] = pool.name_label
+        db.pool['other_config'] |= pool.other_config
+        db.pool['uuid'] = pool.uuid or db.pool['uuid']
+        for host in others:
+            host.master, host.password = first.address, first.password
+            host.database = database.Database()
+            population.add_host(db, host, self.clock.time())
+            self._fill(host, db)
+        population.recompute_cpu_info(db)
+        members = [ref for ref, _ in db.rows('host')]
+        for repository in pool.srs:
+            population.add_sr(db, repository, members)
+
+
+def change(record: database.Record, fields: database.Record) -> None:
+    """Set fields of a record; maps are merged into those it has."""
+    for field, value in fields.items():
+        if field not in record:
+            raise ValueError(f'there is no field {field!r}')
+        merge = isinstance(value, dict)
+        record[field] = record[field] | value if merge else value

@@ -1,0 +1,49 @@
+"""How long things take in the simulated world: every knob in one place."""
+
+import dataclasses
+
+
+@dataclasses.dataclass
+class Times:
+    """Seconds; the defaults were observed (see each contract section)."""
+
+    # Contract 2.3: a wrong password is answered late.
+    login_penalty: float = 2.0
+    # Contract 4.2 and 4.3: what one pool.join call takes, 2.4 s in all.
+    join_checks: float = 0.2
+    join_exchange: float = 0.85
+    exchange_lasts: float = 0.3
+    join_copy: float = 0.75
+    join_finish: float = 0.3
+    # What it takes to find out that a master cannot be talked to.
+    no_route: float = 3.1
+    no_such_name: float = 6.0
+    # Contract 1: a role changes when xapi restarts after the fuse.
+    fuse: float = 10.0
+    # Contract 4.5: from the exit of xapi to a host that is enabled.
+    exit_to_listen: float = 2.2
+    agent_exit: float = 0.5
+    slave_blocked: float = 6.9
+    no_management_ip: float = 0.15
+    still_booting: float = 0.3
+    storage_init: float = 0.7
+    joined_live: float = 8.4
+    # Contract 2.6: a slave retries to reach its master.
+    master_retry: float = 5.0
+    unknown_retry: float = 60.0
+    # Contract 5.3: an ejected host.
+    eject_unplug: float = 0.05
+    eject_finish: float = 0.3
+    eject_garbage: float = 11.1
+    reboot: float = 7.6
+    first_storage_init: float = 10.0
+    # Contract 5.4: dead hosts.
+    contact_timeout: float = 100.0
+    assumed_dead: float = 600.0
+    # Contract 6: the answer to designate_new_master.
+    designate: float = 0.3
+    # Contract 7.1: waiting behind another pool operation.
+    pool_operation_retry: float = 1.0
+    pool_operation_wait_max: float = 7200.0
+    # Contract 8.1: a change of state of a machine.
+    vm_start: float = 1.0

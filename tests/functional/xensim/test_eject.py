@@ -1,0 +1,190 @@
+"""pool.eject watched from both sides: eject.txt and contract 5."""
+
+import pytest
+
+LOGIN = ('session.login_with_password', 'root', 'secret')
+
+
+@pytest.fixture
+def master(clients, joined):
+    return clients.ref('xen1')
+
+
+@pytest.fixture
+def victim(call, master, sim):
+    return call('xen1', 'host.get_by_uuid', master, sim.host('xen2').uuid)
+
+
+def test_timeline(call, clk, master, victim, sim):
+    before = sim.state()['hosts']['xen2']
+    metrics = call('xen1', 'host.get_metrics', master, victim)
+    (pif,) = call('xen1', 'host.get_PIFs', master, victim)
+    assert call('xen1', 'pool.eject', master, victim) == ''
+    gone = ['ERR', 'HANDLE_INVALID', 'host', victim]
+    assert call('xen1', 'host.get_record', master, victim) == gone
+    assert call('xen1', 'pool.eject', master, victim) == [
+        'ERR',
+        'HOST_OFFLINE',
+        victim,
+    ]
+    assert call('xen1', 'host_metrics.get_live', master, metrics) is True
+    clk.advance(9)
+    assert call('xen2', *LOGIN) == ['ERR', 'HOST_IS_SLAVE', '10.0.0.11']
+    assert isinstance(call('xen1', 'PIF.get_record', master, pif), dict)
+    clk.advance(3)
+    assert call('xen1', 'PIF.get_record', master, pif)[1] == 'HANDLE_INVALID'
+    with pytest.raises(ConnectionRefusedError):
+        call('xen2', *LOGIN)
+    clk.advance(7)
+    assert call('xen2', *LOGIN).startswith('OpaqueRef:')
+    after = sim.state()['hosts']['xen2']
+    assert after['role'] == 'master'
+    assert after['uuid'] == before['uuid']
+    assert after['pool_uuid'] != before['pool_uuid']
+    (sr,) = after['srs']
+    assert sr['uuid'] != before['srs'][0]['uuid']
+    clk.advance(10)
+    ref = call('xen2', *LOGIN)
+    (host,) = call('xen2', 'host.get_all_records', ref).values()
+    assert host['enabled'] is True
+    assert host['name_description'] == 'Default install'
+
+
+def test_what_comes_back_is_new(call, clk, master, victim, clients, sim):
+    call('xen1', 'host.add_to_other_config', master, victim, 'our', 'key')
+    call('xen1', 'pool.eject', master, victim)
+    clk.advance(40)
+    ref = clients.ref('xen2')
+    assert call('xen2', 'host.get_all', ref) != [victim]
+    (host,) = call('xen2', 'host.get_all_records', ref).values()
+    assert host['other_config'].keys() == {'agent_start_time', 'boot_time'}
+    (pool,) = call('xen2', 'pool.get_all_records', ref).values()
+    assert pool['name_label'] == ''
+    assert pool['tls_verification_enabled'] is False
+
+
+def test_joining_again_needs_tls(call, clk, master, victim, clients, join):
+    call('xen1', 'pool.eject', master, victim)
+    clk.advance(40)
+    code = 'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH'
+    assert join() == ['ERR', code]
+    ref = clients.ref('xen2')
+    assert call('xen2', 'pool.enable_tls_verification', ref) == ''
+    assert join() == ''
+    clk.advance(30)
+    assert len(call('xen1', 'host.get_all', master)) == 2
+
+
+def test_the_pools_password_is_kept(call, clk, sim, clients):
+    sim.host('xen1').password = 'pool'
+    ref = clients.ref('xen2')
+    call('xen2', 'pool.join', ref, '10.0.0.11', 'root', 'pool')
+    clk.advance(30)
+    login = 'session.login_with_password'
+    ref = call('xen1', login, 'root', 'pool')
+    victim = call('xen1', 'host.get_by_uuid', ref, sim.host('xen2').uuid)
+    call('xen1', 'pool.eject', ref, victim)
+    clk.advance(40)
+    assert call('xen2', login, 'root', 'secret')[0] == 'ERR'
+    assert call('xen2', login, 'root', 'pool').startswith('OpaqueRef:')
+
+
+def test_disks_of_its_own_are_destroyed_and_shared_ones_kept(
+    call, master, victim, sim
+):
+    sim.add_sr('xen2', 'own', vdis=[{'name': 'lost', 'uuid': 'u-1'}])
+    sim.add_sr('xen2', 'nfs', shared=True, vdis=[{'name': 'kept'}])
+    call('xen1', 'pool.eject', master, victim)
+    assert sim.destroyed_vdis == ['u-1']
+    assert sim.state()['destroyed_vdis'] == ['u-1']
+    labels = [
+        record['name_label']
+        for record in call('xen1', 'VDI.get_all_records', master).values()
+    ]
+    assert labels == ['kept']
+
+
+@pytest.mark.parametrize(
+    ('change', 'failure'),
+    [
+        (
+            lambda sim: sim.set_pool('xen1', ha_enabled=True),
+            ['HA_IS_ENABLED'],
+        ),
+        (
+            lambda sim: sim.add_vm('xen2', 'v'),
+            ['OPERATION_NOT_ALLOWED', 'VM resident on host'],
+        ),
+        (
+            lambda sim: sim.set_pool('xen1', is_psr_pending=True),
+            ['POOL_SECRET_ROTATION_PENDING'],
+        ),
+    ],
+)
+def test_refusals(call, master, victim, sim, change, failure):
+    change(sim)
+    assert call('xen1', 'pool.eject', master, victim) == ['ERR', *failure]
+    assert sim.state()['hosts']['xen2']['srs']
+    assert sim.destroyed_vdis == []
+
+
+def test_the_pool_shows_the_operation(call, clk, master, victim):
+    task = call('xen1', 'Async.pool.eject', master, victim)
+    (pool,) = call('xen1', 'pool.get_all', master)
+    seen = call('xen1', 'pool.get_current_operations', master, pool)
+    assert list(seen.values()) == ['eject']
+    clk.advance(1)
+    assert call('xen1', 'pool.get_current_operations', master, pool) == {}
+    assert call('xen1', 'task.get_status', master, task) == 'success'
+
+
+def test_a_host_which_does_not_return(call, clk, master, victim, sim):
+    sim.plant(call='pool.eject', host='xen2', action='no_return')
+    call('xen1', 'pool.eject', master, victim)
+    clk.advance(600)
+    assert sim.state()['hosts']['xen2']['phase'] == 'off'
+    sim.power_on('xen2')
+    clk.advance(20)
+    assert call('xen2', *LOGIN).startswith('OpaqueRef:')
+
+
+def test_a_host_which_just_died(call, clk, master, victim, sim):
+    sim.power_off('xen2')
+    before = clk.time()
+    assert call('xen1', 'pool.eject', master, victim) == [
+        'ERR',
+        'CANNOT_CONTACT_HOST',
+        victim,
+    ]
+    assert clk.time() - before == pytest.approx(100)
+    clk.advance(600)
+    assert call('xen1', 'pool.eject', master, victim)[1] == 'HOST_OFFLINE'
+    assert call('xen1', 'host.declare_dead', master, victim) == ''
+    assert call('xen1', 'host.destroy', master, victim) == ''
+    assert len(call('xen1', 'host.get_all', master)) == 1
+
+
+def test_a_forgotten_host_stays_in_emergency(call, clk, master, victim, sim):
+    sim.power_off('xen2')
+    call('xen1', 'host.destroy', master, victim)
+    sim.power_on('xen2')
+    clk.advance(30)
+    assert call('xen2', *LOGIN) == [
+        'ERR',
+        'HOST_UNKNOWN_TO_MASTER',
+        sim.host('xen2').uuid,
+    ]
+    local = call(
+        'xen2',
+        'session.slave_local_login_with_password',
+        'root',
+        'secret',
+    )
+    assert call('xen2', 'host.is_in_emergency_mode', local) is True
+    assert call('xen2', 'pool.is_slave', local, 'x') is True
+
+
+def test_a_live_host_is_not_destroyed(call, master, victim):
+    for method in ('host.destroy', 'host.declare_dead'):
+        answer = call('xen1', method, master, victim)
+        assert answer == ['ERR', 'HOST_IS_LIVE', victim]

@@ -1,0 +1,134 @@
+"""The command and its control endpoint, on a clock which runs."""
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+import XenAPI
+
+from aggregates_ext.xensim import clock
+from aggregates_ext.xensim import control
+from aggregates_ext.xensim import main
+from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim import topology
+
+COMMAND = (
+    'import sys; from aggregates_ext.xensim import main; sys.exit(main.main())'
+)
+
+
+def ask(url, verb='GET', **body):
+    data = json.dumps(body).encode() if verb == 'POST' else None
+    request = urllib.request.Request(url, data, method=verb)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)
+    except urllib.error.HTTPError as exc:
+        with exc:
+            return exc.code, json.load(exc)['error']
+
+
+@pytest.fixture
+def url(sim):
+    server = control.Control(sim)
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_the_command_serves_until_it_is_ended(number):
+    process = subprocess.Popen(
+        [sys.executable, '-c', COMMAND, '--speed', '200'],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        lines = [process.stdout.readline().split() for _ in range(5)]
+        assert [line[0] for line in lines] == [
+            'xen1',
+            'xen2',
+            'xen3',
+            'control',
+            'ready',
+        ]
+        assert lines[1][2] == '10.0.0.12'
+        session = XenAPI.Session(lines[1][1])
+        session.login_with_password('root', 'secret')
+        session('close')()
+        assert len(ask(f'{lines[3][1]}/state')['pools']) == 3
+        process.send_signal(number)
+        assert process.wait(timeout=10) == 0
+
+
+def test_a_bad_topology_ends_the_command(tmp_path, capsys):
+    path = tmp_path / 'bad.yaml'
+    path.write_text('hosts: 5\n')
+    assert main.main(['--topology', str(path)]) == 2
+    assert 'topology.hosts: must be a list' in capsys.readouterr().err
+
+
+def test_control(url, sim, call):
+    ref = call('xen1', 'session.login_with_password', 'root', 'secret')
+    assert ask(f'{url}/calls')[0]['method'].startswith('session.')
+    before = sim.clock.time()
+    ask(f'{url}/advance', 'POST', seconds=5)
+    assert sim.clock.time() == before + 5
+    ask(f'{url}/faults', 'POST', call='pool.get_all', action='fail')
+    assert call('xen1', 'pool.get_all', ref)[0] == 'ERR'
+    ask(f'{url}/faults', 'POST', host='xen1', action='refuse')
+    ask(f'{url}/faults', 'DELETE')
+    assert len(call('xen1', 'pool.get_all', ref)) == 1
+    disks = [{'name': 'd', 'size': 5}]
+    ask(f'{url}/hosts/xen1/srs', 'POST', name='more', vdis=disks)
+    ask(f'{url}/hosts/xen1/vms', 'POST', name='vm', vdis=['d'])
+    srs = ask(f'{url}/state')['hosts']['xen1']['srs']
+    assert srs[1]['vdis'][0]['size'] == 5
+    ask(f'{url}/hosts/xen1/power', 'POST', on=False)
+    assert ask(f'{url}/state')['hosts']['xen1']['phase'] == 'off'
+    ask(f'{url}/hosts/xen2/restart-toolstack', 'POST')
+    assert ask(f'{url}/state')['hosts']['xen2']['phase'] == 'down'
+
+
+@pytest.mark.parametrize(
+    ('verb', 'path', 'body', 'status'),
+    [
+        ('GET', '/nosuch', {}, 404),
+        ('POST', '/hosts/nosuch/power', {'on': True}, 404),
+        ('POST', '/hosts/xen1/power', {'on': 5}, 400),
+        ('POST', '/hosts/xen1/srs', {'nosuch': 5}, 400),
+        ('POST', '/hosts/xen1/srs', {'name': 5}, 400),
+        ('POST', '/hosts/xen1/srs', {'name': 'Local storage'}, 400),
+        ('POST', '/hosts/xen1/vms', {'name': 'v', 'vdis': ['x']}, 400),
+        ('POST', '/faults', {'action': 'nosuch'}, 400),
+        ('POST', '/advance', {}, 400),
+    ],
+)
+def test_control_refuses_nonsense(url, verb, path, body, status):
+    assert ask(f'{url}{path}', verb, **body)[0] == status
+
+
+def test_a_running_clock_is_not_stepped_and_a_join_gets_through():
+    clk = clock.RunningClock(factor=200)
+    with simulator.Simulator(topology.load(topology.DEFAULT), clk) as sim:
+        answer = control.act(sim, 'POST', '/advance', {'seconds': 1})
+        assert answer[0] == 409
+        session = XenAPI.Session(sim.host('xen2').url)
+        session.login_with_password('root', 'secret')
+        session.xenapi.pool.join('10.0.0.11', 'root', 'secret')
+        session('close')()
+        deadline = clk.time() + 2000
+        while clk.time() < deadline:
+            (*_, member) = sim.state()['pools'][0]['hosts']
+            if member['enabled'] and member['name'] == 'xen2':
+                break
+        assert member == {
+            'name': 'xen2',
+            'uuid': sim.host('xen2').uuid,
+            'enabled': True,
+            'live': True,
+        }
