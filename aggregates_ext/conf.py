@@ -1,0 +1,256 @@
+"""Every option, with what happens when it is changed."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from oslo_config import cfg
+from oslo_db import options as db_options
+
+API = cfg.OptGroup('api', title='The API process')
+COMPUTE = cfg.OptGroup('compute', title='The compute service')
+XENSERVER = cfg.OptGroup('xenserver', title='How hosts are reached')
+
+API_OPTS = [
+    cfg.HostAddressOpt(
+        'bind_host',
+        default='127.0.0.1',
+        help='Address that aggregates-ext-api listens on. With another than '
+        'loopback put a TLS proxy in front: the server speaks plain HTTP.',
+    ),
+    cfg.PortOpt(
+        'bind_port',
+        default=8774,
+        help='Port that aggregates-ext-api listens on.',
+    ),
+    cfg.IntOpt(
+        'threads',
+        default=8,
+        min=1,
+        max=256,
+        help='Requests that aggregates-ext-api serves at once; further ones '
+        'wait in its queue.',
+    ),
+    cfg.StrOpt(
+        'paste_config',
+        default='api-paste.ini',
+        help='The Paste file of the stand-alone API, looked for beside the '
+        'configuration unless absolute.',
+    ),
+    cfg.StrOpt(
+        'auth_strategy',
+        default='keystone',
+        choices=['keystone', 'noauth'],
+        help='Which pipelines of the Paste file serve: keystone checks '
+        'tokens; noauth trusts everybody as administrator, for trials only.',
+    ),
+    cfg.FloatOpt(
+        'check_timeout',
+        default=5.0,
+        min=0,
+        max=60,
+        help='Seconds that a request to add or remove a host waits for a '
+        'compute service to check it beforehand. Without an answer the '
+        'request is accepted and the same check runs in the operation. '
+        '0 never waits.',
+    ),
+    cfg.FloatOpt(
+        'settle_wait',
+        default=10.0,
+        min=0,
+        max=60,
+        help='Seconds that add_host waits for a host which is just leaving, '
+        'and a deletion for operations that are just ending, before 409.',
+    ),
+]
+
+COMPUTE_OPTS = [
+    cfg.IntOpt(
+        'workers',
+        default=16,
+        min=1,
+        max=256,
+        help='Pools worked on side by side; further ones wait.',
+    ),
+    cfg.FloatOpt(
+        'poll_interval',
+        default=1.0,
+        min=0.05,
+        max=60,
+        help='Seconds between two looks into the database for work. A '
+        'wake-up by oslo.messaging comes sooner.',
+    ),
+    cfg.FloatOpt(
+        'watch_interval',
+        default=0.5,
+        min=0.01,
+        max=60,
+        help='Seconds between two looks at a host while something happens '
+        'to it.',
+    ),
+    cfg.FloatOpt(
+        'observe_interval',
+        default=60.0,
+        min=0.1,
+        help='Seconds between two observations of a pool at rest. Longer '
+        'spares the masters, and shows drift later.',
+    ),
+    cfg.FloatOpt(
+        'lease_ttl',
+        default=30.0,
+        min=1,
+        max=600,
+        help='Seconds until another compute service takes over the pools of '
+        'one that died. Renewed at a third of it. All compute services of '
+        'one database must have the same value.',
+    ),
+    cfg.FloatOpt(
+        'call_timeout',
+        default=30.0,
+        min=0.1,
+        max=600,
+        help='Seconds that one XenAPI request may take.',
+    ),
+    cfg.FloatOpt(
+        'join_timeout',
+        default=600.0,
+        min=1,
+        help='Seconds after which a join whose outcome is not known becomes '
+        'unresolved. XenAPI itself may need three minutes.',
+    ),
+    cfg.FloatOpt(
+        'eject_timeout',
+        default=600.0,
+        min=1,
+        help='Seconds after which an eject whose outcome is not known '
+        'becomes unresolved.',
+    ),
+    cfg.FloatOpt(
+        'return_timeout',
+        default=1800.0,
+        min=0,
+        help='Seconds after which an ejected host that has not come back is '
+        'reported as overdue.',
+    ),
+    cfg.FloatOpt(
+        'fuse_wait',
+        default=60.0,
+        min=0.1,
+        help='Seconds that a host whose join has succeeded may go on '
+        'answering as its old self. xapi restarts after about ten.',
+    ),
+    cfg.FloatOpt(
+        'confirm_interval',
+        default=30.0,
+        min=0.01,
+        help='Seconds between the two looks that must agree before a join is '
+        'called half-done and its remains are removed from the pool.',
+    ),
+    cfg.FloatOpt(
+        'retry_interval',
+        default=5.0,
+        min=0.01,
+        help='Seconds before an operation that met a passing obstacle (a '
+        'host that boots, does not answer or is busy) is tried again; '
+        'doubled each time up to a minute.',
+    ),
+    cfg.FloatOpt(
+        'graceful_shutdown_timeout',
+        default=60.0,
+        min=0,
+        help='Seconds that SIGTERM leaves to the calls in flight.',
+    ),
+]
+
+XENSERVER_OPTS = [
+    cfg.ListOpt(
+        'credentials',
+        default=[],
+        help='Names of the credentials. For each name a group '
+        '[xenserver:NAME] holds username and password.',
+    ),
+    cfg.StrOpt(
+        'ca_file',
+        help='PEM file of the authorities that signed the certificates of '
+        "the hosts; unset: the system's. A host with a fingerprint of its "
+        'own is checked by that instead.',
+    ),
+]
+
+CREDENTIAL_OPTS = [
+    cfg.StrOpt(
+        'username',
+        default='root',
+        help='Account on the host; it must have the pool-operator role.',
+    ),
+    cfg.StrOpt(
+        'password',
+        secret=True,
+        help='Password of the account. Any oslo.config driver (environment, '
+        'castellan, a file of its own) can hold it.',
+    ),
+]
+
+_OPTS = ((API, API_OPTS), (COMPUTE, COMPUTE_OPTS), (XENSERVER, XENSERVER_OPTS))
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make the options known to ``conf``; twice does no harm."""
+    for group, opts in _OPTS:
+        conf.register_group(group)
+        conf.register_opts(opts, group)
+    db_options.set_defaults(conf)
+
+
+def register_credential(conf: cfg.ConfigOpts, name: str) -> str:
+    """Register the group of one named credential.
+
+    :returns: the name of the group.
+    """
+    group = f'xenserver:{name}'
+    conf.register_opts(CREDENTIAL_OPTS, group)
+    return group
+
+
+def config_dirs() -> list[str]:
+    """Where configuration is looked for, first find wins (design 8)."""
+    named = os.environ.get('OS_AGGREGATES_EXT_CONFIG_DIR')
+    places = ['/etc/aggregates_ext', f'{sys.prefix}/etc/aggregates_ext']
+    return [named, *places] if named else places
+
+
+def find_file(name: str) -> str | None:
+    """The full path of a configuration file, or None where there is none."""
+    for directory in config_dirs():
+        path = os.path.join(directory, name)
+        if os.path.exists(path):
+            return path
+    return None
+
+
+def parse(
+    conf: cfg.ConfigOpts,
+    args: Sequence[str],
+    config_files: Sequence[str] | None = None,
+) -> None:
+    """Register the options on ``conf`` and read the configuration.
+
+    :param args: the command line, without the program's name.
+    :param config_files: read instead of the default place.
+    """
+    register_opts(conf)
+    if config_files is None:
+        found = find_file('aggregates_ext.conf')
+        config_files = [found] if found else []
+    conf(
+        list(args),
+        project='aggregates_ext',
+        default_config_files=list(config_files),
+        default_config_dirs=[],
+    )
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """The options, for oslo.config's sample generator."""
+    ours = [(group.name, list(opts)) for group, opts in _OPTS]
+    return [*ours, ('xenserver:default', list(CREDENTIAL_OPTS))]

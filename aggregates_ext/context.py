@@ -1,0 +1,50 @@
+"""Who asks: the identity of a request, and what policy lets it do."""
+
+from typing import Any
+
+from oslo_context import context
+from oslo_policy import policy as oslo_policy
+
+from aggregates_ext import exception
+
+
+class RequestContext(context.RequestContext):
+    """An identity as oslo.context has it, with the policy to ask."""
+
+    def __init__(
+        self, *args: Any, enforcer: oslo_policy.Enforcer, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._enforcer = enforcer
+        self.is_admin = bool(
+            enforcer.authorize('context_is_admin', {}, self._credentials())
+        )
+
+    def _credentials(self) -> dict[str, Any]:
+        """What rules may look at; ``is_admin`` for Nova's base rules."""
+        return {
+            'user_id': self.user_id,
+            'project_id': self.project_id,
+            'system': self.system_scope,
+            'system_scope': self.system_scope,
+            'domain_id': self.domain_id,
+            'roles': self.roles,
+            'is_admin': self.is_admin,
+        }
+
+    def can(self, rule: str) -> None:
+        """Let pass who may, by the operator's policy.
+
+        :param rule: a name of ``policy.py``.
+        :raises exception.Forbidden: by policy.
+        """
+        target = {'project_id': self.project_id, 'user_id': self.user_id}
+        try:
+            self._enforcer.authorize(
+                rule, target, self._credentials(), do_raise=True
+            )
+        except (
+            oslo_policy.PolicyNotAuthorized,
+            oslo_policy.InvalidScope,
+        ):
+            raise exception.Forbidden(action=rule) from None

@@ -1,0 +1,226 @@
+"""The statements on aggregates."""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_db import exception as db_exc
+from oslo_utils import timeutils
+
+from aggregates_ext import exception
+from aggregates_ext.db import engine
+from aggregates_ext.db import models
+from aggregates_ext.db import records
+
+_TABLE = models.aggregates
+_HOSTS = models.hosts
+_OPERATIONS = models.operations
+_FIELDS = [
+    field.name
+    for field in dataclasses.fields(records.Aggregate)
+    if field.name in _TABLE.c
+]
+_COLUMNS = [_TABLE.c[name] for name in _FIELDS]
+LISTED_PHASES = ('joining', 'member')
+
+
+def _utcnow() -> datetime.datetime:
+    return timeutils.utcnow()
+
+
+def _record(row: Any, **membership: Any) -> records.Aggregate:
+    values = dict(zip(_FIELDS, row, strict=True))
+    values['deleted'] = bool(values['deleted'])
+    values['drift'] = tuple(values['drift'] or ())
+    return records.Aggregate(**values, **membership)
+
+
+def _complete(
+    connection: sa.Connection, rows: list[Any]
+) -> list[records.Aggregate]:
+    """Rows with their hosts and standing operations: two statements."""
+    if not rows:
+        return []
+    ids = [row[0] for row in rows]
+    span = (min(ids), max(ids))
+    hosts: dict[int, list[tuple[str, str]]] = {}
+    for aggregate_id, name, phase in connection.execute(
+        sa.select(_HOSTS.c.aggregate_id, _HOSTS.c.name, _HOSTS.c.phase)
+        .where(_HOSTS.c.aggregate_id.between(*span))
+        .order_by(_HOSTS.c.name)
+    ):
+        hosts.setdefault(aggregate_id, []).append((name, phase))
+    standing: dict[int, list[str]] = {}
+    for aggregate_id, state in connection.execute(
+        sa.select(_OPERATIONS.c.aggregate_id, _OPERATIONS.c.state).where(
+            _OPERATIONS.c.aggregate_id.between(*span),
+            _OPERATIONS.c.settled.is_(sa.false()),
+        )
+    ):
+        standing.setdefault(aggregate_id, []).append(state)
+    return [
+        _record(
+            row,
+            hosts=tuple(
+                name
+                for name, phase in hosts.get(row[0], ())
+                if phase in LISTED_PHASES
+            ),
+            bound=len(hosts.get(row[0], ())),
+            standing=tuple(standing.get(row[0], ())),
+        )
+        for row in rows
+    ]
+
+
+def get_all(
+    connection: sa.Connection,
+    *,
+    limit: int | None = None,
+    marker: int | None = None,
+    name: str | None = None,
+    availability_zone: str | None = None,
+    host: str | None = None,
+) -> list[records.Aggregate]:
+    """Living aggregates by id; three statements whatever their number.
+
+    :param marker: id of the last one of the page before.
+    :param host: name of a host that the aggregate lists.
+    """
+    query = sa.select(*_COLUMNS).where(_TABLE.c.deleted == 0)
+    if marker is not None:
+        query = query.where(_TABLE.c.id > marker)
+    if name is not None:
+        query = query.where(_TABLE.c.name == name)
+    if availability_zone is not None:
+        query = query.where(_TABLE.c.availability_zone == availability_zone)
+    if host is not None:
+        query = query.where(
+            _TABLE.c.id
+            == sa.select(_HOSTS.c.aggregate_id)
+            .where(_HOSTS.c.name == host, _HOSTS.c.phase.in_(LISTED_PHASES))
+            .scalar_subquery()
+        )
+    rows = connection.execute(query.order_by(_TABLE.c.id).limit(limit)).all()
+    return _complete(connection, list(rows))
+
+
+def get(
+    connection: sa.Connection, aggregate_id: int, *, deleted: bool = False
+) -> records.Aggregate:
+    """One aggregate.
+
+    :param deleted: whether a deleted one counts too.
+    :raises exception.AggregateNotFound: there is none.
+    """
+    query = sa.select(*_COLUMNS).where(_TABLE.c.id == aggregate_id)
+    if not deleted:
+        query = query.where(_TABLE.c.deleted == 0)
+    rows = connection.execute(query).all()
+    if not rows:
+        raise exception.AggregateNotFound(aggregate_id=aggregate_id)
+    return _complete(connection, list(rows))[0]
+
+
+def lock(connection: sa.Connection, aggregate_id: int) -> Any:
+    """Hold the row of a living aggregate until the transaction ends.
+
+    :returns: the row, without membership.
+    :raises exception.AggregateNotFound: there is none.
+    """
+    row = connection.execute(
+        sa.select(_TABLE)
+        .where(_TABLE.c.id == aggregate_id, _TABLE.c.deleted == 0)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise exception.AggregateNotFound(aggregate_id=aggregate_id)
+    return row
+
+
+def insert(
+    connection: sa.Connection,
+    uuid: str,
+    name: str,
+    availability_zone: str | None,
+) -> int:
+    """Create an aggregate and return its id.
+
+    :raises exception.AggregateNameExists: the name lives already.
+    """
+    try:
+        result = connection.execute(
+            sa.insert(_TABLE).values(
+                uuid=uuid,
+                name=name,
+                availability_zone=availability_zone,
+                metadata={},
+                created_at=_utcnow(),
+                deleted=0,
+                lease_epoch=0,
+            )
+        )
+    except db_exc.DBDuplicateEntry:
+        raise exception.AggregateNameExists(name=name) from None
+    (key,) = result.inserted_primary_key or (0,)
+    return int(key)
+
+
+def update(
+    connection: sa.Connection, aggregate_id: int, values: Mapping[str, Any]
+) -> None:
+    """Change columns of a locked aggregate, and when it was changed.
+
+    :raises exception.AggregateNameExists: the new name lives already.
+    """
+    try:
+        connection.execute(
+            sa.update(_TABLE)
+            .where(_TABLE.c.id == aggregate_id)
+            .values(**values, updated_at=_utcnow())
+        )
+    except db_exc.DBDuplicateEntry:
+        raise exception.AggregateNameExists(name=values['name']) from None
+
+
+def delete(connection: sa.Connection, aggregate_id: int) -> None:
+    """End a locked aggregate; its row stays for the operations' sake."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == aggregate_id)
+        .values(deleted=_TABLE.c.id, deleted_at=_utcnow())
+    )
+
+
+def set_pool(
+    connection: sa.Connection,
+    aggregate_id: int,
+    pool_uuid: str | None,
+    credential: str | None,
+) -> None:
+    """Pin the pool of an aggregate, or forget it."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == aggregate_id)
+        .values(pool_uuid=pool_uuid, credential=credential)
+    )
+
+
+def set_observation(
+    connection: sa.Connection,
+    aggregate_id: int,
+    observation: dict[str, Any] | None,
+    drift: list[str],
+) -> None:
+    """Keep what was seen of the pool, by the database's clock."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == aggregate_id)
+        .values(
+            observation=observation,
+            drift=drift,
+            observed_at=engine.now(),
+        )
+    )

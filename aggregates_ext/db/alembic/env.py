@@ -1,0 +1,15 @@
+"""What alembic runs to upgrade; the connection comes from migration.py."""
+
+from alembic import context
+
+from aggregates_ext.db import migration
+from aggregates_ext.db import models
+
+context.configure(
+    connection=context.config.attributes['connection'],
+    target_metadata=models.METADATA,
+    version_table=migration.VERSION_TABLE,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,178 @@
+"""The statements on hosts.
+
+One host in one aggregate holds by construction: binding is one conditional
+UPDATE of the host's own row (design 5).
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_db import exception as db_exc
+from oslo_utils import timeutils
+
+from aggregates_ext import exception
+from aggregates_ext.db import engine
+from aggregates_ext.db import models
+from aggregates_ext.db import records
+
+_TABLE = models.hosts
+_FIELDS = [field.name for field in dataclasses.fields(records.Host)]
+_COLUMNS = [_TABLE.c[name] for name in _FIELDS]
+
+
+def _record(row: Any) -> records.Host:
+    return records.Host(**dict(zip(_FIELDS, row, strict=True)))
+
+
+def get_all(
+    connection: sa.Connection, aggregate_id: int | None = None
+) -> list[records.Host]:
+    """Registered hosts by name, or those bound to one aggregate."""
+    query = sa.select(*_COLUMNS).order_by(_TABLE.c.name)
+    if aggregate_id is not None:
+        query = query.where(_TABLE.c.aggregate_id == aggregate_id)
+    return [_record(row) for row in connection.execute(query)]
+
+
+def get(connection: sa.Connection, name: str) -> records.Host:
+    """One host.
+
+    :raises exception.HostNotFound: none is registered by that name.
+    """
+    row = connection.execute(
+        sa.select(*_COLUMNS).where(_TABLE.c.name == name)
+    ).one_or_none()
+    # A database that compares loosely must not find another host.
+    if row is None or row.name != name:
+        raise exception.HostNotFound(host=name)
+    return _record(row)
+
+
+def insert(connection: sa.Connection, values: Mapping[str, Any]) -> None:
+    """Register a host.
+
+    :raises exception.HostExists: the name is taken.
+    """
+    try:
+        connection.execute(
+            sa.insert(_TABLE).values(
+                **values,
+                phase='free',
+                phase_since=engine.now(),
+                created_at=timeutils.utcnow(),
+            )
+        )
+    except db_exc.DBDuplicateEntry:
+        raise exception.HostExists(name=values['name']) from None
+
+
+def delete(connection: sa.Connection, name: str) -> bool:
+    """Forget a free host; False when it is bound."""
+    result = connection.execute(
+        sa.delete(_TABLE).where(
+            _TABLE.c.name == name, _TABLE.c.aggregate_id.is_(None)
+        )
+    )
+    return bool(result.rowcount)
+
+
+def bind(connection: sa.Connection, name: str, aggregate_id: int) -> bool:
+    """Make a free host join an aggregate; False when it is not free."""
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.name == name, _TABLE.c.aggregate_id.is_(None))
+        .values(
+            aggregate_id=aggregate_id,
+            phase='joining',
+            phase_since=engine.now(),
+            alarm=None,
+        )
+    )
+    return bool(result.rowcount)
+
+
+def move(
+    connection: sa.Connection,
+    name: str,
+    aggregate_id: int,
+    seen: tuple[str, ...],
+    phase: str,
+    **values: Any,
+) -> bool:
+    """Take a bound host from one phase to another; False if it was not there.
+
+    :param seen: the phases that the change starts from.
+    :param phase: 'free' ends the binding.
+    :param values: further columns of the host to write with it.
+    """
+    values['phase'] = phase
+    values['phase_since'] = engine.now()
+    values.setdefault('alarm', None)
+    if phase == 'free':
+        values['aggregate_id'] = None
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(
+            _TABLE.c.name == name,
+            _TABLE.c.aggregate_id == aggregate_id,
+            _TABLE.c.phase.in_(seen),
+        )
+        .values(**values)
+    )
+    return bool(result.rowcount)
+
+
+def update(
+    connection: sa.Connection, name: str, values: Mapping[str, Any]
+) -> None:
+    """Write what was learnt of a host.
+
+    :raises exception.Conflict: another registered host has that uuid.
+    """
+    try:
+        connection.execute(
+            sa.update(_TABLE).where(_TABLE.c.name == name).values(**values)
+        )
+    except db_exc.DBDuplicateEntry:
+        raise exception.Conflict(
+            reason=f'Host {name} has the XenServer uuid '
+            f'{values["uuid"]}, and so has another registered host: '
+            'they are the same machine or a cloned installation. Remove '
+            'one registration, or give the clone a uuid of its own.'
+        ) from None
+
+
+def find_by_uuid(connection: sa.Connection, uuid: str) -> records.Host | None:
+    """The host with a XenServer uuid, where one is registered."""
+    row = connection.execute(
+        sa.select(*_COLUMNS).where(_TABLE.c.uuid == uuid)
+    ).one_or_none()
+    return None if row is None else _record(row)
+
+
+def grant(
+    connection: sa.Connection, name: str, consent: dict[str, Any], ttl: float
+) -> None:
+    """Store a consent to lose disks for ``ttl`` seconds."""
+    until = engine.read_clock(connection) + ttl
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.name == name)
+        .values(consent={**consent, 'until': until})
+    )
+
+
+def use_consent(connection: sa.Connection, name: str) -> dict[str, Any] | None:
+    """Take a stored consent away and return it, if it still holds."""
+    row = connection.execute(
+        sa.select(_TABLE.c.consent, engine.now()).where(_TABLE.c.name == name)
+    ).one()
+    consent: dict[str, Any] | None = row[0]
+    if consent is None:
+        return None
+    connection.execute(
+        sa.update(_TABLE).where(_TABLE.c.name == name).values(consent=None)
+    )
+    return consent if consent['until'] > row[1] else None

@@ -1,0 +1,142 @@
+"""Leases on aggregates, written and compared by the database's clock.
+
+A worker claims an aggregate by one conditional UPDATE that begins a new
+epoch; every later write of that worker goes through ``fence`` (design 5).
+"""
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from aggregates_ext import exception
+from aggregates_ext.db import engine
+from aggregates_ext.db import models
+from aggregates_ext.db import operations
+from aggregates_ext.db import records
+
+_TABLE = models.aggregates
+_HOSTS = models.hosts
+_OPERATIONS = models.operations
+# Seconds between two looks at a host that returns from its eject.
+RETURN_INTERVAL = 10.0
+
+
+def _is_free() -> sa.ColumnElement[bool]:
+    return sa.or_(
+        _TABLE.c.lease_until.is_(None), _TABLE.c.lease_until < engine.now()
+    )
+
+
+def candidates(
+    connection: sa.Connection, observe_interval: float, limit: int
+) -> list[int]:
+    """Aggregates that want work and that nobody holds.
+
+    A deleted one wants it too, while a host of it is on its way back.
+
+    :param observe_interval: seconds after which a pool is looked at again;
+        one that a host returns from is looked at more often.
+    """
+    due = sa.exists().where(
+        _OPERATIONS.c.aggregate_id == _TABLE.c.id,
+        _OPERATIONS.c.state.in_(operations.UNFINISHED),
+        sa.or_(
+            _OPERATIONS.c.not_before.is_(None),
+            _OPERATIONS.c.not_before <= engine.now(),
+        ),
+    )
+    bound = sa.exists().where(_HOSTS.c.aggregate_id == _TABLE.c.id)
+    returning = bound.where(_HOSTS.c.phase == 'returning')
+    age = engine.now() - _TABLE.c.observed_at
+    stale = sa.or_(
+        sa.and_(
+            bound,
+            sa.or_(_TABLE.c.observed_at.is_(None), age > observe_interval),
+        ),
+        sa.and_(returning, age > min(RETURN_INTERVAL, observe_interval)),
+    )
+    rows = connection.execute(
+        sa.select(_TABLE.c.id)
+        .where(_is_free(), sa.or_(due, stale))
+        .order_by(sa.desc(due), _TABLE.c.observed_at)
+        .limit(limit)
+    )
+    return [row[0] for row in rows]
+
+
+def claim(
+    connection: sa.Connection, aggregate_id: int, owner: str, ttl: float
+) -> records.Lease | None:
+    """Begin a new epoch on an aggregate that nobody holds, or None."""
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == aggregate_id, _is_free())
+        .values(
+            lease_owner=owner,
+            lease_epoch=_TABLE.c.lease_epoch + 1,
+            lease_until=engine.now() + ttl,
+        )
+    )
+    if not result.rowcount:
+        return None
+    epoch = connection.scalar(
+        sa.select(_TABLE.c.lease_epoch).where(_TABLE.c.id == aggregate_id)
+    )
+    return records.Lease(aggregate_id, owner, int(epoch or 0))
+
+
+def renew(
+    connection: sa.Connection,
+    leases: Iterable[records.Lease],
+    owner: str,
+    ttl: float,
+) -> set[int]:
+    """Prolong all leases by one UPDATE.
+
+    :returns: ids of the aggregates that are still held.
+    """
+    held = {lease.aggregate_id: lease.epoch for lease in leases}
+    if not held:
+        return set()
+    mine = sa.and_(_TABLE.c.lease_owner == owner, _TABLE.c.id.in_(held))
+    connection.execute(
+        sa.update(_TABLE).where(mine).values(lease_until=engine.now() + ttl)
+    )
+    rows = connection.execute(
+        sa.select(_TABLE.c.id, _TABLE.c.lease_epoch).where(mine)
+    )
+    return {row[0] for row in rows if held[row[0]] == row[1]}
+
+
+def fence(connection: sa.Connection, lease: records.Lease) -> None:
+    """Hold the row of the aggregate if the epoch is still ours.
+
+    The first statement of each transaction of a worker: it takes the row's
+    lock, so that a new epoch cannot begin before what follows is committed.
+
+    :raises exception.LeaseLost: another epoch has begun.
+    """
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(
+            _TABLE.c.id == lease.aggregate_id,
+            _TABLE.c.lease_epoch == lease.epoch,
+            _TABLE.c.lease_owner == lease.owner,
+        )
+        .values(lease_epoch=lease.epoch)
+    )
+    if not result.rowcount:
+        raise exception.LeaseLost(aggregate_id=lease.aggregate_id)
+
+
+def release(connection: sa.Connection, lease: records.Lease) -> None:
+    """Give an aggregate back; the epoch stays."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(
+            _TABLE.c.id == lease.aggregate_id,
+            _TABLE.c.lease_epoch == lease.epoch,
+            _TABLE.c.lease_owner == lease.owner,
+        )
+        .values(lease_owner=None, lease_until=None)
+    )

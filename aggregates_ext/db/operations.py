@@ -1,0 +1,226 @@
+"""The statements on operations: queue and history, not a lock."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_utils import timeutils
+
+from aggregates_ext import exception
+from aggregates_ext.db import engine
+from aggregates_ext.db import models
+from aggregates_ext.db import records
+
+_TABLE = models.operations
+_FIELDS = [field.name for field in dataclasses.fields(records.Operation)]
+_COLUMNS = [_TABLE.c[name] for name in _FIELDS]
+UNFINISHED = ('queued', 'running')
+
+
+def _record(row: Any) -> records.Operation:
+    return records.Operation(**dict(zip(_FIELDS, row, strict=True)))
+
+
+def insert(
+    connection: sa.Connection,
+    uuid: str,
+    kind: str,
+    aggregate_id: int,
+    host: str | None,
+    asked: Mapping[str, Any],
+    parameters: Mapping[str, Any] | None = None,
+) -> None:
+    """Queue an operation.
+
+    :param asked: request_id, user_id and project_id of who asked.
+    """
+    connection.execute(
+        sa.insert(_TABLE).values(
+            uuid=uuid,
+            kind=kind,
+            aggregate_id=aggregate_id,
+            host=host,
+            state='queued',
+            settled=False,
+            progress=0,
+            attempts=0,
+            parameters=dict(parameters or {}),
+            created_at=timeutils.utcnow(),
+            **asked,
+        )
+    )
+
+
+def get(connection: sa.Connection, uuid: str) -> records.Operation:
+    """One operation.
+
+    :raises exception.OperationNotFound: there is none.
+    """
+    row = connection.execute(
+        sa.select(*_COLUMNS).where(_TABLE.c.uuid == uuid)
+    ).one_or_none()
+    if row is None:
+        raise exception.OperationNotFound(operation=uuid)
+    return _record(row)
+
+
+def get_all(
+    connection: sa.Connection,
+    aggregate_id: int | None = None,
+    *,
+    states: tuple[str, ...] | None = None,
+    limit: int | None = None,
+) -> list[records.Operation]:
+    """Operations, the newest first."""
+    query = sa.select(*_COLUMNS)
+    if aggregate_id is not None:
+        query = query.where(_TABLE.c.aggregate_id == aggregate_id)
+    if states is not None:
+        query = query.where(_TABLE.c.state.in_(states))
+    query = query.order_by(_TABLE.c.id.desc()).limit(limit)
+    return [_record(row) for row in connection.execute(query)]
+
+
+def unfinished(
+    connection: sa.Connection, aggregate_id: int
+) -> tuple[list[records.Operation], float]:
+    """Operations to be run, in order, and the database's clock."""
+    query = (
+        sa.select(*_COLUMNS, engine.now().label('now'))
+        .where(
+            _TABLE.c.aggregate_id == aggregate_id,
+            _TABLE.c.state.in_(UNFINISHED),
+        )
+        .order_by(_TABLE.c.id)
+    )
+    rows = connection.execute(query).all()
+    now = rows[0].now if rows else 0.0
+    return [_record(row[:-1]) for row in rows], now
+
+
+def latest(
+    connection: sa.Connection,
+    aggregate_id: int,
+    kind: str,
+    host: str,
+    state: str,
+) -> records.Operation | None:
+    """The newest operation of a kind on a host in a state."""
+    row = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(
+            _TABLE.c.aggregate_id == aggregate_id,
+            _TABLE.c.kind == kind,
+            _TABLE.c.host == host,
+            _TABLE.c.state == state,
+        )
+        .order_by(_TABLE.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _record(row)
+
+
+def cancel(connection: sa.Connection, operation_id: int) -> bool:
+    """Cancel a queued operation by one UPDATE; False when it has started."""
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == operation_id, _TABLE.c.state == 'queued')
+        .values(
+            state='cancelled', settled=True, finished_at=timeutils.utcnow()
+        )
+    )
+    return bool(result.rowcount)
+
+
+def start(connection: sa.Connection, operation_id: int) -> bool:
+    """Begin or resume an operation; False when it was cancelled meanwhile."""
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == operation_id, _TABLE.c.state.in_(UNFINISHED))
+        .values(
+            state='running',
+            attempts=_TABLE.c.attempts + 1,
+            begun=sa.func.coalesce(_TABLE.c.begun, engine.now()),
+            not_before=None,
+            started_at=sa.func.coalesce(
+                _TABLE.c.started_at, timeutils.utcnow()
+            ),
+        )
+    )
+    return bool(result.rowcount)
+
+
+def update(
+    connection: sa.Connection, operation_id: int, values: Mapping[str, Any]
+) -> None:
+    """Write progress of an operation that is under way."""
+    connection.execute(
+        sa.update(_TABLE).where(_TABLE.c.id == operation_id).values(**values)
+    )
+
+
+def postpone(
+    connection: sa.Connection, operation_id: int, state: str, seconds: float
+) -> None:
+    """Let an operation rest; others go on meanwhile.
+
+    :param state: 'queued' when nothing was sent yet, else 'running'.
+    """
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == operation_id)
+        .values(state=state, not_before=engine.now() + seconds)
+    )
+
+
+def finish(
+    connection: sa.Connection,
+    operation: records.Operation,
+    state: str,
+    error: dict[str, Any] | None = None,
+) -> None:
+    """End an operation; a success settles what failed before it."""
+    succeeded = state == 'succeeded'
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == operation.id)
+        .values(
+            state=state,
+            settled=succeeded,
+            error=error,
+            call=_TABLE.c.call if state == 'unresolved' else None,
+            not_before=None,
+            finished_at=timeutils.utcnow(),
+            **({'progress': 100, 'step': 'done'} if succeeded else {}),
+        )
+    )
+    if succeeded:
+        settle(connection, operation.aggregate_id, operation.host, operation)
+
+
+def settle(
+    connection: sa.Connection,
+    aggregate_id: int,
+    host: str | None,
+    success: records.Operation | None = None,
+) -> None:
+    """Let failures of a host stop to count for the aggregate's state.
+
+    :param success: the later success of the same kind; None: a reset, which
+        settles every kind, unresolved ones included.
+    """
+    query = sa.update(_TABLE).where(
+        _TABLE.c.aggregate_id == aggregate_id,
+        _TABLE.c.host == host if host else _TABLE.c.host.is_(None),
+        _TABLE.c.settled.is_(sa.false()),
+    )
+    if success is not None:
+        query = query.where(
+            _TABLE.c.kind == success.kind,
+            _TABLE.c.state == 'failed',
+            _TABLE.c.id < success.id,
+        )
+    else:
+        query = query.where(_TABLE.c.state.in_(('failed', 'unresolved')))
+    connection.execute(query.values(settled=True, call=None))

@@ -1,0 +1,95 @@
+"""What the database hands out: frozen records, never rows."""
+
+import dataclasses
+import datetime
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Aggregate:
+    """An aggregate with its membership.
+
+    :ivar hosts: names of the hosts that are joining or members, by name.
+    :ivar bound: number of hosts in any phase but free.
+    :ivar standing: states of the operations that still count for it.
+    :ivar drift: sentences on where the pool differs from the intent.
+    :ivar observed_at: seconds of the epoch, by the database's clock.
+    """
+
+    id: int
+    uuid: str
+    name: str
+    availability_zone: str | None
+    metadata: dict[str, str]
+    created_at: datetime.datetime
+    updated_at: datetime.datetime | None
+    deleted_at: datetime.datetime | None
+    deleted: bool
+    pool_uuid: str | None
+    credential: str | None
+    observation: dict[str, Any] | None
+    drift: tuple[str, ...]
+    observed_at: float | None
+    hosts: tuple[str, ...] = ()
+    bound: int = 0
+    standing: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """A registered XenServer host; ``name`` is its host-id."""
+
+    id: int
+    name: str
+    uuid: str | None
+    url: str
+    address: str | None
+    fingerprint: str | None
+    availability_zone: str | None
+    credential: str
+    aggregate_id: int | None
+    phase: str
+    phase_since: float | None
+    alarm: str | None
+    consent: dict[str, Any] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """A piece of structural work: queue entry and history in one.
+
+    :ivar call: the recorded call that may be under way; holds a session
+        uuid, so it is never shown.
+    :ivar begun: when it was first run, by the database's clock.
+    """
+
+    id: int
+    uuid: str
+    kind: str
+    aggregate_id: int
+    host: str | None
+    state: str
+    settled: bool
+    step: str | None
+    progress: int
+    attempts: int
+    not_before: float | None
+    begun: float | None
+    parameters: dict[str, Any]
+    call: dict[str, Any] | None = dataclasses.field(repr=False)
+    error: dict[str, Any] | None
+    request_id: str | None
+    user_id: str | None
+    project_id: str | None
+    created_at: datetime.datetime
+    started_at: datetime.datetime | None
+    finished_at: datetime.datetime | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Lease:
+    """The right to work on one aggregate, until another epoch begins."""
+
+    aggregate_id: int
+    owner: str
+    epoch: int

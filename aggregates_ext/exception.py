@@ -1,0 +1,195 @@
+"""What can go wrong, in the words of the domain.
+
+Nothing here knows HTTP: ``api/faults.py`` holds the one table from these
+classes to status codes and fault names.
+"""
+
+from typing import Any
+
+
+class AggregatesError(Exception):
+    """The base: a sentence made of the values it is about.
+
+    :param kwargs: the values that ``message`` names; kept on ``values``.
+    """
+
+    message = 'The request could not be carried out.'
+
+    def __init__(self, message: str | None = None, **kwargs: Any) -> None:
+        self.values = kwargs
+        super().__init__(message or self.message.format(**kwargs))
+
+
+class Invalid(AggregatesError):
+    """The request can never work as asked."""
+
+    message = '{reason}'
+
+
+class Malformed(Invalid):
+    """The body cannot be read in the format it claims to have."""
+
+    message = 'Malformed request body: {reason}'
+
+
+class Unauthorized(AggregatesError):
+    """Nobody vouches for the one who asks."""
+
+    message = (
+        'No identity comes with the request: send a token to a pipeline '
+        'that has authtoken (or noauth, for trials) in front.'
+    )
+
+
+class Forbidden(AggregatesError):
+    message = "Policy doesn't allow {action} to be performed."
+
+
+class NotFound(AggregatesError):
+    message = 'The resource could not be found.'
+
+
+class AggregateNotFound(NotFound):
+    message = (
+        'Aggregate {aggregate_id} could not be found; '
+        'GET /os-aggregates lists those there are.'
+    )
+
+
+class HostNotFound(NotFound):
+    message = (
+        'Host {host} is not registered. Its name is matched exactly; '
+        '"aggregates-ext-manage host list" shows the registered ones.'
+    )
+
+
+class AggregateHostNotFound(NotFound):
+    message = 'Aggregate {aggregate_id} has no host {host}.'
+
+
+class OperationNotFound(NotFound):
+    message = (
+        'Operation {operation} could not be found; '
+        'GET /os-aggregates/ID/operations lists those of an aggregate.'
+    )
+
+
+class ExtensionNotFound(NotFound):
+    message = (
+        'Extension {alias} could not be found; GET /extensions lists '
+        'those there are.'
+    )
+
+
+class Conflict(AggregatesError):
+    """The state of things forbids it now; the message says the way out."""
+
+    message = '{reason}'
+
+
+class AggregateNameExists(Conflict):
+    message = (
+        'Aggregate {name} already exists; choose another name, or rename '
+        'or delete that one first.'
+    )
+
+
+class AggregateHostExists(Conflict):
+    message = 'Aggregate {aggregate_id} already has host {host}.'
+
+
+class HostInOtherAggregate(Conflict):
+    message = (
+        'Host {host} belongs to aggregate {other_id}; a XenServer host is in '
+        'one pool at a time. Remove it there first.'
+    )
+
+
+class HostNotFree(Conflict):
+    message = (
+        'Host {host} is {phase} ({what}) and not free yet; repeat the '
+        'request when that has ended.'
+    )
+
+
+class HostZoneMismatch(Conflict):
+    message = (
+        'Host {host} is registered in zone {host_zone}, aggregate '
+        '{aggregate_id} is zone {zone}; a host is in one zone. Change the '
+        'zone of either.'
+    )
+
+
+class AggregateNotEmpty(Invalid):
+    message = (
+        "Cannot perform action 'delete' on aggregate {aggregate_id}. "
+        'Reason: not empty. Remove these hosts first: {hosts}.'
+    )
+
+
+class AggregateBusy(Conflict):
+    message = (
+        'Aggregate {aggregate_id} has unfinished work: operation '
+        '{operation} ({what}). Repeat the request when it has ended.'
+    )
+
+
+class OperationNotCancellable(Conflict):
+    message = (
+        'Operation {operation} is {state}: only a queued one can be '
+        'cancelled. {remedy}'
+    )
+
+
+class HostExists(Conflict):
+    message = (
+        'A host named {name} is registered already; "aggregates-ext-manage '
+        'host remove {name}" forgets it.'
+    )
+
+
+class Refused(Conflict):
+    """A host or pool does not meet the requirements, all named at once.
+
+    :param problems: the violations, each an object with ``message``.
+    """
+
+    def __init__(self, subject: str, problems: Any) -> None:
+        self.problems = tuple(problems)
+        reasons = ' '.join(
+            f'({number}) {problem.message}'
+            for number, problem in enumerate(self.problems, 1)
+        )
+        super().__init__(f'{subject} {reasons}', problems=self.problems)
+
+
+class TooLarge(AggregatesError):
+    message = 'The request is too large: {reason}'
+
+
+class UnsupportedMediaType(AggregatesError):
+    message = (
+        'Content type {content_type} is not understood here; send {accepted}.'
+    )
+
+
+class NotAcceptable(AggregatesError):
+    message = '{reason}'
+
+
+class MethodNotAllowed(AggregatesError):
+    """:param allowed: the methods that the URL has, for ``Allow``."""
+
+    message = 'Method {method} is not allowed here; use {allowed}.'
+
+
+class Unavailable(AggregatesError):
+    """Nothing is wrong with the request; try again later."""
+
+    message = '{reason}'
+
+
+class LeaseLost(AggregatesError):
+    """Another worker holds the aggregate now; what was begun is its to end."""
+
+    message = 'The lease on aggregate {aggregate_id} is held by another.'

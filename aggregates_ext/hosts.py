@@ -1,0 +1,159 @@
+"""The registry of hosts: which XenServer hosts there are, and where."""
+
+import re
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from urllib import parse
+
+from aggregates_ext import exception
+from aggregates_ext.db import engine
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import records
+
+LOOPBACK = ('localhost', '127.0.0.1', '::1')
+CONSENT_TTL = 3600.0
+FIELDS = ('name', 'url', 'availability_zone', 'credential', 'fingerprint')
+_FINGERPRINT = re.compile(r'[0-9a-f]{64}')
+_UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
+
+
+class Hosts:
+    """The operator's side of hosts."""
+
+    def __init__(self, database: engine.Database) -> None:
+        self._database = database
+
+    def add(self, registrations: Sequence[Mapping[str, Any]]) -> None:
+        """Register hosts, all of them or none.
+
+        :param registrations: mappings with the keys of ``FIELDS``.
+        :raises exception.Invalid: naming host, field and rule.
+        :raises exception.HostExists: a name is taken.
+        """
+        checked = [_check(registration) for registration in registrations]
+
+        def work(connection: Any) -> None:
+            for values in checked:
+                db_hosts.insert(connection, values)
+
+        self._database.write(work)
+
+    def get_all(self) -> list[records.Host]:
+        """All registered hosts by name."""
+        with self._database.reader() as connection:
+            return db_hosts.get_all(connection)
+
+    def get(self, name: str) -> records.Host:
+        """One host.
+
+        :raises exception.HostNotFound: it is not registered.
+        """
+        with self._database.reader() as connection:
+            return db_hosts.get(connection, name)
+
+    def remove(self, name: str) -> None:
+        """Forget a free host.
+
+        :raises exception.Conflict: it belongs to an aggregate.
+        """
+
+        def work(connection: Any) -> None:
+            host = db_hosts.get(connection, name)
+            if not db_hosts.delete(connection, name):
+                raise exception.Conflict(
+                    reason=f'Host {name} is {host.phase} in aggregate '
+                    f'{host.aggregate_id}; take it out there first.'
+                )
+
+        self._database.write(work)
+
+    def accept_data_loss(self, name: str, srs: Sequence[str], by: str) -> None:
+        """Consent to the loss of disks, for one eject within an hour.
+
+        For clients that cannot send ``accept_data_loss`` themselves.
+
+        :param srs: uuids of the storage repositories.
+        :param by: who consents, for the record.
+        """
+        for sr in srs:
+            if not _UUID.fullmatch(sr):
+                raise exception.Invalid(
+                    reason=f'SR {sr!r}: a uuid is expected, as the refusal '
+                    'of the removal lists them.'
+                )
+
+        def work(connection: Any) -> None:
+            db_hosts.get(connection, name)
+            consent = {'srs': sorted(set(srs)), 'by': by}
+            db_hosts.grant(connection, name, consent, CONSENT_TTL)
+
+        self._database.write(work)
+
+
+def _check(registration: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a new host.
+
+    :raises exception.Invalid: naming field and rule.
+    """
+    if not isinstance(registration, Mapping):
+        raise exception.Invalid(
+            reason=f'A host is a mapping with {", ".join(FIELDS)}; found '
+            f'{registration!r}.'
+        )
+    name = registration.get('name')
+    unknown = sorted(set(registration) - set(FIELDS))
+    if unknown:
+        raise _invalid(name, unknown[0], f'known are {", ".join(FIELDS)}')
+    for field in ('name', 'url'):
+        if not _is_text(registration.get(field)):
+            raise _invalid(name, field, 'text of 1 to 255 is required')
+    zone = registration.get('availability_zone')
+    if zone is not None and (not _is_text(zone) or ':' in zone):
+        raise _invalid(name, 'availability_zone', 'text without ":"')
+    credential = registration.get('credential') or 'default'
+    if not _is_text(credential):
+        raise _invalid(name, 'credential', 'the name of a credential')
+    return {
+        'name': name,
+        'url': _check_url(str(name), registration['url']),
+        'availability_zone': zone,
+        'credential': credential,
+        'fingerprint': _check_fingerprint(
+            str(name), registration.get('fingerprint')
+        ),
+    }
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and 1 <= len(value.strip()) <= 255
+
+
+def _invalid(name: Any, field: str, rule: str) -> exception.Invalid:
+    return exception.Invalid(reason=f'Host {name}: {field}: {rule}.')
+
+
+def _check_url(name: str, url: str) -> str:
+    """An https URL of a host; clear text only to this very machine."""
+    parts = parse.urlsplit(url)
+    if parts.scheme not in ('http', 'https') or not parts.hostname:
+        raise _invalid(name, 'url', 'https://ADDRESS is expected')
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise _invalid(name, 'url', 'no account, query or fragment in it')
+    if parts.scheme == 'http' and parts.hostname not in LOOPBACK:
+        raise _invalid(
+            name, 'url', 'a password would cross the network in clear; https'
+        )
+    return url.rstrip('/')
+
+
+def _check_fingerprint(name: str, fingerprint: Any) -> str | None:
+    """A SHA-256 fingerprint as 64 hexadecimal digits."""
+    if fingerprint is None:
+        return None
+    digits = str(fingerprint).replace(':', '').lower()
+    if not _FINGERPRINT.fullmatch(digits):
+        raise _invalid(
+            name, 'fingerprint', 'SHA-256 in 64 hexadecimal digits expected'
+        )
+    return digits

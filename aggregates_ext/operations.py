@@ -1,0 +1,189 @@
+"""Operations in words: the computed state, and the ways out of every state.
+
+An operation is the record of one structural change; design 5 tells its
+states and the phases of a host.
+"""
+
+from typing import Any
+
+from oslo_utils import uuidutils
+
+from aggregates_ext import context
+from aggregates_ext import exception
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import engine
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+
+ADD_HOST = 'add_host'
+REMOVE_HOST = 'remove_host'
+RENAME = 'rename'
+
+# The phase that an outcome named by `reset` gives to a bound host.
+OUTCOMES = {'member': 'member', 'free': 'free'}
+
+
+def operational_state(aggregate: records.Aggregate) -> str:
+    """The state of an aggregate, computed and never stored (design 5)."""
+    if aggregate.deleted:
+        return 'dismissed'
+    standing = set(aggregate.standing)
+    if standing & {'queued', 'running'}:
+        return 'changing'
+    if standing & {'failed', 'unresolved'} or aggregate.drift:
+        return 'error'
+    return 'active' if aggregate.bound else 'created'
+
+
+def asked_by(ctx: context.RequestContext) -> dict[str, str | None]:
+    """Who asked, as operations keep it."""
+    return {
+        'request_id': ctx.request_id,
+        'user_id': ctx.user_id,
+        'project_id': ctx.project_id,
+    }
+
+
+class Operations:
+    """What can be read of operations, and done to them.
+
+    :param database: where they are.
+    """
+
+    def __init__(self, database: engine.Database) -> None:
+        self._database = database
+
+    def get(self, uuid: str) -> records.Operation:
+        """One operation, also of a deleted aggregate.
+
+        :raises exception.OperationNotFound: there is none.
+        """
+        with self._database.reader() as connection:
+            return db_operations.get(connection, uuid)
+
+    def get_all(self, aggregate_id: int) -> list[records.Operation]:
+        """The history of an aggregate, the newest first, 1,000 at most.
+
+        :raises exception.AggregateNotFound: there never was one.
+        """
+        with self._database.reader() as connection:
+            db_aggregates.get(connection, aggregate_id, deleted=True)
+            return db_operations.get_all(connection, aggregate_id, limit=1000)
+
+    def cancel(self, aggregate_id: int, uuid: str) -> records.Operation:
+        """Take a queued operation back, and with it what it would do.
+
+        :raises exception.OperationNotFound: not one of this aggregate.
+        :raises exception.OperationNotCancellable: it has started or ended.
+        """
+        with self._database.writer() as connection:
+            db_aggregates.lock(connection, aggregate_id)
+            operation = db_operations.get(connection, uuid)
+            if operation.aggregate_id != aggregate_id:
+                raise exception.OperationNotFound(operation=uuid)
+            if not db_operations.cancel(connection, operation.id):
+                raise exception.OperationNotCancellable(
+                    operation=uuid,
+                    state=operation.state,
+                    remedy=_REMEDIES[operation.state],
+                )
+            if operation.host and operation.kind == ADD_HOST:
+                db_hosts.move(
+                    connection,
+                    operation.host,
+                    aggregate_id,
+                    ('joining',),
+                    'free',
+                )
+            elif operation.host and operation.kind == REMOVE_HOST:
+                db_hosts.move(
+                    connection,
+                    operation.host,
+                    aggregate_id,
+                    ('leaving',),
+                    'member',
+                )
+            return db_operations.get(connection, uuid)
+
+    def reset(
+        self,
+        ctx: context.RequestContext,
+        aggregate_id: int,
+        host: str,
+        outcome: str,
+    ) -> records.Operation:
+        """Declare what became of a host, where evidence cannot tell.
+
+        Settles the failed and unresolved operations of the host, and leaves
+        a succeeded one of kind ``reset`` that says who asked.
+
+        :param outcome: 'member' or 'free'.
+        :raises exception.HostNotFound: not registered.
+        :raises exception.Conflict: work on the host is queued or running,
+            or it belongs to another aggregate.
+        """
+        uuid = uuidutils.generate_uuid()
+        with self._database.writer() as connection:
+            db_aggregates.lock(connection, aggregate_id)
+            bound = db_hosts.get(connection, host)
+            _check_reset(connection, aggregate_id, bound, outcome)
+            if bound.aggregate_id == aggregate_id:
+                db_hosts.move(
+                    connection,
+                    host,
+                    aggregate_id,
+                    (bound.phase,),
+                    OUTCOMES[outcome],
+                )
+                if not db_hosts.get_all(connection, aggregate_id):
+                    db_aggregates.set_pool(
+                        connection, aggregate_id, None, None
+                    )
+            db_operations.settle(connection, aggregate_id, host)
+            db_operations.insert(
+                connection,
+                uuid,
+                'reset',
+                aggregate_id,
+                host,
+                asked_by(ctx),
+                {'outcome': outcome},
+            )
+            operation = db_operations.get(connection, uuid)
+            db_operations.finish(connection, operation, 'succeeded')
+            return db_operations.get(connection, uuid)
+
+
+_REMEDIES = {
+    'running': 'Wait for its end; a host that has joined is taken out again '
+    'with remove_host.',
+    'succeeded': 'It has done its work.',
+    'failed': 'It has ended already.',
+    'cancelled': 'It is cancelled already.',
+    'unresolved': 'Use reset to tell what became of the host.',
+}
+
+
+def _check_reset(
+    connection: Any,
+    aggregate_id: int,
+    host: records.Host,
+    outcome: str,
+) -> None:
+    if host.aggregate_id not in (None, aggregate_id):
+        raise exception.HostInOtherAggregate(
+            host=host.name, other_id=host.aggregate_id
+        )
+    if host.aggregate_id is None and outcome == 'member':
+        raise exception.AggregateHostNotFound(
+            aggregate_id=aggregate_id, host=host.name
+        )
+    pending, _now = db_operations.unfinished(connection, aggregate_id)
+    for operation in pending:
+        if operation.host == host.name:
+            raise exception.AggregateBusy(
+                aggregate_id=aggregate_id,
+                operation=operation.uuid,
+                what=f'{operation.kind} {operation.host}',
+            )
