@@ -1,0 +1,338 @@
+"""Joining a host to the pool: sent once, then judged by evidence.
+
+Every decision is taken on what both sides show, never on what a call
+returned: a crash, a lost answer or a second service leads to the same
+looks and the same verdicts (design 5, contract 4).
+"""
+
+import contextlib
+import dataclasses
+import enum
+
+from aggregates_ext.compute import pool
+from aggregates_ext.compute import preflight
+from aggregates_ext.compute import requirements
+from aggregates_ext.compute import run as compute_run
+from aggregates_ext.compute import views
+from aggregates_ext.compute import xenapi
+from aggregates_ext.db import records
+
+CALL = 'pool.join'
+
+
+class Verdict(enum.Enum):
+    """What a look at both sides says of a join."""
+
+    JOINED = 'joined'
+    WAIT = 'wait'
+    FUSE = 'fuse'
+    FAILED = 'failed'
+    NOTHING = 'nothing'
+    HALF = 'half'
+    ELSEWHERE = 'elsewhere'
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """Both sides of a join at one moment.
+
+    :ivar listed: the joining host as the pool's master lists it.
+    :ivar joiner: what it answers at its own address.
+    """
+
+    pool: views.PoolView
+    listed: views.HostView | None
+    joiner: views.Answer
+
+    def describe(self) -> str:
+        """Both sides in words, for whoever has to decide."""
+        if self.listed is None:
+            master = 'does not list the host'
+        else:
+            master = (
+                f'lists the host with live={self.listed.live} and '
+                f'enabled={self.listed.enabled}'
+            )
+        return (
+            f'The master of pool {self.pool.uuid} {master}; the host itself '
+            f'{self.joiner.describe()}.'
+        )
+
+
+def judge(seen: Seen) -> Verdict:
+    """The verdict on one look (design 5: joined, half-joined).
+
+    NOTHING and HALF hold only when a second look agrees.
+    """
+    listed, joiner = seen.listed, seen.joiner
+    if joiner.role == 'slave':
+        if listed is None:
+            ours = joiner.detail == seen.pool.master.address
+            return Verdict.WAIT if ours else Verdict.ELSEWHERE
+        there = joiner.detail == seen.pool.master.address
+        up = listed.live and listed.enabled
+        return Verdict.JOINED if there and up else Verdict.WAIT
+    if joiner.role != 'master':
+        return Verdict.WAIT
+    return _judge_master(listed is not None, joiner.tasks)
+
+
+def _judge_master(listed: bool, tasks: tuple[views.Task, ...]) -> Verdict:
+    """The joiner still serves as its old self: its task list tells."""
+    states = {task.status for task in tasks}
+    if states & views.RUNNING:
+        return Verdict.WAIT
+    if 'success' in states:
+        return Verdict.FUSE
+    if listed:
+        return Verdict.HALF
+    if states & {'failure', 'cancelled'}:
+        return Verdict.FAILED
+    return Verdict.NOTHING
+
+
+def add_host(run: compute_run.Run) -> None:
+    """Make a host a member of the pool, or found the pool with it.
+
+    :raises compute_run.Failed: it is not a member, and nothing is left.
+    :raises compute_run.Unresolved: what became of it is not known.
+    :raises compute_run.Postpone: to be tried again.
+    """
+    run.end_recorded_session()
+    aggregate = run.aggregate()
+    host = run.host()
+    if aggregate.pool_uuid is None:
+        pool.add_first_host(run)
+        return
+    hosts = pool.all_hosts(run)
+    with contextlib.closing(views.Eye(run.connector, host, CALL)) as joiner:
+        answer = joiner.look()
+        if answer.pool and answer.pool.uuid == aggregate.pool_uuid:
+            pool.add_first_host(run)
+            return
+        if not any(
+            h.phase == 'member' and h.aggregate_id == aggregate.id
+            for h in hosts
+        ):
+            raise compute_run.Postpone(
+                reason='The first host of the aggregate is not known to '
+                'have founded the pool yet; this one waits for it.'
+            )
+        with pool.master_of(run.connector, aggregate, hosts) as master:
+            _Join(run, host, joiner, master).follow()
+
+
+class _Join:
+    """One join, looked at from both sides until its outcome is known."""
+
+    def __init__(
+        self,
+        run: compute_run.Run,
+        host: records.Host,
+        joiner: views.Eye,
+        master: pool.Master,
+    ) -> None:
+        self._run = run
+        self._host = host
+        self._uuid = host.uuid or ''
+        self._joiner = joiner
+        self._master = master
+
+    def follow(self) -> None:
+        """Look until the host is a member; send the join when none runs."""
+        run = self._run
+        last: Verdict | None = None
+        since = 0.0
+        while True:
+            seen = self._look()
+            verdict = judge(seen)
+            if verdict is Verdict.FAILED and not run.changed:
+                # The task of an earlier operation; it is removed on sending.
+                verdict = Verdict.NOTHING
+            now = run.clock.monotonic()
+            if verdict is not last:
+                last, since = verdict, now
+            if verdict is Verdict.JOINED:
+                pool.become_member(run, self._master.session.credential.name)
+                return
+            if self._may_send(verdict, now - since):
+                self._send()
+                last = None
+            else:
+                self._consider(seen, verdict, now - since)
+            run.clock.sleep(run.options.watch_interval)
+
+    def _look(self) -> Seen:
+        # The joiner first: once its task is seen to have ended, what the
+        # master lists after that is all that the join has left there.
+        answer = self._joiner.look()
+        if answer.pool is not None:
+            self._uuid = answer.pool.master.uuid
+        view = self._master.look()
+        return Seen(view, view.hosts.get(self._uuid), answer)
+
+    def _may_send(self, verdict: Verdict, lasting: float) -> bool:
+        """Whether a join is due: after a call of ours two looks must agree.
+
+        :raises compute_run.Failed: it is due, and the time is over.
+        """
+        run = self._run
+        if verdict is not Verdict.NOTHING:
+            return False
+        if run.changed and lasting < run.options.watch_interval:
+            return False
+        if run.elapsed() >= run.options.join_timeout:
+            raise compute_run.Failed(
+                'TIMEOUT',
+                f'Host {self._host.name} could not be joined within '
+                f'{run.options.join_timeout:.0f} s. It is its own pool.',
+            )
+        return True
+
+    def _consider(self, seen: Seen, verdict: Verdict, lasting: float) -> None:
+        """Act on a verdict that is not the end, or not a good one.
+
+        :param lasting: seconds for which the verdict has been the same.
+        """
+        run = self._run
+        if verdict is Verdict.FAILED:
+            self._fail(seen)
+        if verdict is Verdict.ELSEWHERE and not run.changed:
+            raise compute_run.Failed(
+                'HOST_IS_SLAVE',
+                f'Host {self._host.name} already belongs to a pool led by '
+                f'{seen.joiner.detail}. Eject it there first.',
+                [seen.joiner.detail],
+            )
+        if verdict is Verdict.HALF:
+            if lasting >= run.options.confirm_interval:
+                self._clean_up(seen)
+            return
+        overdue = run.elapsed() >= run.options.join_timeout
+        stuck = verdict is Verdict.FUSE and lasting >= run.options.fuse_wait
+        if run.changed and (overdue or stuck):
+            raise compute_run.Unresolved(
+                'UNRESOLVED',
+                f'Whether host {self._host.name} joins is not known after '
+                f'{run.elapsed():.0f} s. {seen.describe()} It is looked at '
+                'again with each observation; if it needs help, repair it '
+                'and use the action reset to say what became of it.',
+            )
+        if not run.changed and seen.joiner.role == 'refused':
+            raise compute_run.Failed(
+                seen.joiner.code,
+                f'Host {self._host.name} {seen.joiner.describe()}.',
+            )
+        if not run.changed and seen.joiner.role != 'master':
+            # Nothing was sent, so others need not wait for this one.
+            raise compute_run.Postpone(
+                reason=f'Host {self._host.name} {seen.joiner.describe()}.'
+            )
+        _note_progress(run, seen, verdict)
+
+    def _send(self) -> None:
+        """Check both sides, then send the join from the joiner's own session.
+
+        Never while the master lists the host: a second join in the window
+        "succeeds" and duplicates interfaces (``xapi-observed``).
+        """
+        run, host = self._run, self._host
+        run.note(step='checking the host', progress=5)
+        with contextlib.closing(run.connector.login(host)) as session:
+            joiner, master = preflight.read_sides(
+                session, self._master.session
+            )
+            report = requirements.check_join(joiner, master)
+            if report.blockers:
+                raise compute_run.refuse(
+                    f'Host {host.name} cannot join the pool of aggregate '
+                    f'{run.aggregate_id}:',
+                    report,
+                )
+            run.learn(host, joiner.master['uuid'], joiner.master['address'])
+            views.forget_tasks(session, CALL)
+            account = self._master.session.credential
+            run.note(step='joining', progress=10)
+            try:
+                run.change(
+                    session,
+                    f'Async.{CALL}',
+                    master.master['address'],
+                    account.username,
+                    account.password,
+                )
+            except xenapi.XenAPIError as exc:
+                raise compute_run.translate(exc) from exc
+
+    def _fail(self, seen: Seen) -> None:
+        """End a join by what the joiner's own task says of it.
+
+        :raises compute_run.Failed: for a reason that does not heal.
+        :raises compute_run.Postpone: for one that may.
+        """
+        failure = _failure(self._run, seen)
+        if isinstance(failure, compute_run.Postpone):
+            with contextlib.closing(
+                self._run.connector.login(self._host)
+            ) as session:
+                views.forget_tasks(session, CALL)
+            self._run.note(call=None)
+        raise failure
+
+    def _clean_up(self, seen: Seen) -> None:
+        """Remove the dead record of a half-done join from the pool.
+
+        :raises compute_run.Failed: the reason of the join, when it is done.
+        :raises compute_run.Unresolved: the master keeps the record.
+        """
+        run, host = self._run, self._host
+        run.note(step='removing a half-done join from the pool')
+        with contextlib.closing(
+            run.connector.login(
+                self._master.host, self._master.session.credential.name
+            )
+        ) as session:
+            ref = seen.listed.ref if seen.listed else ''
+            try:
+                run.change(session, 'host.destroy', ref)
+            except xenapi.XenAPIError as exc:
+                raise compute_run.Unresolved(
+                    'HALF_JOINED',
+                    f'The join of host {host.name} was left half-done. '
+                    f'{seen.describe()} Its record could not be removed: '
+                    f'{exc} Restart the toolstack of the host, remove the '
+                    'record with "xe host-forget" and use the action reset.',
+                    [exc.code, *exc.parameters],
+                ) from exc
+        if any(task.error for task in seen.joiner.tasks):
+            raise _failure(run, seen)
+        raise compute_run.Failed(
+            'HALF_JOINED',
+            f'The join of host {host.name} stopped half-way; what it had '
+            'left in the pool is removed, and the host is its own pool '
+            'again. Its storage may have to be plugged again: restart its '
+            'toolstack.',
+        )
+
+
+def _failure(run: compute_run.Run, seen: Seen) -> Exception:
+    """What the joiner's own task says of a join that failed."""
+    sent = (run.operation.call or {}).get('task')
+    ended = [task for task in seen.joiner.tasks if task.status != 'success']
+    task = next((t for t in ended if t.ref == sent), ended[-1])
+    code, *parameters = task.error or ('TASK_CANCELLED',)
+    return compute_run.translate(
+        xenapi.XenAPIError(run.host_name, code, tuple(parameters))
+    )
+
+
+def _note_progress(run: compute_run.Run, seen: Seen, verdict: Verdict) -> None:
+    """Tell in words how far it is (timeline of contract 4.5)."""
+    if verdict is Verdict.FUSE:
+        run.note(step='joined, xapi of the host restarts soon', progress=40)
+    elif seen.listed is None:
+        run.note(step='the host copies its records', progress=20)
+    elif seen.listed.live:
+        run.note(step='the host attaches its storage', progress=80)
+    elif seen.joiner.role != 'master':
+        run.note(step='the host starts as a slave', progress=60)

@@ -1,0 +1,367 @@
+"""The compute service: claims aggregates and runs their operations.
+
+The database is the queue; any service serves any pool, and a wake-up only
+shortens the wait (design 2).
+"""
+
+import concurrent.futures
+import threading
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_config import cfg
+from oslo_db import exception as db_exc
+from oslo_log import log as logging
+from oslo_utils import uuidutils
+
+from aggregates_ext import exception
+from aggregates_ext import operations
+from aggregates_ext.compute import clock as compute_clock
+from aggregates_ext.compute import eject
+from aggregates_ext.compute import join
+from aggregates_ext.compute import lease as compute_lease
+from aggregates_ext.compute import observe
+from aggregates_ext.compute import pool
+from aggregates_ext.compute import run as compute_run
+from aggregates_ext.compute import xenapi
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import engine
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import leases
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+
+LOG = logging.getLogger(__name__)
+STEPS: dict[str, Callable[[compute_run.Run], None]] = {
+    operations.ADD_HOST: join.add_host,
+    operations.REMOVE_HOST: eject.remove_host,
+    operations.RENAME: pool.rename,
+}
+# The phase a host goes back to when its operation failed, and from where.
+BACK = {
+    operations.ADD_HOST: ('joining', 'free'),
+    operations.REMOVE_HOST: ('leaving', 'member'),
+}
+MAX_BACKOFF = 60.0
+# Seconds that an operation may go on past its limit, and keep its lease.
+GRACE = 120.0
+
+
+class Manager:
+    """Runs operations and observations until it is stopped.
+
+    :param clock: how time passes for operations.
+    """
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        database: engine.Database,
+        connector: xenapi.Connector,
+        clock: compute_clock.Clock | None = None,
+    ) -> None:
+        self._conf = conf
+        self._options = conf.compute
+        self._database = database
+        self._connector = connector
+        self._clock = clock or compute_clock.Clock()
+        self._owner = uuidutils.generate_uuid()
+        self._keeper = compute_lease.Keeper(
+            database, self._owner, conf.compute.lease_ttl
+        )
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+
+    def wake_up(self) -> None:
+        """Look for work now."""
+        self._woken.set()
+
+    def serve(self) -> None:
+        """Work until ``stop``; what is in flight then is finished."""
+        self._keeper.start()
+        workers = concurrent.futures.ThreadPoolExecutor(
+            self._options.workers, thread_name_prefix='pool'
+        )
+        busy: set[concurrent.futures.Future[None]] = set()
+        try:
+            while not self._stopping.is_set():
+                self._woken.clear()
+                busy = {future for future in busy if not future.done()}
+                room = self._options.workers - len(busy)
+                for aggregate_id in self._find_work(room):
+                    busy.add(workers.submit(self.work_on, aggregate_id))
+                self._woken.wait(self._options.poll_interval)
+        finally:
+            workers.shutdown(wait=False, cancel_futures=True)
+            concurrent.futures.wait(
+                busy, self._options.graceful_shutdown_timeout
+            )
+            self._keeper.stop()
+
+    def stop(self) -> None:
+        """Claim nothing more; operations pause at their next wait."""
+        self._stopping.set()
+        self._clock.stop()
+        self._woken.set()
+
+    def _find_work(self, room: int) -> Sequence[int]:
+        if room <= 0:
+            return ()
+        try:
+            with self._database.reader() as connection:
+                return leases.candidates(
+                    connection, self._options.observe_interval, room
+                )
+        except db_exc.DBError as exc:
+            LOG.warning(
+                'The database cannot be asked for work: %s',
+                type(exc).__name__,
+            )
+            return ()
+
+    def work_on(self, aggregate_id: int) -> None:
+        """Claim an aggregate, run what is due, look at its pool."""
+        try:
+            with self._keeper.hold(aggregate_id) as held:
+                if held is not None:
+                    self._run_all(held)
+        except compute_clock.Stopping:
+            LOG.info('Aggregate %s: paused for the stop', aggregate_id)
+        except exception.LeaseLost:
+            LOG.warning(
+                'Aggregate %s: another service has taken over',
+                aggregate_id,
+            )
+        except exception.AggregateNotFound:
+            LOG.debug('Aggregate %s is gone', aggregate_id)
+        except (db_exc.DBError, exception.Unavailable) as exc:
+            LOG.warning(
+                'Aggregate %s: the database failed: %s',
+                aggregate_id,
+                type(exc).__name__,
+            )
+        except Exception:
+            LOG.exception('Aggregate %s: a bug', aggregate_id)
+
+    def _run_all(self, held: compute_lease.Held) -> None:
+        while not self._stopping.is_set():
+            pending, now = held.read(
+                lambda connection: db_operations.unfinished(
+                    connection, held.aggregate_id
+                )
+            )
+            operation = next_due(pending, now)
+            if operation is None:
+                break
+            self._run(held, operation, now)
+        for operation in held.read(
+            lambda connection: observe.unresolved(
+                connection, held.aggregate_id
+            )
+        ):
+            self._look_again(held, operation)
+        observe.observe(held, self._connector, self._options.return_timeout)
+
+    def _run(
+        self,
+        held: compute_lease.Held,
+        operation: records.Operation,
+        now: float,
+    ) -> None:
+        """Run one operation, and write how it ended."""
+        if not held.write(
+            lambda connection: db_operations.start(connection, operation.id)
+        ):
+            return
+        held.extend(self._limit(operation) + GRACE)
+        run = self._make_run(held, operation, now)
+        try:
+            _step(run)
+        except compute_run.Failed as exc:
+            _end(run, exc)
+        except compute_run.Postpone as exc:
+            self._postpone(run, str(exc))
+        except (
+            compute_clock.Stopping,
+            exception.LeaseLost,
+            exception.Unavailable,
+            db_exc.DBError,
+        ):
+            raise
+        except Exception:
+            LOG.exception('Operation %s: a bug', operation.uuid)
+            self._postpone(
+                run, 'An internal error; see the log of the compute service.'
+            )
+        else:
+            LOG.info(
+                'Operation %s: %s %s of aggregate %s succeeded',
+                run.operation.uuid,
+                run.operation.kind,
+                run.operation.host or '',
+                held.aggregate_id,
+            )
+
+    def _make_run(
+        self,
+        held: compute_lease.Held,
+        operation: records.Operation,
+        now: float,
+    ) -> compute_run.Run:
+        current = held.read(
+            lambda connection: db_operations.get(connection, operation.uuid)
+        )
+        return compute_run.Run(
+            held,
+            self._connector,
+            self._clock,
+            self._conf,
+            current,
+            elapsed=now - (current.begun or now),
+        )
+
+    def _postpone(self, run: compute_run.Run, reason: str) -> None:
+        """Let an operation rest, or end it when its time is over."""
+        operation = run.operation
+        limit = self._limit(operation)
+        if run.elapsed() >= limit:
+            _end(run, _time_over(run, limit, reason))
+            return
+        pause = min(
+            self._options.retry_interval * 2 ** (operation.attempts - 1),
+            MAX_BACKOFF,
+        )
+        LOG.info(
+            'Operation %s: %s %s of aggregate %s rests for %.1f s: %s',
+            operation.uuid,
+            operation.kind,
+            operation.host or '',
+            operation.aggregate_id,
+            pause,
+            reason,
+        )
+
+        def work(connection: Any) -> None:
+            state = 'running' if run.changed else 'queued'
+            db_operations.postpone(connection, operation.id, state, pause)
+            db_operations.update(
+                connection,
+                operation.id,
+                {'error': {'code': 'RETRY', 'message': reason}},
+            )
+
+        run.write(work)
+
+    def _look_again(
+        self, held: compute_lease.Held, operation: records.Operation
+    ) -> None:
+        """Resolve an unresolved operation, if there is evidence now."""
+        run = compute_run.Run(
+            held,
+            self._connector,
+            self._clock,
+            self._conf,
+            operation,
+            elapsed=self._limit(operation),
+        )
+        try:
+            _step(run)
+        except compute_run.Unresolved as exc:
+            run.note(error=exc.error)
+        except compute_run.Failed as exc:
+            _end(run, exc)
+        except compute_run.Postpone as exc:
+            LOG.debug('Operation %s: %s', operation.uuid, exc)
+
+    def _limit(self, operation: records.Operation) -> float:
+        """Seconds that an operation may take (contract 4.5, 5.3)."""
+        if operation.kind == operations.REMOVE_HOST:
+            return float(self._options.eject_timeout)
+        return float(self._options.join_timeout)
+
+
+def next_due(
+    pending: Sequence[records.Operation], now: float
+) -> records.Operation | None:
+    """The first operation that may run: per host in order, rests respected.
+
+    :param pending: in order of their arrival.
+    :param now: the database's clock.
+    """
+    seen = set()
+    for operation in pending:
+        if operation.host in seen:
+            continue
+        if operation.not_before is None or operation.not_before <= now:
+            return operation
+        seen.add(operation.host)
+    return None
+
+
+def _step(run: compute_run.Run) -> None:
+    """Run the steps of an operation; every way they end has one meaning.
+
+    :raises compute_run.Failed: the end, for a reason.
+    :raises compute_run.Postpone: not yet.
+    """
+    try:
+        STEPS[run.operation.kind](run)
+    except (xenapi.Unreachable, xenapi.AnswerLost) as exc:
+        raise compute_run.Postpone(reason=str(exc)) from exc
+    except xenapi.CredentialUnknown as exc:
+        if run.changed:
+            raise compute_run.Postpone(reason=str(exc)) from exc
+        raise compute_run.Failed('CREDENTIAL_UNKNOWN', str(exc)) from exc
+    except xenapi.XenAPIError as exc:
+        if run.changed:
+            # A look failed; what was sent is not judged by that.
+            raise compute_run.Postpone(reason=str(exc)) from exc
+        raise compute_run.translate(exc) from exc
+
+
+def _time_over(
+    run: compute_run.Run, limit: float, reason: str
+) -> compute_run.Failed:
+    """What an operation becomes that still met obstacles at its limit."""
+    if run.changed:
+        return compute_run.Unresolved(
+            'UNRESOLVED',
+            f'The outcome is not known after {limit:.0f} s. {reason} It is '
+            'looked at again with each observation; the action reset says '
+            'what became of the host.',
+        )
+    return compute_run.Failed(
+        'TIMEOUT', f'Nothing could be done within {limit:.0f} s. {reason}'
+    )
+
+
+def _end(run: compute_run.Run, failure: compute_run.Failed) -> None:
+    """Write a failure, and give the host the phase that is left to it."""
+    operation = run.operation
+    unresolved = isinstance(failure, compute_run.Unresolved)
+    state = 'unresolved' if unresolved else 'failed'
+
+    def work(connection: Any) -> None:
+        db_operations.finish(connection, operation, state, failure.error)
+        if unresolved or operation.host is None:
+            return
+        seen, phase = BACK[operation.kind]
+        db_hosts.move(
+            connection, operation.host, operation.aggregate_id, (seen,), phase
+        )
+        if not db_hosts.get_all(connection, operation.aggregate_id):
+            db_aggregates.set_pool(
+                connection, operation.aggregate_id, None, None
+            )
+
+    run.write(work)
+    LOG.warning(
+        'Operation %s: %s %s of aggregate %s %s: %s',
+        operation.uuid,
+        operation.kind,
+        operation.host or '',
+        operation.aggregate_id,
+        state,
+        failure,
+    )

@@ -1,0 +1,279 @@
+"""A pool as a whole: its master, its first and last host, its name."""
+
+import contextlib
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+from urllib import parse
+
+from aggregates_ext.compute import run as compute_run
+from aggregates_ext.compute import views
+from aggregates_ext.compute import xenapi
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+
+
+class NoMaster(compute_run.Postpone):
+    """No registered host answers as the master of the pool."""
+
+    message = (
+        'No host answers as the master of pool {pool_uuid} of aggregate '
+        '{aggregate_id}: {answers}'
+    )
+
+
+class Master:
+    """A session at the master of an aggregate's pool, uuid pinned."""
+
+    def __init__(self, host: records.Host, session: xenapi.Session) -> None:
+        self.host = host
+        self.session = session
+
+    def look(self) -> views.PoolView:
+        """The pool as it is now."""
+        return views.pool_view(self.session)
+
+
+def _known_address(hosts: Sequence[records.Host], address: str) -> int | None:
+    """Whose address it is, among the registered hosts; never a new URL.
+
+    The address a slave tells may be unreachable or stale (design 5).
+    """
+    for number, host in enumerate(hosts):
+        if address in (host.address, parse.urlsplit(host.url).hostname):
+            return number
+    return None
+
+
+@contextlib.contextmanager
+def master_of(
+    connector: xenapi.Connector,
+    aggregate: records.Aggregate,
+    hosts: Sequence[records.Host],
+    timeout: float | None = None,
+) -> Iterator[Master]:
+    """Find the master of a pool anew, wherever it is now.
+
+    :param hosts: all registered hosts.
+    :raises NoMaster: none of them is it, with what each answered.
+    """
+    first = (aggregate.observation or {}).get('master')
+    waiting = [h for h in hosts if h.aggregate_id == aggregate.id]
+    waiting.sort(key=lambda h: (h.uuid != first, h.phase != 'member', h.name))
+    asked: dict[str, str] = {}
+    while waiting:
+        host = waiting.pop(0)
+        if host.name in asked:
+            continue
+        try:
+            session = connector.login(host, aggregate.credential, timeout)
+        except xenapi.XenAPIError as exc:
+            asked[host.name] = str(exc)
+            if exc.code == 'HOST_IS_SLAVE':
+                number = _known_address(hosts, exc.parameters[0])
+                if number is None:
+                    asked[host.name] += ' No registered host has that address.'
+                else:
+                    waiting.insert(0, hosts[number])
+            continue
+        except (
+            xenapi.Unreachable,
+            xenapi.AnswerLost,
+            xenapi.CredentialUnknown,
+        ) as exc:
+            asked[host.name] = str(exc)
+            continue
+        try:
+            ((_ref, pool),) = session.records('pool').items()
+            if pool['uuid'] == aggregate.pool_uuid:
+                yield Master(host, session)
+                return
+            asked[host.name] = f'It is the master of pool {pool["uuid"]}.'
+        finally:
+            session.close()
+    raise NoMaster(
+        pool_uuid=aggregate.pool_uuid,
+        aggregate_id=aggregate.id,
+        answers=' '.join(f'{name}: {said}' for name, said in asked.items())
+        or 'it has no hosts.',
+    )
+
+
+def all_hosts(run: compute_run.Run) -> list[records.Host]:
+    """All registered hosts, among which a master is looked up."""
+    return run.held.read(db_hosts.get_all)
+
+
+def add_first_host(run: compute_run.Run) -> None:
+    """Make the one-host pool of the first host the aggregate's pool.
+
+    It gets the aggregate's name and our mark; a host is its own pool from
+    its installation on (contract 1). Repeating it does no harm.
+
+    :raises compute_run.Failed: the pool is another's, or has more hosts.
+    """
+    host = run.host()
+    with contextlib.closing(run.connector.login(host)) as session:
+        view = views.pool_view(session)
+        run.learn(host, view.master.uuid, view.master.address)
+        aggregate = run.aggregate()
+        check_claim(aggregate, host, view)
+
+        def pin(connection: Any) -> None:
+            db_aggregates.set_pool(
+                connection, aggregate.id, view.uuid, host.credential
+            )
+
+        run.write(pin)
+        run.remember(changed=True)
+        try:
+            _sign(run, session, view, aggregate)
+        except xenapi.XenAPIError as exc:
+            _give_back(run, session)
+            raise compute_run.translate(exc) from exc
+    become_member(run, host.credential)
+
+
+def _sign(
+    run: compute_run.Run,
+    session: xenapi.Session,
+    view: views.PoolView,
+    aggregate: records.Aggregate,
+) -> None:
+    """Write our mark and the aggregate's name, where they are not yet."""
+    if view.mark is None:
+        run.note(step='marking the pool')
+        run.change(
+            session,
+            'pool.add_to_other_config',
+            view.ref,
+            views.MARK,
+            aggregate.uuid,
+        )
+    if view.name_label != aggregate.name:
+        run.note(step='naming the pool')
+        run.change(session, 'pool.set_name_label', view.ref, aggregate.name)
+
+
+def _give_back(run: compute_run.Run, session: xenapi.Session) -> None:
+    """Take the mark away again from a pool that could not be named.
+
+    :raises compute_run.Unresolved: it could not be taken away.
+    """
+    try:
+        view = views.pool_view(session)
+        if view.mark is not None:
+            run.change(
+                session,
+                'pool.remove_from_other_config',
+                view.ref,
+                views.MARK,
+            )
+    except xenapi.XenAPIError as exc:
+        raise compute_run.Unresolved(
+            'UNRESOLVED',
+            f'Host {run.host_name} could neither be made the first of the '
+            f'pool nor be given back: {exc}',
+        ) from exc
+
+
+def check_claim(
+    aggregate: records.Aggregate,
+    host: records.Host,
+    view: views.PoolView,
+) -> None:
+    """Refuse a pool that is not the host's own alone, or another's.
+
+    :raises compute_run.Failed: it is not ours to take.
+    """
+    if len(view.hosts) > 1:
+        raise compute_run.Failed(
+            'POOL_HAS_MEMBERS',
+            f'Host {host.name} is the master of a pool of '
+            f'{len(view.hosts)} hosts; an aggregate begins with a '
+            'stand-alone host. Take the whole pool over with '
+            '"aggregates-ext-manage pool adopt" or eject its members first.',
+        )
+    if view.mark not in (None, aggregate.uuid):
+        raise compute_run.Failed(
+            'POOL_IS_MARKED',
+            f'The pool of host {host.name} is marked as that of another '
+            f'aggregate ({views.MARK} = {view.mark}). Remove the host '
+            'there; a mark left behind is removed with '
+            f'"xe pool-param-remove param-name=other-config '
+            f'param-key={views.MARK}".',
+        )
+
+
+def become_member(run: compute_run.Run, credential: str) -> None:
+    """End an add_host: the host is a member, and has the pool's account.
+
+    Its root password was overwritten with the pool's (contract 4.4), so its
+    credential changes in the same transaction.
+    """
+    name, aggregate_id = run.host_name, run.aggregate_id
+
+    def work(connection: Any) -> None:
+        if not db_hosts.move(
+            connection,
+            name,
+            aggregate_id,
+            ('joining',),
+            'member',
+            credential=credential,
+        ):
+            # A removal is queued behind: it takes the member out again.
+            db_hosts.update(connection, name, {'credential': credential})
+        db_operations.finish(connection, run.operation, 'succeeded')
+
+    run.write(work)
+
+
+def remove_last_host(
+    run: compute_run.Run, master: Master, view: views.PoolView
+) -> None:
+    """Give the last host its pool back: name and mark are cleared.
+
+    XenAPI offers no more: a host is always in a pool (contract 5.3).
+    """
+    if view.name_label:
+        run.note(step='clearing the name of the pool')
+        run.change(master.session, 'pool.set_name_label', view.ref, '')
+    if view.mark is not None:
+        run.note(step='clearing the mark of the pool')
+        run.change(
+            master.session,
+            'pool.remove_from_other_config',
+            view.ref,
+            views.MARK,
+        )
+    name, aggregate_id = run.host_name, run.aggregate_id
+
+    def work(connection: Any) -> None:
+        db_hosts.move(connection, name, aggregate_id, ('leaving',), 'free')
+        db_aggregates.set_pool(connection, aggregate_id, None, None)
+        db_operations.finish(connection, run.operation, 'succeeded')
+
+    run.write(work)
+
+
+def rename(run: compute_run.Run) -> None:
+    """Let the pool's label follow the aggregate's name, as it is now."""
+    aggregate = run.aggregate()
+    if aggregate.pool_uuid is not None:
+        with master_of(run.connector, aggregate, all_hosts(run)) as master:
+            view = master.look()
+            if view.name_label != aggregate.name:
+                run.change(
+                    master.session,
+                    'pool.set_name_label',
+                    view.ref,
+                    aggregate.name,
+                )
+    run.write(
+        lambda connection: db_operations.finish(
+            connection, run.operation, 'succeeded'
+        )
+    )

@@ -1,0 +1,274 @@
+"""One run of one operation: what its steps share.
+
+The steps end a run by returning, when the operation has succeeded, or with
+one of the exceptions here.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from aggregates_ext import exception
+from aggregates_ext.compute import clock as compute_clock
+from aggregates_ext.compute import lease as compute_lease
+from aggregates_ext.compute import preflight
+from aggregates_ext.compute import xenapi
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+
+LOG = logging.getLogger(__name__)
+# What a host may answer for a while and then not any more (contract 12).
+PASSING_CODES = frozenset(
+    {
+        'HOST_STILL_BOOTING',
+        'HOST_OFFLINE',
+        'CANNOT_CONTACT_HOST',
+        'OTHER_OPERATION_IN_PROGRESS',
+        'POOL_SECRET_ROTATION_PENDING',
+        'JOINING_HOST_CONNECTION_FAILED',
+        'JOINING_HOST_SERVICE_FAILED',
+        'HOST_HAS_NO_MANAGEMENT_IP',
+        'SESSION_INVALID',
+    }
+)
+
+
+class Postpone(exception.AggregatesError):
+    """An obstacle that may pass: try again later."""
+
+    message = '{reason}'
+
+
+class Failed(exception.AggregatesError):
+    """The outcome is known: nothing of the change is left."""
+
+    def __init__(self, code: str, message: str, parameters: Any = ()) -> None:
+        self.error = {
+            'code': code,
+            'parameters': parameters,
+            'message': message,
+        }
+        super().__init__(message)
+
+
+class Unresolved(Failed):
+    """The outcome is not known; both sides are described."""
+
+
+class Run:
+    """An operation under a lease.
+
+    :ivar operation: as last read or written.
+    """
+
+    def __init__(
+        self,
+        held: compute_lease.Held,
+        connector: xenapi.Connector,
+        clock: compute_clock.Clock,
+        conf: cfg.ConfigOpts,
+        operation: records.Operation,
+        elapsed: float,
+    ) -> None:
+        self.held = held
+        self.connector = connector
+        self.clock = clock
+        self.options = conf.compute
+        self.operation = operation
+        self._began = clock.monotonic() - elapsed
+
+    @property
+    def aggregate_id(self) -> int:
+        return self.operation.aggregate_id
+
+    @property
+    def changed(self) -> bool:
+        """Whether a call that changes something may have been sent."""
+        return bool(self.operation.parameters.get('changed'))
+
+    @property
+    def host_name(self) -> str:
+        """The host that the operation is about."""
+        if self.operation.host is None:
+            raise ValueError(f'{self.operation.kind} is about no host')
+        return self.operation.host
+
+    def elapsed(self) -> float:
+        """Seconds since the operation was first run."""
+        return self.clock.monotonic() - self._began
+
+    def aggregate(self) -> records.Aggregate:
+        """The aggregate as it is now."""
+        return self.held.read(
+            lambda connection: db_aggregates.get(connection, self.aggregate_id)
+        )
+
+    def host(self) -> records.Host:
+        """The host of the operation as it is now."""
+        return self.held.read(
+            lambda connection: db_hosts.get(connection, self.host_name)
+        )
+
+    def write(self, work: Callable[[Any], Any]) -> None:
+        """Write under the lease, and read the operation again."""
+
+        def both(connection: Any) -> records.Operation:
+            work(connection)
+            return db_operations.get(connection, self.operation.uuid)
+
+        self.operation = self.held.write(both)
+
+    def note(self, **values: Any) -> None:
+        """Write columns of the operation, if they change."""
+        if any(
+            getattr(self.operation, name) != value
+            for name, value in values.items()
+        ):
+            self.write(
+                lambda connection: db_operations.update(
+                    connection, self.operation.id, values
+                )
+            )
+
+    def remember(self, **found: Any) -> None:
+        """Keep what was found out in the operation's parameters."""
+        self.note(parameters={**self.operation.parameters, **found})
+
+    def learn(self, host: records.Host, uuid: str, address: str) -> None:
+        """Keep the identity and address of a host.
+
+        :raises Failed: it is another machine than before, or the uuid is
+            another registered host's.
+        """
+        if host.uuid not in (None, uuid):
+            raise Failed(
+                'HOST_REPLACED',
+                f'Host {host.name} was registered when its XenServer uuid '
+                f'was {host.uuid}; at {host.url} now answers {uuid}. Check '
+                'its address; a reinstalled host is to be removed and '
+                'registered anew.',
+            )
+        values = {'uuid': uuid, 'address': address}
+        if (host.uuid, host.address) == (uuid, address):
+            return
+        try:
+            self.write(
+                lambda connection: db_hosts.update(
+                    connection, host.name, values
+                )
+            )
+        except exception.Conflict as exc:
+            raise Failed('HOST_UUID_TAKEN', str(exc)) from exc
+
+    def change(
+        self, session: xenapi.Session, method: str, *params: Any
+    ) -> Any:
+        """Send a call that changes a pool: recorded before, sent once.
+
+        The record names the session, so that whoever takes over can end it
+        before looking (design 5). It is cleared by a definite answer.
+
+        :param session: fresh for this attempt.
+        :raises xenapi.XenAPIError: refused, nothing was changed.
+        :raises xenapi.Unreachable: not sent.
+        :raises Postpone: no answer; the next attempt looks what happened.
+        """
+        record = {
+            'call': method,
+            'target': session.host,
+            'session': session.uuid(),
+            'sent_at': time.time(),
+        }
+        self.note(
+            call=record,
+            parameters={**self.operation.parameters, 'changed': True},
+        )
+        self.held.ensure_fresh()
+        try:
+            result = session.call(method, *params)
+        except xenapi.AnswerLost as exc:
+            raise Postpone(
+                reason=f'{exc} What became of it is being found out.'
+            ) from exc
+        except (xenapi.XenAPIError, xenapi.Unreachable):
+            self.note(call=None)
+            raise
+        finished = not method.startswith('Async.')
+        self.note(
+            call=None
+            if finished
+            else {**record, 'session': None, 'task': result}
+        )
+        return result
+
+    def end_recorded_session(self) -> None:
+        """Make sure that a recorded call without an answer cannot begin now.
+
+        :raises Postpone: the host it was sent to cannot be asked.
+        """
+        call = self.operation.call
+        if not call or not call['session']:
+            return
+        target = self.held.read(
+            lambda connection: db_hosts.get(connection, call['target'])
+        )
+        credentials = {target.credential, self.aggregate().credential}
+        self._end_session(
+            target, call['session'], [c for c in credentials if c]
+        )
+        self.note(call={**call, 'session': None})
+
+    def _end_session(
+        self, target: records.Host, uuid: str, credentials: list[str]
+    ) -> None:
+        reason = ''
+        for credential in credentials:
+            try:
+                session = self.connector.login(target, credential)
+                try:
+                    session.end_other(uuid)
+                finally:
+                    session.close()
+            except xenapi.XenAPIError as exc:
+                # A slave's xapi has restarted since: no session survived.
+                if exc.code == 'HOST_IS_SLAVE':
+                    return
+                reason = str(exc)
+            except (
+                xenapi.Unreachable,
+                xenapi.AnswerLost,
+                xenapi.CredentialUnknown,
+            ) as exc:
+                reason = str(exc)
+            else:
+                return
+        raise Postpone(
+            reason=f'A call sent to host {target.name} may still take '
+            f'effect, and it cannot be asked: {reason}'
+        )
+
+
+def refuse(subject: str, report: preflight.Report) -> Failed:
+    """What a check that found blockers makes of an operation."""
+    problems = [problem.as_dict() for problem in report.blockers]
+    reasons = ' '.join(
+        f'({number}) {problem.message}'
+        for number, problem in enumerate(report.blockers, 1)
+    )
+    return Failed(
+        report.blockers[0].code,
+        f'{subject} {reasons}',
+        {'blockers': problems, 'disks': report.disks},
+    )
+
+
+def translate(exc: xenapi.XenAPIError) -> Exception:
+    """A refusal by a host, as a passing obstacle or as a failure."""
+    if exc.code in PASSING_CODES:
+        return Postpone(reason=str(exc))
+    return Failed(exc.code, str(exc), list(exc.parameters))

@@ -1,0 +1,318 @@
+"""The only door to XenAPI: logins, single requests, failures translated.
+
+The genuine client repeats by itself: its transport sends again after a
+reset, its session logs in again and repeats up to three times (contract
+2.5). Here one request is one request, and SESSION_INVALID is an error like
+any other.
+"""
+
+import dataclasses
+import hashlib
+import hmac
+import http.client
+import ssl
+import xml.parsers.expat
+import xmlrpc.client
+from typing import Any
+
+import XenAPI
+from oslo_config import cfg
+
+from aggregates_ext import conf as options
+from aggregates_ext import exception
+from aggregates_ext.db import records
+
+ORIGINATOR = 'aggregates-ext'
+
+
+class XenAPIError(exception.AggregatesError):
+    """A host refused a request, with a code of XenAPI.
+
+    :ivar code: such as HOST_IS_SLAVE.
+    :ivar parameters: what the code is about; never a session.
+    """
+
+    def __init__(self, host: str, code: str, parameters: tuple[str, ...]):
+        self.host = host
+        self.code = code
+        self.parameters = parameters
+        super().__init__(
+            f'Host {host} answered {code}'
+            f'{" (" + ", ".join(parameters) + ")" if parameters else ""}.'
+        )
+
+
+class Unreachable(exception.AggregatesError):
+    """No connection came about: nothing was sent."""
+
+    message = 'Host {host} cannot be reached at {url}: {reason}'
+
+
+class AnswerLost(exception.AggregatesError):
+    """The request may have arrived; no answer to it came back."""
+
+    message = 'Host {host} gave no answer to {call}: {reason}'
+
+
+class CredentialUnknown(exception.AggregatesError):
+    message = (
+        'Credential {credential} of host {host} is not configured: list it '
+        'in [xenserver] credentials and set username and password in '
+        '[xenserver:{credential}].'
+    )
+
+
+class _HTTPSConnection(http.client.HTTPSConnection):
+    """TLS that is checked by a pinned fingerprint where there is one."""
+
+    pinned: str | None = None
+
+    def connect(self) -> None:
+        super().connect()
+        if self.pinned is None:
+            return
+        certificate: bytes = self.sock.getpeercert(True) or b''
+        seen = hashlib.sha256(certificate).hexdigest()
+        if not hmac.compare_digest(seen, self.pinned):
+            self.close()
+            raise ssl.SSLError(
+                f'its certificate has the SHA-256 fingerprint {seen}, '
+                'another one is registered'
+            )
+
+
+class _Transport(xmlrpc.client.Transport):
+    """Sends each request once, with a time limit.
+
+    :ivar sent: whether the last request left for a connected host.
+    """
+
+    def __init__(
+        self, timeout: float, tls: ssl.SSLContext | None, pinned: str | None
+    ) -> None:
+        super().__init__()
+        self._timeout = timeout
+        self._tls = tls
+        self._pinned = pinned
+        self.sent = False
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        if self._connection and host == self._connection[0]:
+            return self._connection[1]  # type: ignore[return-value]
+        connection: http.client.HTTPConnection
+        if self._tls is None:
+            connection = http.client.HTTPConnection(
+                host, timeout=self._timeout
+            )
+        else:
+            connection = _HTTPSConnection(
+                host, timeout=self._timeout, context=self._tls
+            )
+            connection.pinned = self._pinned
+        self._connection = host, connection
+        return connection
+
+    def request(
+        self, host: Any, handler: str, request_body: Any, verbose: bool = False
+    ) -> Any:
+        self.sent = False
+        connection = self.make_connection(host)
+        if connection.sock is None:
+            connection.connect()
+        self.sent = True
+        return self.single_request(host, handler, request_body, verbose)
+
+
+class _Client(XenAPI.Session):  # type: ignore[misc]
+    """The genuine client without its repetitions."""
+
+    def xenapi_request(self, methodname: str, params: Any) -> Any:
+        return getattr(self, methodname)(*params)
+
+
+@dataclasses.dataclass(frozen=True)
+class Credential:
+    """An account; its password stays out of every representation."""
+
+    name: str
+    username: str
+    password: str = dataclasses.field(repr=False)
+
+
+class Session:
+    """One login at one host.
+
+    :param host: name of the host, for messages.
+    :param url: where its xapi is.
+    :param credential: whom to log in as.
+    :param transport: how to get there.
+    :raises XenAPIError: the login was refused.
+    :raises Unreachable: there was nobody to refuse it.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        url: str,
+        credential: Credential,
+        transport: _Transport,
+    ) -> None:
+        self.host = host
+        self.credential = credential
+        self._url = url
+        self._transport = transport
+        self._client = _Client(url, transport=transport)
+        try:
+            self._ref = self._request(
+                'session.login_with_password',
+                credential.username,
+                credential.password,
+                '1.0',
+                ORIGINATOR,
+            )
+        except XenAPIError:
+            transport.close()
+            raise
+
+    def call(self, method: str, *params: Any) -> Any:
+        """One request, sent once.
+
+        :param method: as XenAPI spells it, such as ``pool.eject``.
+        :raises XenAPIError: it was refused.
+        :raises Unreachable: it was not sent.
+        :raises AnswerLost: whether it had an effect is not known.
+        """
+        return self._request(method, self._ref, *params)
+
+    def records(self, class_: str) -> dict[str, dict[str, Any]]:
+        """All records of a class by reference."""
+        found: dict[str, dict[str, Any]] = self.call(
+            f'{class_}.get_all_records'
+        )
+        return found
+
+    def uuid(self) -> str:
+        """The uuid of this session, by which another login can end it."""
+        found: str = self.call('session.get_uuid', self._ref)
+        return found
+
+    def end_other(self, session_uuid: str) -> None:
+        """End another session of this xapi, if it still exists.
+
+        What was sent with it and has not begun will be refused from then
+        on with SESSION_INVALID (``xapi-observed`` fencing).
+        """
+        try:
+            other = self.call('session.get_by_uuid', session_uuid)
+            self._request('session.logout', other)
+        except XenAPIError as exc:
+            if exc.code not in ('UUID_INVALID', 'SESSION_INVALID'):
+                raise
+
+    def close(self) -> None:
+        """Log out, which may fail without harm, and close the connection."""
+        try:
+            self._request('session.logout', self._ref)
+        except (XenAPIError, Unreachable, AnswerLost):
+            # The session died with its xapi, or will by its idle limit.
+            self._ref = ''
+        finally:
+            self._transport.close()
+
+    def _request(self, method: str, *params: Any) -> Any:
+        try:
+            answer = self._client.xenapi_request(method, params)
+        except (
+            OSError,
+            http.client.HTTPException,
+            xmlrpc.client.Error,
+            xml.parsers.expat.ExpatError,
+        ) as exc:
+            self._transport.close()
+            reason = str(exc) or type(exc).__name__
+            if not self._transport.sent:
+                raise Unreachable(
+                    host=self.host, url=self._url, reason=reason
+                ) from exc
+            raise AnswerLost(
+                host=self.host, call=method, reason=reason
+            ) from exc
+        return self._value(answer, method)
+
+    def _value(self, answer: Any, method: str) -> Any:
+        if isinstance(answer, dict) and answer.get('Status') == 'Success':
+            return answer.get('Value')
+        details = (
+            answer.get('ErrorDescription')
+            if isinstance(answer, dict)
+            else None
+        )
+        if not details:
+            raise AnswerLost(
+                host=self.host, call=method, reason='not a XenAPI answer'
+            )
+        code, *parameters = map(str, details)
+        if code == 'SESSION_INVALID' or parameters[:1] == ['session']:
+            parameters = []
+        raise XenAPIError(self.host, code, tuple(parameters))
+
+
+class Connector:
+    """Makes sessions from registered hosts and configured credentials.
+
+    :param conf: configuration; read at each login, so that a reload counts.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._conf = conf
+
+    def credential(self, name: str, host: str) -> Credential:
+        """A configured credential.
+
+        :param host: whom it is for, for the message.
+        :raises CredentialUnknown: it is not configured.
+        """
+        if name not in self._conf.xenserver.credentials:
+            raise CredentialUnknown(credential=name, host=host)
+        group = self._conf[options.register_credential(self._conf, name)]
+        if group.password is None:
+            raise CredentialUnknown(credential=name, host=host)
+        return Credential(name, group.username, group.password)
+
+    def login(
+        self,
+        host: records.Host,
+        credential: str | None = None,
+        timeout: float | None = None,
+    ) -> Session:
+        """Log in at a host.
+
+        :param credential: name of another one than the host's own.
+        :param timeout: seconds for each request, else ``call_timeout``.
+        :raises XenAPIError: refused, for instance with HOST_IS_SLAVE.
+        :raises Unreachable: nobody is there.
+        :raises CredentialUnknown: not configured.
+        """
+        transport = _Transport(
+            timeout or self._conf.compute.call_timeout,
+            self._tls(host),
+            host.fingerprint,
+        )
+        return Session(
+            host.name,
+            host.url,
+            self.credential(credential or host.credential, host.name),
+            transport,
+        )
+
+    def _tls(self, host: records.Host) -> ssl.SSLContext | None:
+        if host.url.startswith('http://'):
+            return None
+        context = ssl.create_default_context(
+            cafile=self._conf.xenserver.ca_file
+        )
+        if host.fingerprint:
+            # The pinned certificate is checked by itself, see connect().
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context

@@ -1,0 +1,43 @@
+"""Fixtures of the functional tests."""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from oslo_config import cfg
+
+from aggregates_ext.db import engine
+from aggregates_ext.xensim import clock as sim_clock
+from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim import topology
+from tests.functional import service
+
+HOSTS = {'hosts': [{'name': f'xen{number}'} for number in (1, 2, 3)]}
+
+
+@pytest.fixture
+def make_service(
+    conf: cfg.ConfigOpts, database: engine.Database
+) -> Iterator[Callable[..., service.Service]]:
+    """Builds a service on the simulated hosts of a topology."""
+    simulators = []
+
+    def make(hosts: dict[str, Any] | None = None) -> service.Service:
+        clock = sim_clock.SteppedClock()
+        sim = simulator.Simulator(topology.load(hosts or HOSTS), clock=clock)
+        simulators.append(sim)
+        sim.start()
+        made = service.Service(conf, database, sim, clock)
+        made.register()
+        return made
+
+    yield make
+    for sim in simulators:
+        sim.stop()
+
+
+@pytest.fixture
+def running(make_service: Callable[..., service.Service]) -> service.Service:
+    """A service on three plain hosts."""
+    return make_service()

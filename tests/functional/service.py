@@ -1,0 +1,147 @@
+"""The whole service in one process, on simulated hosts and stepped time."""
+
+from typing import Any
+
+from oslo_config import cfg
+
+from aggregates_ext import aggregates
+from aggregates_ext import conf as options
+from aggregates_ext import context
+from aggregates_ext import hosts
+from aggregates_ext import operations
+from aggregates_ext import policy
+from aggregates_ext.compute import clock as compute_clock
+from aggregates_ext.compute import manager
+from aggregates_ext.compute import xenapi
+from aggregates_ext.db import engine
+from aggregates_ext.db import leases
+from aggregates_ext.db import records
+from aggregates_ext.xensim import clock as sim_clock
+from aggregates_ext.xensim import simulator
+
+
+class Silence:
+    """No messaging: nobody is woken, nobody answers."""
+
+    def wake_up(self) -> None: ...
+
+    def check_host(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+class SteppedClock(compute_clock.Clock):
+    """The service's waits step the simulator's time."""
+
+    def __init__(self, clock: sim_clock.SteppedClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def monotonic(self) -> float:
+        return self._clock.time()
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(0)
+        self._clock.advance(seconds)
+
+
+class Service:
+    """API domain, compute service and simulated hosts, run by hand.
+
+    :ivar sim: the simulated hosts, all registered under their names.
+    """
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        database: engine.Database,
+        sim: simulator.Simulator,
+        clock: sim_clock.SteppedClock,
+    ) -> None:
+        self.conf = conf
+        self.database = database
+        self.sim = sim
+        self.clock = clock
+        self.ctx = context.RequestContext(
+            user_id='user',
+            project_id='project',
+            roles=['admin'],
+            enforcer=policy.make_enforcer(conf),
+        )
+        self.hosts = hosts.Hosts(database)
+        self.aggregates = aggregates.Aggregates(database, Silence(), 0)
+        self.operations = operations.Operations(database)
+        self.manager = self.new_manager()
+
+    def new_manager(self) -> manager.Manager:
+        """Another compute service on the same database."""
+        return manager.Manager(
+            self.conf,
+            self.database,
+            xenapi.Connector(self.conf),
+            SteppedClock(self.clock),
+        )
+
+    def register(self) -> None:
+        """Register all simulated hosts with the account they have."""
+        hosts = [self.sim.host(name) for name in self.sim.state()['hosts']]
+        accounts = sorted({(h.username, h.password) for h in hosts})
+        credentials = dict(zip(accounts, 'abcdefgh', strict=False))
+        self.conf.set_override(
+            'credentials', list(credentials.values()), 'xenserver'
+        )
+        for (username, password), name in credentials.items():
+            group = options.register_credential(self.conf, name)
+            self.conf.set_override('username', username, group)
+            self.conf.set_override('password', password, group)
+        self.hosts.add(
+            [
+                {
+                    'name': host.name,
+                    'url': host.url,
+                    'credential': credentials[host.username, host.password],
+                }
+                for host in hosts
+            ]
+        )
+
+    def work(self, rounds: int = 30) -> None:
+        """Let the compute service do all that is due, and wait for it."""
+        for _ in range(rounds):
+            with self.database.reader() as connection:
+                due = leases.candidates(connection, 1e9, 100)
+            for aggregate_id in due:
+                self.manager.work_on(aggregate_id)
+            if not due:
+                return
+
+    def watch(self, aggregate_id: int, seconds: float) -> None:
+        """Let time pass, then look at a pool once."""
+        self.clock.advance(seconds)
+        self.manager.work_on(aggregate_id)
+
+    def create(self, *names: str, name: str = 'pool') -> int:
+        """An aggregate with hosts that have joined."""
+        key = self.aggregates.create(name, None).id
+        for host in names:
+            self.aggregates.add_host(self.ctx, key, host)
+        self.work()
+        return key
+
+    def operation(self, aggregate_id: int) -> records.Operation:
+        """The newest operation of an aggregate."""
+        return self.operations.get_all(aggregate_id)[0]
+
+    def state(self, aggregate_id: int) -> str:
+        """The operational state of an aggregate."""
+        return operations.operational_state(self.aggregates.get(aggregate_id))
+
+    def login(self, host: str) -> xenapi.Session:
+        """A session at a simulated host, to do things by hand."""
+        return xenapi.Connector(self.conf).login(self.hosts.get(host))
+
+    def pool_of(self, host: str) -> dict[str, Any]:
+        """The pool that a simulated host is really in."""
+        for pool in self.sim.state()['pools']:
+            if host in [member['name'] for member in pool['hosts']]:
+                return pool
+        raise LookupError(host)

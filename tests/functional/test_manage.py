@@ -1,0 +1,105 @@
+"""The operator's commands, as typed."""
+
+import json
+import pathlib
+
+import pytest
+
+from aggregates_ext.cmd import manage
+from tests.functional import service
+
+SR = '11111111-1111-1111-1111-111111111111'
+
+
+@pytest.fixture
+def config(tmp_path: pathlib.Path) -> str:
+    path = tmp_path / 'aggregates_ext.conf'
+    path.write_text(
+        f'[database]\nconnection = sqlite:///{tmp_path}/aggregates_ext.sqlite'
+    )
+    return str(path)
+
+
+def test_schema_is_made_and_checked(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ['--config-file', config, 'db']
+    assert manage.main([*run, 'check']) == 1
+    assert 'db sync' in capsys.readouterr().out
+    assert manage.main([*run, 'sync']) == 0
+    assert manage.main([*run, 'check']) == 0
+    assert manage.main([*run, 'version']) == 0
+    assert capsys.readouterr().out.endswith('0001\n')
+
+
+def test_hosts_are_registered_shown_and_forgotten(
+    config: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ['--config-file', config, 'host']
+    manage.main(['--config-file', config, 'db', 'sync'])
+    many = tmp_path / 'hosts.yaml'
+    many.write_text('- {name: xen2, url: https://10.0.0.12}\n')
+    add = ['add', 'xen1', '--url', 'https://10.0.0.11', '--zone', 'az1']
+    assert manage.main([*run, *add]) == 0
+    assert manage.main([*run, 'add', '--file', str(many)]) == 0
+    capsys.readouterr()
+    assert manage.main([*run, 'list', '--json']) == 0
+    assert [h['name'] for h in json.loads(capsys.readouterr().out)] == [
+        'xen1',
+        'xen2',
+    ]
+    assert manage.main([*run, 'show', 'xen1']) == 0
+    assert json.loads(capsys.readouterr().out)['zone'] == 'az1'
+    assert manage.main([*run, 'accept-data-loss', 'xen1', SR]) == 0
+    assert manage.main([*run, 'remove', 'xen1']) == 0
+    assert manage.main([*run, 'list']) == 0
+    assert 'xen2' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('command', 'says'),
+    [
+        (['host', 'show', 'nobody'], 'nobody is not registered'),
+        (['host', 'add', 'x', '--url', 'http://10.0.0.1'], 'https'),
+        (['host', 'add', 'x'], '--url'),
+        (['host', 'add', '--file', '/nowhere'], 'nowhere'),
+        (['host', 'check', 'xen1'], 'No compute service'),
+        (['host', 'reset', 'xen1', 'free'], 'nothing to reset'),
+        (['operation', 'show', 'x'], 'could not be found'),
+        (['operation', 'list', '7'], 'could not be found'),
+    ],
+)
+def test_refusal_says_why_and_ends_with_1(
+    config: str,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+    says: str,
+) -> None:
+    run = ['--config-file', config]
+    manage.main([*run, 'db', 'sync'])
+    manage.main([*run, 'host', 'add', 'xen1', '--url', 'https://10.0.0.1'])
+    assert manage.main([*run, *command]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_operations_are_listed_shown_and_cancelled(
+    running: service.Service,
+    config: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    key = running.create('xen1')
+    change = running.aggregates.add_host(running.ctx, key, 'xen2')
+    uuid = str(change.operation)
+    run = ['--config-file', config, 'operation']
+    assert manage.main([*run, 'list', str(key)]) == 0
+    assert f'{uuid} ' in capsys.readouterr().out
+    assert manage.main([*run, 'cancel', uuid]) == 0
+    assert manage.main([*run, 'show', uuid]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown['state'] == 'cancelled'
+    assert 'call' not in shown
+    assert manage.main([*run, 'cancel', uuid]) == 1
+    assert 'cancelled' in capsys.readouterr().err
+    reset = ['--config-file', config, 'host', 'reset', 'xen1', 'free']
+    assert manage.main(reset) == 0
+    assert running.hosts.get('xen1').phase == 'free'

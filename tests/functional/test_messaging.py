@@ -1,0 +1,129 @@
+"""The compute service asked and woken through oslo.messaging (fake:/)."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from aggregates_ext import aggregates
+from aggregates_ext import exception
+from aggregates_ext import rpc
+from aggregates_ext.compute import check
+from aggregates_ext.compute import xenapi
+from tests.functional import service
+
+
+class Bus:
+    """A compute service on a bus of its own, and its client.
+
+    :ivar woken: set by each wake-up.
+    """
+
+    def __init__(self, running: service.Service) -> None:
+        running.conf.set_override('rpc_response_timeout', 20)
+        transport = rpc.get_transport(running.conf)
+        assert transport is not None
+        self.woken = threading.Event()
+        endpoint = check.Endpoint(
+            running.database,
+            xenapi.Connector(running.conf),
+            self.woken.set,
+        )
+        self.server = check.get_server(transport, endpoint)
+        self.client = rpc.ComputeAPI(transport, check_timeout=20)
+        self.aggregates = aggregates.Aggregates(
+            running.database, self.client, 0
+        )
+
+
+@pytest.fixture
+def bus(running: service.Service) -> Iterator[Bus]:
+    """The service with a bus, whose server runs."""
+    rpc.get_transport(running.conf)
+    running.conf.set_override('transport_url', 'fake:/')
+    bus = Bus(running)
+    bus.server.start()
+    yield bus
+    bus.server.stop()
+    bus.server.wait()
+
+
+def test_accepted_request_wakes_the_service(
+    running: service.Service, bus: Bus
+) -> None:
+    key = bus.aggregates.create('a', None).id
+    bus.aggregates.add_host(running.ctx, key, 'xen1')
+    assert bus.woken.wait(10)
+
+
+def test_unmet_requirements_refuse_before_anything_is_written(
+    running: service.Service, bus: Bus
+) -> None:
+    key = running.create('xen1')
+    running.sim.add_vm('xen2', 'web', power_state='Running')
+    running.sim.set_pool('xen2', tls_verification_enabled=False)
+    with pytest.raises(exception.Refused) as refusal:
+        bus.aggregates.add_host(running.ctx, key, 'xen2')
+    assert [problem.code for problem in refusal.value.problems] == [
+        'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS',
+        'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH',
+    ]
+    assert 'web (Running)' in str(refusal.value)
+    assert running.hosts.get('xen2').phase == 'free'
+    assert len(running.operations.get_all(key)) == 1
+
+
+def test_data_loss_refuses_before_anything_is_written(
+    running: service.Service, bus: Bus
+) -> None:
+    key = running.create('xen1', 'xen2')
+    sr = running.sim.add_sr('xen2', 'data', vdis=[{'name': 'customer'}])
+    with pytest.raises(exception.Refused, match='customer'):
+        bus.aggregates.remove_host(running.ctx, key, 'xen2')
+    assert running.hosts.get('xen2').phase == 'member'
+    # What was seen at the consent is stored: a later disk refuses.
+    bus.aggregates.remove_host(running.ctx, key, 'xen2', [sr])
+    running.sim.add_sr('xen2', 'more', vdis=[{'name': 'new'}])
+    running.work()
+    assert running.operation(key).state == 'failed'
+    assert running.sim.destroyed_vdis == []
+
+
+def test_dry_run_reports_and_changes_nothing(
+    running: service.Service, bus: Bus
+) -> None:
+    key = running.create('xen1')
+    running.sim.add_vm('xen2', 'web', power_state='Running')
+    report = bus.aggregates.check_host(key, 'xen2', 'add')
+    assert [b['code'] for b in report['blockers']] == [
+        'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS'
+    ]
+    assert set(report['blockers'][0]) >= {'rule', 'found', 'remedy', 'message'}
+    assert bus.aggregates.check_host(key, 'xen3', 'add')['blockers'] == []
+    assert running.hosts.get('xen2').phase == 'free'
+
+
+def test_unreachable_host_is_an_answer_too(
+    running: service.Service, bus: Bus
+) -> None:
+    key = running.create('xen1')
+    running.sim.power_off('xen2')
+    report = bus.aggregates.check_host(key, 'xen2', 'add')
+    assert report['blockers'][0]['code'] == 'HOST_UNREACHABLE'
+
+
+def test_nobody_there_means_accepted(running: service.Service) -> None:
+    rpc.get_transport(running.conf)
+    running.conf.set_override('transport_url', 'fake:/')
+    client = rpc.ComputeAPI(rpc.get_transport(running.conf), 0.1)
+    lonely = aggregates.Aggregates(running.database, client, 0)
+    key = lonely.create('a', None).id
+    assert lonely.add_host(running.ctx, key, 'xen1').operation is not None
+    with pytest.raises(exception.Unavailable, match='transport_url'):
+        lonely.check_host(key, 'xen2', 'add')
+
+
+def test_no_transport_url_means_no_messaging(
+    running: service.Service,
+) -> None:
+    assert rpc.get_transport(running.conf) is None

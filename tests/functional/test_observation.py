@@ -1,0 +1,58 @@
+"""What is seen of a pool, and where it differs from the intent."""
+
+import contextlib
+
+from aggregates_ext.compute import views
+from tests.functional import service
+
+
+def test_observation_shows_the_pool(running: service.Service) -> None:
+    key = running.create('xen1', 'xen2')
+    aggregate = running.aggregates.get(key)
+    assert aggregate.observation is not None
+    assert aggregate.observation['name_label'] == 'pool'
+    assert aggregate.observation['master'] == running.sim.host('xen1').uuid
+    assert {h['uuid'] for h in aggregate.observation['hosts']} == {
+        running.sim.host('xen1').uuid,
+        running.sim.host('xen2').uuid,
+    }
+    assert aggregate.drift == ()
+
+
+def test_label_follows_the_name(running: service.Service) -> None:
+    key = running.create('xen1')
+    change = running.aggregates.update(running.ctx, key, {'name': 'new'})
+    assert change.operation is not None
+    running.work()
+    assert running.pool_of('xen1')['name_label'] == 'new'
+    assert running.state(key) == 'active'
+
+
+def test_label_changed_by_hand_is_drift(running: service.Service) -> None:
+    key = running.create('xen1')
+    running.sim.set_pool('xen1', name_label='by hand')
+    running.watch(key, 0)
+    assert 'by hand' in running.aggregates.get(key).drift[0]
+    assert running.state(key) == 'error'
+    assert running.pool_of('xen1')['name_label'] == 'by hand'
+
+
+def test_lost_mark_is_drift(running: service.Service) -> None:
+    key = running.create('xen1')
+    with contextlib.closing(running.login('xen1')) as session:
+        (ref,) = session.call('pool.get_all')
+        session.call('pool.remove_from_other_config', ref, views.MARK)
+    running.watch(key, 0)
+    assert 'marked' in running.aggregates.get(key).drift[0]
+
+
+def test_dead_master_is_drift(running: service.Service) -> None:
+    key = running.create('xen1')
+    running.sim.power_off('xen1')
+    running.watch(key, 0)
+    (drift,) = running.aggregates.get(key).drift
+    assert 'No host answers as the master' in drift
+    running.sim.power_on('xen1')
+    running.watch(key, 600)
+    assert running.aggregates.get(key).drift == ()
+    assert running.state(key) == 'active'
