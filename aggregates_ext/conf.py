@@ -7,10 +7,6 @@ from collections.abc import Sequence
 from oslo_config import cfg
 from oslo_db import options as db_options
 
-API = cfg.OptGroup('api', title='The API process')
-COMPUTE = cfg.OptGroup('compute', title='The compute service')
-XENSERVER = cfg.OptGroup('xenserver', title='How hosts are reached')
-
 API_OPTS = [
     cfg.HostAddressOpt(
         'bind_host',
@@ -191,14 +187,19 @@ CREDENTIAL_OPTS = [
     ),
 ]
 
-_OPTS = ((API, API_OPTS), (COMPUTE, COMPUTE_OPTS), (XENSERVER, XENSERVER_OPTS))
+_GROUPS = {
+    'api': ('The API process', API_OPTS),
+    'compute': ('The compute service', COMPUTE_OPTS),
+    'xenserver': ('How hosts are reached', XENSERVER_OPTS),
+}
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Make the options known to ``conf``; twice does no harm."""
-    for group, opts in _OPTS:
-        conf.register_group(group)
-        conf.register_opts(opts, group)
+    for name, (title, opts) in _GROUPS.items():
+        # A group of its own: configurations share what is in a group.
+        conf.register_group(cfg.OptGroup(name, title=title))
+        conf.register_opts(opts, name)
     db_options.set_defaults(conf)
 
 
@@ -252,5 +253,5 @@ def parse(
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """The options, for oslo.config's sample generator."""
-    ours = [(group.name, list(opts)) for group, opts in _OPTS]
+    ours = [(name, list(opts)) for name, (_title, opts) in _GROUPS.items()]
     return [*ours, ('xenserver:default', list(CREDENTIAL_OPTS))]

@@ -13,6 +13,7 @@ from aggregates_ext import exception
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import engine
 from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import leases as db_leases
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
@@ -20,6 +21,11 @@ ADD_HOST = 'add_host'
 REMOVE_HOST = 'remove_host'
 RENAME = 'rename'
 
+# The phase that a host goes back to when its operation came to nothing.
+BACK = {
+    ADD_HOST: ('joining', 'free'),
+    REMOVE_HOST: ('leaving', 'member'),
+}
 # The phase that an outcome named by `reset` gives to a bound host.
 OUTCOMES = {'member': 'member', 'free': 'free'}
 
@@ -88,22 +94,7 @@ class Operations:
                     state=operation.state,
                     remedy=_REMEDIES[operation.state],
                 )
-            if operation.host and operation.kind == ADD_HOST:
-                db_hosts.move(
-                    connection,
-                    operation.host,
-                    aggregate_id,
-                    ('joining',),
-                    'free',
-                )
-            elif operation.host and operation.kind == REMOVE_HOST:
-                db_hosts.move(
-                    connection,
-                    operation.host,
-                    aggregate_id,
-                    ('leaving',),
-                    'member',
-                )
+            _take_back(connection, operation)
             return db_operations.get(connection, uuid)
 
     def reset(
@@ -115,6 +106,9 @@ class Operations:
     ) -> records.Operation:
         """Declare what became of a host, where evidence cannot tell.
 
+        Ends the lease too: what a compute service still does with the
+        aggregate is not written over it.
+
         Settles the failed and unresolved operations of the host, and leaves
         a succeeded one of kind ``reset`` that says who asked.
 
@@ -125,7 +119,8 @@ class Operations:
         """
         uuid = uuidutils.generate_uuid()
         with self._database.writer() as connection:
-            db_aggregates.lock(connection, aggregate_id)
+            if not db_leases.revoke(connection, aggregate_id):
+                raise exception.AggregateNotFound(aggregate_id=aggregate_id)
             bound = db_hosts.get(connection, host)
             _check_reset(connection, aggregate_id, bound, outcome)
             if bound.aggregate_id == aggregate_id:
@@ -136,10 +131,7 @@ class Operations:
                     (bound.phase,),
                     OUTCOMES[outcome],
                 )
-                if not db_hosts.get_all(connection, aggregate_id):
-                    db_aggregates.set_pool(
-                        connection, aggregate_id, None, None
-                    )
+            db_aggregates.forget_pool_if_empty(connection, aggregate_id)
             db_operations.settle(connection, aggregate_id, host)
             db_operations.insert(
                 connection,
@@ -149,9 +141,8 @@ class Operations:
                 host,
                 asked_by(ctx),
                 {'outcome': outcome},
+                done=True,
             )
-            operation = db_operations.get(connection, uuid)
-            db_operations.finish(connection, operation, 'succeeded')
             return db_operations.get(connection, uuid)
 
 
@@ -163,6 +154,25 @@ _REMEDIES = {
     'cancelled': 'It is cancelled already.',
     'unresolved': 'Use reset to tell what became of the host.',
 }
+
+
+def _take_back(connection: Any, operation: records.Operation) -> None:
+    """Give the host of a cancelled operation the phase it had before."""
+    if operation.host is None:
+        return
+    seen, phase = BACK[operation.kind]
+    pending, _now = db_operations.unfinished(
+        connection, operation.aggregate_id
+    )
+    if any(
+        other.host == operation.host and other.kind == ADD_HOST
+        for other in pending
+    ):
+        phase = 'joining'
+    db_hosts.move(
+        connection, operation.host, operation.aggregate_id, (seen,), phase
+    )
+    db_aggregates.forget_pool_if_empty(connection, operation.aggregate_id)
 
 
 def _check_reset(

@@ -38,11 +38,6 @@ STEPS: dict[str, Callable[[compute_run.Run], None]] = {
     operations.REMOVE_HOST: eject.remove_host,
     operations.RENAME: pool.rename,
 }
-# The phase a host goes back to when its operation failed, and from where.
-BACK = {
-    operations.ADD_HOST: ('joining', 'free'),
-    operations.REMOVE_HOST: ('leaving', 'member'),
-}
 MAX_BACKOFF = 60.0
 # Seconds that an operation may go on past its limit, and keep its lease.
 GRACE = 120.0
@@ -113,7 +108,7 @@ class Manager:
                 return leases.candidates(
                     connection, self._options.observe_interval, room
                 )
-        except db_exc.DBError as exc:
+        except (db_exc.DBError, exception.Unavailable) as exc:
             LOG.warning(
                 'The database cannot be asked for work: %s',
                 type(exc).__name__,
@@ -346,14 +341,11 @@ def _end(run: compute_run.Run, failure: compute_run.Failed) -> None:
         db_operations.finish(connection, operation, state, failure.error)
         if unresolved or operation.host is None:
             return
-        seen, phase = BACK[operation.kind]
+        seen, phase = operations.BACK[operation.kind]
         db_hosts.move(
             connection, operation.host, operation.aggregate_id, (seen,), phase
         )
-        if not db_hosts.get_all(connection, operation.aggregate_id):
-            db_aggregates.set_pool(
-                connection, operation.aggregate_id, None, None
-            )
+        db_aggregates.forget_pool_if_empty(connection, operation.aggregate_id)
 
     run.write(work)
     LOG.warning(

@@ -165,8 +165,7 @@ def _watch_return(
 
 def _set_free(connection: Any, aggregate_id: int, host: records.Host) -> None:
     db_hosts.move(connection, host.name, aggregate_id, ('returning',), 'free')
-    if not db_hosts.get_all(connection, aggregate_id):
-        db_aggregates.set_pool(connection, aggregate_id, None, None)
+    db_aggregates.forget_pool_if_empty(connection, aggregate_id)
 
 
 def _note_overdue(

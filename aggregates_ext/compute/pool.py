@@ -261,6 +261,7 @@ def remove_last_host(
 
 def rename(run: compute_run.Run) -> None:
     """Let the pool's label follow the aggregate's name, as it is now."""
+    run.end_recorded_session()
     aggregate = run.aggregate()
     if aggregate.pool_uuid is not None:
         with master_of(run.connector, aggregate, all_hosts(run)) as master:

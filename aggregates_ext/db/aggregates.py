@@ -208,6 +208,18 @@ def set_pool(
     )
 
 
+def forget_pool_if_empty(connection: sa.Connection, aggregate_id: int) -> None:
+    """Forget the pool of an aggregate that no host is bound to any more."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(
+            _TABLE.c.id == aggregate_id,
+            ~sa.exists().where(_HOSTS.c.aggregate_id == _TABLE.c.id),
+        )
+        .values(pool_uuid=None, credential=None)
+    )
+
+
 def set_observation(
     connection: sa.Connection,
     aggregate_id: int,

@@ -56,8 +56,6 @@ def _set_up_sqlite(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, 'connect')
     def _connect(connection: Any, record: Any) -> None:
         connection.execute(f'PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}')
-        connection.execute('PRAGMA journal_mode = WAL')
-        connection.execute('PRAGMA synchronous = FULL')
 
 
 class Database:
@@ -89,6 +87,7 @@ class Database:
                 pool_timeout=options.pool_timeout,
                 connection_recycle_time=options.connection_recycle_time,
                 max_retries=0,
+                thread_checkin=False,
             )
             if engine.dialect.name == 'sqlite':
                 _set_up_sqlite(engine)
@@ -97,9 +96,17 @@ class Database:
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[sa.Connection]:
-        """A transaction that sees one state and changes nothing."""
-        with self.engine.connect() as connection, connection.begin():
-            yield connection
+        """A transaction that sees one state and changes nothing.
+
+        :raises exception.Unavailable: the database cannot be reached.
+        """
+        try:
+            with self.engine.connect() as connection, connection.begin():
+                yield connection
+        except db_exc.DBConnectionError as exc:
+            raise exception.Unavailable(
+                reason='The database cannot be reached; try again later.'
+            ) from exc
 
     @contextlib.contextmanager
     def writer(self) -> Iterator[sa.Connection]:

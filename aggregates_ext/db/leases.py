@@ -129,6 +129,23 @@ def fence(connection: sa.Connection, lease: records.Lease) -> None:
         raise exception.LeaseLost(aggregate_id=lease.aggregate_id)
 
 
+def revoke(connection: sa.Connection, aggregate_id: int) -> bool:
+    """End any lease on a living aggregate; False when there is none.
+
+    What its holder still writes is refused from then on.
+    """
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == aggregate_id, _TABLE.c.deleted == 0)
+        .values(
+            lease_owner=None,
+            lease_epoch=_TABLE.c.lease_epoch + 1,
+            lease_until=None,
+        )
+    )
+    return bool(result.rowcount)
+
+
 def release(connection: sa.Connection, lease: records.Lease) -> None:
     """Give an aggregate back; the epoch stays."""
     connection.execute(

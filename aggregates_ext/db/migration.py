@@ -1,5 +1,6 @@
 """Schema versions: upgrade, which one there is, whether it is the newest."""
 
+import contextlib
 import pathlib
 
 import alembic.command
@@ -27,6 +28,10 @@ def upgrade(database: engine.Database, revision: str = 'head') -> None:
     :param revision: a revision of ``alembic/versions``, or 'head'.
     """
     config = _config()
+    if database.engine.dialect.name == 'sqlite':
+        # Readers and the writer do not wait for each other; it stays so.
+        with contextlib.closing(database.engine.raw_connection()) as raw:
+            raw.cursor().execute('PRAGMA journal_mode = WAL')
     with database.writer() as connection:
         config.attributes['connection'] = connection
         alembic.command.upgrade(config, revision)

@@ -30,10 +30,13 @@ def insert(
     host: str | None,
     asked: Mapping[str, Any],
     parameters: Mapping[str, Any] | None = None,
+    *,
+    done: bool = False,
 ) -> None:
     """Queue an operation.
 
     :param asked: request_id, user_id and project_id of who asked.
+    :param done: it has succeeded by being written, and is history.
     """
     connection.execute(
         sa.insert(_TABLE).values(
@@ -41,12 +44,13 @@ def insert(
             kind=kind,
             aggregate_id=aggregate_id,
             host=host,
-            state='queued',
-            settled=False,
-            progress=0,
+            state='succeeded' if done else 'queued',
+            settled=done,
+            progress=100 if done else 0,
             attempts=0,
             parameters=dict(parameters or {}),
             created_at=timeutils.utcnow(),
+            finished_at=timeutils.utcnow() if done else None,
             **asked,
         )
     )

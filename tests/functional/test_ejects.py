@@ -3,6 +3,7 @@
 import pytest
 
 from aggregates_ext import exception
+from aggregates_ext.db import operations
 from tests.functional import service
 
 DISK = {'name': 'customer', 'uuid': '22222222-2222-2222-2222-222222222222'}
@@ -187,3 +188,18 @@ def test_aggregate_is_not_deleted_before_its_pool_is_empty(
     running.aggregates.remove_host(running.ctx, key, 'xen1')
     with pytest.raises(exception.AggregateBusy, match='remove_host xen1'):
         running.aggregates.delete(key)
+
+
+def test_cancelled_removal_leaves_the_host_joining(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1')
+    running.sim.power_off('xen2')
+    running.aggregates.add_host(running.ctx, key, 'xen2')
+    with running.database.writer() as connection:
+        # As if the join had begun: it cannot be cancelled any more.
+        operations.start(connection, running.operation(key).id)
+    running.aggregates.remove_host(running.ctx, key, 'xen2')
+    assert running.hosts.get('xen2').phase == 'leaving'
+    running.operations.cancel(key, running.operation(key).uuid)
+    assert running.hosts.get('xen2').phase == 'joining'

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from aggregates_ext import exception
+from aggregates_ext.compute import lease
 from tests.functional import service
 
 Make = Callable[..., service.Service]
@@ -296,3 +298,15 @@ def test_reset_is_a_way_out_of_unresolved(running: service.Service) -> None:
     newest = running.operation(key)
     assert (newest.kind, newest.user_id) == ('reset', 'user')
     assert all(op.call is None for op in running.operations.get_all(key))
+
+
+def test_reset_ends_what_a_service_still_does(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1')
+    other = lease.Keeper(running.database, 'other', 30)
+    with other.hold(key) as held:
+        assert held is not None
+        running.operations.reset(running.ctx, key, 'xen1', 'free')
+        with pytest.raises(exception.LeaseLost):
+            held.write(lambda connection: None)

@@ -95,3 +95,13 @@ def test_no_connection_configured_says_what_to_set() -> None:
     options.parse(conf, [], [])
     with pytest.raises(exception.Unavailable, match='connection'):
         engine.Database(conf).engine.connect()
+
+
+def test_reading_without_a_database_is_unavailable(
+    database: engine.Database,
+) -> None:
+    with (
+        pytest.raises(exception.Unavailable, match='reached'),
+        database.reader(),
+    ):
+        raise db_exc.DBConnectionError

@@ -1,0 +1,122 @@
+"""Paste's way in: the stand-alone application, the filter, the pipelines."""
+
+from collections.abc import Callable
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log as logging
+from paste import deploy as paste_deploy
+
+from aggregates_ext import aggregates
+from aggregates_ext import conf as settings
+from aggregates_ext import exception
+from aggregates_ext import operations
+from aggregates_ext import policy
+from aggregates_ext import rpc
+from aggregates_ext.api import app
+from aggregates_ext.api import faults
+from aggregates_ext.api import routing
+from aggregates_ext.db import engine
+
+LOG = logging.getLogger(__name__)
+
+
+def build(
+    conf: cfg.ConfigOpts,
+    face: str = routing.AUTO,
+    next_application: app.WSGI | None = None,
+) -> app.WSGI:
+    """The API, inside out: database, domain, application, faults.
+
+    :param conf: configuration that has been read.
+    :param face: 'legacy', 'modern' or 'auto'.
+    :param next_application: given: a filter in front of it.
+    """
+    database = engine.Database(conf)
+    transport = rpc.get_transport(conf)
+    compute = rpc.ComputeAPI(transport, conf.api.check_timeout)
+    domain = routing.Domain(
+        aggregates.Aggregates(database, compute, conf.api.settle_wait),
+        operations.Operations(database),
+    )
+    enforcer = policy.make_enforcer(conf)
+    embedded = next_application is not None
+    router = routing.Router(app.ROUTES, face, embedded)
+    application = faults.FaultWrapper(
+        app.Application(domain, enforcer, router)
+    )
+    if next_application is None:
+        return application
+    return app.Filter(application, router, next_application)
+
+
+def _configuration(config_file: str | None) -> cfg.ConfigOpts:
+    """A configuration of our own: the process may be another service's."""
+    conf = cfg.ConfigOpts()
+    settings.parse(conf, [], [config_file] if config_file else None)
+    return conf
+
+
+def app_factory(global_conf: dict[str, str], **local_conf: str) -> app.WSGI:
+    """The stand-alone application, ``egg:aggregates_ext#api``.
+
+    Paste options: ``face``; ``config_file``, without which the global
+    configuration, that the server has read, is used.
+    """
+    conf = cfg.CONF
+    if 'config_file' in local_conf:
+        conf = _configuration(local_conf['config_file'])
+    return build(conf, local_conf.get('face', routing.AUTO))
+
+
+def filter_factory(
+    global_conf: dict[str, str], **local_conf: str
+) -> Callable[[app.WSGI], app.WSGI]:
+    """The filter in front of a compute API, ``egg:aggregates_ext#aggregates``.
+
+    Paste options: ``face``; ``config_file``, without which the default place
+    is read. The configuration of the process is left alone.
+    """
+
+    def make_filter(next_application: app.WSGI) -> app.WSGI:
+        LOG.info(
+            'os-aggregates is answered here; one that the next application '
+            'serves itself is shadowed.'
+        )
+        return build(
+            _configuration(local_conf.get('config_file')),
+            local_conf.get('face', routing.AUTO),
+            next_application,
+        )
+
+    return make_filter
+
+
+def pipeline_factory(
+    loader: Any, global_conf: dict[str, str], **local_conf: str
+) -> app.WSGI:
+    """The pipeline that is named as ``[api] auth_strategy`` says.
+
+    Each Paste option is one strategy: names of filters, then the application.
+    """
+    names = local_conf[cfg.CONF.api.auth_strategy].split()
+    application: app.WSGI = loader.get_app(names.pop())
+    for name in reversed(names):
+        application = loader.get_filter(name)(application)
+    return application
+
+
+def load(conf: cfg.ConfigOpts) -> app.WSGI:
+    """The pipelines of the Paste file that the configuration names.
+
+    :raises exception.Unavailable: there is no such file.
+    """
+    name = conf.api.paste_config
+    path = settings.find_file(name)
+    if path is None:
+        raise exception.Unavailable(
+            reason=f'The Paste file {name} is in none of '
+            f'{", ".join(settings.config_dirs())}.'
+        )
+    application: app.WSGI = paste_deploy.loadapp(f'config:{path}', name='main')
+    return application

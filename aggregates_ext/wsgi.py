@@ -1,0 +1,26 @@
+"""For gunicorn and uwsgi: ``aggregates_ext.wsgi:application``.
+
+Parses no command line: what stands there is the server's.
+"""
+
+from oslo_service import backend
+
+# Before anything imports oslo.messaging, which would choose otherwise.
+backend.init_backend(backend.BackendType.THREADING)
+
+from oslo_config import cfg  # noqa: E402
+from oslo_log import log as logging  # noqa: E402
+
+from aggregates_ext import conf as settings  # noqa: E402
+from aggregates_ext import deploy  # noqa: E402
+from aggregates_ext.api import app  # noqa: E402
+
+
+def _make() -> app.WSGI:
+    logging.register_options(cfg.CONF)
+    settings.parse(cfg.CONF, [])
+    logging.setup(cfg.CONF, 'aggregates_ext')
+    return deploy.load(cfg.CONF)
+
+
+application = _make()
