@@ -1,0 +1,183 @@
+"""The extension os-aggregates: descriptor, routes and handlers.
+
+A handler asks policy, then the schema, then the id, then the domain; it
+knows no request and returns a dict.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aggregates_ext import context
+from aggregates_ext import exception
+from aggregates_ext import policy
+from aggregates_ext.api import routing
+from aggregates_ext.api import schema
+from aggregates_ext.api import shapes
+
+EXTENSION = {
+    'updated': '2012-01-12T00:00:00+00:00',
+    'name': 'Aggregates',
+    'links': [],
+    'namespace': 'http://docs.openstack.org/compute/ext/aggregates/api/v1.1',
+    'alias': 'os-aggregates',
+    'description': 'Admin-only aggregate administration',
+}
+_IMAGES_SINCE = (2, 81)
+
+
+def index(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    query: Mapping[str, str],
+) -> dict[str, Any]:
+    """List the aggregates, by id."""
+    ctx.can(policy.INDEX)
+    filters = schema.check_query(query, schema.INDEX_QUERY)
+    found = domain.aggregates.get_all(**filters)
+    return {'aggregates': [shape.aggregate(item) for item in found]}
+
+
+def create(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    body: Any,
+) -> dict[str, Any]:
+    """Create an empty aggregate."""
+    ctx.can(policy.CREATE)
+    fields = schema.check(body, schema.CREATE)
+    created = domain.aggregates.create(
+        fields['name'], fields.get('availability_zone')
+    )
+    return {'aggregate': shape.created(created)}
+
+
+def show(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+) -> dict[str, Any]:
+    """Show one aggregate."""
+    ctx.can(policy.SHOW)
+    found = domain.aggregates.get(shape.aggregate_id(aggregate_id))
+    return {'aggregate': shape.aggregate(found)}
+
+
+def update(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> routing.Named:
+    """Change name or zone; the label of the pool follows the name."""
+    ctx.can(policy.UPDATE)
+    fields = schema.check(body, schema.UPDATE)
+    key = shape.aggregate_id(aggregate_id)
+    change = domain.aggregates.update(ctx, key, fields)
+    return routing.Named(
+        {'aggregate': shape.aggregate(change.aggregate)}, change.operation
+    )
+
+
+def delete(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+) -> None:
+    """Delete an empty aggregate."""
+    ctx.can(policy.DELETE)
+    domain.aggregates.delete(shape.aggregate_id(aggregate_id))
+
+
+def set_metadata(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> dict[str, Any]:
+    """Merge metadata; null removes a key."""
+    ctx.can(policy.SET_METADATA)
+    fields = schema.check(body, schema.SET_METADATA)
+    key = shape.aggregate_id(aggregate_id)
+    changed = domain.aggregates.set_metadata(key, fields['metadata'])
+    return {'aggregate': shape.aggregate(changed)}
+
+
+def add_host(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> routing.Named:
+    """Make a host a member: it joins the pool."""
+    ctx.can(policy.ADD_HOST)
+    fields = schema.check(body, schema.ADD_HOST)
+    key = shape.aggregate_id(aggregate_id)
+    change = domain.aggregates.add_host(ctx, key, fields['host'])
+    return routing.Named(
+        {'aggregate': shape.aggregate(change.aggregate)}, change.operation
+    )
+
+
+def remove_host(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> routing.Named:
+    """Take a host out: the pool ejects it."""
+    ctx.can(policy.REMOVE_HOST)
+    fields = schema.check(body, schema.REMOVE_HOST)
+    key = shape.aggregate_id(aggregate_id)
+    change = domain.aggregates.remove_host(
+        ctx, key, fields['host'], fields.get('accept_data_loss', ())
+    )
+    return routing.Named(
+        {'aggregate': shape.aggregate(change.aggregate)}, change.operation
+    )
+
+
+def images(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+) -> None:
+    """Refuse to fill Nova's image cache, which pools do not have."""
+    if not shape.supports(_IMAGES_SINCE):
+        raise exception.NotFound()
+    ctx.can(policy.IMAGES)
+    domain.aggregates.get(shape.aggregate_id(aggregate_id))
+    raise exception.Invalid(
+        reason='There is no image cache on the hosts of a pool: they share '
+        'their storage.'
+    )
+
+
+ROUTES: routing.Routes = {
+    '/os-aggregates': {
+        'GET': routing.Route(index, 'query'),
+        'POST': routing.Route(create, 'body'),
+    },
+    '/os-aggregates/{aggregate_id}': {
+        'GET': routing.Route(show),
+        'PUT': routing.Route(update, 'body'),
+        'DELETE': routing.Route(delete),
+    },
+    '/os-aggregates/{aggregate_id}/images': {
+        'POST': routing.Route(images),
+    },
+}
+# What POST /os-aggregates/{aggregate_id}/action can name.
+ACTIONS = {
+    'set_metadata': set_metadata,
+    'add_host': add_host,
+    'remove_host': remove_host,
+}

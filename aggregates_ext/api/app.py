@@ -1,0 +1,212 @@
+"""From a request to its handler, and from what that returns to an answer."""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+import webob
+from oslo_policy import policy
+
+from aggregates_ext import context
+from aggregates_ext import exception
+from aggregates_ext.api import aggregates
+from aggregates_ext.api import exchange
+from aggregates_ext.api import extensions
+from aggregates_ext.api import identity
+from aggregates_ext.api import microversions
+from aggregates_ext.api import pools
+from aggregates_ext.api import routing
+from aggregates_ext.api import schema
+from aggregates_ext.api import shapes
+from aggregates_ext.api import wire
+
+WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+OPERATION_HEADER = 'X-Aggregate-Operation'
+# A filter of ours further up has the request already.
+MARK = 'aggregates_ext.asked'
+
+ACTIONS: dict[str, Callable[..., Any]] = {
+    **aggregates.ACTIONS,
+    **pools.ACTIONS,
+}
+
+
+def act(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> dict[str, Any] | routing.Named:
+    """Run the one action that a body names."""
+    name = schema.action(body)
+    if name not in ACTIONS:
+        raise exception.Invalid(
+            reason=f'Aggregates does not have {ascii(name[:40])} action; it '
+            f'has {", ".join(ACTIONS)}.'
+        )
+    result: dict[str, Any] | routing.Named = ACTIONS[name](
+        ctx, domain, shape, aggregate_id, body
+    )
+    return result
+
+
+# The more special paths first: the first match counts.
+ROUTES: routing.Routes = {
+    **extensions.ROUTES,
+    **pools.ROUTES,
+    **aggregates.ROUTES,
+    '/os-aggregates/{aggregate_id}/action': {
+        'POST': routing.Route(act, 'body')
+    },
+}
+
+
+class Application:
+    """Dispatches requests; raises what ``faults`` makes answers of.
+
+    :param domain: what handlers work on.
+    :param enforcer: the policy.
+    :param router: finds the handler.
+    """
+
+    def __init__(
+        self,
+        domain: routing.Domain,
+        enforcer: policy.Enforcer,
+        router: routing.Router,
+    ) -> None:
+        self._domain = domain
+        self._enforcer = enforcer
+        self._router = router
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Any
+    ) -> Iterable[bytes]:
+        answered = exchange.begin(environ, self._router.place(environ))
+        match = self._router.find(environ)
+        arguments: dict[str, Any] = match.decoded() if match else {}
+        ctx = identity.context_of(
+            environ,
+            self._enforcer,
+            answered.request_id,
+            arguments.get('project_id'),
+        )
+        if match is None:
+            raise exception.NotFound()
+        request = webob.Request(environ)
+        shape: shapes.Shape = shapes.Legacy()
+        if not answered.legacy:
+            shape = shapes.Modern(_microversion(request, match, answered))
+        _check_project(ctx, arguments.pop('project_id', None))
+        route = _route(match, request.method)
+        if route.takes == 'body':
+            arguments['body'] = wire.read(request, xml=answered.legacy)
+        elif route.takes == 'query':
+            arguments['query'] = schema.parse_query(request.query_string)
+        result = route.handler(ctx, self._domain, shape, **arguments)
+        response = _respond(result, answered)
+        finished: Iterable[bytes] = response(environ, start_response)
+        return finished
+
+
+def _microversion(
+    request: webob.Request, match: routing.Match, answered: exchange.Exchange
+) -> Any:
+    if not match.place.microversions:
+        return microversions.MIN
+    answered.microversion = microversions.parse(request.headers)
+    return answered.microversion
+
+
+def _check_project(ctx: context.RequestContext, project: str | None) -> None:
+    if project is not None and project != ctx.project_id:
+        raise exception.Invalid(
+            reason=f'Malformed request url: project {ascii(project[:64])} is '
+            f'not that of the token, {ctx.project_id}.'
+        )
+
+
+def _route(match: routing.Match, method: str) -> routing.Route:
+    route = match.methods.get('GET' if method == 'HEAD' else method)
+    if route is None:
+        allowed = [*match.methods]
+        if 'GET' in allowed:
+            allowed.append('HEAD')
+        raise exception.MethodNotAllowed(
+            method=ascii(method[:20]), allowed=', '.join(allowed)
+        )
+    return route
+
+
+def _respond(
+    result: dict[str, Any] | routing.Named | None, answered: exchange.Exchange
+) -> webob.Response:
+    headers = []
+    if isinstance(result, routing.Named):
+        if result.operation is not None:
+            headers.append((OPERATION_HEADER, result.operation))
+        result = result.body
+    media = answered.media
+    body = b'' if result is None else wire.write(result, media)
+    return answered.response(200, body, media.content_type, headers)
+
+
+class Filter:
+    """Lets the application answer what is ours; all else passes untouched.
+
+    :param application: ours, wrapped for faults.
+    :param router: tells what is ours.
+    :param next_application: what comes behind in the pipeline.
+    """
+
+    def __init__(
+        self,
+        application: WSGI,
+        router: routing.Router,
+        next_application: WSGI,
+    ) -> None:
+        self._application = application
+        self._router = router
+        self._next = next_application
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Any
+    ) -> Iterable[bytes]:
+        match = None
+        if MARK not in environ:
+            match = self._router.find(environ)
+        if match is None or self._is_foreign(environ, match):
+            return self._next(environ, start_response)
+        if match.template == extensions.COLLECTION:
+            return self._discover(environ, start_response, match)
+        return self._application(environ, start_response)
+
+    def _is_foreign(
+        self, environ: dict[str, Any], match: routing.Match
+    ) -> bool:
+        if match.may_be_foreign(identity.project_of(environ)):
+            return True
+        if match.template == extensions.ITEM:
+            return not extensions.is_ours(match.arguments['alias'])
+        return match.template == extensions.COLLECTION and environ[
+            'REQUEST_METHOD'
+        ] not in ('GET', 'HEAD')
+
+    def _discover(
+        self,
+        environ: dict[str, Any],
+        start_response: Any,
+        match: routing.Match,
+    ) -> Iterable[bytes]:
+        """Our extensions among those of the next application."""
+        response = extensions.ask({**environ, MARK: True}, match, self._next)
+        if response.status_int == 404:
+            return self._application(environ, start_response)
+        media = wire.JSON
+        if match.place.face == routing.LEGACY:
+            media = wire.choose(environ.get('HTTP_ACCEPT'), match.place.suffix)
+        extensions.merge(response, media)
+        answer: Iterable[bytes] = response(environ, start_response)
+        return answer

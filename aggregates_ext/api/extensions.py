@@ -1,0 +1,108 @@
+"""Discovery: which extensions there are, ours among those of others."""
+
+import json
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
+
+import webob
+
+from aggregates_ext import context
+from aggregates_ext import exception
+from aggregates_ext.api import aggregates
+from aggregates_ext.api import pools
+from aggregates_ext.api import routing
+from aggregates_ext.api import shapes
+from aggregates_ext.api import wire
+
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+COLLECTION = '/extensions'
+ITEM = '/extensions/{alias}'
+EXTENSIONS = (aggregates.EXTENSION, pools.EXTENSION)
+_BY_ALIAS = {str(entry['alias']): entry for entry in EXTENSIONS}
+# What would let the next application answer with less than its whole list.
+_CONDITIONS = (
+    'HTTP_ACCEPT_ENCODING',
+    'HTTP_IF_MATCH',
+    'HTTP_IF_MODIFIED_SINCE',
+    'HTTP_IF_NONE_MATCH',
+    'HTTP_IF_RANGE',
+    'HTTP_IF_UNMODIFIED_SINCE',
+    'HTTP_RANGE',
+)
+_VALIDATORS = ('ETag', 'Last-Modified', 'Content-MD5')
+
+
+def index(
+    ctx: context.RequestContext, domain: routing.Domain, shape: shapes.Shape
+) -> dict[str, Any]:
+    """The extensions; there is no policy on knowing them."""
+    return {'extensions': list(EXTENSIONS)}
+
+
+def show(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    alias: str,
+) -> dict[str, Any]:
+    """One extension; its documents write the alias in either case."""
+    if not is_ours(alias):
+        raise exception.ExtensionNotFound(alias=alias[:255])
+    return {'extension': _BY_ALIAS[alias.lower()]}
+
+
+def is_ours(alias: str) -> bool:
+    """Whether an alias names an extension of ours."""
+    return alias.lower() in _BY_ALIAS
+
+
+ROUTES: routing.Routes = {
+    COLLECTION: {'GET': routing.Route(index)},
+    ITEM: {'GET': routing.Route(show)},
+}
+
+
+def ask(
+    environ: dict[str, Any], match: routing.Match, application: Application
+) -> webob.Response:
+    """The answer of the next application to the same question in JSON."""
+    asked = {k: v for k, v in environ.items() if k not in _CONDITIONS}
+    asked['REQUEST_METHOD'] = 'GET'
+    asked['HTTP_ACCEPT'] = 'application/json'
+    if match.place.suffix:
+        asked['PATH_INFO'] = environ['PATH_INFO'].rpartition('.')[0]
+    response: webob.Response = webob.Request(asked).get_response(application)
+    return response
+
+
+def merge(response: webob.Response, media: wire.Media) -> None:
+    """Put our entries into the list that another application answered.
+
+    In place where it has the alias, else at the end. What is no such list
+    stays as it is.
+    """
+    if response.status_int != 200:
+        return
+    try:
+        listed = json.loads(response.body)['extensions']
+        aliases = [entry['alias'] for entry in listed]
+    except (ValueError, TypeError, KeyError):
+        return
+    merged = _merged(listed, aliases)
+    response.body = wire.write({'extensions': merged}, media)
+    response.headers['Content-Type'] = media.content_type
+    for name in _VALIDATORS:
+        response.headers.pop(name, None)
+
+
+def _merged(listed: Sequence[Any], aliases: Sequence[Any]) -> list[Any]:
+    merged = [
+        _BY_ALIAS.get(alias, entry) if isinstance(alias, str) else entry
+        for alias, entry in zip(aliases, listed, strict=True)
+    ]
+    return merged + [
+        entry for alias, entry in _BY_ALIAS.items() if alias not in aliases
+    ]

@@ -1,0 +1,50 @@
+"""Microversions of the modern face: what is asked for, what is answered."""
+
+from collections.abc import Mapping
+
+import microversion_parse
+
+from aggregates_ext import exception
+
+SERVICE_TYPE = 'compute'
+HEADER = 'OpenStack-API-Version'
+NOVA_HEADER = 'X-OpenStack-Nova-API-Version'
+MIN = microversion_parse.Version(2, 1)
+MAX = microversion_parse.Version(2, 104)
+
+
+def parse(headers: Mapping[str, str]) -> microversion_parse.Version:
+    """The microversion that a request asks for, by either header.
+
+    :raises exception.Invalid: it is no version.
+    :raises exception.NotAcceptable: there is no such version here.
+    """
+    asked = microversion_parse.get_version(
+        dict(headers), SERVICE_TYPE, [NOVA_HEADER]
+    )
+    if asked is None:
+        return MIN
+    if asked == 'latest':
+        return MAX
+    try:
+        version = microversion_parse.parse_version_string(asked)
+    except TypeError:
+        raise exception.Invalid(
+            reason=f'Microversion {asked[:40]!a} is malformed: it has the '
+            'form 2.N, or is "latest".'
+        ) from None
+    if not MIN <= version <= MAX:
+        raise exception.NotAcceptable(
+            reason=f'Version {version} is not supported by the API. Minimum '
+            f'is {MIN} and maximum is {MAX}.'
+        )
+    return version
+
+
+def headers(version: microversion_parse.Version) -> list[tuple[str, str]]:
+    """What tells the client the version of the answer."""
+    return [
+        (HEADER, f'{SERVICE_TYPE} {version}'),
+        (NOVA_HEADER, str(version)),
+        ('Vary', f'{HEADER}, {NOVA_HEADER}'),
+    ]

@@ -1,0 +1,185 @@
+"""Which request is ours: faces, paths and their handlers.
+
+Matching looks at the raw environment and changes nothing in it, so that in a
+pipeline what is not ours passes as it came.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+from typing import NamedTuple
+
+import routes
+
+from aggregates_ext import aggregates
+from aggregates_ext import exception
+from aggregates_ext import operations
+
+LEGACY = 'legacy'
+MODERN = 'modern'
+AUTO = 'auto'
+FACES = (LEGACY, MODERN, AUTO)
+# Set by Nova's own filter in front of its /v2.
+LEGACY_V2 = 'openstack.legacy_v2'
+_VERSIONS = ('v1.1', 'v2', 'v2.1')
+_HEXADECIMAL = re.compile('[0-9a-f-]+')
+
+
+class Domain(NamedTuple):
+    """What handlers work on."""
+
+    aggregates: aggregates.Aggregates
+    operations: operations.Operations
+
+
+class Route(NamedTuple):
+    """A handler and what it wants beside the arguments in the path.
+
+    :ivar handler: called with the context, the domain, the shape, the
+        arguments in the path by name, and ``takes``.
+    :ivar takes: 'body', 'query' or nothing.
+    """
+
+    handler: Callable[..., Any]
+    takes: str = ''
+
+
+class Named(NamedTuple):
+    """An answer with the operation that will carry it out."""
+
+    body: dict[str, Any]
+    operation: str | None
+
+
+Routes = Mapping[str, Mapping[str, Route]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a request goes, below the version.
+
+    :ivar face: ``LEGACY`` or ``MODERN``.
+    :ivar path: raw, without version and suffix.
+    :ivar suffix: 'json' or 'xml', where the path ends so.
+    :ivar microversions: whether they are read.
+    """
+
+    face: str
+    path: str
+    suffix: str | None = None
+    microversions: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """A path of ours.
+
+    :ivar template: the key in the routes.
+    :ivar arguments: raw, as the server handed them over.
+    """
+
+    place: Place
+    template: str
+    methods: Mapping[str, Route]
+    arguments: Mapping[str, str]
+
+    def decoded(self) -> dict[str, str]:
+        """The arguments as text.
+
+        :raises exception.Invalid: they are not UTF-8.
+        """
+        try:
+            return {
+                name: value.encode('latin-1').decode()
+                for name, value in self.arguments.items()
+            }
+        except UnicodeError:
+            raise exception.Invalid(
+                reason='Malformed request url: it is not UTF-8.'
+            ) from None
+
+    def may_be_foreign(self, project_id: str | None) -> bool:
+        """Whether the first segment may not be a project at all.
+
+        In front of another application ``/servers/os-aggregates`` is its
+        own; a project is hexadecimal there, or the caller's.
+        """
+        segment = self.arguments.get('project_id')
+        return (
+            self.place.face == MODERN
+            and segment not in (None, project_id)
+            and not _HEXADECIMAL.fullmatch(segment or '')
+        )
+
+
+class Router:
+    """Finds the handlers of a path.
+
+    :param table: path -> method -> route.
+    :param face: one of ``FACES``.
+    :param embedded: in the pipeline of another application, whose ``/v2``
+        has the modern shapes.
+    """
+
+    def __init__(
+        self, table: Routes, face: str = AUTO, embedded: bool = False
+    ) -> None:
+        if face not in FACES:
+            raise exception.Invalid(
+                reason=f'face = {face} in the Paste file is none of '
+                f'{", ".join(FACES)}.'
+            )
+        self._table = table
+        self._face = face
+        self._embedded = embedded
+        self._mappers = {
+            LEGACY: _mapper(table, ('/{project_id}',)),
+            MODERN: _mapper(table, ('', '/{project_id}')),
+        }
+
+    def place(self, environ: Mapping[str, Any]) -> Place:
+        """The face and the path of a request, ours or not."""
+        path = environ.get('PATH_INFO', '')
+        version = environ.get('SCRIPT_NAME', '').rpartition('/')[2]
+        if version not in _VERSIONS:
+            first = path.split('/', 2)[1:2]
+            version = first[0] if first and first[0] in _VERSIONS else ''
+            path = path.removeprefix(f'/{version}') if version else path
+        legacy_v2 = LEGACY_V2 in environ
+        face = self._face
+        if face == AUTO:
+            old = ('v1.1',) if self._embedded else ('v1.1', 'v2')
+            face = LEGACY if version in old and not legacy_v2 else MODERN
+        if face == LEGACY:
+            stem, _dot, suffix = path.rpartition('.')
+            if suffix in ('json', 'xml'):
+                return Place(face, stem, suffix)
+            return Place(face, path)
+        return Place(
+            face, path, microversions=version != 'v2' and not legacy_v2
+        )
+
+    def find(self, environ: Mapping[str, Any]) -> Match | None:
+        """What a request matches, or None when it is not ours."""
+        place = self.place(environ)
+        # Routes' patterns end in "$", which a final newline passes.
+        if not place.path.startswith('/') or place.path.endswith('\n'):
+            return None
+        found = self._mappers[place.face].routematch(place.path)
+        if found is None:
+            return None
+        arguments = dict(found[0])
+        template = arguments.pop('template')
+        return Match(place, template, self._table[template], arguments)
+
+
+def _mapper(table: Routes, prefixes: tuple[str, ...]) -> routes.Mapper:
+    mapper = routes.Mapper(controller_scan=None, register=False)
+    mapper.minimization = False
+    for prefix in prefixes:
+        for template in table:
+            mapper.connect(None, f'{prefix}{template}', template=template)
+    mapper.create_regs()
+    return mapper

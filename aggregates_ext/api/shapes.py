@@ -1,0 +1,148 @@
+"""The two representations of one resource: the faces (design 4)."""
+
+import datetime
+from typing import Any
+from typing import Protocol
+
+import microversion_parse
+
+from aggregates_ext import exception
+from aggregates_ext import operations
+from aggregates_ext.db import records
+
+_MAX_ID = 2**31 - 1  # what an integer column holds
+_UUID_SINCE = (2, 41)
+ZONE_KEY = 'availability_zone'
+
+
+class Shape(Protocol):
+    """How a face reads ids and shows what there is."""
+
+    def aggregate_id(self, text: str) -> int:
+        """The id that stands in a path."""
+
+    def time(self, moment: datetime.datetime | None) -> str | None:
+        """A point in time as text."""
+
+    def created(self, aggregate: records.Aggregate) -> dict[str, Any]:
+        """An aggregate just created: without hosts and metadata."""
+
+    def aggregate(self, aggregate: records.Aggregate) -> dict[str, Any]:
+        """An aggregate with all that belongs to it."""
+
+    def supports(self, microversion: tuple[int, int]) -> bool:
+        """Whether a client speaks that microversion or a later one."""
+
+
+class Legacy:
+    """As Essex: its keys in its order, and ``operational_state``."""
+
+    def aggregate_id(self, text: str) -> int:
+        """Whatever is no known id is not found.
+
+        :raises exception.AggregateNotFound: it can be none.
+        """
+        return _decimal(text)
+
+    def time(self, moment: datetime.datetime | None) -> str | None:
+        return None if moment is None else str(moment)
+
+    def created(self, aggregate: records.Aggregate) -> dict[str, Any]:
+        shown = self.aggregate(aggregate)
+        del shown['hosts'], shown['metadata']
+        return shown
+
+    def aggregate(self, aggregate: records.Aggregate) -> dict[str, Any]:
+        return {
+            'name': aggregate.name,
+            'availability_zone': aggregate.availability_zone,
+            'deleted': aggregate.deleted,
+            'created_at': self.time(aggregate.created_at),
+            'updated_at': self.time(aggregate.updated_at),
+            'operational_state': operations.operational_state(aggregate),
+            'hosts': list(aggregate.hosts),
+            'deleted_at': self.time(aggregate.deleted_at),
+            'id': aggregate.id,
+            'metadata': dict(aggregate.metadata),
+        }
+
+    def supports(self, microversion: tuple[int, int]) -> bool:
+        return False
+
+
+class Modern:
+    """As Nova v2.1, key by key: strict clients refuse any other.
+
+    :param microversion: of the request.
+    """
+
+    def __init__(self, microversion: microversion_parse.Version) -> None:
+        self._microversion = microversion
+
+    def aggregate_id(self, text: str) -> int:
+        """The id, read as Nova reads it.
+
+        :raises exception.Invalid: it is no integer.
+        :raises exception.AggregateNotFound: no aggregate has such an id.
+        """
+        try:
+            return _decimal(text)
+        except exception.AggregateNotFound:
+            if not _is_integer(text):
+                raise exception.Invalid(
+                    reason=f'The id of an aggregate must be an integer, not '
+                    f'{ascii(text[:40])}; GET /os-aggregates?name=NAME finds '
+                    'one by name.'
+                ) from None
+            raise
+
+    def time(self, moment: datetime.datetime | None) -> str | None:
+        if moment is None:
+            return None
+        return moment.isoformat(timespec='microseconds')
+
+    def created(self, aggregate: records.Aggregate) -> dict[str, Any]:
+        shown = {
+            'availability_zone': aggregate.availability_zone,
+            'created_at': self.time(aggregate.created_at),
+            'deleted': aggregate.deleted,
+            'deleted_at': self.time(aggregate.deleted_at),
+            'id': aggregate.id,
+            'name': aggregate.name,
+            'updated_at': self.time(aggregate.updated_at),
+        }
+        if self.supports(_UUID_SINCE):
+            shown['uuid'] = aggregate.uuid
+        return shown
+
+    def aggregate(self, aggregate: records.Aggregate) -> dict[str, Any]:
+        metadata = dict(aggregate.metadata)
+        if aggregate.availability_zone is not None:
+            metadata[ZONE_KEY] = aggregate.availability_zone
+        return {
+            **self.created(aggregate),
+            'hosts': list(aggregate.hosts),
+            'metadata': metadata,
+        }
+
+    def supports(self, microversion: tuple[int, int]) -> bool:
+        return bool(self._microversion >= microversion)
+
+
+def _decimal(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= 19:
+        number = int(text)
+        if 0 < number <= _MAX_ID:
+            return number
+    raise exception.AggregateNotFound(aggregate_id=text[:40])
+
+
+def _is_integer(text: str) -> bool:
+    """Whether it is an integer at all, of any size and spelling."""
+    if text.removeprefix('-').isdecimal():
+        return True
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True

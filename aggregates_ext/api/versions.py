@@ -1,0 +1,107 @@
+"""Which versions there are, told to anybody: a filter before authtoken.
+
+Clients look here first, without a token; from the answer they choose their
+microversion.
+"""
+
+import json
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+import webob
+
+from aggregates_ext.api import microversions
+
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+# Path segment -> id, status, newest and oldest microversion, updated, type.
+_VERSIONS = {
+    'v1.1': ('v2.0', 'SUPPORTED', '', '', '2011-01-21T11:33:21Z', '2'),
+    'v2': ('v2.0', 'SUPPORTED', '', '', '2011-01-21T11:33:21Z', '2'),
+    'v2.1': (
+        'v2.1',
+        'CURRENT',
+        str(microversions.MAX),
+        str(microversions.MIN),
+        '2013-07-23T11:33:21Z',
+        '2.1',
+    ),
+}
+_LISTED = ('v2', 'v2.1')
+
+
+class Versions:
+    """Answers the version documents; all other requests pass.
+
+    :param application: what comes behind in the pipeline.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Any
+    ) -> Iterable[bytes]:
+        if environ['REQUEST_METHOD'] not in ('GET', 'HEAD'):
+            return self._application(environ, start_response)
+        shown = _shown(environ)
+        if shown is None:
+            return self._application(environ, start_response)
+        response = webob.Response(
+            body=json.dumps(shown).encode(), content_type='application/json'
+        )
+        result: Iterable[bytes] = response(environ, start_response)
+        return result
+
+
+def _shown(environ: dict[str, Any]) -> dict[str, Any] | None:
+    """The document at a path, if there is one.
+
+    A version is the last segment of where we are mounted, or else the only
+    one of the path.
+    """
+    script = environ.get('SCRIPT_NAME', '')
+    path = environ.get('PATH_INFO', '').removesuffix('/')
+    base, _slash, mounted = script.rpartition('/')
+    if mounted in _VERSIONS:
+        return None if path else _document(environ, base, mounted)
+    if path.removeprefix('/') in _VERSIONS:
+        return _document(environ, script, path.removeprefix('/'))
+    return None if path else _list(environ, script)
+
+
+def _entry(environ: dict[str, Any], base: str, segment: str) -> dict[str, Any]:
+    key, status, newest, oldest, updated, _type = _VERSIONS[segment]
+    root = webob.Request(environ).host_url
+    return {
+        'id': key,
+        'status': status,
+        'version': newest,
+        'min_version': oldest,
+        'updated': updated,
+        'links': [{'rel': 'self', 'href': f'{root}{base}/{segment}/'}],
+    }
+
+
+def _document(
+    environ: dict[str, Any], base: str, segment: str
+) -> dict[str, Any]:
+    kind = 'application/vnd.openstack.compute+json'
+    media = {
+        'base': 'application/json',
+        'type': f'{kind};version={_VERSIONS[segment][-1]}',
+    }
+    entry = _entry(environ, base, segment)
+    return {'version': {**entry, 'media-types': [media]}}
+
+
+def _list(environ: dict[str, Any], base: str) -> dict[str, Any]:
+    return {'versions': [_entry(environ, base, name) for name in _LISTED]}
+
+
+def filter_factory(
+    global_conf: dict[str, str], **local_conf: str
+) -> Callable[[Application], Versions]:
+    """The Paste filter ``versions``."""
+    return Versions

@@ -1,0 +1,105 @@
+"""The whole API in this process, for stories and for tests by hand."""
+
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+import webob
+from gabbi import fixture
+from oslo_config import cfg
+
+from aggregates_ext import conf as settings
+from aggregates_ext import deploy
+from aggregates_ext.api import identity
+from aggregates_ext.api import versions
+from aggregates_ext.db import engine
+from aggregates_ext.db import hosts
+from aggregates_ext.db import migration
+
+WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+HOSTS = ('xen1', 'xen2', 'xen3')
+PROJECT = 'abc123'
+
+
+class Authtoken:
+    """Plays keystonemiddleware: the token is ``user:project:role,role``.
+
+    Without a token the request passes as it came, headers and all, as in a
+    pipeline that has no authtoken.
+    """
+
+    def __init__(self, application: WSGI) -> None:
+        self._application = application
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Any
+    ) -> Iterable[bytes]:
+        token = environ.get('HTTP_X_AUTH_TOKEN')
+        if token:
+            user, project, roles = token.split(':')
+            environ |= {
+                identity.TOKEN_AUTH: object(),
+                'HTTP_X_IDENTITY_STATUS': 'Confirmed',
+                'HTTP_X_USER_ID': user,
+                'HTTP_X_PROJECT_ID': project,
+                'HTTP_X_ROLES': roles,
+            }
+        return self._application(environ, start_response)
+
+
+def make(
+    database_file: pathlib.Path,
+) -> tuple[WSGI, engine.Database]:
+    """The API with hosts to play with, and its database."""
+    conf = cfg.ConfigOpts()
+    settings.parse(conf, [], [])
+    conf.set_override('connection', f'sqlite:///{database_file}', 'database')
+    conf.set_override('settle_wait', 0, 'api')
+    database = engine.Database(conf)
+    migration.upgrade(database)
+    with database.writer() as connection:
+        for name in HOSTS:
+            url = f'https://{name}.test'
+            values = {'name': name, 'url': url, 'credential': 'default'}
+            hosts.insert(connection, values)
+        far = {'name': 'far', 'url': 'https://far', 'credential': 'default'}
+        hosts.insert(connection, {**far, 'availability_zone': 'elsewhere'})
+    application = versions.Versions(Authtoken(deploy.build(conf)))
+    return application, database
+
+
+class Lazy:
+    """Passes requests to the application of the story that is told.
+
+    gabbi asks for the application while it collects; then there is none.
+    """
+
+    application: WSGI | None = None
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Any
+    ) -> Iterable[bytes]:
+        assert self.application is not None
+        answer = webob.Request(environ).get_response(self.application)
+        result: Iterable[bytes] = answer(environ, start_response)
+        return result
+
+
+LAZY = Lazy()
+
+
+class Service(fixture.GabbiFixture):
+    """A fresh service for one story."""
+
+    def start_fixture(self) -> None:
+        self._directory = pathlib.Path(tempfile.mkdtemp())
+        LAZY.application, self._database = make(self._directory / 'db.sqlite')
+
+    def stop_fixture(self) -> None:
+        LAZY.application = None
+        self._database.dispose()
+        shutil.rmtree(self._directory)

@@ -1,0 +1,116 @@
+"""No request needs more than eight SQL statements, however much there is."""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import webob
+
+from tests.functional import api_service
+
+ADMIN = {'X-Auth-Token': f'operator:{api_service.PROJECT}:admin'}
+BUDGET = 8
+
+
+class Counted:
+    """A service that tells how many statements a request took."""
+
+    def __init__(self, database_file: pathlib.Path) -> None:
+        self._application, self.database = api_service.make(database_file)
+
+    def send(
+        self, method: str, path: str, body: Any = None
+    ) -> tuple[int, webob.Response]:
+        request = webob.Request.blank(path, method=method, headers=ADMIN)
+        if body is not None:
+            request.json = body
+        with counting() as statements:
+            answer = request.get_response(self._application)
+        return len(statements), answer
+
+
+@contextlib.contextmanager
+def counting() -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def listen(
+        connection: Any, cursor: Any, statement: str, *_args: Any
+    ) -> None:
+        if not statement.startswith(('BEGIN', 'PRAGMA')):
+            seen.append(statement)
+
+    sa.event.listen(sa.Engine, 'before_cursor_execute', listen)
+    yield seen
+    sa.event.remove(sa.Engine, 'before_cursor_execute', listen)
+
+
+@pytest.fixture
+def service(tmp_path: pathlib.Path) -> Iterator[Counted]:
+    made = Counted(tmp_path / 'db.sqlite')
+    made.send('POST', '/v2.1/os-aggregates', {'aggregate': {'name': 'a'}})
+    yield made
+    made.database.dispose()
+
+
+def test_every_route_keeps_the_budget(service: Counted) -> None:
+    one = '/v2.1/os-aggregates/1'
+    action = f'{one}/action'
+    requests: list[tuple[str, str, Any]] = [
+        ('POST', '/v2.1/os-aggregates', {'aggregate': {'name': 'b'}}),
+        ('GET', '/v2.1/os-aggregates?host=xen1&name=a', None),
+        ('POST', action, {'add_host': {'host': 'xen1'}}),
+        ('POST', action, {'add_host': {'host': 'xen2'}}),
+        ('PUT', one, {'aggregate': {'name': 'c', 'availability_zone': 'z'}}),
+        ('POST', action, {'set_metadata': {'metadata': {'k': 'v'}}}),
+        ('GET', one, None),
+        ('GET', f'{one}/pool', None),
+        ('GET', f'{one}/operations', None),
+        ('GET', '/v2.1/extensions', None),
+        ('POST', action, {'remove_host': {'host': 'xen2'}}),
+        ('POST', action, {'remove_host': {'host': 'xen1'}}),
+        ('DELETE', '/v2.1/os-aggregates/2', None),
+    ]
+    counts = {}
+    for method, path, body in requests:
+        count, answer = service.send(method, path, body)
+        assert answer.status_int == 200, answer
+        counts[f'{method} {path} {body}'] = count
+    over = {what: n for what, n in counts.items() if n > BUDGET}
+    assert not over
+
+
+def test_ways_out_keep_the_budget(service: Counted) -> None:
+    action = '/v2.1/os-aggregates/1/action'
+    _count, answer = service.send(
+        'POST', action, {'add_host': {'host': 'xen1'}}
+    )
+    operation = answer.headers['X-Aggregate-Operation']
+    shown, answer = service.send(
+        'GET', f'/v2.1/os-aggregates/operations/{operation}'
+    )
+    assert (shown, answer.status_int) == (1, 200)
+    cancelled, answer = service.send(
+        'POST', action, {'cancel_operation': {'operation': operation}}
+    )
+    assert answer.status_int == 200
+    reset, answer = service.send(
+        'POST', action, {'reset': {'host': 'xen1', 'outcome': 'free'}}
+    )
+    assert answer.status_int == 200
+    assert cancelled <= BUDGET
+    # A rare act of an operator; it settles every operation of the host.
+    assert reset <= BUDGET
+
+
+def test_lists_of_any_length_cost_the_same(service: Counted) -> None:
+    short, answer = service.send('GET', '/v2.1/os-aggregates')
+    assert len(answer.json['aggregates']) == 1
+    for number in range(49):
+        body = {'aggregate': {'name': f'n{number}'}}
+        service.send('POST', '/v2.1/os-aggregates', body)
+    long, answer = service.send('GET', '/v2.1/os-aggregates')
+    assert len(answer.json['aggregates']) == 50
+    assert short == long <= BUDGET

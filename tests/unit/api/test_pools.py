@@ -1,0 +1,161 @@
+"""What is shown of a pool, and what never is."""
+
+import datetime
+import types
+from typing import Any
+
+import pytest
+
+from aggregates_ext.api import microversions
+from aggregates_ext.api import pools
+from aggregates_ext.api import routing
+from aggregates_ext.api import shapes
+from aggregates_ext.db import records
+
+NOW = datetime.datetime(2012, 3, 30, 10, 11, 12, 123456)
+CTX: Any = types.SimpleNamespace(can=lambda rule: None)
+
+
+def host(name: str, uuid: str | None, phase: str) -> records.Host:
+    return records.Host(
+        id=1,
+        name=name,
+        uuid=uuid,
+        url=f'https://{name}',
+        address='10.0.0.9',
+        fingerprint=None,
+        availability_zone=None,
+        credential='secret-name',
+        aggregate_id=1,
+        phase=phase,
+        phase_since=None,
+        alarm='overdue' if phase == 'returning' else None,
+        consent=None,
+    )
+
+
+def seen(name: str, uuid: str) -> dict[str, Any]:
+    return {
+        'name_label': f'label of {name}',
+        'uuid': uuid,
+        'address': '10.0.0.1',
+        'enabled': True,
+        'live': True,
+    }
+
+
+def aggregate(**values: Any) -> records.Aggregate:
+    fields: dict[str, Any] = {
+        'id': 1,
+        'uuid': 'aggregate-uuid',
+        'name': 'a',
+        'availability_zone': None,
+        'metadata': {},
+        'created_at': NOW,
+        'updated_at': None,
+        'deleted_at': None,
+        'deleted': False,
+        'pool_uuid': 'pool-uuid',
+        'credential': 'secret-name',
+        'observation': None,
+        'drift': (),
+        'observed_at': None,
+        **values,
+    }
+    return records.Aggregate(**fields)
+
+
+def show_pool(*found: Any) -> dict[str, Any]:
+    domain: Any = routing.Domain(
+        types.SimpleNamespace(pool=lambda key: found),  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]
+    )
+    shown = pools.pool(CTX, domain, shapes.Legacy(), '1')
+    assert 'secret' not in str(shown)
+    pool: dict[str, Any] = shown['pool']
+    return pool
+
+
+def test_registered_hosts_and_those_of_the_pool_are_merged() -> None:
+    observation = {
+        'name_label': 'a',
+        'master': 'u1',
+        'hosts': [seen('x1', 'u1'), seen('x3', 'u3')],
+    }
+    pool = show_pool(
+        aggregate(
+            observation=observation,
+            drift=('x3 is no member',),
+            observed_at=0.5,
+        ),
+        [host('x1', 'u1', 'member'), host('x2', None, 'joining')],
+    )
+    assert pool['master'] == 'x1'
+    assert pool['seen_at'] == '1970-01-01 00:00:00.500000'
+    assert pool['drift'] == ['x3 is no member']
+    assert pool['uuid'] == 'pool-uuid'
+    rows = [
+        (h['name'], h['phase'], h['address'], h['live']) for h in pool['hosts']
+    ]
+    assert rows == [
+        ('x1', 'member', '10.0.0.1', True),
+        ('x2', 'joining', '10.0.0.9', None),
+        ('label of x3', None, '10.0.0.1', True),
+    ]
+
+
+def test_a_master_that_is_not_registered_has_the_name_of_the_pool() -> None:
+    observation = {
+        'name_label': 'a',
+        'master': 'u3',
+        'hosts': [seen('x3', 'u3')],
+    }
+    pool = show_pool(aggregate(observation=observation), [])
+    assert pool['master'] == 'label of x3'
+
+
+def test_pool_never_seen() -> None:
+    pool = show_pool(aggregate(), [host('x1', None, 'returning')])
+    assert pool['master'] is None
+    assert pool['seen_at'] is None
+    assert pool['hosts'][0]['alarm'] == 'overdue'
+
+
+@pytest.mark.parametrize('shape', [shapes.Legacy(), None])
+def test_operation_without_what_is_not_for_clients(
+    shape: shapes.Shape | None,
+) -> None:
+    operation = records.Operation(
+        id=5,
+        uuid='0a4e6c32-9b1e-4a8e-9d57-1e0a6d1c2b3f',
+        kind='remove_host',
+        aggregate_id=1,
+        host='x1',
+        state='running',
+        settled=False,
+        step='eject',
+        progress=50,
+        attempts=1,
+        not_before=None,
+        begun=None,
+        parameters={'accept_data_loss': ['sr'], 'disks': ['secret-disk']},
+        call={'session': 'secret-session'},
+        error=None,
+        request_id='req-1',
+        user_id='u',
+        project_id='p',
+        created_at=NOW,
+        started_at=NOW,
+        finished_at=None,
+    )
+    domain: Any = routing.Domain(
+        None,  # type: ignore[arg-type]
+        types.SimpleNamespace(get=lambda uuid: operation),  # type: ignore[arg-type]
+    )
+    used = shape or shapes.Modern(microversions.MIN)
+    shown = pools.show(CTX, domain, used, operation.uuid)['operation']
+    assert 'secret' not in str(shown)
+    assert shown['asked'] == {'accept_data_loss': ['sr']}
+    assert shown['created_at'] == (
+        '2012-03-30 10:11:12.123456' if shape else '2012-03-30T10:11:12.123456'
+    )

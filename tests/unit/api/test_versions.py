@@ -1,0 +1,92 @@
+"""The version documents, and nothing but them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+import webob
+
+from aggregates_ext.api import versions
+
+
+def behind(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+    start('418 Teapot', [])
+    return [b'behind']
+
+
+APPLICATION = versions.filter_factory({})(behind)
+
+
+def get(path: str, script: str = '', method: str = 'GET') -> webob.Response:
+    request = webob.Request.blank(path, method=method)
+    request.script_name = script
+    request.path_info = path
+    return request.get_response(APPLICATION)
+
+
+@pytest.mark.parametrize(
+    ('script', 'path', 'key', 'link'),
+    [
+        ('', '/v2.1', 'v2.1', '/v2.1/'),
+        ('', '/v2.1/', 'v2.1', '/v2.1/'),
+        ('/v2.1', '', 'v2.1', '/v2.1/'),
+        ('/v2.1', '/', 'v2.1', '/v2.1/'),
+        ('/compute/v2.1', '/', 'v2.1', '/compute/v2.1/'),
+        ('/compute', '/v2.1', 'v2.1', '/compute/v2.1/'),
+        ('', '/v2/', 'v2.0', '/v2/'),
+        ('/v1.1', '/', 'v2.0', '/v1.1/'),
+    ],
+)
+def test_document(script: str, path: str, key: str, link: str) -> None:
+    answer = get(path, script)
+    assert answer.status_int == 200
+    assert answer.content_type == 'application/json'
+    version = answer.json['version']
+    assert version['id'] == key
+    assert version['links'] == [
+        {'rel': 'self', 'href': f'http://localhost{link}'}
+    ]
+    assert version['media-types'][0]['base'] == 'application/json'
+
+
+def test_modern_document_tells_the_microversions() -> None:
+    version = get('/v2.1').json['version']
+    assert version['status'] == 'CURRENT'
+    assert version['version'] == '2.104'
+    assert version['min_version'] == '2.1'
+
+
+def test_old_document_has_no_microversions() -> None:
+    version = get('/v2').json['version']
+    assert version['status'] == 'SUPPORTED'
+    assert version['version'] == version['min_version'] == ''
+
+
+@pytest.mark.parametrize('script', ['', '/compute'])
+def test_list(script: str) -> None:
+    listed = get('/', script).json['versions']
+    assert [entry['id'] for entry in listed] == ['v2.0', 'v2.1']
+    link = listed[1]['links'][0]['href']
+    assert link == f'http://localhost{script}/v2.1/'
+
+
+def test_head_has_no_body() -> None:
+    answer = get('/v2.1', method='HEAD')
+    assert answer.status_int == 200
+    assert answer.body == b''
+
+
+@pytest.mark.parametrize(
+    ('script', 'path', 'method'),
+    [
+        ('', '/v2.1', 'POST'),
+        ('', '/v3', 'GET'),
+        ('', '/v2.1/os-aggregates', 'GET'),
+        ('/v2.1', '/v2', 'GET'),
+        ('', '/a/v2', 'GET'),
+        ('', '//v2', 'GET'),
+        ('', '/v2.1//', 'GET'),
+    ],
+)
+def test_all_else_passes(script: str, path: str, method: str) -> None:
+    assert get(path, script, method).body == b'behind'
