@@ -1,0 +1,205 @@
+"""The filter in the pipelines of a real Nova API.
+
+Two servers share Nova's databases: one with Nova's own pipelines, one with
+the filter in them.
+"""
+
+import contextlib
+import os
+import pathlib
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration import nova
+
+AGGREGATES = {
+    'alias': 'os-aggregates',
+    'name': 'Aggregates',
+    'namespace': 'http://docs.openstack.org/compute/ext/aggregates/api/v1.1',
+    'updated': '2012-01-12T00:00:00+00:00',
+    'description': 'Admin-only aggregate administration',
+    'links': [],
+}
+PREFIXES = ['/v2.1', f'/v2.1/{nova.PROJECT}', '/v2']
+
+
+@pytest.fixture(scope='module')
+def venv() -> pathlib.Path:
+    try:
+        return nova.install_nova()
+    except nova.CommandFailed as exc:
+        reason = f'nova is missing and cannot be installed: {exc}'
+        if os.environ.get('REQUIRE_SERVICES') == '1':
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope='module')
+def directory(
+    venv: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
+    path = tmp_path_factory.mktemp('nova')
+    nova.install_project(venv, path)
+    nova.configure(venv, path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def plain(
+    venv: pathlib.Path, directory: pathlib.Path
+) -> Iterator[nova.Server]:
+    with nova.serve(venv, directory, 'plain') as server:
+        yield server
+
+
+@pytest.fixture(scope='module')
+def filtered(
+    venv: pathlib.Path, directory: pathlib.Path
+) -> Iterator[nova.Server]:
+    with nova.serve(venv, directory, 'filtered') as server:
+        yield server
+
+
+@pytest.fixture
+def aggregate(filtered: nova.Server) -> Iterator[dict[str, Any]]:
+    body = {'aggregate': {'name': 'pool1', 'availability_zone': 'az1'}}
+    answer = filtered.request('POST', '/v2.1/os-aggregates', body)
+    assert answer.status == 200, answer
+    created = answer.json()['aggregate']
+    yield created
+    path = f'/v2.1/os-aggregates/{created["id"]}'
+    assert filtered.request('DELETE', path).status == 200
+
+
+def names(database: pathlib.Path) -> list[str]:
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute('SELECT name FROM aggregates').fetchall()
+    return [name for (name,) in rows]
+
+
+@pytest.mark.parametrize(
+    ('method', 'path', 'body'),
+    [
+        ('GET', '/', None),
+        ('GET', '/v2.1', None),
+        ('GET', '/v2.1/', None),
+        ('GET', '/v2.1/flavors', None),
+        ('GET', '/v2.1/servers/detail?all_tenants=1', None),
+        ('GET', '/v2.1/extensions/os-services', None),
+        ('GET', '/v2/flavors', None),
+        ('GET', '/v2.1/flavors/extensions', None),
+        ('GET', '/v2.1/servers/os-aggregates', None),
+        ('GET', '/v2.1/unknown', None),
+        ('GET', '/v2.1/%ff', None),
+        ('HEAD', '/v2.1/flavors', None),
+        ('OPTIONS', '/v2.1/flavors', None),
+        ('DELETE', '/v2.1/flavors/unknown', None),
+        ('POST', '/v2.1/servers', b'{'),
+        ('POST', '/v2.1/servers', {'server': 1}),
+        ('POST', '/v2.1/flavors', b'[' + b' ' * 200_000),
+    ],
+)
+def test_other_urls_answer_as_without_the_filter(
+    plain: nova.Server,
+    filtered: nova.Server,
+    method: str,
+    path: str,
+    body: Any,
+) -> None:
+    answer = filtered.request(method, path, body)
+    assert answer == plain.request(method, path, body)
+
+
+def test_nova_answers_without_a_user(
+    plain: nova.Server, filtered: nova.Server
+) -> None:
+    answer = filtered.request('GET', '/v2.1/os-aggregates', X_User_Id='')
+    assert answer.status == 401
+    assert answer == plain.request('GET', '/v2.1/os-aggregates', X_User_Id='')
+
+
+def test_a_body_for_nova_reaches_nova(
+    plain: nova.Server, filtered: nova.Server
+) -> None:
+    flavor = {'name': 'small', 'ram': 64, 'vcpus': 1, 'disk': 1}
+    answer = filtered.request('POST', '/v2.1/flavors', {'flavor': flavor})
+    assert answer.status == 200
+    path = f'/v2.1/flavors/{answer.json()["flavor"]["id"]}'
+    shown = plain.request('GET', path).json()['flavor']
+    assert flavor.items() <= shown.items()
+
+
+@pytest.mark.parametrize('prefix', PREFIXES)
+def test_extensions_are_those_of_nova_and_ours(
+    plain: nova.Server, filtered: nova.Server, prefix: str
+) -> None:
+    before = plain.request('GET', f'{prefix}/extensions')
+    after = filtered.request('GET', f'{prefix}/extensions')
+    expected = [
+        AGGREGATES if entry['alias'] == 'os-aggregates' else entry
+        for entry in before.json()['extensions']
+    ]
+    *merged, last = after.json()['extensions']
+    assert AGGREGATES in merged
+    assert merged == expected
+    assert last['alias'] == 'os-aggregate-pools'
+    assert after.status == 200
+    assert after.lasting_headers() == before.lasting_headers()
+    assert ('content-length', str(len(after.body))) in after.headers
+
+
+def test_refused_extensions_stay_refused(
+    plain: nova.Server, filtered: nova.Server
+) -> None:
+    version = {'OpenStack_API_Version': 'compute 2.999'}
+    answer = filtered.request('GET', '/v2.1/extensions', **version)
+    assert answer.status == 406
+    assert answer == plain.request('GET', '/v2.1/extensions', **version)
+
+
+@pytest.mark.parametrize('prefix', PREFIXES)
+def test_extension_is_ours(filtered: nova.Server, prefix: str) -> None:
+    answer = filtered.request('GET', f'{prefix}/extensions/os-aggregates')
+    assert answer.status == 200
+    assert answer.json() == {'extension': AGGREGATES}
+
+
+def test_aggregates_are_kept_in_our_database(
+    directory: pathlib.Path, aggregate: dict[str, Any]
+) -> None:
+    assert names(directory / 'aggregates_ext.sqlite') == ['pool1']
+    assert names(directory / 'nova_api.sqlite') == []
+
+
+@pytest.mark.parametrize('prefix', PREFIXES)
+def test_aggregates_are_listed(
+    filtered: nova.Server, aggregate: dict[str, Any], prefix: str
+) -> None:
+    answer = filtered.request('GET', f'{prefix}/os-aggregates')
+    assert answer.status == 200
+    assert answer.json() == {
+        'aggregates': [
+            aggregate | {'hosts': [], 'metadata': {'availability_zone': 'az1'}}
+        ]
+    }
+
+
+def test_pools_extension_answers(
+    plain: nova.Server, filtered: nova.Server, aggregate: dict[str, Any]
+) -> None:
+    path = f'/v2.1/os-aggregates/{aggregate["id"]}/pool'
+    assert plain.request('GET', path).status == 404
+    assert filtered.request('GET', path).status == 200
+
+
+@pytest.mark.parametrize('prefix', PREFIXES)
+def test_rights_are_those_of_the_context_of_nova(
+    filtered: nova.Server, prefix: str
+) -> None:
+    path = f'{prefix}/os-aggregates'
+    answer = filtered.request('GET', path, X_Roles='member,reader')
+    assert answer.status == 403
+    assert answer.json()['forbidden']['code'] == 403
