@@ -214,9 +214,17 @@ def register_credential(conf: cfg.ConfigOpts, name: str) -> str:
 
 
 def config_dirs() -> list[str]:
-    """Where configuration is looked for, first find wins (design 8)."""
+    """Where configuration is looked for, first find wins (design 8).
+
+    The last place is the ``etc`` of a checkout that is used in place.
+    """
     named = os.environ.get('OS_AGGREGATES_EXT_CONFIG_DIR')
-    places = ['/etc/aggregates_ext', f'{sys.prefix}/etc/aggregates_ext']
+    checkout = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    places = [
+        '/etc/aggregates_ext',
+        f'{sys.prefix}/etc/aggregates_ext',
+        f'{checkout}/etc/aggregates_ext',
+    ]
     return [named, *places] if named else places
 
 

@@ -10,6 +10,8 @@ from paste import deploy as paste_deploy
 from aggregates_ext import aggregates
 from aggregates_ext import conf as settings
 from aggregates_ext import exception
+from aggregates_ext import intent
+from aggregates_ext import members
 from aggregates_ext import operations
 from aggregates_ext import policy
 from aggregates_ext import rpc
@@ -35,8 +37,10 @@ def build(
     database = engine.Database(conf)
     transport = rpc.get_transport(conf)
     compute = rpc.ComputeAPI(transport, conf.api.check_timeout)
+    intended = intent.Intent(database, compute, conf.api.settle_wait)
     domain = routing.Domain(
-        aggregates.Aggregates(database, compute, conf.api.settle_wait),
+        aggregates.Aggregates(intended),
+        members.Members(intended),
         operations.Operations(database),
     )
     enforcer = policy.make_enforcer(conf)

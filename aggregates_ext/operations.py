@@ -77,6 +77,11 @@ class Operations:
             db_aggregates.get(connection, aggregate_id, deleted=True)
             return db_operations.get_all(connection, aggregate_id, limit=1000)
 
+    def aggregate_of(self, host: str) -> int | None:
+        """The aggregate in which failures of a host still count."""
+        with self._database.reader() as connection:
+            return db_operations.find_standing(connection, host)
+
     def cancel(self, aggregate_id: int, uuid: str) -> records.Operation:
         """Take a queued operation back, and with it what it would do.
 

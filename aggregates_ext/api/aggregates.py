@@ -119,7 +119,7 @@ def add_host(
     ctx.can(policy.ADD_HOST)
     fields = schema.check(body, schema.ADD_HOST)
     key = shape.aggregate_id(aggregate_id)
-    change = domain.aggregates.add_host(ctx, key, fields['host'])
+    change = domain.members.add_host(ctx, key, fields['host'])
     return routing.Named(
         {'aggregate': shape.aggregate(change.aggregate)}, change.operation
     )
@@ -136,7 +136,7 @@ def remove_host(
     ctx.can(policy.REMOVE_HOST)
     fields = schema.check(body, schema.REMOVE_HOST)
     key = shape.aggregate_id(aggregate_id)
-    change = domain.aggregates.remove_host(
+    change = domain.members.remove_host(
         ctx, key, fields['host'], fields.get('accept_data_loss', ())
     )
     return routing.Named(

@@ -166,7 +166,7 @@ def check_host(
     ctx.can(policy.CHECK_HOST)
     fields = schema.check(body, schema.CHECK_HOST)
     key = shape.aggregate_id(aggregate_id)
-    report = domain.aggregates.check_host(key, fields['host'], fields['for'])
+    report = domain.members.check_host(key, fields['host'], fields['for'])
     shown = {name: report[name] for name in ('blockers', 'warnings')}
     return {'check': {**fields, **shown}}
 

@@ -15,6 +15,7 @@ import routes
 
 from aggregates_ext import aggregates
 from aggregates_ext import exception
+from aggregates_ext import members
 from aggregates_ext import operations
 
 LEGACY = 'legacy'
@@ -31,6 +32,7 @@ class Domain(NamedTuple):
     """What handlers work on."""
 
     aggregates: aggregates.Aggregates
+    members: members.Members
     operations: operations.Operations
 
 

@@ -123,7 +123,10 @@ class Commands:
 
     def host_reset(self) -> int:
         host = self._hosts.get(self._command.host)
-        if host.aggregate_id is None:
+        aggregate_id = host.aggregate_id
+        if aggregate_id is None:
+            aggregate_id = self._operations.aggregate_of(host.name)
+        if aggregate_id is None:
             raise exception.Conflict(
                 reason=f'Host {host.name} is free; there is nothing to reset.'
             )
@@ -132,7 +135,7 @@ class Commands:
             enforcer=policy.make_enforcer(self._conf),
         )
         self._operations.reset(
-            ctx, host.aggregate_id, host.name, self._command.outcome
+            ctx, aggregate_id, host.name, self._command.outcome
         )
         return 0
 

@@ -68,6 +68,9 @@ class Endpoint:
                 if aggregate_id is None
                 else db_aggregates.get(connection, aggregate_id)
             )
+            consent = db_hosts.get_consent(connection, host)
+        if consent and not accept_data_loss:
+            accept_data_loss = consent['srs']
         try:
             report = self._check(
                 found, hosts, aggregate, purpose, accept_data_loss
@@ -148,7 +151,7 @@ def _obstacle(code: str, found: str) -> preflight.Report:
     problem = preflight.Problem(
         code,
         'the host must let itself be checked',
-        found,
+        found.rstrip('.'),
         'Mend that, then repeat the request.',
     )
     return preflight.Report(blockers=(problem,))

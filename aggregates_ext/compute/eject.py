@@ -277,7 +277,7 @@ class _Eject:
                 host = views.pool_view(session).hosts.get(self._uuid)
                 if host is not None and not host.enabled:
                     run.change(session, 'host.enable', host.ref)
-        except xenapi.XenAPIError as exc:
+        except (xenapi.XenAPIError, compute_run.Failed) as exc:
             LOG.warning(
                 'Host %s was disabled for its removal and could not be '
                 'enabled again: %s',

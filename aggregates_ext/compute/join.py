@@ -253,16 +253,13 @@ class _Join:
             views.forget_tasks(session, CALL)
             account = self._master.session.credential
             run.note(step='joining', progress=10)
-            try:
-                run.change(
-                    session,
-                    f'Async.{CALL}',
-                    master.master['address'],
-                    account.username,
-                    account.password,
-                )
-            except xenapi.XenAPIError as exc:
-                raise compute_run.translate(exc) from exc
+            run.change(
+                session,
+                f'Async.{CALL}',
+                master.master['address'],
+                account.username,
+                account.password,
+            )
 
     def _fail(self, seen: Seen) -> None:
         """End a join by what the joiner's own task says of it.
@@ -295,14 +292,14 @@ class _Join:
             ref = seen.listed.ref if seen.listed else ''
             try:
                 run.change(session, 'host.destroy', ref)
-            except xenapi.XenAPIError as exc:
+            except compute_run.Failed as exc:
                 raise compute_run.Unresolved(
                     'HALF_JOINED',
                     f'The join of host {host.name} was left half-done. '
                     f'{seen.describe()} Its record could not be removed: '
                     f'{exc} Restart the toolstack of the host, remove the '
                     'record with "xe host-forget" and use the action reset.',
-                    [exc.code, *exc.parameters],
+                    exc.error,
                 ) from exc
         if any(task.error for task in seen.joiner.tasks):
             raise _failure(run, seen)

@@ -127,12 +127,18 @@ class Keeper:
             return
         held = Held(self, self._database, lease, since)
         with self._lock:
+            # Lost to another service and free again, while the thread that
+            # had it still waits for a host.
+            former = self._held.get(aggregate_id)
+            if former is not None:
+                former.lost = True
             self._held[aggregate_id] = held
         try:
             yield held
         finally:
             with self._lock:
-                del self._held[aggregate_id]
+                if self._held.get(aggregate_id) is held:
+                    del self._held[aggregate_id]
             self._database.write(
                 lambda connection: leases.release(connection, lease)
             )

@@ -130,9 +130,9 @@ def add_first_host(run: compute_run.Run) -> None:
         run.remember(changed=True)
         try:
             _sign(run, session, view, aggregate)
-        except xenapi.XenAPIError as exc:
+        except compute_run.Failed:
             _give_back(run, session)
-            raise compute_run.translate(exc) from exc
+            raise
     become_member(run, host.credential)
 
 
@@ -171,7 +171,7 @@ def _give_back(run: compute_run.Run, session: xenapi.Session) -> None:
                 view.ref,
                 views.MARK,
             )
-    except xenapi.XenAPIError as exc:
+    except (xenapi.XenAPIError, compute_run.Failed) as exc:
         raise compute_run.Unresolved(
             'UNRESOLVED',
             f'Host {run.host_name} could neither be made the first of the '
@@ -193,8 +193,7 @@ def check_claim(
             'POOL_HAS_MEMBERS',
             f'Host {host.name} is the master of a pool of '
             f'{len(view.hosts)} hosts; an aggregate begins with a '
-            'stand-alone host. Take the whole pool over with '
-            '"aggregates-ext-manage pool adopt" or eject its members first.',
+            'stand-alone host. Eject the other hosts from that pool first.',
         )
     if view.mark not in (None, aggregate.uuid):
         raise compute_run.Failed(

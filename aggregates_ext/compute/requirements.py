@@ -1,8 +1,9 @@
 """The requirements of joining, all evaluated at once.
 
-A join that xapi refuses names one reason; here every requirement of
-contract section 10 that reads can decide is evaluated from both sides, so
-that one answer names them all.
+A join that xapi refuses names one reason; here the requirements of contract
+section 10 are evaluated from both sides, so that one answer names them all.
+Roles, clustering, tunnels, SR-IOV, certificates, storage drivers, enforced
+updates and SDN controllers are left to xapi's own checks.
 """
 
 import datetime

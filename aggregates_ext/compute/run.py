@@ -174,9 +174,9 @@ class Run:
         before looking (design 5). It is cleared by a definite answer.
 
         :param session: fresh for this attempt.
-        :raises xenapi.XenAPIError: refused, nothing was changed.
-        :raises xenapi.Unreachable: not sent.
-        :raises Postpone: no answer; the next attempt looks what happened.
+        :raises Failed: refused for a reason that stays; nothing changed.
+        :raises Postpone: refused for one that passes, not sent, or no
+            answer: the next attempt looks what happened.
         """
         record = {
             'call': method,
@@ -195,9 +195,12 @@ class Run:
             raise Postpone(
                 reason=f'{exc} What became of it is being found out.'
             ) from exc
-        except (xenapi.XenAPIError, xenapi.Unreachable):
+        except xenapi.Unreachable as exc:
             self.note(call=None)
-            raise
+            raise Postpone(reason=str(exc)) from exc
+        except xenapi.XenAPIError as exc:
+            self.note(call=None)
+            raise translate(exc) from exc
         finished = not method.startswith('Async.')
         self.note(
             call=None

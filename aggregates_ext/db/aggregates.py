@@ -50,7 +50,7 @@ def _complete(
         sa.select(_HOSTS.c.aggregate_id, _HOSTS.c.name, _HOSTS.c.phase)
         .where(_HOSTS.c.aggregate_id.between(*span))
         .order_by(_HOSTS.c.name)
-    ):
+    ).all():
         hosts.setdefault(aggregate_id, []).append((name, phase))
     standing: dict[int, list[str]] = {}
     for aggregate_id, state in connection.execute(

@@ -164,15 +164,19 @@ def grant(
     )
 
 
-def use_consent(connection: sa.Connection, name: str) -> dict[str, Any] | None:
-    """Take a stored consent away and return it, if it still holds."""
+def get_consent(connection: sa.Connection, name: str) -> dict[str, Any] | None:
+    """The stored consent of a host, if it still holds."""
     row = connection.execute(
         sa.select(_TABLE.c.consent, engine.now()).where(_TABLE.c.name == name)
     ).one()
     consent: dict[str, Any] | None = row[0]
-    if consent is None:
-        return None
+    return consent if consent and consent['until'] > row[1] else None
+
+
+def use_consent(connection: sa.Connection, name: str) -> dict[str, Any] | None:
+    """Take a stored consent away and return it, if it still holds."""
+    consent = get_consent(connection, name)
     connection.execute(
         sa.update(_TABLE).where(_TABLE.c.name == name).values(consent=None)
     )
-    return consent if consent['until'] > row[1] else None
+    return consent

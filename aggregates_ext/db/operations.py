@@ -125,6 +125,16 @@ def latest(
     return None if row is None else _record(row)
 
 
+def find_standing(connection: sa.Connection, host: str) -> int | None:
+    """An aggregate for which an operation on a host still counts."""
+    return connection.scalar(
+        sa.select(_TABLE.c.aggregate_id)
+        .where(_TABLE.c.host == host, _TABLE.c.settled.is_(sa.false()))
+        .order_by(_TABLE.c.id.desc())
+        .limit(1)
+    )
+
+
 def cancel(connection: sa.Connection, operation_id: int) -> bool:
     """Cancel a queued operation by one UPDATE; False when it has started."""
     result = connection.execute(
@@ -184,14 +194,18 @@ def finish(
     state: str,
     error: dict[str, Any] | None = None,
 ) -> None:
-    """End an operation; a success settles what failed before it."""
+    """End an operation; a success settles what failed before it.
+
+    One about no host (a rename) never stands: what it did not do shows as
+    drift of the pool.
+    """
     succeeded = state == 'succeeded'
     connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.id == operation.id)
         .values(
             state=state,
-            settled=succeeded,
+            settled=succeeded or operation.host is None,
             error=error,
             call=_TABLE.c.call if state == 'unresolved' else None,
             not_before=None,

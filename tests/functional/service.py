@@ -8,6 +8,8 @@ from aggregates_ext import aggregates
 from aggregates_ext import conf as options
 from aggregates_ext import context
 from aggregates_ext import hosts
+from aggregates_ext import intent
+from aggregates_ext import members
 from aggregates_ext import operations
 from aggregates_ext import policy
 from aggregates_ext.compute import clock as compute_clock
@@ -68,7 +70,9 @@ class Service:
             enforcer=policy.make_enforcer(conf),
         )
         self.hosts = hosts.Hosts(database)
-        self.aggregates = aggregates.Aggregates(database, Silence(), 0)
+        intended = intent.Intent(database, Silence(), 0)
+        self.aggregates = aggregates.Aggregates(intended)
+        self.members = members.Members(intended)
         self.operations = operations.Operations(database)
         self.manager = self.new_manager()
 
@@ -123,7 +127,7 @@ class Service:
         """An aggregate with hosts that have joined."""
         key = self.aggregates.create(name, None).id
         for host in names:
-            self.aggregates.add_host(self.ctx, key, host)
+            self.members.add_host(self.ctx, key, host)
         self.work()
         return key
 

@@ -19,7 +19,7 @@ def with_disk(running: service.Service) -> tuple[int, str]:
 
 
 def remove(running: service.Service, key: int, *srs: str) -> None:
-    running.aggregates.remove_host(running.ctx, key, 'xen2', srs)
+    running.members.remove_host(running.ctx, key, 'xen2', srs)
     running.work()
 
 
@@ -115,7 +115,7 @@ def test_refused_eject_enables_the_host_again(
 
 def test_master_of_others_is_not_ejected(running: service.Service) -> None:
     key = running.create('xen1', 'xen2')
-    running.aggregates.remove_host(running.ctx, key, 'xen1')
+    running.members.remove_host(running.ctx, key, 'xen1')
     running.work()
     operation = running.operation(key)
     assert operation.error is not None
@@ -130,7 +130,7 @@ def test_lost_answer_of_an_eject_is_not_repeated(
     running.conf.set_override('retry_interval', 0.01, 'compute')
     key = running.create('xen1', 'xen2')
     running.sim.plant(call='Async.pool.eject', action='drop_answer')
-    running.aggregates.remove_host(running.ctx, key, 'xen2')
+    running.members.remove_host(running.ctx, key, 'xen2')
     for _ in range(1000):
         running.work()
         if running.state(key) != 'changing':
@@ -158,8 +158,8 @@ def test_removal_of_a_queued_join_cancels_it(
     running: service.Service,
 ) -> None:
     key = running.create('xen1')
-    running.aggregates.add_host(running.ctx, key, 'xen2')
-    change = running.aggregates.remove_host(running.ctx, key, 'xen2')
+    running.members.add_host(running.ctx, key, 'xen2')
+    change = running.members.remove_host(running.ctx, key, 'xen2')
     assert change.operation is None
     assert running.hosts.get('xen2').phase == 'free'
     assert running.operation(key).state == 'cancelled'
@@ -171,7 +171,7 @@ def test_aggregate_is_deleted_while_its_hosts_return(
 ) -> None:
     key = running.create('xen1', 'xen2')
     remove(running, key)
-    running.aggregates.remove_host(running.ctx, key, 'xen1')
+    running.members.remove_host(running.ctx, key, 'xen1')
     running.work()
     running.aggregates.delete(key)
     assert running.hosts.get('xen2').phase == 'returning'
@@ -185,7 +185,7 @@ def test_aggregate_is_not_deleted_before_its_pool_is_empty(
     running: service.Service,
 ) -> None:
     key = running.create('xen1')
-    running.aggregates.remove_host(running.ctx, key, 'xen1')
+    running.members.remove_host(running.ctx, key, 'xen1')
     with pytest.raises(exception.AggregateBusy, match='remove_host xen1'):
         running.aggregates.delete(key)
 
@@ -195,11 +195,11 @@ def test_cancelled_removal_leaves_the_host_joining(
 ) -> None:
     key = running.create('xen1')
     running.sim.power_off('xen2')
-    running.aggregates.add_host(running.ctx, key, 'xen2')
+    running.members.add_host(running.ctx, key, 'xen2')
     with running.database.writer() as connection:
         # As if the join had begun: it cannot be cancelled any more.
         operations.start(connection, running.operation(key).id)
-    running.aggregates.remove_host(running.ctx, key, 'xen2')
+    running.members.remove_host(running.ctx, key, 'xen2')
     assert running.hosts.get('xen2').phase == 'leaving'
     running.operations.cancel(key, running.operation(key).uuid)
     assert running.hosts.get('xen2').phase == 'joining'

@@ -59,7 +59,7 @@ def test_refused_join_names_every_reason(make_service: Make) -> None:
 def test_later_success_ends_the_error(running: service.Service) -> None:
     key = running.create('xen1')
     running.sim.add_vm('xen2', 'web', power_state='Running')
-    running.aggregates.add_host(running.ctx, key, 'xen2')
+    running.members.add_host(running.ctx, key, 'xen2')
     running.work()
     assert running.state(key) == 'error'
     running.sim.set_host('xen2')
@@ -150,7 +150,7 @@ def test_wrong_password_is_final_at_once(make_service: Make) -> None:
     key = running.create('xen1')
     group = f'xenserver:{running.hosts.get("xen2").credential}'
     running.conf.set_override('password', 'wrong', group)
-    running.aggregates.add_host(running.ctx, key, 'xen2')
+    running.members.add_host(running.ctx, key, 'xen2')
     running.work()
     operation = running.operation(key)
     assert operation.state == 'failed'
@@ -178,7 +178,7 @@ def test_slave_of_another_pool_is_refused(make_service: Make) -> None:
     )
     key = running.create('xen1')
     for host, code in (('xen3', 'HOST_IS_SLAVE'), ('xen2', 'OTHER_HOSTS')):
-        running.aggregates.add_host(running.ctx, key, host)
+        running.members.add_host(running.ctx, key, host)
         running.work()
         operation = running.operation(key)
         assert operation.state == 'failed', operation
@@ -198,7 +198,7 @@ def test_master_of_others_founds_no_aggregate(make_service: Make) -> None:
     operation = running.operation(key)
     assert operation.error is not None
     assert operation.error['code'] == 'POOL_HAS_MEMBERS'
-    assert 'pool adopt' in operation.error['message']
+    assert 'Eject the other hosts' in operation.error['message']
     assert running.aggregates.get(key).pool_uuid is None
     assert running.pool_of('xen1')['name_label'] == 'theirs'
 
@@ -244,7 +244,7 @@ def test_two_registrations_of_one_machine_are_refused(
     )
     key = running.create('xen1')
     other = running.create(name='other')
-    running.aggregates.add_host(running.ctx, other, 'alias')
+    running.members.add_host(running.ctx, other, 'alias')
     running.work()
     operation = running.operation(other)
     assert operation.error is not None

@@ -94,7 +94,7 @@ def test_operations_are_listed_shown_and_cancelled(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     key = running.create('xen1')
-    change = running.aggregates.add_host(running.ctx, key, 'xen2')
+    change = running.members.add_host(running.ctx, key, 'xen2')
     uuid = str(change.operation)
     run = ['--config-file', config, 'operation']
     assert manage.main([*run, 'list', str(key)]) == 0
@@ -109,3 +109,16 @@ def test_operations_are_listed_shown_and_cancelled(
     reset = ['--config-file', config, 'host', 'reset', 'xen1', 'free']
     assert manage.main(reset) == 0
     assert running.hosts.get('xen1').phase == 'free'
+
+
+def test_reset_settles_a_refused_join_of_a_free_host(
+    running: service.Service, config: str
+) -> None:
+    key = running.create('xen1')
+    running.sim.add_vm('xen2', 'web', power_state='Running')
+    running.members.add_host(running.ctx, key, 'xen2')
+    running.work()
+    assert running.state(key) == 'error'
+    reset = ['--config-file', config, 'host', 'reset', 'xen2', 'free']
+    assert manage.main(reset) == 0
+    assert running.state(key) == 'active'

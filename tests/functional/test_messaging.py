@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from aggregates_ext import aggregates
 from aggregates_ext import exception
+from aggregates_ext import intent
+from aggregates_ext import members
 from aggregates_ext import rpc
 from aggregates_ext.compute import check
 from aggregates_ext.compute import xenapi
@@ -31,8 +32,8 @@ class Bus:
         )
         self.server = check.get_server(transport, endpoint)
         self.client = rpc.ComputeAPI(transport, check_timeout=20)
-        self.aggregates = aggregates.Aggregates(
-            running.database, self.client, 0
+        self.members = members.Members(
+            intent.Intent(running.database, self.client, 0)
         )
 
 
@@ -51,8 +52,8 @@ def bus(running: service.Service) -> Iterator[Bus]:
 def test_accepted_request_wakes_the_service(
     running: service.Service, bus: Bus
 ) -> None:
-    key = bus.aggregates.create('a', None).id
-    bus.aggregates.add_host(running.ctx, key, 'xen1')
+    key = running.aggregates.create('a', None).id
+    bus.members.add_host(running.ctx, key, 'xen1')
     assert bus.woken.wait(10)
 
 
@@ -63,7 +64,7 @@ def test_unmet_requirements_refuse_before_anything_is_written(
     running.sim.add_vm('xen2', 'web', power_state='Running')
     running.sim.set_pool('xen2', tls_verification_enabled=False)
     with pytest.raises(exception.Refused) as refusal:
-        bus.aggregates.add_host(running.ctx, key, 'xen2')
+        bus.members.add_host(running.ctx, key, 'xen2')
     assert [problem.code for problem in refusal.value.problems] == [
         'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS',
         'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH',
@@ -79,14 +80,38 @@ def test_data_loss_refuses_before_anything_is_written(
     key = running.create('xen1', 'xen2')
     sr = running.sim.add_sr('xen2', 'data', vdis=[{'name': 'customer'}])
     with pytest.raises(exception.Refused, match='customer'):
-        bus.aggregates.remove_host(running.ctx, key, 'xen2')
+        bus.members.remove_host(running.ctx, key, 'xen2')
     assert running.hosts.get('xen2').phase == 'member'
     # What was seen at the consent is stored: a later disk refuses.
-    bus.aggregates.remove_host(running.ctx, key, 'xen2', [sr])
+    bus.members.remove_host(running.ctx, key, 'xen2', [sr])
     running.sim.add_sr('xen2', 'more', vdis=[{'name': 'new'}])
     running.work()
     assert running.operation(key).state == 'failed'
     assert running.sim.destroyed_vdis == []
+
+
+def test_consent_by_command_counts_before_acceptance_too(
+    running: service.Service, bus: Bus
+) -> None:
+    key = running.create('xen1', 'xen2')
+    sr = running.sim.add_sr('xen2', 'data', vdis=[{'name': 'customer'}])
+    running.hosts.accept_data_loss('xen2', [sr], 'operator')
+    bus.members.remove_host(running.ctx, key, 'xen2')
+    running.work()
+    assert running.operation(key).state == 'succeeded'
+    assert len(running.sim.destroyed_vdis) == 1
+
+
+def test_host_that_is_bound_is_refused_before_it_is_asked(
+    running: service.Service, bus: Bus
+) -> None:
+    key = running.create('xen1', 'xen2')
+    running.members.remove_host(running.ctx, key, 'xen2')
+    running.work()
+    with pytest.raises(exception.HostNotFree, match='returning'):
+        bus.members.add_host(running.ctx, key, 'xen2')
+    with pytest.raises(exception.AggregateHostExists):
+        bus.members.add_host(running.ctx, key, 'xen1')
 
 
 def test_dry_run_reports_and_changes_nothing(
@@ -94,12 +119,12 @@ def test_dry_run_reports_and_changes_nothing(
 ) -> None:
     key = running.create('xen1')
     running.sim.add_vm('xen2', 'web', power_state='Running')
-    report = bus.aggregates.check_host(key, 'xen2', 'add')
+    report = bus.members.check_host(key, 'xen2', 'add')
     assert [b['code'] for b in report['blockers']] == [
         'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS'
     ]
     assert set(report['blockers'][0]) >= {'rule', 'found', 'remedy', 'message'}
-    assert bus.aggregates.check_host(key, 'xen3', 'add')['blockers'] == []
+    assert bus.members.check_host(key, 'xen3', 'add')['blockers'] == []
     assert running.hosts.get('xen2').phase == 'free'
 
 
@@ -108,7 +133,7 @@ def test_unreachable_host_is_an_answer_too(
 ) -> None:
     key = running.create('xen1')
     running.sim.power_off('xen2')
-    report = bus.aggregates.check_host(key, 'xen2', 'add')
+    report = bus.members.check_host(key, 'xen2', 'add')
     assert report['blockers'][0]['code'] == 'HOST_UNREACHABLE'
 
 
@@ -116,8 +141,8 @@ def test_nobody_there_means_accepted(running: service.Service) -> None:
     rpc.get_transport(running.conf)
     running.conf.set_override('transport_url', 'fake:/')
     client = rpc.ComputeAPI(rpc.get_transport(running.conf), 0.1)
-    lonely = aggregates.Aggregates(running.database, client, 0)
-    key = lonely.create('a', None).id
+    lonely = members.Members(intent.Intent(running.database, client, 0))
+    key = running.aggregates.create('a', None).id
     assert lonely.add_host(running.ctx, key, 'xen1').operation is not None
     with pytest.raises(exception.Unavailable, match='transport_url'):
         lonely.check_host(key, 'xen2', 'add')

@@ -56,3 +56,18 @@ def test_dead_master_is_drift(running: service.Service) -> None:
     running.watch(key, 600)
     assert running.aggregates.get(key).drift == ()
     assert running.state(key) == 'active'
+
+
+def test_failed_rename_shows_as_drift_and_heals(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1')
+    running.sim.plant(call='pool.set_name_label', action='fail')
+    running.aggregates.update(running.ctx, key, {'name': 'new'})
+    running.work()
+    assert running.operation(key).state == 'failed'
+    assert '"pool"' in running.aggregates.get(key).drift[0]
+    assert running.state(key) == 'error'
+    running.sim.set_pool('xen1', name_label='new')
+    running.watch(key, 0)
+    assert running.state(key) == 'active'

@@ -21,7 +21,7 @@ def test_three_hosts_form_one_pool(running: service.Service) -> None:
 
 def test_removed_host_returns_and_is_free(running: service.Service) -> None:
     key = running.create('xen1', 'xen2')
-    running.aggregates.remove_host(running.ctx, key, 'xen2')
+    running.members.remove_host(running.ctx, key, 'xen2')
     running.work()
     assert running.aggregates.get(key).hosts == ('xen1',)
     assert running.hosts.get('xen2').phase == 'returning'
@@ -35,7 +35,7 @@ def test_removed_host_returns_and_is_free(running: service.Service) -> None:
 def test_last_host_leaves_pool_unnamed(running: service.Service) -> None:
     key = running.create('xen1')
     assert running.pool_of('xen1')['name_label'] == 'pool'
-    running.aggregates.remove_host(running.ctx, key, 'xen1')
+    running.members.remove_host(running.ctx, key, 'xen1')
     running.work()
     pool = running.pool_of('xen1')
     assert pool['name_label'] == ''

@@ -8,7 +8,6 @@ import pytest
 
 from aggregates_ext.api import microversions
 from aggregates_ext.api import pools
-from aggregates_ext.api import routing
 from aggregates_ext.api import shapes
 from aggregates_ext.db import records
 
@@ -66,9 +65,8 @@ def aggregate(**values: Any) -> records.Aggregate:
 
 
 def show_pool(*found: Any) -> dict[str, Any]:
-    domain: Any = routing.Domain(
-        types.SimpleNamespace(pool=lambda key: found),  # type: ignore[arg-type]
-        None,  # type: ignore[arg-type]
+    domain: Any = types.SimpleNamespace(
+        aggregates=types.SimpleNamespace(pool=lambda key: found)
     )
     shown = pools.pool(CTX, domain, shapes.Legacy(), '1')
     assert 'secret' not in str(shown)
@@ -148,9 +146,8 @@ def test_operation_without_what_is_not_for_clients(
         started_at=NOW,
         finished_at=None,
     )
-    domain: Any = routing.Domain(
-        None,  # type: ignore[arg-type]
-        types.SimpleNamespace(get=lambda uuid: operation),  # type: ignore[arg-type]
+    domain: Any = types.SimpleNamespace(
+        operations=types.SimpleNamespace(get=lambda uuid: operation)
     )
     used = shape or shapes.Modern(microversions.MIN)
     shown = pools.show(CTX, domain, used, operation.uuid)['operation']

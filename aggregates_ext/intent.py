@@ -1,0 +1,86 @@
+"""Writing an intent: one transaction, then a wake-up, and patience.
+
+The database holds what is wanted; the compute service finds it there
+(design 2).
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+from typing import Protocol
+from typing import TypeVar
+
+from aggregates_ext.db import engine
+from aggregates_ext.db import records
+
+SETTLE_POLL = 0.2
+T = TypeVar('T')
+
+
+class Compute(Protocol):
+    """What is asked of the compute service, whoever carries it."""
+
+    def wake_up(self) -> None: ...
+
+    def check_host(
+        self,
+        host: str,
+        aggregate_id: int,
+        purpose: str,
+        accept_data_loss: Sequence[str] = (),
+    ) -> dict[str, Any] | None: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """An aggregate after a request, and the operation that it caused."""
+
+    aggregate: records.Aggregate
+    operation: str | None = None
+
+
+class Intent:
+    """How changes of aggregates get into the database.
+
+    :param compute: wakes compute services.
+    :param settle_wait: seconds to wait for what is just ending.
+    :param sleep: replaced in tests.
+    """
+
+    def __init__(
+        self,
+        database: engine.Database,
+        compute: Compute,
+        settle_wait: float,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.database = database
+        self.compute = compute
+        self._settle_wait = settle_wait
+        self._sleep = sleep
+
+    def commit(self, work: Callable[[Any], Change]) -> Change:
+        """Write an intent, then wake a compute service for it."""
+        change = self.database.write(work)
+        if change.operation:
+            self.compute.wake_up()
+        return change
+
+    def patiently(
+        self, passing: type[Exception], attempt: Callable[[], T]
+    ) -> T:
+        """Try until an obstacle that passes by itself is gone.
+
+        :param passing: the refusal that may pass within ``settle_wait``.
+        """
+        waited = 0.0
+        while True:
+            try:
+                return attempt()
+            except passing:
+                if waited >= self._settle_wait:
+                    raise
+            self._sleep(SETTLE_POLL)
+            waited += SETTLE_POLL

@@ -1,0 +1,257 @@
+"""Membership: hosts that join an aggregate's pool and leave it.
+
+A structural request writes the host's phase and an operation in one
+transaction; what the pool itself forbids is asked of a compute service
+before, where one answers in time (design 5).
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_utils import uuidutils
+
+from aggregates_ext import context
+from aggregates_ext import exception
+from aggregates_ext import intent
+from aggregates_ext import operations
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """A rule that a host does not meet, as a compute service tells it."""
+
+    code: str
+    message: str
+
+
+class Members:
+    """What is done to the hosts of aggregates."""
+
+    def __init__(self, intended: intent.Intent) -> None:
+        self._intent = intended
+
+    def add_host(
+        self,
+        ctx: context.RequestContext,
+        aggregate_id: int,
+        host: str,
+    ) -> intent.Change:
+        """Make a host a member: it will join the pool.
+
+        :raises exception.HostNotFound: not registered.
+        :raises exception.Conflict: it is bound already, its zone is
+            another, or the compute service named unmet requirements.
+        """
+        found = self._intent.patiently(
+            exception.HostNotFree, lambda: self._find_free(aggregate_id, host)
+        )
+        self._check(aggregate_id, host, 'add')
+        uuid = uuidutils.generate_uuid()
+
+        def work(connection: Any) -> intent.Change:
+            aggregate = db_aggregates.lock(connection, aggregate_id)
+            if not db_hosts.bind(connection, host, aggregate_id):
+                now = db_hosts.get(connection, host)
+                _refuse_bound(connection, aggregate_id, now)
+            _check_zone(aggregate, found)
+            db_operations.insert(
+                connection,
+                uuid,
+                operations.ADD_HOST,
+                aggregate_id,
+                host,
+                operations.asked_by(ctx),
+            )
+            return intent.Change(
+                db_aggregates.get(connection, aggregate_id), uuid
+            )
+
+        return self._intent.commit(work)
+
+    def _find_free(self, aggregate_id: int, host: str) -> records.Host:
+        """A host that may be bound, as it is before anybody is asked.
+
+        :raises exception.Conflict: it is bound already.
+        """
+        with self._intent.database.reader() as connection:
+            found = db_hosts.get(connection, host)
+            db_aggregates.lock(connection, aggregate_id)
+            if found.aggregate_id is not None:
+                _refuse_bound(connection, aggregate_id, found)
+            return found
+
+    def remove_host(
+        self,
+        ctx: context.RequestContext,
+        aggregate_id: int,
+        host: str,
+        accept_data_loss: Sequence[str] = (),
+    ) -> intent.Change:
+        """Take a host out: the pool will eject it.
+
+        A join that is still queued is cancelled instead.
+
+        :param accept_data_loss: uuids of the SRs whose disks may be lost.
+        :raises exception.HostNotFound: not registered.
+        :raises exception.AggregateHostNotFound: not a member.
+        :raises exception.Refused: the compute service named what the eject
+            would destroy or what forbids it.
+        """
+        with self._intent.database.reader() as connection:
+            found = db_hosts.get(connection, host)
+            # One that has hosts is there.
+            if found.aggregate_id != aggregate_id:
+                db_aggregates.lock(connection, aggregate_id)
+        listed = found.phase in db_aggregates.LISTED_PHASES
+        if found.aggregate_id != aggregate_id or not listed:
+            raise exception.AggregateHostNotFound(
+                aggregate_id=aggregate_id, host=host
+            )
+        parameters: dict[str, Any] = {
+            'accept_data_loss': sorted(set(accept_data_loss))
+        }
+        if found.phase == 'member':
+            report = self._check(
+                aggregate_id, host, 'remove', accept_data_loss
+            )
+            if report and accept_data_loss:
+                parameters['disks'] = report['disks']
+        uuid = uuidutils.generate_uuid()
+
+        def work(connection: Any) -> intent.Change:
+            db_aggregates.lock(connection, aggregate_id)
+            joining = found.phase == 'joining'
+            if joining and _cancel_join(connection, aggregate_id, host):
+                return intent.Change(
+                    db_aggregates.get(connection, aggregate_id)
+                )
+            if not db_hosts.move(
+                connection,
+                host,
+                aggregate_id,
+                db_aggregates.LISTED_PHASES,
+                'leaving',
+            ):
+                raise exception.AggregateHostNotFound(
+                    aggregate_id=aggregate_id, host=host
+                )
+            db_operations.insert(
+                connection,
+                uuid,
+                operations.REMOVE_HOST,
+                aggregate_id,
+                host,
+                operations.asked_by(ctx),
+                parameters,
+            )
+            return intent.Change(
+                db_aggregates.get(connection, aggregate_id), uuid
+            )
+
+        return self._intent.commit(work)
+
+    def check_host(
+        self, aggregate_id: int, host: str, purpose: str
+    ) -> dict[str, Any]:
+        """Every blocker and warning of adding or removing a host.
+
+        :param purpose: 'add' or 'remove'.
+        :raises exception.Unavailable: no compute service answers.
+        """
+        with self._intent.database.reader() as connection:
+            db_hosts.get(connection, host)
+            db_aggregates.get(connection, aggregate_id)
+        report = self._intent.compute.check_host(host, aggregate_id, purpose)
+        if report is None:
+            raise exception.Unavailable(
+                reason='No compute service answered in time. Check that '
+                'aggregates-ext-compute runs and that transport_url and '
+                '[api] check_timeout are set.'
+            )
+        return report
+
+    def _check(
+        self,
+        aggregate_id: int,
+        host: str,
+        purpose: str,
+        accept_data_loss: Sequence[str] = (),
+    ) -> dict[str, Any] | None:
+        report = self._intent.compute.check_host(
+            host, aggregate_id, purpose, accept_data_loss
+        )
+        if report and report['blockers']:
+            what = 'join' if purpose == 'add' else 'leave'
+            raise exception.Refused(
+                f'Host {host} cannot {what} the pool of aggregate '
+                f'{aggregate_id}:',
+                [
+                    Problem(blocker['code'], blocker['message'])
+                    for blocker in report['blockers']
+                ],
+            )
+        return report
+
+
+def _check_zone(aggregate: Any, host: records.Host) -> None:
+    zones = {aggregate.availability_zone, host.availability_zone} - {None}
+    if len(zones) > 1:
+        raise exception.HostZoneMismatch(
+            host=host.name,
+            host_zone=host.availability_zone,
+            aggregate_id=aggregate.id,
+            zone=aggregate.availability_zone,
+        )
+
+
+def _refuse_bound(
+    connection: Any, aggregate_id: int, host: records.Host
+) -> None:
+    """Say why a host could not be bound.
+
+    :raises exception.Conflict: always.
+    """
+    if host.phase not in db_aggregates.LISTED_PHASES:
+        raise exception.HostNotFree(
+            host=host.name,
+            phase=host.phase,
+            what=_what_holds(connection, host),
+        )
+    if host.aggregate_id == aggregate_id:
+        raise exception.AggregateHostExists(
+            aggregate_id=aggregate_id, host=host.name
+        )
+    raise exception.HostInOtherAggregate(
+        host=host.name, other_id=host.aggregate_id
+    )
+
+
+def _what_holds(connection: Any, host: records.Host) -> str:
+    if host.aggregate_id is None:
+        return 'just now'
+    found = db_operations.get_all(connection, host.aggregate_id)
+    for operation in found:
+        if operation.host == host.name:
+            return f'operation {operation.uuid}'
+    return f'aggregate {host.aggregate_id}'
+
+
+def _cancel_join(connection: Any, aggregate_id: int, host: str) -> bool:
+    """Cancel the join of a host that is still queued, by one UPDATE."""
+    pending, _now = db_operations.unfinished(connection, aggregate_id)
+    for operation in pending:
+        if (operation.host, operation.kind, operation.state) == (
+            host,
+            operations.ADD_HOST,
+            'queued',
+        ):
+            cancelled = db_operations.cancel(connection, operation.id)
+            return cancelled and db_hosts.move(
+                connection, host, aggregate_id, ('joining',), 'free'
+            )
+    return False
