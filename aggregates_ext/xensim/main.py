@@ -70,3 +70,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _clock(speed: float) -> clocks.Clock:
     return clocks.RunningClock(speed) if speed else clocks.SteppedClock()
+
+
+if __name__ == '__main__':
+    sys.exit(main())

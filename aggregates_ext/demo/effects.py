@@ -1,0 +1,101 @@
+"""What the simulated hosts must really be after each step.
+
+Each function compares a state that the simulator itself reports with what
+is claimed, and returns the differences as sentences.
+"""
+
+from collections.abc import Collection
+from collections.abc import Sequence
+from typing import Any
+
+MARK = 'aggregates-ext:aggregate'
+State = dict[str, Any]
+Differences = list[str]
+
+
+def pool_with(state: State, host: str) -> dict[str, Any] | None:
+    """The pool whose master lists a host."""
+    for pool in state['pools']:
+        if host in [member['name'] for member in pool['hosts']]:
+            found: dict[str, Any] = pool
+            return found
+    return None
+
+
+def pooled(
+    state: State, name: str, uuid: str, hosts: Sequence[str]
+) -> Differences:
+    """One pool with that name and mark, the first host as its master."""
+    named = [pool for pool in state['pools'] if pool['name_label'] == name]
+    if len(named) != 1:
+        return [f'{len(named)} pools are named "{name}", not one.']
+    pool = named[0]
+    differences = []
+    found = sorted(member['name'] for member in pool['hosts'])
+    if found != sorted(hosts):
+        differences.append(
+            f'Pool "{name}" has {", ".join(found)}, not {", ".join(hosts)}.'
+        )
+    if pool['master'] != hosts[0]:
+        differences.append(f'The master is {pool["master"]}, not {hosts[0]}.')
+    if pool['other_config'].get(MARK) != uuid:
+        differences.append(f'The pool is not marked with {uuid}.')
+    return differences + [
+        f'{member["name"]} is not live and enabled in the pool.'
+        for member in pool['hosts']
+        if not (member['live'] and member['enabled'])
+    ]
+
+
+def alone(state: State, hosts: Collection[str]) -> Differences:
+    """Each of the hosts is the master of its own unnamed, unmarked pool."""
+    differences = []
+    for host in hosts:
+        pool = pool_with(state, host)
+        if pool is None:
+            differences.append(f'No pool has {host}.')
+            continue
+        if len(pool['hosts']) != 1 or pool['master'] != host:
+            differences.append(f'{host} is not its own pool.')
+        if pool['name_label'] or MARK in pool['other_config']:
+            differences.append(f'The pool of {host} has a name or a mark.')
+    return differences
+
+
+def unchanged(before: State, after: State, host: str) -> Differences:
+    """Nothing of a host, its storage and its pool is another than before."""
+    differences = []
+    if before['hosts'][host] != after['hosts'][host]:
+        differences.append(f'Host {host} has changed.')
+    if pool_with(before, host) != pool_with(after, host):
+        differences.append(f'The pool of {host} has changed.')
+    return differences
+
+
+def renewed(before: State, after: State, host: str) -> Differences:
+    """A host has come back as another pool than that it was in."""
+    old, new = before['hosts'][host], after['hosts'][host]
+    differences = alone(after, [host])
+    if new['pool_uuid'] == old['pool_uuid']:
+        differences.append(f'{host} is still in pool {old["pool_uuid"]}.')
+    if new['role'] != 'master' or new['phase'] != 'running':
+        differences.append(f'{host} is a {new["role"]}, {new["phase"]}.')
+    return differences
+
+
+def destroyed(state: State, disks: Collection[str]) -> Differences:
+    """Exactly these disks have been destroyed since the beginning."""
+    found = sorted(state['destroyed_vdis'])
+    if found == sorted(disks):
+        return []
+    return [f'Destroyed are the disks {found}, not {sorted(disks)}.']
+
+
+def disks_of(state: State, host: str) -> list[str]:
+    """The uuids of the disks in the storage that only a host sees."""
+    return [
+        disk['uuid']
+        for sr in state['hosts'][host]['srs']
+        if not sr['shared']
+        for disk in sr['vdis']
+    ]

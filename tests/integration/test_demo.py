@@ -1,0 +1,180 @@
+"""The demonstration as a user starts it: told to its end, failed, ended."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sysconfig
+import time
+import urllib.request
+
+import psutil
+import pytest
+
+COMMAND = pathlib.Path(sysconfig.get_path('scripts'), 'aggregates-ext-demo')
+LIMIT = 300
+
+
+@contextlib.contextmanager
+def demo(tmp_path, *arguments):
+    """The command with its temporary files in a directory of our own."""
+    process = subprocess.Popen(
+        [COMMAND, '--speed', '20', *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {'TMPDIR': str(tmp_path), 'COLUMNS': '200'},
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            # It cleans up; nothing that it started outlives the test.
+            process.terminate()
+
+
+def read_until(process, pattern):
+    """What the command says up to a line, and the match in it."""
+    said = ''
+    for line in process.stdout:
+        said += line
+        found = re.search(pattern, line)
+        if found:
+            return said, found
+    raise AssertionError(f'no {pattern!r} in\n{said}')
+
+
+def finish(process):
+    said, _ = process.communicate(timeout=LIMIT)
+    return said
+
+
+def ask(url, **body):
+    data = json.dumps(body).encode() if body else None
+    with urllib.request.urlopen(url, data, timeout=30) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def plant(process, **fault):
+    """Let something go wrong on the simulated hosts, before the story."""
+    _, found = read_until(process, r'^Simulator control (\S+)$')
+    ask(f'{found[1]}/faults', **fault)
+
+
+def services(process):
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def test_the_story_is_told_to_its_end(tmp_path, record_property):
+    began = time.monotonic()
+    with demo(tmp_path) as process:
+        said = finish(process)
+        assert process.returncode == 0, said
+    record_property('seconds', round(time.monotonic() - began, 1))
+    for line in (
+        '8/8  The end of the pool',
+        '"alias": "os-aggregates"',
+        '<description>Admin-only aggregate administration</description>',
+        'add_host xen3  100%  succeeded',
+        'xen1  10.0.0.11, master, member, live, enabled',
+        'xen3  10.0.0.13, slave, member, live, enabled',
+        'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS',
+        'HOSTS_NOT_COMPATIBLE',
+        'JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS',
+        'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH',
+        'operational_state: error',
+        'web-data',
+        'xen2 is still a member, and no disk was destroyed.',
+        'the disks in the named SR are destroyed and no other',
+        '404 Not Found',
+        'four hosts, each its own pool without name and mark.',
+        'All 8 steps had their effect on the simulated hosts',
+    ):
+        assert line in said
+    assert '\x1b' not in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('fault', 'step'),
+    [
+        (
+            {'call': 'Async.pool.join', 'host': 'xen2'},
+            'Step 3 (Three hosts become one pool) failed. add_host xen2 '
+            'failed, instead of succeeded',
+        ),
+        (
+            {'call': 'SR.get_all_records', 'host': 'xen4'},
+            'Step 4 (A host that does not fit is refused) failed. add_host '
+            'xen4 failed, and not by a check',
+        ),
+    ],
+    ids=['join fails', 'check fails'],
+)
+def test_a_step_without_its_effect_fails(tmp_path, fault, step):
+    with demo(tmp_path) as process:
+        parameters = ['planted here']
+        plant(process, action='fail', times=0, parameters=parameters, **fault)
+        said = finish(process)
+        assert process.returncode == 1, said
+    assert step in said
+    assert 'planted here' in said
+    assert 'the end of the log: compute' in said
+    assert 'had their effect' not in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_service_that_ends_is_told(tmp_path):
+    with demo(tmp_path) as process:
+        read_until(process, '^3/8 ')
+        (compute,) = (
+            service
+            for service in services(process)
+            if 'aggregates_ext.cmd.compute' in service.cmdline()
+        )
+        compute.kill()
+        said = finish(process)
+        assert process.returncode == 1, said
+    assert 'failed. compute ended with -9.' in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_keep_leaves_a_pool_until_it_is_interrupted(tmp_path):
+    with demo(tmp_path, '--keep') as process:
+        said, _ = read_until(process, 'Ctrl-C ends and removes everything')
+        (path,) = re.findall(r'^ +curl -s (\S+/pool)$', said, re.MULTILINE)
+        (state,) = re.findall(r'^ +curl -s (\S+/state)$', said, re.MULTILINE)
+        assert len(ask(path)['pool']['hosts']) == 3
+        assert [
+            len(pool['hosts'])
+            for pool in ask(state)['pools']
+            if pool['name_label'] == 'rack-1'
+        ] == [3]
+        (conf,) = tmp_path.glob('*/aggregates_ext.conf')
+        password = re.search('^password = (.+)$', conf.read_text(), re.M)[1]
+        assert password not in said
+        running = services(process)
+        assert len(running) == 3
+        process.send_signal(signal.SIGINT)
+        finish(process)
+        assert process.returncode == 0
+    assert not any(service.is_running() for service in running)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_story_leaves_nothing_behind(tmp_path, number):
+    with demo(tmp_path) as process:
+        read_until(process, '^1/8 ')
+        running = services(process)
+        process.send_signal(number)
+        said = finish(process)
+        assert process.returncode == 130
+    assert 'Interrupted' in said
+    assert running
+    assert not any(service.is_running() for service in running)
+    assert not list(tmp_path.iterdir())

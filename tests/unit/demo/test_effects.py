@@ -1,0 +1,121 @@
+"""What the demonstration takes for an effect, and what not."""
+
+import copy
+
+import pytest
+
+from aggregates_ext.demo import effects
+
+MARKED = {effects.MARK: 'uuid-of-rack'}
+
+
+def member(name, live=True, enabled=True):
+    return {'name': name, 'live': live, 'enabled': enabled}
+
+
+def host(pool, role='master', disks=()):
+    srs = [
+        {'shared': False, 'vdis': [{'uuid': disk} for disk in disks]},
+        {'shared': True, 'vdis': [{'uuid': 'of all'}]},
+    ]
+    return {'pool_uuid': pool, 'role': role, 'phase': 'running', 'srs': srs}
+
+
+@pytest.fixture
+def state():
+    """A pool of xen1 and xen2, and xen3 by itself."""
+    return {
+        'pools': [
+            {
+                'name_label': 'rack',
+                'master': 'xen1',
+                'other_config': dict(MARKED),
+                'hosts': [member('xen1'), member('xen2')],
+            },
+            {
+                'name_label': '',
+                'master': 'xen3',
+                'other_config': {},
+                'hosts': [member('xen3')],
+            },
+        ],
+        'hosts': {
+            'xen1': host('p1'),
+            'xen2': host('p1', 'slave', ['d1', 'd2']),
+            'xen3': host('p3'),
+        },
+        'destroyed_vdis': ['d9', 'd8'],
+    }
+
+
+def pooled(state):
+    return effects.pooled(state, 'rack', 'uuid-of-rack', ['xen1', 'xen2'])
+
+
+def test_what_is_as_claimed_has_no_differences(state):
+    assert pooled(state) == []
+    assert effects.alone(state, ['xen3']) == []
+    assert effects.unchanged(state, copy.deepcopy(state), 'xen2') == []
+    assert effects.destroyed(state, ['d8', 'd9']) == []
+    assert effects.disks_of(state, 'xen2') == ['d1', 'd2']
+
+
+@pytest.mark.parametrize(
+    ('values', 'difference'),
+    [
+        ({'name_label': ''}, '0 pools are named "rack", not one.'),
+        ({'master': 'xen2'}, 'The master is xen2, not xen1.'),
+        ({'other_config': {}}, 'The pool is not marked with uuid-of-rack.'),
+        (
+            {'hosts': [member('xen1')]},
+            'Pool "rack" has xen1, not xen1, xen2.',
+        ),
+        (
+            {'hosts': [member('xen1'), member('xen2', live=False)]},
+            'xen2 is not live and enabled in the pool.',
+        ),
+        (
+            {'hosts': [member('xen1', enabled=False), member('xen2')]},
+            'xen1 is not live and enabled in the pool.',
+        ),
+    ],
+)
+def test_a_pool_that_is_not_as_claimed(state, values, difference):
+    state['pools'][0].update(values)
+    assert pooled(state) == [difference]
+
+
+@pytest.mark.parametrize(
+    ('values', 'difference'),
+    [
+        ({'hosts': []}, 'No pool has xen3.'),
+        ({'master': 'xen1'}, 'xen3 is not its own pool.'),
+        ({'name_label': 'x'}, 'The pool of xen3 has a name or a mark.'),
+        ({'other_config': MARKED}, 'The pool of xen3 has a name or a mark.'),
+    ],
+)
+def test_a_host_that_is_not_alone(state, values, difference):
+    state['pools'][1].update(values)
+    assert effects.alone(state, ['xen3']) == [difference]
+
+
+def test_a_host_that_has_changed(state):
+    after = copy.deepcopy(state)
+    after['hosts']['xen2']['srs'][0]['vdis'].pop()
+    after['pools'][0]['hosts'][1]['enabled'] = False
+    assert effects.unchanged(state, after, 'xen2') == [
+        'Host xen2 has changed.',
+        'The pool of xen2 has changed.',
+    ]
+
+
+def test_a_host_that_has_not_come_back(state):
+    found = effects.renewed(state, state, 'xen2')
+    assert 'xen2 is still in pool p1.' in found
+    assert 'xen2 is a slave, running.' in found
+
+
+def test_other_disks_than_claimed(state):
+    assert effects.destroyed(state, ['d9']) == [
+        "Destroyed are the disks ['d8', 'd9'], not ['d9']."
+    ]
