@@ -4,6 +4,7 @@ An eject wipes the local storage of the host that leaves (contract 5.2), so
 it is refused while that storage holds disks which nobody gave up by name.
 """
 
+import json
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -78,7 +79,7 @@ def _check_disks(
     """
     remedy = (
         'Move the disks away, or repeat the removal with '
-        f'accept_data_loss {sorted(disks)} to destroy them.'
+        f'"accept_data_loss": {json.dumps(sorted(disks))} to destroy them.'
     )
     if set(disks) - set(accepted):
         return preflight.Problem(
