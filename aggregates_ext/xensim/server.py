@@ -180,7 +180,11 @@ class Connection(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             self._answer(413, 'text/html', INTERNAL_ERROR.encode())
             return None
-        return self.rfile.read(int(length))
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            # The connection ended under it: nobody asked anything.
+            raise failure.ConnectionLost
+        return body
 
     def _respond(self, body: bytes) -> tuple[str, bytes]:
         if self.path.partition('?')[0] == '/jsonrpc':

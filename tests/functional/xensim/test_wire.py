@@ -1,5 +1,6 @@
 """Encodings and bad requests (contract 2.1 and 2.2, slave.txt)."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -157,3 +158,13 @@ def test_half_a_request_does_not_block_the_others(sim, clients):
     with socket.create_connection(('127.0.0.1', port)) as half:
         half.sendall(b'POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf')
         assert clients.login('xen1').xenapi.pool.get_all()
+
+
+def test_a_request_that_ends_early_is_no_request(sim):
+    port = sim.host('xen1').port
+    with socket.create_connection(('127.0.0.1', port), timeout=10) as half:
+        half.sendall(b'POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf')
+        half.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            assert half.recv(1) == b''
+    assert sim.calls == []
