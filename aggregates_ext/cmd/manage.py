@@ -275,6 +275,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             'alembic=WARNING',
         ]
     )
+    # What a command prints may be read by a program.
+    conf.set_default('use_stderr', True)
     options.parse(conf, sys.argv[1:] if argv is None else argv)
     logging.setup(conf, 'aggregates_ext')
     try:

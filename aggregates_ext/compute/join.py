@@ -46,16 +46,9 @@ class Seen:
 
     def describe(self) -> str:
         """Both sides in words, for whoever has to decide."""
-        if self.listed is None:
-            master = 'does not list the host'
-        else:
-            master = (
-                f'lists the host with live={self.listed.live} and '
-                f'enabled={self.listed.enabled}'
-            )
         return (
-            f'The master of pool {self.pool.uuid} {master}; the host itself '
-            f'{self.joiner.describe()}.'
+            f'{views.describe_listing(self.pool, self.listed)} '
+            f'The host itself {self.joiner.describe()}.'
         )
 
 

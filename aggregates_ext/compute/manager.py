@@ -322,9 +322,9 @@ def _time_over(
     if run.changed:
         return compute_run.Unresolved(
             'UNRESOLVED',
-            f'The outcome is not known after {limit:.0f} s. {reason} It is '
-            'looked at again with each observation; the action reset says '
-            'what became of the host.',
+            f'The outcome is not known after {limit:.0f} s. {reason} '
+            f'{pool.describe(run)} It is looked at again with each '
+            'observation; the action reset says what became of the host.',
         )
     return compute_run.Failed(
         'TIMEOUT', f'Nothing could be done within {limit:.0f} s. {reason}'

@@ -277,3 +277,24 @@ def rename(run: compute_run.Run) -> None:
             connection, run.operation, 'succeeded'
         )
     )
+
+
+def describe(run: compute_run.Run) -> str:
+    """Both sides of an operation whose outcome is not known, in words."""
+    aggregate, hosts = run.aggregate(), all_hosts(run)
+    try:
+        with master_of(
+            run.connector, aggregate, hosts, views.LOOK_TIMEOUT
+        ) as master:
+            view = master.look()
+    except (NoMaster, xenapi.XenAPIError, xenapi.AnswerLost) as exc:
+        said = str(exc)
+        view = None
+    if run.operation.host is None:
+        return said if view is None else f'The pool is "{view.name_label}".'
+    host = run.host()
+    if view is not None:
+        listed = view.hosts.get(host.uuid or '')
+        said = views.describe_listing(view, listed)
+    own = views.look(run.connector, host, 'pool.join')
+    return f'{said} The host itself {own.describe()}.'

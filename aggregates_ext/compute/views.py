@@ -109,6 +109,16 @@ class Answer:
         return f'does not let us look ({self.detail})'
 
 
+def describe_listing(pool: PoolView, listed: HostView | None) -> str:
+    """What a master says of a host, as one sentence for messages."""
+    if listed is None:
+        return f'The master of pool {pool.uuid} does not list the host.'
+    return (
+        f'The master of pool {pool.uuid} lists the host with '
+        f'live={listed.live} and enabled={listed.enabled}.'
+    )
+
+
 def pool_view(session: xenapi.Session) -> PoolView:
     """The pool of a master: three calls, whatever its size."""
     ((pool_ref, pool),) = session.records('pool').items()

@@ -1,0 +1,519 @@
+"""A whole site for tests: simulated hosts, real processes, one database.
+
+The simulator and the proxies before its hosts run in the process of the
+tests; the API and the compute services are processes of their own, on one
+SQLite file and without a broker.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import types
+import urllib.parse
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+from typing import TypeVar
+
+from oslo_config import cfg
+
+from aggregates_ext import conf as settings
+from aggregates_ext import hosts
+from aggregates_ext.db import engine
+from aggregates_ext.db import migration
+from aggregates_ext.xensim import clock
+from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim import topology
+from tests.integration import proxy
+
+ROOT = pathlib.Path(__file__).parents[2]
+PASSWORD = 'the-password-of-all-hosts'
+# How much faster than real time the simulated hosts are.
+SPEED = 20.0
+DEADLINE = 30.0
+POLL = 0.03
+STOP_LIMIT = 10.0
+# What no process may ever log; oslo.db tells of failures in this way.
+BUGS = ('Traceback (most recent call last)', ': a bug')
+NO_BUG = 'oslo_db.sqlalchemy.exc_filters'
+MARK = 'aggregates-ext:aggregate'
+COMPUTE = {
+    'workers': 16,
+    'poll_interval': 0.1,
+    'watch_interval': 0.05,
+    'observe_interval': 1,
+    'lease_ttl': 1,
+    'call_timeout': 20,
+    'confirm_interval': 0.5,
+    'retry_interval': 0.2,
+    'fuse_wait': 10,
+    'join_timeout': 60,
+    'eject_timeout': 60,
+    'graceful_shutdown_timeout': 5,
+}
+
+T = TypeVar('T')
+
+
+def wait_for(
+    what: str, look: Callable[[], T | None], timeout: float = DEADLINE
+) -> T:
+    """Look until something true is seen; the answer: what was seen.
+
+    :param what: what is waited for, for the failure's message.
+    """
+    end = time.monotonic() + timeout
+    while not (found := look()):
+        assert time.monotonic() < end, f'{what}: not within {timeout} s'
+        time.sleep(POLL)
+    return found
+
+
+class Process:
+    """A command of the project that runs.
+
+    :param log: gets what it writes, to be read while it runs.
+    """
+
+    def __init__(
+        self, log: pathlib.Path, command: str, *arguments: str
+    ) -> None:
+        self.log = log
+        program = pathlib.Path(sys.executable).with_name(command)
+        with log.open('wb') as file:
+            self._popen = subprocess.Popen(
+                [program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=environment(),
+            )
+
+    def text(self) -> str:
+        """What it has written so far."""
+        return self.log.read_text()
+
+    @property
+    def running(self) -> bool:
+        return self._popen.poll() is None
+
+    def kill(self) -> None:
+        """End it as a power failure would."""
+        self._popen.kill()
+        self._popen.wait()
+
+    def freeze(self) -> None:
+        """Let it do nothing more, until ``thaw``."""
+        self._popen.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen process go on."""
+        self._popen.send_signal(signal.SIGCONT)
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM, also to a frozen process."""
+        self._popen.terminate()
+        self.thaw()
+
+    def await_end(self) -> bool:
+        """Whether it ends within seconds; else it is killed."""
+        try:
+            self._popen.wait(STOP_LIMIT)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return False
+        return True
+
+    def terminate(self) -> int:
+        """Ask it to end; the answer: its exit code."""
+        self.ask_to_end()
+        assert self.await_end(), f'{self.log.name}: not ended by SIGTERM'
+        return self._popen.returncode
+
+
+def environment() -> dict[str, str]:
+    """The environment of all processes: our Paste file is found."""
+    directory = str(ROOT / 'etc' / 'aggregates_ext')
+    return {**os.environ, 'OS_AGGREGATES_EXT_CONFIG_DIR': directory}
+
+
+class Answer(NamedTuple):
+    """What the API answered."""
+
+    status: int
+    body: Any
+
+
+class Site:
+    """Simulated hosts behind proxies, and the processes that serve them.
+
+    :param described: hosts of the topology, or how many plain ones.
+    :param compute: options of the compute service that differ.
+    :param credentials: name -> password; all hosts have the first.
+    :param logging: further lines for the section [DEFAULT].
+    :param times: of the simulated hosts that differ.
+    """
+
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        described: int | Sequence[dict[str, Any]],
+        compute: dict[str, Any] | None = None,
+        credentials: dict[str, str] | None = None,
+        logging: Sequence[str] = (),
+        times: dict[str, float] | None = None,
+    ) -> None:
+        self.directory = directory
+        self.file = directory / 'aggregates_ext.sqlite'
+        self.config = directory / 'aggregates_ext.conf'
+        self.answers: list[str] = []
+        self.processes: list[Process] = []
+        self.traffic = proxy.Traffic()
+        self._credentials = credentials or {'default': PASSWORD}
+        if isinstance(described, int):
+            described = [{'name': f'xen{n + 1}'} for n in range(described)]
+        password = next(iter(self._credentials.values()))
+        self.sim = simulator.Simulator(
+            topology.load(
+                {
+                    'hosts': [{'password': password, **h} for h in described],
+                    'times': times or {},
+                }
+            ),
+            clock.RunningClock(SPEED),
+        )
+        self._proxies: dict[str, proxy.Proxy] = {}
+        self._spare = [host['name'] for host in described]
+        self._names = 0
+        self._write_config({**COMPUTE, **(compute or {})}, logging)
+
+    def __enter__(self) -> 'Site':
+        self.sim.start()
+        for name, host in self.sim.world.hosts.items():
+            made = proxy.Proxy(name, host.port, self.traffic)
+            self._proxies[name] = made
+            made.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        self.traffic.clear()
+        for process in self.processes:
+            process.ask_to_end()
+        late = [p.log.name for p in self.processes if not p.await_end()]
+        self.sim.stop()
+        for made in self._proxies.values():
+            made.stop()
+        if error is None:
+            assert not late, late
+            assert not self.traffic.errors, self.traffic.errors
+            self.check_logs()
+
+    def _write_config(
+        self, compute: dict[str, Any], logging: Sequence[str]
+    ) -> None:
+        lines = [
+            '[DEFAULT]',
+            'debug = true',
+            *logging,
+            '[database]',
+            f'connection = sqlite:///{self.file}',
+            '[api]',
+            'bind_port = 0',
+            'auth_strategy = noauth',
+            'settle_wait = 1',
+            '[compute]',
+            *(f'{name} = {value}' for name, value in compute.items()),
+            '[xenserver]',
+            f'credentials = {",".join(self._credentials)}',
+        ]
+        for name, password in self._credentials.items():
+            lines += [f'[xenserver:{name}]', f'password = {password}']
+        self.config.write_text('\n'.join(lines) + '\n')
+
+    def url(self, host: str) -> str:
+        """Where the product finds a host: its proxy."""
+        return self._proxies[host].url
+
+    def set_up(self, **credentials: str) -> None:
+        """Make the tables and register all hosts, in this process.
+
+        :param credentials: host -> name, where it is not the first.
+        """
+        conf = cfg.ConfigOpts()
+        settings.parse(conf, [], [str(self.config)])
+        database = engine.Database(conf)
+        first = next(iter(self._credentials))
+        try:
+            migration.upgrade(database)
+            hosts.Hosts(database).add(
+                [
+                    {
+                        'name': name,
+                        'url': self.url(name),
+                        'credential': credentials.get(name, first),
+                    }
+                    for name in self._proxies
+                ]
+            )
+        finally:
+            database.dispose()
+
+    def start(self, command: str) -> Process:
+        """Start a command with the configuration of this site."""
+        log = self.directory / f'{command}-{len(self.processes)}.log'
+        process = Process(log, command, '--config-file', str(self.config))
+        self.processes.append(process)
+        return process
+
+    def start_api(self) -> 'Client':
+        """Start an API; it serves when this returns."""
+        process = self.start('aggregates-ext-api')
+
+        def look() -> str | None:
+            assert process.running, process.text()
+            for line in process.text().splitlines():
+                if line.startswith('listening on '):
+                    return line.split()[-1]
+            return None
+
+        return Client(wait_for('the API serves', look), self.answers)
+
+    def start_compute(self) -> Process:
+        """Start a compute service; it works soon after."""
+        return self.start('aggregates-ext-compute')
+
+    def run(self, command: str, *arguments: str) -> str:
+        """Run a command to its end; the answer: what it wrote."""
+        program = pathlib.Path(sys.executable).with_name(command)
+        done = subprocess.run(
+            [program, '--config-file', str(self.config), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=environment(),
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def take_hosts(self, number: int) -> list[str]:
+        """Names of hosts that no other test of this site uses."""
+        taken, self._spare = self._spare[:number], self._spare[number:]
+        assert len(taken) == number, 'the topology has too few hosts'
+        return taken
+
+    def new_name(self) -> str:
+        """A name for an aggregate that is in no use here."""
+        self._names += 1
+        return f'pool-{self._names}'
+
+    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Rows of the database as they are now."""
+        with contextlib.closing(sqlite3.connect(self.file)) as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def cells(self) -> Iterator[tuple[str, str, str]]:
+        """Every value in the database as text, with table and column."""
+        with contextlib.closing(sqlite3.connect(self.file)) as connection:
+            names = connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table'"
+            ).fetchall()
+            for (table,) in names:
+                rows = connection.execute(
+                    f'SELECT * FROM "{table}"'  # noqa: S608 - its own table
+                )
+                columns = [column[0] for column in rows.description]
+                for row in rows:
+                    for column, value in zip(columns, row, strict=True):
+                        yield table, column, str(value)
+
+    def pool_of(self, host: str) -> dict[str, Any]:
+        """The simulated pool that a host is in."""
+        found: dict[str, Any]
+        (found,) = (
+            pool
+            for pool in self.sim.state()['pools']
+            if host in [member['name'] for member in pool['hosts']]
+        )
+        return found
+
+    def duplicate_interfaces(self, master: str) -> list[Any]:
+        """Interfaces that a master's database lists more than once."""
+        with self.sim.world.lock:
+            rows = self.sim.host(master).database.rows('PIF')
+            keys = [
+                (row['host'], row['device'], row['VLAN']) for _, row in rows
+            ]
+        return [key for key in set(keys) if keys.count(key) > 1]
+
+    def arrivals(self, host: str, method: str) -> int:
+        """How often a call of the product reached a host."""
+        return sum(
+            exchange.reached
+            for exchange in list(self.traffic.exchanges)
+            if (exchange.host, exchange.method) == (host, method)
+        )
+
+    def check_logs(self) -> None:
+        """No process has met a bug of its own."""
+        for process in self.processes:
+            for line in process.text().splitlines():
+                bad = any(bug in line for bug in BUGS)
+                assert not bad or NO_BUG in line, process.text()
+
+
+class Client:
+    """Speaks with one API process.
+
+    :param answers: gets the text of each answer, headers included.
+    """
+
+    def __init__(self, url: str, answers: list[str]) -> None:
+        self._place = urllib.parse.urlsplit(url).netloc
+        self._answers = answers
+
+    def ask(
+        self, verb: str, path: str, body: Any = None, prefix: str = '/v2.1'
+    ) -> Answer:
+        """One request."""
+        connection = http.client.HTTPConnection(self._place, timeout=DEADLINE)
+        with contextlib.closing(connection):
+            connection.request(
+                verb,
+                f'{prefix}{path}',
+                None if body is None else json.dumps(body),
+                {'Content-Type': 'application/json'},
+            )
+            response = connection.getresponse()
+            text = response.read().decode()
+        self._answers.append(f'{response.status} {response.headers}\n{text}')
+        return Answer(response.status, json.loads(text) if text else None)
+
+    def done(self, verb: str, path: str, body: Any = None) -> Any:
+        """The body of a request that succeeds."""
+        answer = self.ask(verb, path, body)
+        assert answer.status == 200, answer.body
+        return answer.body
+
+    def create(self, name: str) -> int:
+        """Create an aggregate; the answer: its id."""
+        body = {'aggregate': {'name': name}}
+        created = self.done('POST', '/os-aggregates', body)
+        return int(created['aggregate']['id'])
+
+    def add(self, key: int, host: str) -> Answer:
+        """Ask for a host to be added."""
+        body = {'add_host': {'host': host}}
+        return self.ask('POST', f'/os-aggregates/{key}/action', body)
+
+    def remove(self, key: int, host: str) -> Answer:
+        """Ask for a host to be removed."""
+        body = {'remove_host': {'host': host}}
+        return self.ask('POST', f'/os-aggregates/{key}/action', body)
+
+    def show(self, key: int) -> dict[str, Any]:
+        """An aggregate, in the shape that tells its state."""
+        path = f'/os-aggregates/{key}'
+        answer = self.ask('GET', path, prefix='/v2/project')
+        assert answer.status == 200, answer.body
+        shown: dict[str, Any] = answer.body['aggregate']
+        return shown
+
+    def pool(self, key: int) -> dict[str, Any]:
+        """What was seen of the pool of an aggregate."""
+        path = f'/os-aggregates/{key}/pool'
+        shown: dict[str, Any] = self.done('GET', path)['pool']
+        return shown
+
+    def operations(self, key: int) -> list[dict[str, Any]]:
+        """The operations of an aggregate, the newest first."""
+        path = f'/os-aggregates/{key}/operations'
+        shown: list[dict[str, Any]] = self.done('GET', path)['operations']
+        return shown
+
+    def settle(self, key: int) -> dict[str, Any]:
+        """Wait until no operation goes on; the answer: the newest."""
+
+        def look() -> bool:
+            return not any(
+                operation['state'] in ('queued', 'running')
+                for operation in self.operations(key)
+            )
+
+        try:
+            wait_for(f'aggregate {key} settles', look)
+        except AssertionError as exc:
+            raise AssertionError(f'{exc}: {self.operations(key)}') from exc
+        return self.operations(key)[0]
+
+    def make_pool(self, name: str, names: Sequence[str]) -> int:
+        """An aggregate with members; the answer: its id."""
+        key = self.create(name)
+        for host in names:
+            assert self.add(key, host).status == 200
+        if names:
+            ended = self.settle(key)
+            assert ended['state'] == 'succeeded', self.operations(key)
+        return key
+
+
+def check_agreement(site: Site, client: Client, key: int) -> None:
+    """The API, what it saw of the pool, and the simulator say the same.
+
+    :raises AssertionError: they do not, or a session is still written down.
+    """
+    shown = client.show(key)
+    marked = [
+        pool
+        for pool in site.sim.state()['pools']
+        if pool['other_config'].get(MARK) == shown_uuid(site, key)
+    ]
+    if not shown['hosts']:
+        assert marked == []
+    else:
+        (pool,) = marked
+        assert pool['name_label'] == shown['name']
+        assert sorted(h['name'] for h in pool['hosts']) == shown['hosts']
+        assert all(h['live'] and h['enabled'] for h in pool['hosts'])
+        assert site.duplicate_interfaces(pool['master']) == []
+        check_observation(client, key, pool)
+    calls = site.query(
+        'SELECT call FROM operations WHERE aggregate_id = ?', key
+    )
+    assert all(call in (None, 'null') for (call,) in calls)
+
+
+def check_observation(client: Client, key: int, pool: dict[str, Any]) -> None:
+    """The API soon shows the pool as it is."""
+
+    def look() -> bool:
+        seen = client.pool(key)
+        members = [h['name'] for h in seen['hosts'] if h['live']]
+        return (
+            seen['uuid'] == pool['uuid']
+            and seen['master'] == pool['master']
+            and seen['name_label'] == pool['name_label']
+            and sorted(members) == sorted(h['name'] for h in pool['hosts'])
+            and seen['drift'] == []
+        )
+
+    wait_for(f'the API shows pool {pool["uuid"]}', look)
+
+
+def shown_uuid(site: Site, key: int) -> str:
+    """The uuid of an aggregate, which its pool is marked with."""
+    ((uuid,),) = site.query('SELECT uuid FROM aggregates WHERE id = ?', key)
+    return str(uuid)

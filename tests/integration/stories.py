@@ -1,0 +1,171 @@
+"""Every kind of change to a pool as a story that can be disturbed.
+
+A story names the calls that change something in it, in their order; that
+these are all is checked by ``test_crash``.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from collections.abc import Sequence
+
+from tests.integration import processes
+from tests.integration import proxy
+
+MARK = 'pool.add_to_other_config'
+UNMARK = 'pool.remove_from_other_config'
+NAME = 'pool.set_name_label'
+JOIN = 'Async.pool.join'
+EJECT = 'Async.pool.eject'
+DISABLE = 'host.disable'
+ENABLE = 'host.enable'
+DESTROY = 'host.destroy'
+
+
+@dataclasses.dataclass
+class Scene:
+    """An aggregate that is about to change.
+
+    :ivar hosts: free hosts of its own; the first may be a member already.
+    """
+
+    site: processes.Site
+    client: processes.Client
+    key: int
+    hosts: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Story:
+    """A change to a pool.
+
+    :ivar calls: that change something, in their order.
+    :ivar members: how many hosts are members before.
+    :ivar act: asks the API for the change.
+    :ivar left: how many hosts are members after it, and after it was
+        disturbed; more than one number where both ends are right.
+    """
+
+    name: str
+    calls: tuple[str, ...]
+    members: int
+    act: Callable[[Scene], None]
+    left: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def begin(self, site: processes.Site, client: processes.Client) -> Scene:
+        """Make what is there before the change."""
+        hosts = site.take_hosts(2)
+        key = client.make_pool(site.new_name(), hosts[: self.members])
+        return Scene(site, client, key, hosts)
+
+
+def _add_first(scene: Scene) -> None:
+    assert scene.client.add(scene.key, scene.hosts[0]).status == 200
+
+
+def _add_second(scene: Scene) -> None:
+    assert scene.client.add(scene.key, scene.hosts[1]).status == 200
+
+
+def _remove_first(scene: Scene) -> None:
+    assert scene.client.remove(scene.key, scene.hosts[0]).status == 200
+
+
+def _remove_second(scene: Scene) -> None:
+    assert scene.client.remove(scene.key, scene.hosts[1]).status == 200
+
+
+def _rename(scene: Scene) -> None:
+    body = {'aggregate': {'name': scene.site.new_name()}}
+    scene.client.done('PUT', f'/os-aggregates/{scene.key}', body)
+
+
+def _remove_while_a_disk_appears(scene: Scene) -> None:
+    """The disk comes when the host is disabled: the eject is called off."""
+    master, host = scene.hosts
+    added: list[str] = []
+
+    def add_disk() -> None:
+        if not added:
+            disks = [{'name': 'data'}]
+            added.append(scene.site.sim.add_sr(host, 'late', vdis=disks))
+
+    scene.site.traffic.plant(
+        proxy.Rule(DISABLE, host=master, nth=0, after=add_disk)
+    )
+    _remove_second(scene)
+
+
+def _add_half(scene: Scene) -> None:
+    """The join stops when the master lists the host already."""
+    scene.site.sim.plant(JOIN, scene.hosts[1], 'half_join')
+    _add_second(scene)
+
+
+def _add_first_that_cannot_be_named(scene: Scene) -> None:
+    scene.site.sim.plant(NAME, scene.hosts[0], 'fail')
+    _add_first(scene)
+
+
+STORIES = (
+    Story('first', (MARK, NAME), 0, _add_first, (1,)),
+    Story('join', (JOIN,), 1, _add_second, (2,)),
+    Story('eject', (DISABLE, EJECT), 2, _remove_second, (1,)),
+    Story('last', (NAME, UNMARK), 1, _remove_first, (0,)),
+    Story('rename', (NAME,), 1, _rename, (1,)),
+    Story(
+        'eject-refused',
+        (DISABLE, ENABLE),
+        2,
+        _remove_while_a_disk_appears,
+        (2,),
+    ),
+    Story('half-join', (JOIN, DESTROY), 1, _add_half, (1,)),
+    Story(
+        'first-given-back',
+        (MARK, NAME, UNMARK),
+        0,
+        _add_first_that_cannot_be_named,
+        (0, 1),
+    ),
+)
+# What a disturbed story is parametrized with.
+POINTS = [
+    (story, number, call)
+    for story in STORIES
+    for number, call in enumerate(story.calls)
+]
+IDS = [f'{story}-{call}' for story, _number, call in POINTS]
+
+
+def check(story: Story, scene: Scene) -> None:
+    """The end is one that the membership says, and nothing was lost.
+
+    :raises AssertionError: it is not.
+    """
+    site, client, key = scene.site, scene.client, scene.key
+    members = client.show(key)['hosts']
+    assert len(members) in story.left, client.operations(key)
+    assert members == list(scene.hosts[: len(members)])
+    processes.check_agreement(site, client, key)
+    assert site.sim.destroyed_vdis == []
+    for host in set(scene.hosts) - set(members):
+        processes.wait_for(
+            f'{host} is its own pool',
+            functools.partial(_is_alone, site, host),
+        )
+        pool = site.pool_of(host)
+        assert pool['name_label'] == ''
+        assert processes.MARK not in pool['other_config']
+
+
+def _is_alone(site: processes.Site, host: str) -> bool:
+    pools = [
+        pool
+        for pool in site.sim.state()['pools']
+        if host in [member['name'] for member in pool['hosts']]
+    ]
+    return len(pools) == 1 and len(pools[0]['hosts']) == 1
