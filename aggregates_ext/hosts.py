@@ -71,7 +71,8 @@ class Hosts:
     def accept_data_loss(self, name: str, srs: Sequence[str], by: str) -> None:
         """Consent to the loss of disks, for one eject within an hour.
 
-        For clients that cannot send ``accept_data_loss`` themselves.
+        For clients that cannot send ``accept_data_loss`` themselves. It
+        covers the disks that a refusal or a check has told before.
 
         :param srs: uuids of the storage repositories.
         :param by: who consents, for the record.
@@ -84,8 +85,12 @@ class Hosts:
                 )
 
         def work(connection: Any) -> None:
-            db_hosts.get(connection, name)
-            consent = {'srs': sorted(set(srs)), 'by': by}
+            host = db_hosts.get(connection, name)
+            consent = {
+                'srs': sorted(set(srs)),
+                'disks': host.shown_disks(srs),
+                'by': by,
+            }
             db_hosts.grant(connection, name, consent, CONSENT_TTL)
 
         self._database.write(work)

@@ -113,14 +113,11 @@ class Members:
                 aggregate_id=aggregate_id, host=host
             )
         parameters: dict[str, Any] = {
-            'accept_data_loss': sorted(set(accept_data_loss))
+            'accept_data_loss': sorted(set(accept_data_loss)),
+            'disks': found.shown_disks(accept_data_loss),
         }
         if found.phase == 'member':
-            report = self._check(
-                aggregate_id, host, 'remove', accept_data_loss
-            )
-            if report and accept_data_loss:
-                parameters['disks'] = report['disks']
+            self._check(aggregate_id, host, 'remove', accept_data_loss)
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> intent.Change:

@@ -20,12 +20,8 @@ from aggregates_ext.db import records
 ADD_HOST = 'add_host'
 REMOVE_HOST = 'remove_host'
 RENAME = 'rename'
+RESET = 'reset'
 
-# The phase that a host goes back to when its operation came to nothing.
-BACK = {
-    ADD_HOST: ('joining', 'free'),
-    REMOVE_HOST: ('leaving', 'member'),
-}
 # The phase that an outcome named by `reset` gives to a bound host.
 OUTCOMES = {'member': 'member', 'free': 'free'}
 
@@ -88,7 +84,8 @@ class Operations:
         :raises exception.OperationNotFound: not one of this aggregate.
         :raises exception.OperationNotCancellable: it has started or ended.
         """
-        with self._database.writer() as connection:
+
+        def work(connection: Any) -> records.Operation:
             db_aggregates.lock(connection, aggregate_id)
             operation = db_operations.get(connection, uuid)
             if operation.aggregate_id != aggregate_id:
@@ -99,8 +96,10 @@ class Operations:
                     state=operation.state,
                     remedy=_REMEDIES[operation.state],
                 )
-            _take_back(connection, operation)
+            take_back(connection, operation)
             return db_operations.get(connection, uuid)
+
+        return self._database.write(work)
 
     def reset(
         self,
@@ -123,7 +122,8 @@ class Operations:
             or it belongs to another aggregate.
         """
         uuid = uuidutils.generate_uuid()
-        with self._database.writer() as connection:
+
+        def work(connection: Any) -> records.Operation:
             if not db_leases.revoke(connection, aggregate_id):
                 raise exception.AggregateNotFound(aggregate_id=aggregate_id)
             bound = db_hosts.get(connection, host)
@@ -136,12 +136,12 @@ class Operations:
                     (bound.phase,),
                     OUTCOMES[outcome],
                 )
-            db_aggregates.forget_pool_if_empty(connection, aggregate_id)
             db_operations.settle(connection, aggregate_id, host)
+            db_aggregates.forget_pool_if_empty(connection, aggregate_id)
             db_operations.insert(
                 connection,
                 uuid,
-                'reset',
+                RESET,
                 aggregate_id,
                 host,
                 asked_by(ctx),
@@ -149,6 +149,8 @@ class Operations:
                 done=True,
             )
             return db_operations.get(connection, uuid)
+
+        return self._database.write(work)
 
 
 _REMEDIES = {
@@ -161,23 +163,33 @@ _REMEDIES = {
 }
 
 
-def _take_back(connection: Any, operation: records.Operation) -> None:
-    """Give the host of a cancelled operation the phase it had before."""
+def take_back(connection: Any, operation: records.Operation) -> None:
+    """Give the host of an operation that came to nothing its phase back."""
     if operation.host is None:
         return
-    seen, phase = BACK[operation.kind]
-    pending, _now = db_operations.unfinished(
-        connection, operation.aggregate_id
-    )
-    if any(
-        other.host == operation.host and other.kind == ADD_HOST
-        for other in pending
-    ):
-        phase = 'joining'
+    seen = 'joining' if operation.kind == ADD_HOST else 'leaving'
+    phase = 'free'
+    if operation.kind == REMOVE_HOST:
+        phase = _phase_before(connection, operation)
     db_hosts.move(
         connection, operation.host, operation.aggregate_id, (seen,), phase
     )
     db_aggregates.forget_pool_if_empty(connection, operation.aggregate_id)
+
+
+def _phase_before(connection: Any, removal: records.Operation) -> str:
+    """The phase of a host without its removal: what its join came to."""
+    entry = db_operations.latest(
+        connection,
+        removal.aggregate_id,
+        str(removal.host),
+        (ADD_HOST, RESET),
+    )
+    if entry is None or entry.kind == RESET:
+        return OUTCOMES[entry.parameters['outcome']] if entry else 'member'
+    if entry.state in ('failed', 'cancelled'):
+        return 'free'
+    return 'member' if entry.state == 'succeeded' else 'joining'
 
 
 def _check_reset(

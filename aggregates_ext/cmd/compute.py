@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 
+import oslo_messaging
 from oslo_config import cfg
 from oslo_log import log as logging
 
@@ -40,20 +41,29 @@ def main() -> int:
         server = check.get_server(transport, endpoint)
     worker = threading.Thread(target=manager.serve, name='manager')
     worker.start()
+    listening = threading.Event()
     if server is not None:
-        server.start()
+        # Aside: with the broker away it tries until there is one.
+        threading.Thread(
+            target=_listen, args=(server, listening), daemon=True
+        ).start()
     LOG.info('The compute service works')
     while signal.sigwait(SIGNALS) == signal.SIGHUP:
         conf.reload_config_files()
         LOG.info('The configuration was read again')
     LOG.info('The compute service stops')
-    if server is not None:
+    if server is not None and listening.is_set():
         server.stop()
     manager.stop()
     worker.join()
-    if server is not None:
-        server.wait()
     return 0
+
+
+def _listen(
+    server: oslo_messaging.MessageHandlingServer, listening: threading.Event
+) -> None:
+    server.start()
+    listening.set()
 
 
 if __name__ == '__main__':

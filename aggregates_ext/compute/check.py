@@ -69,11 +69,12 @@ class Endpoint:
                 else db_aggregates.get(connection, aggregate_id)
             )
             consent = db_hosts.get_consent(connection, host)
+        known = found.shown_disks(accept_data_loss)
         if consent and not accept_data_loss:
-            accept_data_loss = consent['srs']
+            accept_data_loss, known = consent['srs'], consent['disks']
         try:
             report = self._check(
-                found, hosts, aggregate, purpose, accept_data_loss
+                found, hosts, aggregate, purpose, (accept_data_loss, known)
             )
         except xenapi.XenAPIError as exc:
             report = _obstacle(exc.code, str(exc))
@@ -83,6 +84,13 @@ class Endpoint:
             report = _obstacle('CREDENTIAL_UNKNOWN', str(exc))
         except pool.NoMaster as exc:
             report = _obstacle('NO_MASTER', str(exc))
+        if report.disks:
+            shown = report.disk_uuids()
+            self._database.write(
+                lambda connection: db_hosts.update(
+                    connection, host, {'shown': shown}
+                )
+            )
         return report.as_dict()
 
     def _check(
@@ -91,14 +99,14 @@ class Endpoint:
         hosts: Sequence[records.Host],
         aggregate: records.Aggregate | None,
         purpose: str,
-        accepted: Sequence[str],
+        consent: tuple[Sequence[str], Sequence[str]],
     ) -> preflight.Report:
         if purpose == 'contact':
             return self._contact(host)
         if aggregate is None:
             raise ValueError(f'a check for {purpose} names no aggregate')
         if purpose == 'remove':
-            return self._check_leave(host, hosts, aggregate, accepted)
+            return self._check_leave(host, hosts, aggregate, consent)
         with contextlib.closing(self._connector.login(host)) as session:
             if aggregate.pool_uuid is None:
                 return _check_first(host, aggregate, session)
@@ -112,12 +120,12 @@ class Endpoint:
         host: records.Host,
         hosts: Sequence[records.Host],
         aggregate: records.Aggregate,
-        accepted: Sequence[str],
+        consent: tuple[Sequence[str], Sequence[str]],
     ) -> preflight.Report:
         if aggregate.pool_uuid is None or host.uuid is None:
             return preflight.Report(disks={})
         with pool.master_of(self._connector, aggregate, hosts) as master:
-            return guard.check_leave(master.session, host.uuid, accepted, None)
+            return guard.check_leave(master.session, host.uuid, *consent)
 
     def _contact(self, host: records.Host) -> preflight.Report:
         """Whether the host answers to its credential.

@@ -34,6 +34,7 @@ def remove_host(run: compute_run.Run) -> None:
     run.end_recorded_session()
     aggregate = run.aggregate()
     host = run.host()
+    pool.await_joins(run, host.name)
     if aggregate.pool_uuid is None or host.uuid is None:
         # It never joined anything: only its own answer can show that.
         _leave(run, host, aggregate)
@@ -67,6 +68,7 @@ def _leave(
             ('leaving',),
             'returning',
             address=None,
+            shown=None,
         )
         db_operations.finish(connection, run.operation, 'succeeded')
 
@@ -94,6 +96,7 @@ class _Eject:
     def follow(self) -> None:
         """Look until the host is gone; send the eject when none runs."""
         run = self._run
+        self._finish_refused()
         quiet_since: float | None = None
         while True:
             view = self._master.look()
@@ -112,9 +115,6 @@ class _Eject:
                     quiet_since = None
             run.clock.sleep(run.options.watch_interval)
 
-    def _sent(self) -> bool:
-        return (self._run.operation.call or {}).get('call') == f'Async.{CALL}'
-
     def _may_send(self, quiet: float) -> bool:
         """Whether an eject is due: after a call of ours two looks must agree.
 
@@ -122,14 +122,16 @@ class _Eject:
         :raises compute_run.Failed: it is due, and the time is over.
         """
         run = self._run
-        if self._sent() and quiet < run.options.watch_interval:
+        if run.sent and quiet < run.options.watch_interval:
             return False
         if run.elapsed() >= run.options.eject_timeout:
-            self._enable_again()
-            raise compute_run.Failed(
-                'TIMEOUT',
-                f'Host {self._host.name} could not be ejected within '
-                f'{run.options.eject_timeout:.0f} s. It is still a member.',
+            self._refuse(
+                compute_run.Failed(
+                    'TIMEOUT',
+                    f'Host {self._host.name} could not be ejected within '
+                    f'{run.options.eject_timeout:.0f} s. It is still a '
+                    'member.',
+                )
             )
         return True
 
@@ -156,17 +158,50 @@ class _Eject:
         """
         run = self._run
         sent = (run.operation.call or {}).get('task')
-        ended = [t for t in tasks if t.error and self._sent()]
+        ended = [task for task in tasks if task.error and run.sent]
         if not ended:
             return
         task = next((t for t in ended if t.ref == sent), ended[-1])
-        self._enable_again()
         code, *parameters = task.error
-        views.forget_tasks(self._master.session, CALL)
-        run.note(call=None)
-        raise compute_run.translate(
+        failure = compute_run.translate(
             xenapi.XenAPIError(self._master.host.name, code, tuple(parameters))
         )
+        views.forget_tasks(self._master.session, CALL)
+        if isinstance(failure, compute_run.Failed):
+            self._refuse(failure)
+        run.note(
+            call=None, parameters={**run.operation.parameters, 'sent': False}
+        )
+        raise failure
+
+    def _refuse(self, failure: compute_run.Failed) -> None:
+        """End an eject for a reason that stays.
+
+        The reason is written before the host is enabled again: whoever takes
+        over knows that this eject has ended, and does not send it again.
+
+        :raises compute_run.Failed: always, if the host could be asked.
+        """
+        known = {
+            **self._run.operation.parameters,
+            'sent': False,
+            'refused': failure.error,
+        }
+        self._run.note(call=None, parameters=known)
+        self._finish_refused()
+
+    def _finish_refused(self) -> None:
+        """End an eject that was refused: the host is enabled again.
+
+        :raises compute_run.Failed: for the reason of the refusal.
+        """
+        refused = self._run.operation.parameters.get('refused')
+        if refused:
+            raise compute_run.Failed(
+                refused['code'],
+                f'{refused["message"]}{self._enable_again()}',
+                refused['parameters'],
+            )
 
     def _send(self, view: views.PoolView) -> None:
         """Guard, disable, guard again, eject: on one fresh session."""
@@ -180,16 +215,21 @@ class _Eject:
                     run.remember(disabled=True)
                     run.note(step='disabling the host', progress=10)
                     run.change(session, 'host.disable', ref)
-                    self._guard(session)
                 views.forget_tasks(session, CALL)
                 run.note(step='ejecting', progress=30)
-                run.change(session, f'Async.{CALL}', ref)
-            except compute_run.Failed:
-                self._enable_again()
-                raise
+                run.change(
+                    session,
+                    f'Async.{CALL}',
+                    ref,
+                    check=lambda: self._guard(session),
+                )
+            except compute_run.Failed as exc:
+                self._refuse(exc)
             except xenapi.XenAPIError as exc:
-                self._enable_again()
-                raise compute_run.translate(exc) from exc
+                failure = compute_run.translate(exc)
+                if isinstance(failure, compute_run.Failed):
+                    self._refuse(failure)
+                raise failure from exc
 
     def _login(self) -> xenapi.Session:
         return self._run.connector.login(
@@ -201,36 +241,37 @@ class _Eject:
 
         :raises compute_run.Failed: with every reason.
         """
-        run = self._run
+        run, host = self._run, self._host
         accepted, known = self._consent()
         report = guard.check_leave(session, self._uuid, accepted, known)
-        if known is None and accepted and report.disks is not None:
-            run.remember(disks=report.disks)
-        if report.blockers:
-            raise compute_run.refuse(
-                f'Host {self._host.name} cannot leave the pool of '
-                f'aggregate {run.aggregate_id}:',
-                report,
+        if not report.blockers:
+            return
+        if report.disks:
+            run.write(
+                lambda connection: db_hosts.update(
+                    connection, host.name, {'shown': report.disk_uuids()}
+                )
             )
+        raise compute_run.refuse(
+            f'Host {host.name} cannot leave the pool of aggregate '
+            f'{run.aggregate_id}:',
+            report,
+        )
 
-    def _consent(self) -> tuple[list[str], set[str] | None]:
-        """The SRs given up, and the disks that were seen when they were.
+    def _consent(self) -> tuple[list[str], list[str]]:
+        """The SRs given up, and the disks that had been shown then.
 
         A stored consent (``host accept-data-loss``) is used once, where the
         request itself gave none.
         """
         run = self._run
-        parameters = run.operation.parameters
-        if not parameters.get('accept_data_loss'):
+        if not run.operation.parameters.get('accept_data_loss'):
             run.write(self._use_stored_consent)
-            parameters = run.operation.parameters
-        accepted = list(parameters.get('accept_data_loss', ()))
-        seen = parameters.get('disks')
-        if seen is None and accepted:
-            seen = self._refused_disks(accepted)
-        if seen is None:
-            return accepted, None
-        return accepted, {d['uuid'] for found in seen.values() for d in found}
+        parameters = run.operation.parameters
+        return (
+            list(parameters.get('accept_data_loss', ())),
+            list(parameters.get('disks', ())),
+        )
 
     def _use_stored_consent(self, connection: Any) -> None:
         consent = db_hosts.use_consent(connection, self._host.name)
@@ -243,46 +284,30 @@ class _Eject:
                 'parameters': {
                     **self._run.operation.parameters,
                     'accept_data_loss': consent['srs'],
+                    'disks': consent['disks'],
                     'accepted_by': consent['by'],
                 }
             },
         )
 
-    def _refused_disks(self, accepted: list[str]) -> Any:
-        """The disks that the refusal before this consent listed."""
-        refusal = self._run.held.read(
-            lambda connection: db_operations.latest(
-                connection,
-                self._run.aggregate_id,
-                self._run.operation.kind,
-                self._host.name,
-                'failed',
-            )
-        )
-        if refusal is None or not isinstance(refusal.error, dict):
-            return None
-        parameters = refusal.error.get('parameters')
-        disks = (
-            parameters.get('disks') if isinstance(parameters, dict) else None
-        )
-        return disks if disks and set(disks) <= set(accepted) else None
+    def _enable_again(self) -> str:
+        """Undo the host.disable of this operation.
 
-    def _enable_again(self) -> None:
-        """Undo the host.disable of this operation."""
+        :returns: a sentence for the message when that is not possible.
+        """
         run = self._run
         if not run.operation.parameters.get('disabled'):
-            return
+            return ''
         try:
             with contextlib.closing(self._login()) as session:
-                host = views.pool_view(session).hosts.get(self._uuid)
-                if host is not None and not host.enabled:
-                    run.change(session, 'host.enable', host.ref)
+                view = views.pool_view(session).hosts.get(self._uuid)
+                if view is not None and not view.enabled:
+                    run.change(session, 'host.enable', view.ref)
         except (xenapi.XenAPIError, compute_run.Failed) as exc:
-            LOG.warning(
-                'Host %s was disabled for its removal and could not be '
-                'enabled again: %s',
-                self._host.name,
-                exc,
+            LOG.warning('Host %s stays disabled: %s', self._host.name, exc)
+            return (
+                ' The host was disabled for its removal, and could not be '
+                f'enabled again: {exc}'
             )
-            return
         run.remember(disabled=False)
+        return ''

@@ -70,12 +70,12 @@ def _check_disks(
     disks: Disks,
     names: Mapping[str, str],
     accepted: Collection[str],
-    known: Collection[str] | None,
+    known: Collection[str],
 ) -> preflight.Problem | None:
     """Whether the consent covers what is there, and nothing else came.
 
     :param accepted: uuids of the SRs that were given up.
-    :param known: uuids of the disks seen when they were; None: not seen.
+    :param known: uuids of the disks that had been shown when they were.
     """
     remedy = (
         'Move the disks away, or repeat the removal with '
@@ -92,13 +92,12 @@ def _check_disks(
     unknown = {
         sr: [disk for disk in found if disk['uuid'] not in known]
         for sr, found in disks.items()
-        if known is not None
     }
     unknown = {sr: found for sr, found in unknown.items() if found}
     if unknown:
         return preflight.Problem(
             DATA_LOSS,
-            'disks that appeared after the consent are not covered by it',
+            'only disks that were shown before a consent are covered by it',
             _describe(unknown, names),
             remedy,
         )
@@ -125,7 +124,8 @@ def _check_machines(
     machines = [
         f'"{vm["name_label"]}" ({vm["power_state"]})'
         for vm in records['VM'].values()
-        if vm['resident_on'] == host_ref
+        if host_ref
+        in (vm['resident_on'], vm.get('scheduled_to_be_resident_on'))
         and vm['power_state'] != 'Halted'
         and not vm['is_control_domain']
     ]
@@ -179,7 +179,7 @@ def check_leave(
     session: xenapi.Session,
     host_uuid: str,
     accepted: Sequence[str],
-    known: Collection[str] | None,
+    known: Collection[str],
 ) -> preflight.Report:
     """Every requirement of leaving, read on one session of the master.
 
@@ -188,7 +188,7 @@ def check_leave(
 
     :param host_uuid: the XenServer uuid of the host that leaves.
     :param accepted: uuids of the SRs whose disks may be lost.
-    :param known: uuids of the disks seen at the consent, if they were.
+    :param known: uuids of the disks that had been shown at the consent.
     """
     records = {name: session.records(name) for name in CLASSES}
     (pool,) = records['pool'].values()

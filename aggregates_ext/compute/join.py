@@ -95,6 +95,11 @@ def add_host(run: compute_run.Run) -> None:
     aggregate = run.aggregate()
     host = run.host()
     if aggregate.pool_uuid is None:
+        if run.sent:
+            raise compute_run.Postpone(
+                reason=f'Host {host.name} was sent to join a pool that the '
+                'aggregate no longer has.'
+            )
         pool.add_first_host(run)
         return
     hosts = pool.all_hosts(run)
@@ -139,7 +144,7 @@ class _Join:
         while True:
             seen = self._look()
             verdict = judge(seen)
-            if verdict is Verdict.FAILED and not run.changed:
+            if verdict is Verdict.FAILED and not run.sent:
                 # The task of an earlier operation; it is removed on sending.
                 verdict = Verdict.NOTHING
             now = run.clock.monotonic()
@@ -160,7 +165,12 @@ class _Join:
         # master lists after that is all that the join has left there.
         answer = self._joiner.look()
         if answer.pool is not None:
+            # Before anything is concluded: it may be another machine, or
+            # share its uuid with a registered one.
             self._uuid = answer.pool.master.uuid
+            self._host = self._run.learn(
+                self._host, self._uuid, answer.pool.master.address
+            )
         view = self._master.look()
         return Seen(view, view.hosts.get(self._uuid), answer)
 
@@ -172,7 +182,7 @@ class _Join:
         run = self._run
         if verdict is not Verdict.NOTHING:
             return False
-        if run.changed and lasting < run.options.watch_interval:
+        if run.sent and lasting < run.options.watch_interval:
             return False
         if run.elapsed() >= run.options.join_timeout:
             raise compute_run.Failed(
@@ -188,22 +198,20 @@ class _Join:
         :param lasting: seconds for which the verdict has been the same.
         """
         run = self._run
+        if verdict is Verdict.NOTHING:
+            # A second look has to agree.
+            return
         if verdict is Verdict.FAILED:
             self._fail(seen)
-        if verdict is Verdict.ELSEWHERE and not run.changed:
-            raise compute_run.Failed(
-                'HOST_IS_SLAVE',
-                f'Host {self._host.name} already belongs to a pool led by '
-                f'{seen.joiner.detail}. Eject it there first.',
-                [seen.joiner.detail],
-            )
         if verdict is Verdict.HALF:
             if lasting >= run.options.confirm_interval:
-                self._clean_up(seen)
+                self._end_half(seen)
             return
         overdue = run.elapsed() >= run.options.join_timeout
         stuck = verdict is Verdict.FUSE and lasting >= run.options.fuse_wait
-        if run.changed and (overdue or stuck):
+        if not run.sent:
+            self._check_unsent(seen, verdict, overdue)
+        elif overdue or stuck:
             raise compute_run.Unresolved(
                 'UNRESOLVED',
                 f'Whether host {self._host.name} joins is not known after '
@@ -211,17 +219,38 @@ class _Join:
                 'again with each observation; if it needs help, repair it '
                 'and use the action reset to say what became of it.',
             )
-        if not run.changed and seen.joiner.role == 'refused':
-            raise compute_run.Failed(
-                seen.joiner.code,
-                f'Host {self._host.name} {seen.joiner.describe()}.',
-            )
-        if not run.changed and seen.joiner.role != 'master':
-            # Nothing was sent, so others need not wait for this one.
-            raise compute_run.Postpone(
-                reason=f'Host {self._host.name} {seen.joiner.describe()}.'
-            )
         _note_progress(run, seen, verdict)
+
+    def _check_unsent(
+        self, seen: Seen, verdict: Verdict, overdue: bool
+    ) -> None:
+        """What keeps a join from being sent.
+
+        :raises compute_run.Failed: for a reason that stays.
+        :raises compute_run.Postpone: others need not wait for this host.
+        """
+        name = self._host.name
+        if verdict is Verdict.ELSEWHERE:
+            raise compute_run.Failed(
+                'HOST_IS_SLAVE',
+                f'Host {name} already belongs to a pool led by '
+                f'{seen.joiner.detail}. Eject it there first.',
+                [seen.joiner.detail],
+            )
+        if overdue:
+            raise compute_run.Failed(
+                'TIMEOUT',
+                f'Host {name} could not be joined within '
+                f'{self._run.options.join_timeout:.0f} s. {seen.describe()}',
+            )
+        if seen.joiner.role == 'refused':
+            raise compute_run.Failed(
+                seen.joiner.code, f'Host {name} {seen.joiner.describe()}.'
+            )
+        if seen.joiner.role != 'master':
+            raise compute_run.Postpone(
+                reason=f'Host {name} {seen.joiner.describe()}.'
+            )
 
     def _send(self) -> None:
         """Check both sides, then send the join from the joiner's own session.
@@ -242,7 +271,6 @@ class _Join:
                     f'{run.aggregate_id}:',
                     report,
                 )
-            run.learn(host, joiner.master['uuid'], joiner.master['address'])
             views.forget_tasks(session, CALL)
             account = self._master.session.credential
             run.note(step='joining', progress=10)
@@ -266,8 +294,27 @@ class _Join:
                 self._run.connector.login(self._host)
             ) as session:
                 views.forget_tasks(session, CALL)
-            self._run.note(call=None)
+            self._run.note(
+                call=None,
+                parameters={**self._run.operation.parameters, 'sent': False},
+            )
         raise failure
+
+    def _end_half(self, seen: Seen) -> None:
+        """End a join that stopped half-way; never a record of others.
+
+        :raises compute_run.Failed: what it had left is removed, or is not
+            this operation's to remove.
+        """
+        if not self._run.sent:
+            raise compute_run.Failed(
+                'STALE_RECORD',
+                f'{seen.describe()} No join of this operation was sent, so '
+                'the record is left from an earlier attempt, or made by '
+                'hand. Remove it with "xe host-forget", then repeat the '
+                'request.',
+            )
+        self._clean_up(seen)
 
     def _clean_up(self, seen: Seen) -> None:
         """Remove the dead record of a half-done join from the pool.

@@ -23,6 +23,9 @@ from aggregates_ext.db import records
 
 LOG = logging.getLogger(__name__)
 T = TypeVar('T')
+NOT_RENEWED = (
+    'The leases could not be renewed, no pool is changed until they are: %s'
+)
 
 
 class Held:
@@ -164,8 +167,7 @@ class Keeper:
             try:
                 self.renew()
             except (db_exc.DBError, exception.Unavailable) as exc:
-                LOG.warning(
-                    'The leases could not be renewed, no pool is changed '
-                    'until they are: %s',
-                    type(exc).__name__,
-                )
+                LOG.warning(NOT_RENEWED, type(exc).__name__)
+            except Exception:
+                # The thread must not end: all leases would run out.
+                LOG.exception(NOT_RENEWED, 'a bug')

@@ -27,7 +27,6 @@ from aggregates_ext.compute import run as compute_run
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import engine
-from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
@@ -38,6 +37,7 @@ STEPS: dict[str, Callable[[compute_run.Run], None]] = {
     operations.REMOVE_HOST: eject.remove_host,
     operations.RENAME: pool.rename,
 }
+NO_WORK = 'The database cannot be asked for work: %s'
 MAX_BACKOFF = 60.0
 # Seconds that an operation may go on past its limit, and keep its lease.
 GRACE = 120.0
@@ -109,11 +109,11 @@ class Manager:
                     connection, self._options.observe_interval, room
                 )
         except (db_exc.DBError, exception.Unavailable) as exc:
-            LOG.warning(
-                'The database cannot be asked for work: %s',
-                type(exc).__name__,
-            )
-            return ()
+            LOG.warning(NO_WORK, type(exc).__name__)
+        except Exception:
+            # The loop must not end: nothing would be done any more.
+            LOG.exception(NO_WORK, 'a bug')
+        return ()
 
     def work_on(self, aggregate_id: int) -> None:
         """Claim an aggregate, run what is due, look at its pool."""
@@ -150,13 +150,39 @@ class Manager:
             if operation is None:
                 break
             self._run(held, operation, now)
-        for operation in held.read(
-            lambda connection: observe.unresolved(
-                connection, held.aggregate_id
+        self._observe(held)
+
+    def _observe(self, held: compute_lease.Held) -> None:
+        """Look at the pool, and at operations that it may resolve.
+
+        What keeps us from looking is shown too.
+        """
+        try:
+            for operation in held.read(
+                lambda connection: observe.unresolved(
+                    connection, held.aggregate_id
+                )
+            ):
+                self._look_again(held, operation)
+            observe.observe(
+                held, self._connector, self._options.return_timeout
             )
+        except (
+            exception.AggregatesError,
+            compute_clock.Stopping,
+            db_exc.DBError,
         ):
-            self._look_again(held, operation)
-        observe.observe(held, self._connector, self._options.return_timeout)
+            raise
+        except Exception:
+            LOG.exception('Aggregate %s: a bug', held.aggregate_id)
+            held.write(
+                lambda connection: db_aggregates.set_observation(
+                    connection,
+                    held.aggregate_id,
+                    None,
+                    ['The pool could not be observed: see the log.'],
+                )
+            )
 
     def _run(
         self,
@@ -319,7 +345,7 @@ def _time_over(
     run: compute_run.Run, limit: float, reason: str
 ) -> compute_run.Failed:
     """What an operation becomes that still met obstacles at its limit."""
-    if run.changed:
+    if run.changed and run.operation.host is not None:
         return compute_run.Unresolved(
             'UNRESOLVED',
             f'The outcome is not known after {limit:.0f} s. {reason} '
@@ -341,11 +367,7 @@ def _end(run: compute_run.Run, failure: compute_run.Failed) -> None:
         db_operations.finish(connection, operation, state, failure.error)
         if unresolved or operation.host is None:
             return
-        seen, phase = operations.BACK[operation.kind]
-        db_hosts.move(
-            connection, operation.host, operation.aggregate_id, (seen,), phase
-        )
-        db_aggregates.forget_pool_if_empty(connection, operation.aggregate_id)
+        operations.take_back(connection, operation)
 
     run.write(work)
     LOG.warning(
@@ -355,5 +377,5 @@ def _end(run: compute_run.Run, failure: compute_run.Failed) -> None:
         operation.host or '',
         operation.aggregate_id,
         state,
-        failure,
+        failure.error['message'],
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from oslo_log import log as logging
 
+from aggregates_ext.compute import join
 from aggregates_ext.compute import lease as compute_lease
 from aggregates_ext.compute import pool
 from aggregates_ext.compute import views
@@ -20,6 +21,7 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
 LOG = logging.getLogger(__name__)
+UNSETTLED = views.RUNNING | {'success'}
 
 
 def observe(
@@ -70,8 +72,13 @@ def _look(
         with pool.master_of(
             connector, aggregate, hosts, views.LOOK_TIMEOUT
         ) as master:
-            seen = master.look()
-    except (pool.NoMaster, xenapi.XenAPIError, xenapi.AnswerLost) as exc:
+            seen = views.pool_view(master.session)
+    except (
+        pool.NoMaster,
+        xenapi.XenAPIError,
+        xenapi.Unreachable,
+        xenapi.AnswerLost,
+    ) as exc:
         return None, [str(exc)]
     bound = [h for h in hosts if h.aggregate_id == aggregate.id]
     return seen, find_drift(aggregate, bound, seen)
@@ -145,13 +152,15 @@ def _watch_return(
 
     Its own address logs in, with the same host uuid and another pool uuid.
     """
-    answer = views.look(connector, host, 'pool.eject')
+    answer = views.look(connector, host, join.CALL)
     view = answer.pool
     if (
         view is not None
         and len(view.hosts) == 1
         and view.uuid != aggregate.pool_uuid
         and host.uuid in (None, view.master.uuid)
+        # A join that runs, or has its fuse lit, would take it back.
+        and not any(task.status in UNSETTLED for task in answer.tasks)
     ):
         LOG.info('Host %s has returned and is free', host.name)
         held.write(

@@ -24,16 +24,40 @@ class NoMaster(compute_run.Postpone):
     )
 
 
+class ForeignPool(compute_run.Postpone):
+    """Identity drift, which stops operations (design 5)."""
+
+    message = (
+        'Pool {pool_uuid} is marked as that of another aggregate ({name} = '
+        '{mark}); nothing is changed in it. If that is wrong, set the mark '
+        'right with "xe pool-param-set".'
+    )
+
+
 class Master:
     """A session at the master of an aggregate's pool, uuid pinned."""
 
-    def __init__(self, host: records.Host, session: xenapi.Session) -> None:
+    def __init__(
+        self,
+        host: records.Host,
+        session: xenapi.Session,
+        aggregate: records.Aggregate,
+    ) -> None:
         self.host = host
         self.session = session
+        self._aggregate = aggregate
 
     def look(self) -> views.PoolView:
-        """The pool as it is now."""
-        return views.pool_view(self.session)
+        """The pool as it is now, if it is still ours to work on.
+
+        :raises ForeignPool: it carries the mark of another aggregate.
+        """
+        view = views.pool_view(self.session)
+        if view.mark not in (None, self._aggregate.uuid):
+            raise ForeignPool(
+                pool_uuid=view.uuid, mark=view.mark, name=views.MARK
+            )
+        return view
 
 
 def _known_address(hosts: Sequence[records.Host], address: str) -> int | None:
@@ -88,7 +112,7 @@ def master_of(
         try:
             ((_ref, pool),) = session.records('pool').items()
             if pool['uuid'] == aggregate.pool_uuid:
-                yield Master(host, session)
+                yield Master(host, session, aggregate)
                 return
             asked[host.name] = f'It is the master of pool {pool["uuid"]}.'
         finally:
@@ -125,9 +149,13 @@ def add_first_host(run: compute_run.Run) -> None:
             db_aggregates.set_pool(
                 connection, aggregate.id, view.uuid, host.credential
             )
+            db_operations.update(
+                connection,
+                run.operation.id,
+                {'parameters': {**run.operation.parameters, 'changed': True}},
+            )
 
         run.write(pin)
-        run.remember(changed=True)
         try:
             _sign(run, session, view, aggregate)
         except compute_run.Failed:
@@ -224,10 +252,36 @@ def become_member(run: compute_run.Run, credential: str) -> None:
             credential=credential,
         ):
             # A removal is queued behind: it takes the member out again.
-            db_hosts.update(connection, name, {'credential': credential})
+            db_hosts.move(
+                connection,
+                name,
+                aggregate_id,
+                ('leaving',),
+                'leaving',
+                credential=credential,
+            )
         db_operations.finish(connection, run.operation, 'succeeded')
 
     run.write(work)
+
+
+def await_joins(run: compute_run.Run, host: str | None = None) -> None:
+    """Let a removal wait for joins that may still come about.
+
+    :param host: only those of one host.
+    :raises compute_run.Postpone: one is unresolved.
+    """
+    for other in run.held.read(
+        lambda connection: db_operations.get_all(
+            connection, run.aggregate_id, states=('unresolved',)
+        )
+    ):
+        if other.kind == 'add_host' and host in (None, other.host):
+            raise compute_run.Postpone(
+                reason=f'The join of host {other.host} (operation '
+                f'{other.uuid}) is unresolved and may still come about; '
+                'this waits until it is known, or reset.'
+            )
 
 
 def remove_last_host(
@@ -237,6 +291,7 @@ def remove_last_host(
 
     XenAPI offers no more: a host is always in a pool (contract 5.3).
     """
+    await_joins(run)
     if view.name_label:
         run.note(step='clearing the name of the pool')
         run.change(master.session, 'pool.set_name_label', view.ref, '')
@@ -286,7 +341,7 @@ def describe(run: compute_run.Run) -> str:
         with master_of(
             run.connector, aggregate, hosts, views.LOOK_TIMEOUT
         ) as master:
-            view = master.look()
+            view = views.pool_view(master.session)
     except (NoMaster, xenapi.XenAPIError, xenapi.AnswerLost) as exc:
         said = str(exc)
         view = None

@@ -45,6 +45,13 @@ class Report:
     warnings: tuple[Problem, ...] = ()
     disks: dict[str, list[dict[str, Any]]] | None = None
 
+    def disk_uuids(self) -> dict[str, list[str]]:
+        """The uuids of those disks, SR uuid -> disks."""
+        return {
+            sr: [disk['uuid'] for disk in found]
+            for sr, found in (self.disks or {}).items()
+        }
+
     def as_dict(self) -> dict[str, Any]:
         return {
             'blockers': [problem.as_dict() for problem in self.blockers],

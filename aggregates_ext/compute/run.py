@@ -4,6 +4,7 @@ The steps end a run by returning, when the operation has succeeded, or with
 one of the exceptions here.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,8 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
 LOG = logging.getLogger(__name__)
+# Seconds that may pass between the last look and the call it allows.
+CHECK_AGE = 5.0
 # What a host may answer for a while and then not any more (contract 12).
 PASSING_CODES = frozenset(
     {
@@ -92,6 +95,11 @@ class Run:
         return bool(self.operation.parameters.get('changed'))
 
     @property
+    def sent(self) -> bool:
+        """Whether the join or eject itself may run, or have run."""
+        return bool(self.operation.parameters.get('sent'))
+
+    @property
     def host_name(self) -> str:
         """The host that the operation is about."""
         if self.operation.host is None:
@@ -139,14 +147,18 @@ class Run:
         """Keep what was found out in the operation's parameters."""
         self.note(parameters={**self.operation.parameters, **found})
 
-    def learn(self, host: records.Host, uuid: str, address: str) -> None:
+    def learn(
+        self, host: records.Host, uuid: str, address: str
+    ) -> records.Host:
         """Keep the identity and address of a host.
 
+        :returns: the host with them.
         :raises Failed: it is another machine than before, or the uuid is
             another registered host's.
+        :raises Postpone: the same, when it has been sent somewhere already.
         """
         if host.uuid not in (None, uuid):
-            raise Failed(
+            raise self._stop(
                 'HOST_REPLACED',
                 f'Host {host.name} was registered when its XenServer uuid '
                 f'was {host.uuid}; at {host.url} now answers {uuid}. Check '
@@ -154,19 +166,29 @@ class Run:
                 'registered anew.',
             )
         values = {'uuid': uuid, 'address': address}
-        if (host.uuid, host.address) == (uuid, address):
-            return
-        try:
-            self.write(
-                lambda connection: db_hosts.update(
-                    connection, host.name, values
+        if (host.uuid, host.address) != (uuid, address):
+            try:
+                self.write(
+                    lambda connection: db_hosts.update(
+                        connection, host.name, values
+                    )
                 )
-            )
-        except exception.Conflict as exc:
-            raise Failed('HOST_UUID_TAKEN', str(exc)) from exc
+            except exception.Conflict as exc:
+                raise self._stop('HOST_UUID_TAKEN', str(exc)) from exc
+        return dataclasses.replace(host, uuid=uuid, address=address)
+
+    def _stop(self, code: str, message: str) -> Exception:
+        """What ends an operation, unless its outcome is still to be seen."""
+        if self.sent:
+            return Postpone(reason=message)
+        return Failed(code, message)
 
     def change(
-        self, session: xenapi.Session, method: str, *params: Any
+        self,
+        session: xenapi.Session,
+        method: str,
+        *params: Any,
+        check: Callable[[], None] | None = None,
     ) -> Any:
         """Send a call that changes a pool: recorded before, sent once.
 
@@ -174,6 +196,8 @@ class Run:
         before looking (design 5). It is cleared by a definite answer.
 
         :param session: fresh for this attempt.
+        :param check: a last look, right before the call; what it raises
+            keeps the call from being sent.
         :raises Failed: refused for a reason that stays; nothing changed.
         :raises Postpone: refused for one that passes, not sent, or no
             answer: the next attempt looks what happened.
@@ -184,11 +208,16 @@ class Run:
             'session': session.uuid(),
             'sent_at': time.time(),
         }
-        self.note(
-            call=record,
-            parameters={**self.operation.parameters, 'changed': True},
-        )
-        self.held.ensure_fresh()
+        asynchronous = method.startswith('Async.')
+        before = {'changed': self.changed, 'sent': self.sent}
+        self._record(record, changed=True, sent=self.sent or asynchronous)
+        try:
+            self._check_last(check)
+        except exception.LeaseLost:
+            raise
+        except exception.AggregatesError:
+            self._record(None, **before)
+            raise
         try:
             result = session.call(method, *params)
         except xenapi.AnswerLost as exc:
@@ -196,18 +225,33 @@ class Run:
                 reason=f'{exc} What became of it is being found out.'
             ) from exc
         except xenapi.Unreachable as exc:
-            self.note(call=None)
+            self._record(None, **before)
             raise Postpone(reason=str(exc)) from exc
         except xenapi.XenAPIError as exc:
-            self.note(call=None)
+            self._record(None, **before)
             raise translate(exc) from exc
-        finished = not method.startswith('Async.')
-        self.note(
-            call=None
-            if finished
-            else {**record, 'session': None, 'task': result}
-        )
+        task = {**record, 'session': None, 'task': result}
+        self.note(call=task if asynchronous else None)
         return result
+
+    def _record(self, call: dict[str, Any] | None, **flags: bool) -> None:
+        """Write the call that may be under way, and what it makes true."""
+        self.note(call=call, parameters={**self.operation.parameters, **flags})
+
+    def _check_last(self, check: Callable[[], None] | None) -> None:
+        """Look a last time, and let no time pass between that and the call.
+
+        :raises Postpone: it took too long; what was seen may have changed.
+        """
+        began = time.monotonic()
+        if check is not None:
+            check()
+        self.held.ensure_fresh()
+        if check is not None and time.monotonic() - began > CHECK_AGE:
+            raise Postpone(
+                reason='The last look before the call took longer than '
+                f'{CHECK_AGE:.0f} s; it is repeated.'
+            )
 
     def end_recorded_session(self) -> None:
         """Make sure that a recorded call without an answer cannot begin now.

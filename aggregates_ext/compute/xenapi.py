@@ -227,6 +227,7 @@ class Session:
             http.client.HTTPException,
             xmlrpc.client.Error,
             xml.parsers.expat.ExpatError,
+            UnicodeError,
         ) as exc:
             self._transport.close()
             reason = str(exc) or type(exc).__name__
@@ -293,10 +294,16 @@ class Connector:
         :raises Unreachable: nobody is there.
         :raises CredentialUnknown: not configured.
         """
+        try:
+            tls = self._tls(host)
+        except OSError as exc:
+            raise Unreachable(
+                host=host.name,
+                url=host.url,
+                reason=f'[xenserver] ca_file cannot be used: {exc}',
+            ) from exc
         transport = _Transport(
-            timeout or self._conf.compute.call_timeout,
-            self._tls(host),
-            host.fingerprint,
+            timeout or self._conf.compute.call_timeout, tls, host.fingerprint
         )
         return Session(
             host.name,

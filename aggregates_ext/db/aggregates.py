@@ -160,6 +160,7 @@ def insert(
                 created_at=_utcnow(),
                 deleted=0,
                 lease_epoch=0,
+                lease_writes=0,
             )
         )
     except db_exc.DBDuplicateEntry:
@@ -209,12 +210,23 @@ def set_pool(
 
 
 def forget_pool_if_empty(connection: sa.Connection, aggregate_id: int) -> None:
-    """Forget the pool of an aggregate that no host is bound to any more."""
+    """Forget the pool of an aggregate that has nothing in it any more.
+
+    No host is, was or may come to be in it: none is a member or leaving, and
+    no operation is under way or unresolved.
+    """
     connection.execute(
         sa.update(_TABLE)
         .where(
             _TABLE.c.id == aggregate_id,
-            ~sa.exists().where(_HOSTS.c.aggregate_id == _TABLE.c.id),
+            ~sa.exists().where(
+                _HOSTS.c.aggregate_id == _TABLE.c.id,
+                _HOSTS.c.phase.in_(('member', 'leaving')),
+            ),
+            ~sa.exists().where(
+                _OPERATIONS.c.aggregate_id == _TABLE.c.id,
+                _OPERATIONS.c.state.in_(('running', 'unresolved')),
+            ),
         )
         .values(pool_uuid=None, credential=None)
     )

@@ -44,7 +44,11 @@ def _now_sqlite(element: Any, compiler: Any, **kwargs: Any) -> str:
 @compiler.compiles(now, 'mysql')
 @compiler.compiles(now, 'mariadb')
 def _now_mysql(element: Any, compiler: Any, **kwargs: Any) -> str:
-    return '(UNIX_TIMESTAMP(SYSDATE(6)) + 0.0e0)'
+    # Not by way of the session's time zone, which may have a summer.
+    return (
+        "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
+        ' / 1000000 + 0.0e0)'
+    )
 
 
 def read_clock(connection: sa.Connection) -> float:

@@ -37,12 +37,21 @@ def candidates(
     :param observe_interval: seconds after which a pool is looked at again;
         one that a host returns from is looked at more often.
     """
+    earlier = _OPERATIONS.alias()
     due = sa.exists().where(
         _OPERATIONS.c.aggregate_id == _TABLE.c.id,
         _OPERATIONS.c.state.in_(operations.UNFINISHED),
         sa.or_(
             _OPERATIONS.c.not_before.is_(None),
             _OPERATIONS.c.not_before <= engine.now(),
+        ),
+        # One behind a resting operation of the same host rests with it.
+        ~sa.exists().where(
+            earlier.c.aggregate_id == _TABLE.c.id,
+            earlier.c.host == _OPERATIONS.c.host,
+            earlier.c.id < _OPERATIONS.c.id,
+            earlier.c.state.in_(operations.UNFINISHED),
+            earlier.c.not_before > engine.now(),
         ),
     )
     bound = sa.exists().where(_HOSTS.c.aggregate_id == _TABLE.c.id)
@@ -123,7 +132,7 @@ def fence(connection: sa.Connection, lease: records.Lease) -> None:
             _TABLE.c.lease_epoch == lease.epoch,
             _TABLE.c.lease_owner == lease.owner,
         )
-        .values(lease_epoch=lease.epoch)
+        .values(lease_writes=_TABLE.c.lease_writes + 1)
     )
     if not result.rowcount:
         raise exception.LeaseLost(aggregate_id=lease.aggregate_id)

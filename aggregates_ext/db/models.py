@@ -57,6 +57,8 @@ aggregates = sa.Table(
     sa.Column('lease_owner', sa.String(64)),
     sa.Column('lease_epoch', sa.Integer, nullable=False, default=0),
     sa.Column('lease_until', sa.Double),
+    # Moved by every write under a lease, so that it conflicts with a claim.
+    sa.Column('lease_writes', sa.Integer, nullable=False, default=0),
     sa.UniqueConstraint('name', 'deleted', name='uq_aggregates_name'),
     sqlite_autoincrement=True,
     mysql_charset='utf8mb4',
@@ -84,6 +86,8 @@ hosts = sa.Table(
     sa.Column('phase', sa.String(16), nullable=False),
     sa.Column('phase_since', sa.Double),
     sa.Column('alarm', sa.Text),
+    # The disks in its own storage as last told to whoever asked, by SR.
+    sa.Column('shown', NULLABLE_JSON),
     # A standing consent to the loss of disks: SRs, who, until when.
     sa.Column('consent', NULLABLE_JSON),
     sa.Column('created_at', moment(), nullable=False),

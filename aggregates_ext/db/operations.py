@@ -106,18 +106,16 @@ def unfinished(
 def latest(
     connection: sa.Connection,
     aggregate_id: int,
-    kind: str,
     host: str,
-    state: str,
+    kinds: tuple[str, ...],
 ) -> records.Operation | None:
-    """The newest operation of a kind on a host in a state."""
+    """The newest operation of some kinds on a host."""
     row = connection.execute(
         sa.select(*_COLUMNS)
         .where(
             _TABLE.c.aggregate_id == aggregate_id,
-            _TABLE.c.kind == kind,
             _TABLE.c.host == host,
-            _TABLE.c.state == state,
+            _TABLE.c.kind.in_(kinds),
         )
         .order_by(_TABLE.c.id.desc())
         .limit(1)
@@ -226,7 +224,7 @@ def settle(
     """Let failures of a host stop to count for the aggregate's state.
 
     :param success: the later success of the same kind; None: a reset, which
-        settles every kind, unresolved ones included.
+        settles every kind, and ends unresolved ones as failed.
     """
     query = sa.update(_TABLE).where(
         _TABLE.c.aggregate_id == aggregate_id,
@@ -241,4 +239,13 @@ def settle(
         )
     else:
         query = query.where(_TABLE.c.state.in_(('failed', 'unresolved')))
-    connection.execute(query.values(settled=True, call=None))
+    connection.execute(
+        query.values(
+            state=sa.case(
+                (_TABLE.c.state == 'unresolved', 'failed'),
+                else_=_TABLE.c.state,
+            ),
+            settled=True,
+            call=None,
+        )
+    )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+from collections.abc import Collection
 from typing import Any
 
 
@@ -37,7 +38,11 @@ class Aggregate:
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """A registered XenServer host; ``name`` is its host-id."""
+    """A registered XenServer host; ``name`` is its host-id.
+
+    :ivar shown: uuids of the disks in its own storage that a refusal or a
+        check has told, by SR; only these can be given up.
+    """
 
     id: int
     name: str
@@ -51,7 +56,17 @@ class Host:
     phase: str
     phase_since: float | None
     alarm: str | None
+    shown: dict[str, list[str]] | None
     consent: dict[str, Any] | None
+
+    def shown_disks(self, srs: Collection[str]) -> list[str]:
+        """The disks in some SRs that have been told: what can be given up."""
+        return sorted(
+            disk
+            for sr, disks in (self.shown or {}).items()
+            if sr in srs
+            for disk in disks
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -73,6 +73,7 @@ def test_disk_that_appeared_after_the_refusal_refuses_again(
 
 def test_consent_by_command_serves_once(running: service.Service) -> None:
     key, sr = with_disk(running)
+    remove(running, key)
     running.hosts.accept_data_loss('xen2', [sr], 'operator')
     remove(running, key)
     assert running.operation(key).state == 'succeeded'
@@ -203,3 +204,14 @@ def test_cancelled_removal_leaves_the_host_joining(
     assert running.hosts.get('xen2').phase == 'leaving'
     running.operations.cancel(key, running.operation(key).uuid)
     assert running.hosts.get('xen2').phase == 'joining'
+
+
+def test_disks_that_nobody_was_shown_are_not_given_up(
+    running: service.Service,
+) -> None:
+    key, sr = with_disk(running)
+    remove(running, key, sr)
+    assert running.operation(key).state == 'failed'
+    assert running.sim.destroyed_vdis == []
+    remove(running, key, sr)
+    assert running.sim.destroyed_vdis == [DISK['uuid']]

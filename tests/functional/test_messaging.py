@@ -95,6 +95,8 @@ def test_consent_by_command_counts_before_acceptance_too(
 ) -> None:
     key = running.create('xen1', 'xen2')
     sr = running.sim.add_sr('xen2', 'data', vdis=[{'name': 'customer'}])
+    with pytest.raises(exception.Refused):
+        bus.members.remove_host(running.ctx, key, 'xen2')
     running.hosts.accept_data_loss('xen2', [sr], 'operator')
     bus.members.remove_host(running.ctx, key, 'xen2')
     running.work()

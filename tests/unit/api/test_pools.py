@@ -29,6 +29,7 @@ def host(name: str, uuid: str | None, phase: str) -> records.Host:
         phase=phase,
         phase_since=None,
         alarm='overdue' if phase == 'returning' else None,
+        shown=None,
         consent=None,
     )
 

@@ -57,7 +57,9 @@ def pool() -> Records:
     )
 
 
-def codes(pool: Records, accepted: Any = (), known: Any = None) -> list[str]:
+def codes(
+    pool: Records, accepted: Any = (), known: Any = ('disk1',)
+) -> list[str]:
     report = guard.check_leave(pool, 'u2', accepted, known)  # type: ignore[arg-type]
     return [problem.code for problem in report.blockers]
 
@@ -77,10 +79,11 @@ def test_consent_to_other_storage_is_none(pool: Records) -> None:
 
 def test_disk_that_was_not_seen_is_not_covered(pool: Records) -> None:
     assert codes(pool, ['sr1'], {'disk0'}) == ['DATA_LOSS']
+    assert codes(pool, ['sr1'], ()) == ['DATA_LOSS']
 
 
 def test_surplus_consent_warns(pool: Records) -> None:
-    report = guard.check_leave(pool, 'u2', ['sr1', 'sr9'], None)  # type: ignore[arg-type]
+    report = guard.check_leave(pool, 'u2', ['sr1', 'sr9'], ['disk1'])  # type: ignore[arg-type]
     assert [warning.code for warning in report.warnings] == [
         'CONSENT_MISMATCH'
     ]

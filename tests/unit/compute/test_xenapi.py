@@ -131,6 +131,7 @@ def login() -> Callable[..., xenapi.Session]:
             phase='free',
             phase_since=None,
             alarm=None,
+            shown=None,
             consent=None,
             **values,
         )

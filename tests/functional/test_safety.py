@@ -1,0 +1,302 @@
+"""Nothing is concluded, destroyed or freed without proof.
+
+Each story here once ended wrong.
+"""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from aggregates_ext import exception
+from aggregates_ext.compute import views
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import leases
+from aggregates_ext.db import operations as db_operations
+from tests.functional import service
+
+Make = Callable[..., service.Service]
+JOIN = 'Async.pool.join'
+
+
+@pytest.fixture
+def hasty(running: service.Service) -> service.Service:
+    """A service on three hosts whose time limits are over soon."""
+    hasten(running)
+    return running
+
+
+def hasten(running: service.Service) -> None:
+    running.conf.set_override('join_timeout', 5.0, 'compute')
+    running.conf.set_override('eject_timeout', 5.0, 'compute')
+    running.conf.set_override('retry_interval', 0.01, 'compute')
+
+
+def settle(running: service.Service, key: int) -> str:
+    """Work until nothing is unfinished; the state of the newest operation."""
+    for _ in range(1000):
+        running.work()
+        if running.state(key) != 'changing':
+            return running.operation(key).state
+    raise AssertionError(running.operation(key))
+
+
+def hang_join(running: service.Service, key: int) -> None:
+    """Add xen2, whose join hangs in the middle until it is unresolved."""
+    running.sim.plant(host='xen2', action='hang', step='S2', times=0)
+    running.members.add_host(running.ctx, key, 'xen2')
+    assert settle(running, key) == 'unresolved'
+
+
+def changing(running: service.Service) -> list[str]:
+    """The calls that change pools, as they arrived."""
+    names = ('pool.join', 'pool.eject', 'host.destroy', 'host.disable')
+    return [c.method for c in running.sim.calls if c.method.endswith(names)]
+
+
+def raise_postponed(
+    running: service.Service, key: int, state: str = 'queued'
+) -> None:
+    """Let the newest operation rest for an hour."""
+    with running.database.writer() as connection:
+        operation = running.operation(key)
+        if state == 'running':
+            db_operations.start(connection, operation.id)
+        db_operations.postpone(connection, operation.id, state, 3600)
+
+
+def test_record_of_a_member_is_not_destroyed_for_a_clone(
+    running: service.Service,
+) -> None:
+    """A cloned installation answers with the uuid of a member that is off."""
+    key = running.create('xen1', 'xen2')
+    running.sim.power_off('xen2')
+    with running.database.writer() as connection:
+        uuid = running.sim.host('xen3').uuid
+        db_hosts.update(connection, 'xen2', {'uuid': uuid})
+    running.members.add_host(running.ctx, key, 'xen3')
+    running.work()
+    operation = running.operation(key)
+    assert operation.error is not None
+    assert operation.error['code'] == 'HOST_UUID_TAKEN'
+    assert 'host.destroy' not in changing(running)
+
+
+def test_record_that_others_left_is_not_removed(
+    running: service.Service,
+) -> None:
+    """Only what a join of the operation itself has left is cleaned up."""
+    key = running.create('xen1')
+    running.sim.plant(call=JOIN, host='xen2', action='half_join')
+    with contextlib.closing(running.login('xen2')) as session:
+        account = running.sim.host('xen1')
+        session.call(JOIN, account.address, account.username, account.password)
+        running.clock.advance(60)
+        views.forget_tasks(session, 'pool.join')
+    running.members.add_host(running.ctx, key, 'xen2')
+    running.work()
+    operation = running.operation(key)
+    assert operation.error is not None
+    assert operation.error['code'] == 'STALE_RECORD', operation.error
+    assert 'host.destroy' not in changing(running)
+    assert len(running.pool_of('xen1')['hosts']) == 2
+
+
+def test_removal_waits_for_an_unresolved_join(
+    hasty: service.Service,
+) -> None:
+    key = hasty.create('xen1')
+    hang_join(hasty, key)
+    hasty.members.remove_host(hasty.ctx, key, 'xen2')
+    hasty.work()
+    hasty.watch(key, 15)
+    assert hasty.hosts.get('xen2').aggregate_id == key
+    assert hasty.hosts.get('xen2').phase != 'free'
+
+
+def test_last_host_stays_while_a_join_is_unresolved(
+    hasty: service.Service,
+) -> None:
+    key = hasty.create('xen1')
+    hang_join(hasty, key)
+    hasty.members.remove_host(hasty.ctx, key, 'xen1')
+    hasty.work()
+    assert hasty.pool_of('xen1')['name_label'] == 'pool'
+    assert hasty.aggregates.get(key).pool_uuid is not None
+    assert hasty.hosts.get('xen1').phase != 'free'
+
+
+def test_reset_ends_an_unresolved_operation_for_good(
+    hasty: service.Service,
+) -> None:
+    key = hasty.create('xen1')
+    hang_join(hasty, key)
+    hasty.operations.reset(hasty.ctx, key, 'xen2', 'free')
+    hasty.watch(key, 10)
+    assert hasty.hosts.get('xen2').aggregate_id is None
+    assert hasty.operations.get_all(key)[1].state == 'failed'
+    hasty.operations.reset(hasty.ctx, key, 'xen1', 'free')
+    hasty.aggregates.delete(key)
+
+
+def test_cancelled_removal_makes_no_member_of_a_failed_join(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1')
+    running.sim.plant(
+        host='xen2', action='fail', step='S2', code='LICENCE_RESTRICTION'
+    )
+    running.members.add_host(running.ctx, key, 'xen2')
+    with running.database.writer() as connection:
+        db_operations.start(connection, running.operation(key).id)
+    running.members.remove_host(running.ctx, key, 'xen2')
+    raise_postponed(running, key)
+    running.work()
+    assert running.hosts.get('xen2').phase == 'leaving'
+    running.operations.cancel(key, running.operation(key).uuid)
+    assert running.hosts.get('xen2').phase == 'free'
+    assert running.aggregates.get(key).hosts == ('xen1',)
+
+
+def test_disk_that_comes_at_the_last_moment_is_not_destroyed(
+    running: service.Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard looks when all else is done, right before the call."""
+    key = running.create('xen1', 'xen2')
+    run = service.manager.compute_run.Run
+    note = run.note
+
+    def note_and_add(self: Any, **values: Any) -> None:
+        note(self, **values)
+        if (values.get('call') or {}).get('call') == 'Async.pool.eject':
+            running.sim.add_sr('xen2', 'late', vdis=[{'name': 'late'}])
+            monkeypatch.setattr(run, 'note', note)
+
+    monkeypatch.setattr(run, 'note', note_and_add)
+    running.members.remove_host(running.ctx, key, 'xen2')
+    running.work()
+    assert running.operation(key).state == 'failed'
+    assert running.sim.destroyed_vdis == []
+    assert 'Async.pool.eject' not in changing(running)
+    assert running.operation(key).call is None
+
+
+def test_refused_eject_is_not_sent_again_when_enabling_is_unclear(
+    running: service.Service,
+) -> None:
+    running.conf.set_override('retry_interval', 0.01, 'compute')
+    key = running.create('xen1', 'xen2')
+    running.sim.plant(
+        host='xen1',
+        call='Async.pool.eject',
+        action='fail',
+        code='VDI_IN_USE',
+    )
+    running.sim.plant(call='host.enable', action='drop_answer')
+    running.members.remove_host(running.ctx, key, 'xen2')
+    assert settle(running, key) == 'failed'
+    assert changing(running).count('Async.pool.eject') == 1
+    error = running.operation(key).error
+    assert error is not None
+    assert error['code'] == 'VDI_IN_USE'
+    assert all(h['enabled'] for h in running.pool_of('xen2')['hosts'])
+
+
+def test_host_that_stays_disabled_is_told(running: service.Service) -> None:
+    key = running.create('xen1', 'xen2')
+    running.sim.plant(
+        call='Async.pool.eject', action='fail', code='VDI_IN_USE'
+    )
+    running.sim.plant(call='host.enable', action='fail')
+    running.members.remove_host(running.ctx, key, 'xen2')
+    running.work()
+    error = running.operation(key).error
+    assert error is not None
+    assert 'could not be enabled again' in error['message']
+
+
+def test_foreign_mark_stops_operations(running: service.Service) -> None:
+    key = running.create('xen1', 'xen2')
+    hasten(running)
+    with contextlib.closing(running.login('xen1')) as session:
+        (ref,) = session.call('pool.get_all')
+        session.call('pool.remove_from_other_config', ref, views.MARK)
+        session.call('pool.add_to_other_config', ref, views.MARK, 'theirs')
+    before = changing(running)
+    running.members.add_host(running.ctx, key, 'xen3')
+    running.members.remove_host(running.ctx, key, 'xen2')
+    running.aggregates.update(running.ctx, key, {'name': 'new'})
+    running.work(3)
+    assert changing(running) == before
+    assert running.pool_of('xen1')['name_label'] == 'pool'
+    for operation in running.operations.get_all(key)[:3]:
+        assert operation.error is not None
+        assert 'another aggregate' in operation.error['message']
+
+
+def test_unresolved_join_that_never_came_about_ends_by_evidence(
+    hasty: service.Service,
+) -> None:
+    key = hasty.create('xen1')
+    hang_join(hasty, key)
+    hasty.sim.power_off('xen2')
+    hasty.sim.clear_faults()
+    hasty.clock.advance(60)
+    hasty.sim.power_on('xen2')
+    hasty.watch(key, 600)
+    assert hasty.operation(key).state == 'failed'
+    assert hasty.hosts.get('xen2').phase == 'free'
+
+
+def test_next_host_founds_the_pool_when_the_first_failed(
+    running: service.Service,
+) -> None:
+    running.sim.plant(call='pool.set_name_label', host='xen1', action='fail')
+    running.create('xen1', 'xen2')
+    assert running.hosts.get('xen1').phase == 'free'
+    assert running.hosts.get('xen2').phase == 'member'
+    assert running.pool_of('xen2')['name_label'] == 'pool'
+
+
+def test_rename_never_keeps_an_aggregate_from_deletion(
+    hasty: service.Service,
+) -> None:
+    key = hasty.create('xen1')
+    hasty.sim.plant(
+        call='pool.set_name_label', host='xen1', action='drop_answer'
+    )
+    hasty.aggregates.update(hasty.ctx, key, {'name': 'new'})
+    hasty.work(1)
+    hasty.sim.power_off('xen1')
+    hasty.conf.set_override('join_timeout', 1.0, 'compute')
+    with hasty.database.writer() as connection:
+        connection.exec_driver_sql('UPDATE operations SET begun = begun - 9')
+    assert settle(hasty, key) == 'failed'
+    hasty.operations.reset(hasty.ctx, key, 'xen1', 'free')
+    hasty.aggregates.delete(key)
+    with pytest.raises(exception.AggregateNotFound):
+        hasty.aggregates.get(key)
+
+
+def test_operation_behind_a_resting_one_rests_with_it(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1')
+    running.sim.power_off('xen2')
+    running.members.add_host(running.ctx, key, 'xen2')
+    raise_postponed(running, key, 'running')
+    running.members.remove_host(running.ctx, key, 'xen2')
+    with running.database.reader() as connection:
+        assert leases.candidates(connection, 1e9, 10) == []
+
+
+def test_what_keeps_a_pool_from_being_observed_is_shown(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1')
+    running.conf.set_override('ca_file', '/nowhere', 'xenserver')
+    with running.database.writer() as connection:
+        connection.exec_driver_sql("UPDATE hosts SET url = 'https://xen1'")
+    running.watch(key, 0)
+    assert 'ca_file' in running.aggregates.get(key).drift[0]
