@@ -320,6 +320,28 @@ class Site:
         self._names += 1
         return f'pool-{self._names}'
 
+    def freeze(self, process: Process) -> None:
+        """Let a process do nothing more, until it is thawed.
+
+        Not in the middle of a transaction: in SQLite that would stop all
+        writers, and not only this one.
+        """
+
+        def stopped_outside() -> bool:
+            process.freeze()
+            try:
+                with contextlib.closing(
+                    sqlite3.connect(self.file, isolation_level=None, timeout=0)
+                ) as connection:
+                    connection.execute('BEGIN IMMEDIATE')
+                    connection.execute('ROLLBACK')
+            except sqlite3.OperationalError:
+                process.thaw()
+                return False
+            return True
+
+        wait_for('the process can be frozen', stopped_outside)
+
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of the database as they are now."""
         with contextlib.closing(sqlite3.connect(self.file)) as connection:

@@ -32,7 +32,11 @@ class Duel:
         )
         act()
         assert self._held.arrived.wait(processes.DEADLINE)
-        self.first.freeze()
+        self.freeze()
+
+    def freeze(self) -> None:
+        """Stop the first service where it is."""
+        self.site.freeze(self.first)
 
     def take_over(self, method: str = '', host: str = '') -> processes.Process:
         """Start the second service.
@@ -171,7 +175,7 @@ def test_service_that_wakes_up_before_its_call_sends_nothing(
     """
     key = duel.client.make_pool('pool', ['xen1'])
     stop = duel.site.traffic.plant(
-        proxy.Rule('session.get_uuid', host='xen2', after=duel.first.freeze)
+        proxy.Rule('session.get_uuid', host='xen2', after=duel.freeze)
     )
     duel.site.traffic.plant(
         proxy.Rule(stories.JOIN, host='xen2', after=duel.thaw)
