@@ -4,20 +4,39 @@ import collections.abc
 
 from aggregates_ext.xensim import designate
 from aggregates_ext.xensim import eject
+from aggregates_ext.xensim import emergency
+from aggregates_ext.xensim import evacuation
+from aggregates_ext.xensim import events
 from aggregates_ext.xensim import generic
 from aggregates_ext.xensim import hostcalls
+from aggregates_ext.xensim import hostpower
 from aggregates_ext.xensim import join
 from aggregates_ext.xensim import methods
+from aggregates_ext.xensim import migration
+from aggregates_ext.xensim import operations
 from aggregates_ext.xensim import poolcalls
 from aggregates_ext.xensim import schema
 from aggregates_ext.xensim import sessions
 from aggregates_ext.xensim import tasks
+from aggregates_ext.xensim import versions
 from aggregates_ext.xensim import vmcalls
+from aggregates_ext.xensim import wire
 
 _declare = methods.declare
 _without_session = methods.without_session
 
+
+def list_methods(context: operations.Context) -> wire.Bare:
+    """The names of all methods, in no envelope (errors.txt)."""
+    version = context.host.spec.version
+    known = {*METHODS, *generic.names()}
+    return wire.Bare(
+        name for name in sorted(known) if versions.knows(version, name)
+    )
+
+
 METHODS: collections.abc.Mapping[str, methods.Method] = {
+    'system.listMethods': _without_session(list_methods, ''),
     'session.login_with_password': _without_session(
         sessions.login_with_password, 'text text text text', 2
     ),
@@ -26,7 +45,16 @@ METHODS: collections.abc.Mapping[str, methods.Method] = {
     ),
     'session.logout': _declare(sessions.logout),
     'session.local_logout': _declare(sessions.local_logout),
+    'session.get_all_subject_identifiers': _declare(
+        sessions.get_all_subject_identifiers
+    ),
     'session.change_password': _declare(sessions.change_password, 'text text'),
+    'event.from': _declare(events.event_from, 'items text real'),
+    'event.next': _declare(events.event_next),
+    'event.register': _declare(events.register, 'items'),
+    'event.unregister': _declare(events.unregister, 'items'),
+    'event.inject': _declare(events.inject, 'text ref'),
+    'event.get_current_id': _declare(events.get_current_id),
     'task.create': _declare(tasks.create, 'text text'),
     'task.cancel': _declare(tasks.cancel, 'ref'),
     'task.destroy': _declare(tasks.destroy, 'ref'),
@@ -39,19 +67,56 @@ METHODS: collections.abc.Mapping[str, methods.Method] = {
     'pool.enable_tls_verification': _declare(
         poolcalls.enable_tls_verification
     ),
+    'pool.enable_ha': _declare(poolcalls.enable_ha, 'items mapping'),
+    'pool.disable_ha': _declare(poolcalls.disable_ha),
+    'host.assert_can_evacuate': _declare(
+        evacuation.assert_can_evacuate, 'ref'
+    ),
+    'host.get_vms_which_prevent_evacuation': _declare(
+        evacuation.get_vms_which_prevent_evacuation, 'ref'
+    ),
+    'host.evacuate': _declare(evacuation.evacuate, 'ref ref number', 2),
+    'host.compute_free_memory': _declare(hostcalls.compute_free_memory, 'ref'),
+    'host.power_on': _declare(hostpower.power_on, 'ref'),
+    'host.set_power_on_mode': _declare(
+        hostpower.set_power_on_mode, 'ref text mapping'
+    ),
     'host.disable': _declare(hostcalls.disable, 'ref flag', 1),
     'host.enable': _declare(hostcalls.enable, 'ref'),
     'host.destroy': _declare(hostcalls.destroy, 'ref'),
     'host.declare_dead': _declare(hostcalls.declare_dead, 'ref'),
     'host.restart_agent': _declare(hostcalls.restart_agent, 'ref'),
-    'host.shutdown': _declare(hostcalls.shutdown, 'ref'),
-    'host.reboot': _declare(hostcalls.reboot, 'ref'),
+    'host.shutdown': _declare(hostpower.shutdown, 'ref'),
+    'host.reboot': _declare(hostpower.reboot, 'ref'),
     'host.get_servertime': _declare(hostcalls.get_servertime, 'ref'),
     'host.get_management_interface': _declare(
         hostcalls.get_management_interface, 'ref'
     ),
+    'pool.emergency_transition_to_master': _declare(
+        emergency.transition_to_master
+    ),
+    'pool.emergency_reset_master': _declare(emergency.reset_master, 'text'),
+    'pool.recover_slaves': _declare(emergency.recover_slaves),
+    'host.emergency_disable_tls_verification': _declare(
+        emergency.disable_tls_verification
+    ),
+    'host.emergency_ha_disable': _declare(emergency.ha_disable, 'flag', 1),
+    'host.emergency_reset_server_certificate': _declare(
+        emergency.reset_server_certificate
+    ),
+    'host.local_assert_healthy': _declare(emergency.local_assert_healthy),
+    'host.local_management_reconfigure': _declare(
+        emergency.local_management_reconfigure, 'text'
+    ),
+    'host.shutdown_agent': _declare(emergency.shutdown_agent),
     'host.is_in_emergency_mode': _declare(hostcalls.is_in_emergency_mode),
     'VM.start': _declare(vmcalls.start, 'ref flag flag'),
+    'VM.start_on': _declare(vmcalls.start_on, 'ref ref flag flag'),
+    'VM.pool_migrate': _declare(migration.pool_migrate, 'ref ref mapping'),
+    'VM.assert_can_boot_here': _declare(
+        vmcalls.assert_can_boot_here, 'ref ref'
+    ),
+    'VM.get_possible_hosts': _declare(vmcalls.get_possible_hosts, 'ref'),
     'VM.hard_shutdown': _declare(vmcalls.hard_shutdown, 'ref'),
     'VM.clean_shutdown': _declare(vmcalls.hard_shutdown, 'ref'),
     'VM.destroy': _declare(vmcalls.destroy, 'ref'),
@@ -66,6 +131,14 @@ EMERGENCY = frozenset(
         'session.local_logout',
         'host.is_in_emergency_mode',
         'pool.is_slave',
+        'pool.emergency_reset_master',
+        'pool.emergency_transition_to_master',
+        'host.emergency_disable_tls_verification',
+        'host.emergency_ha_disable',
+        'host.emergency_reset_server_certificate',
+        'host.local_assert_healthy',
+        'host.local_management_reconfigure',
+        'host.shutdown_agent',
     }
 )
 """Calls which are answered in emergency mode (contract 2.6)."""

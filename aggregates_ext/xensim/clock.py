@@ -6,12 +6,16 @@ import dataclasses
 import heapq
 import itertools
 import logging
+import math
 import threading
 import time
 
 LOG = logging.getLogger(__name__)
 
 Callback = collections.abc.Callable[[], None]
+
+BATCH = 0.05
+"""How long xapi gathers events before it answers (contract 9)."""
 
 EPOCH = 1795338000.0
 """Where a stepped clock starts, so that its times are reproducible."""
@@ -41,8 +45,20 @@ class Clock(abc.ABC):
         """The present moment, in seconds since the epoch."""
 
     @abc.abstractmethod
+    def resume(self, moment: float) -> None:
+        """Go on from a moment, unless it is past already."""
+
+    @abc.abstractmethod
     def wait(self, seconds: float) -> None:
         """Let a call take its time; never called with the world locked."""
+
+    @abc.abstractmethod
+    def hold(self, event: threading.Event, seconds: float) -> bool:
+        """Hold a call until an event is set, and say whether it was.
+
+        It ends too when the time is over, and never moves the clock.
+        Never called with the world locked.
+        """
 
     @abc.abstractmethod
     def start(self) -> None:
@@ -93,6 +109,9 @@ class SteppedClock(Clock):
     def time(self) -> float:
         return self._now
 
+    def resume(self, moment: float) -> None:
+        self._now = max(self._now, moment)
+
     def advance(self, seconds: float) -> None:
         """Pass the time, running each timer at its own moment."""
         with self._advancing:
@@ -104,6 +123,20 @@ class SteppedClock(Clock):
 
     def wait(self, seconds: float) -> None:
         self.advance(seconds)
+
+    def hold(self, event: threading.Event, seconds: float) -> bool:
+        """Hold until simulated or real time is over, the first of them.
+
+        A step which is under way is awaited: all that changes in one
+        step is seen at once.
+        """
+        if math.isinf(seconds):
+            happened = event.wait()
+        else:
+            self.call_later(seconds, event.set)
+            happened = event.wait(min(seconds, threading.TIMEOUT_MAX))
+        with self._advancing:
+            return happened
 
     def start(self) -> None:
         """Stay where it is."""
@@ -125,8 +158,19 @@ class RunningClock(Clock):
         elapsed = time.monotonic() - self._started
         return self._epoch + elapsed * self.factor
 
+    def resume(self, moment: float) -> None:
+        self._epoch += max(0.0, moment - self.time())
+
     def wait(self, seconds: float) -> None:
         time.sleep(seconds / self.factor)
+
+    def hold(self, event: threading.Event, seconds: float) -> bool:
+        """Hold, and gather for 50 ms what changes soon after."""
+        longest = min(seconds / self.factor, threading.TIMEOUT_MAX)
+        happened = event.wait(longest)
+        if happened:
+            self.wait(BATCH)
+        return happened
 
     def start(self) -> None:
         self._thread = threading.Thread(

@@ -9,7 +9,6 @@ import typing
 
 from aggregates_ext.xensim import clock as clocks
 from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim import topology
 
 MAX_BODY = 1 << 20
 
@@ -30,7 +29,7 @@ def get_state(sim: simulator.Simulator, name: str, body: Body) -> object:
 
 
 def get_calls(sim: simulator.Simulator, name: str, body: Body) -> object:
-    return [dataclasses.asdict(arrival) for arrival in list(sim.calls)]
+    return [dataclasses.asdict(arrival) for arrival in sim.calls]
 
 
 def plant_fault(sim: simulator.Simulator, name: str, body: Body) -> object:
@@ -65,6 +64,18 @@ def restart(sim: simulator.Simulator, name: str, body: Body) -> object:
     return {}
 
 
+def save(sim: simulator.Simulator, name: str, body: Body) -> object:
+    sim.save()
+    return {}
+
+
+def partition(sim: simulator.Simulator, name: str, body: Body) -> object:
+    if not {body['sender'], body['receiver']} <= sim.world.hosts.keys():
+        raise ValueError('sender and receiver must be names of hosts')
+    sim.partition(**body)
+    return {}
+
+
 def add_sr(sim: simulator.Simulator, name: str, body: Body) -> object:
     return {'uuid': sim.add_sr(name, **body)}
 
@@ -73,14 +84,27 @@ def add_vm(sim: simulator.Simulator, name: str, body: Body) -> object:
     return {'uuid': sim.add_vm(name, **body)}
 
 
+def start_operation(sim: simulator.Simulator, name: str, body: Body) -> object:
+    return {'ref': sim.start_pool_operation(name, body['operation'])}
+
+
+def end_operation(sim: simulator.Simulator, name: str, body: Body) -> object:
+    sim.end_pool_operation(name, body['ref'])
+    return {}
+
+
 ROUTES: dict[tuple[str, str], Action] = {
     ('GET', '/state'): get_state,
     ('GET', '/calls'): get_calls,
     ('POST', '/faults'): plant_fault,
     ('DELETE', '/faults'): clear_faults,
     ('POST', '/advance'): advance,
+    ('POST', '/save'): save,
+    ('POST', '/partitions'): partition,
     ('POST', '/hosts/NAME/power'): power,
     ('POST', '/hosts/NAME/restart-toolstack'): restart,
+    ('POST', '/hosts/NAME/pool-operations'): start_operation,
+    ('DELETE', '/hosts/NAME/pool-operations'): end_operation,
     ('POST', '/hosts/NAME/srs'): add_sr,
     ('POST', '/hosts/NAME/vms'): add_vm,
 }
@@ -105,7 +129,7 @@ def act(
         return exc.status, {'error': str(exc)}
     except KeyError as exc:
         return 400, {'error': f'missing: {exc}'}
-    except (TypeError, ValueError, topology.TopologyError) as exc:
+    except (TypeError, ValueError) as exc:
         return 400, {'error': str(exc)}
 
 

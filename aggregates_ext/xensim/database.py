@@ -1,13 +1,17 @@
 """One pool's database: tables of records and generic access to them."""
 
 import collections.abc
-import copy
 import datetime
+import functools
 import typing
 import uuid
 
 from aggregates_ext.xensim import failure
+from aggregates_ext.xensim import journal
+from aggregates_ext.xensim import observed
+from aggregates_ext.xensim import presets
 from aggregates_ext.xensim import schema
+from aggregates_ext.xensim import versions
 
 NULL = 'OpaqueRef:NULL'
 NEVER = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
@@ -25,6 +29,39 @@ def date(moment: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(whole, datetime.timezone.utc)
 
 
+def duplicate(value: Value) -> Value:
+    """A copy of a value, with its lists and maps."""
+    if isinstance(value, dict):
+        return {key: duplicate(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [duplicate(item) for item in value]
+    return value
+
+
+def fresh(record: Record) -> Record:
+    """A record without its identity."""
+    return {field: record[field] for field in record if field != 'uuid'}
+
+
+BLANK: dict[str, Record] = {
+    name: {
+        field: NEVER if kind == 'date' else schema.EMPTY[kind]
+        for field, kind in declared.fields.items()
+    }
+    for name, declared in schema.CLASSES.items()
+}
+"""A record of each class with empty fields."""
+
+
+OWNERS: dict[tuple[str, str], list[str]] = {
+    end: [
+        owner for (owner, _), other in schema.MEMBERS.items() if other == end
+    ]
+    for end in schema.MEMBERS.values()
+}
+"""The classes which compute a set of the references in a field."""
+
+
 class Database:
     """The records of one pool; there is exactly one pool record in it."""
 
@@ -32,18 +69,50 @@ class Database:
         self._tables: dict[str, dict[str, Record]] = {
             name: {} for name in schema.CLASSES
         }
+        self.journal = journal.Journal()
+        self.version = presets.DEFAULT
+        """The product whose fields are shown."""
 
     def create(self, kind: str, **values: Value) -> str:
         """Add a record; fields not given get the empty value."""
-        record = {
-            field: NEVER if empty == 'date' else copy.copy(schema.EMPTY[empty])
-            for field, empty in schema.CLASSES[kind].fields.items()
-        }
-        record['uuid'] = str(uuid.uuid4())
-        record.update(copy.deepcopy(values))
+        new = {'uuid': str(uuid.uuid4())}
         ref = f'OpaqueRef:{uuid.uuid4()}'
-        self._tables[kind][ref] = record
+        self.insert(kind, ref, new | values)
         return ref
+
+    def insert(self, kind: str, ref: str, values: Record) -> None:
+        """Add a record with a reference which it had before."""
+        record: Record = duplicate(BLANK[kind] | values)
+        tell = functools.partial(self._changed, kind, ref)
+        self._tables[kind][ref] = observed.Row(record, tell)
+        self.journal.created(kind, ref)
+        self._touch_owners(kind, record)
+
+    def _changed(self, kind: str, ref: str, field: str, old: Value) -> None:
+        """Every change of a record comes through here (contract 9)."""
+        record = self._tables[kind].get(ref)
+        if record is None:
+            return
+        self.journal.changed(kind, ref)
+        for owner in OWNERS.get((kind, field), ()):
+            self.journal.changed(owner, old)
+            self.journal.changed(owner, record[field])
+
+    def _touch_owners(self, kind: str, record: Record) -> None:
+        """A record which comes or goes changes sets of others."""
+        for (member, field), owners in OWNERS.items():
+            if member == kind:
+                for owner in owners:
+                    self.journal.changed(owner, record[field])
+
+    def clone(self) -> 'Database':
+        """A backup: the same records under the same references."""
+        copied = Database()
+        copied.version = self.version
+        for kind, table in self._tables.items():
+            for ref, record in table.items():
+                copied.insert(kind, ref, record)
+        return copied
 
     def row(self, kind: str, ref: str) -> Record:
         """The stored record, to be changed in place."""
@@ -58,11 +127,15 @@ class Database:
 
     def delete(self, kind: str, ref: str) -> None:
         """Remove a record, if it is there."""
-        self._tables[kind].pop(ref, None)
+        record = self._tables[kind].pop(ref, None)
+        if record is not None:
+            self.journal.deleted(kind, ref)
+            self._touch_owners(kind, record)
 
     def clear(self, kind: str) -> None:
         """Remove all records of a class."""
-        self._tables[kind].clear()
+        for ref in list(self._tables[kind]):
+            self.delete(kind, ref)
 
     def rows(self, kind: str) -> list[tuple[str, Record]]:
         """All records of a class with their references."""
@@ -73,7 +146,10 @@ class Database:
         return [
             ref
             for ref, record in self._tables[kind].items()
-            if all(record[field] == value for field, value in values.items())
+            if all(
+                dict.get(record, field) == value
+                for field, value in values.items()
+            )
         ]
 
     def by_uuid(self, kind: str, identity: str) -> str:
@@ -84,10 +160,12 @@ class Database:
 
     def read(self, kind: str, ref: str) -> Record:
         """A copy of a record, with the sets which are computed."""
-        record = copy.deepcopy(self.row(kind, ref))
+        record: Record = duplicate(self.row(kind, ref))
         for (owner, field), (member, back) in schema.MEMBERS.items():
             if owner == kind:
                 record[field] = self.where(member, **{back: ref})
+        for field in versions.hidden(self.version, kind):
+            del record[field]
         return record
 
     def select(self, kind: str, match: Match) -> dict[str, Record]:

@@ -1,13 +1,11 @@
 """pool.designate_new_master: another host takes over (contract 6)."""
 
-from aggregates_ext.xensim import database
 from aggregates_ext.xensim import eject
 from aggregates_ext.xensim import failure
 from aggregates_ext.xensim import host as hosts
 from aggregates_ext.xensim import lifecycle
 from aggregates_ext.xensim import operations
 from aggregates_ext.xensim import poolops
-from aggregates_ext.xensim import world as worlds
 
 OPERATION = 'designate_new_master'
 
@@ -17,13 +15,11 @@ def designate(context: operations.Context, ref: str) -> operations.Steps:
     db, world = context.db, context.world
     if db.pool['master'] == ref:
         return ''
-    if OPERATION in db.pool['current_operations'].values():
-        raise failure.Failure('DESIGNATE_NEW_MASTER_IN_PROGRESS')
-    task = yield from poolops.occupy(db, world.times, OPERATION)
+    task = yield from poolops.occupy(db, world.times, OPERATION, context.task)
     try:
         chosen, members = _propose(context, ref)
         yield world.times.designate
-        _commit(context, ref, chosen, members)
+        _commit(context, chosen, members)
     finally:
         poolops.release(db, task)
     return ''
@@ -44,7 +40,7 @@ def _propose(
     members = {
         member: host
         for member, host in found.items()
-        if host is not None and world.answers(host)
+        if host is not None and world.answers(host, context.host)
     }
     if ref not in members:
         raise failure.Failure('CANNOT_CONTACT_HOST', ref)
@@ -52,37 +48,85 @@ def _propose(
         raise failure.Failure(
             'INTERNAL_ERROR', 'Connection failed: no route to host.'
         )
-    return members[ref], list(members.values())
+    chosen = members[ref]
+    _promise(context, chosen, list(members.values()))
+    return chosen, list(members.values())
+
+
+def _promise(
+    context: operations.Context,
+    chosen: hosts.Host,
+    members: list[hosts.Host],
+) -> None:
+    """Phase 1: every member agrees, or nobody does."""
+    agreed: list[hosts.Xapi] = []
+    try:
+        for host in members:
+            _hit(context, host, 'propose')
+            if host.xapi is not None:
+                _assert_free(context, host.xapi, chosen)
+                host.xapi.promise = chosen.address, context.now
+                agreed.append(host.xapi)
+    except failure.Failure:
+        for xapi in agreed:
+            xapi.promise = None
+        raise
+
+
+def _assert_free(
+    context: operations.Context, xapi: hosts.Xapi, chosen: hosts.Host
+) -> None:
+    """A promise to another candidate binds for ten minutes."""
+    if xapi.promise is None:
+        return
+    address, given = xapi.promise
+    bound = context.now - given < context.world.times.promise
+    if bound and address != chosen.address:
+        raise failure.Failure(
+            'HA_ABORT_NEW_MASTER',
+            f'Already agreed that {address} can become the master',
+        )
+
+
+def _hit(context: operations.Context, host: hosts.Host, step: str) -> None:
+    """Where a planted fault hits a phase, at one member."""
+    fault = context.world.faults.take(
+        ('fail',), context.method, host.name, step
+    )
+    if fault is not None:
+        raise failure.Failure(fault.code, *fault.parameters)
 
 
 def _commit(
     context: operations.Context,
-    ref: str,
     chosen: hosts.Host,
     members: list[hosts.Host],
 ) -> None:
-    """Write all role files; what runs keeps its role until the fuse ends."""
-    world, old = context.world, context.host
+    """Phase 2: write all role files, the new master's last.
 
-    def hand_over() -> None:
-        chosen.database, old.database = old.database, database.Database()
-        chosen.database.pool['master'] = ref
+    What runs keeps its role until the fuse ends. If a member fails the
+    new master calls itself broken (contract 6).
+    """
+    others = [host for host in members if host is not chosen]
+    others.sort(key=lambda host: host is not context.host)
+    try:
+        for host in others:
+            _hit(context, host, 'commit')
+            host.master = chosen.address
+            _light(context, host)
+    except failure.Failure:
+        chosen.broken = True
+        raise
+    finally:
+        chosen.master = None
+        _light(context, chosen)
 
-    for host in sorted(members, key=lambda member: member is not old):
-        host.master = None if host is chosen else chosen.address
-        if host.xapi is not None:
-            _light(world, host, host.xapi, hand_over if host is old else None)
 
+def _light(context: operations.Context, host: hosts.Host) -> None:
+    world = context.world
 
-def _light(
-    world: worlds.World,
-    host: hosts.Host,
-    xapi: hosts.Xapi,
-    before: lifecycle.Action | None,
-) -> None:
     def burnt() -> None:
-        if before is not None:
-            before()
         lifecycle.restart(world, host, world.times.exit_to_listen)
 
-    lifecycle.light_fuse(world, host, xapi, burnt)
+    if host.xapi is not None:
+        lifecycle.light_fuse(world, host, host.xapi, burnt)

@@ -1,5 +1,6 @@
 """One call, from its arrival to its outcome (gate order: contract 13.2)."""
 
+import dataclasses
 import logging
 
 from aggregates_ext.xensim import calls
@@ -10,8 +11,10 @@ from aggregates_ext.xensim import host as hosts
 from aggregates_ext.xensim import lifecycle
 from aggregates_ext.xensim import methods
 from aggregates_ext.xensim import operations
+from aggregates_ext.xensim import rbac
 from aggregates_ext.xensim import sessions
 from aggregates_ext.xensim import tasks
+from aggregates_ext.xensim import versions
 from aggregates_ext.xensim import wire
 from aggregates_ext.xensim import world as worlds
 
@@ -119,7 +122,7 @@ def _call(
     name = calls.canonical(request.method.removeprefix(prefix))
     if context.xapi.emergency is not None and name not in calls.EMERGENCY:
         raise context.xapi.emergency
-    method = calls.find(name)
+    method = _find(context.host.spec.version, name)
     if method is None:
         raise failure.Failure('MESSAGE_METHOD_UNKNOWN', request.method)
     session, parameters = methods.split(name, method, request.parameters)
@@ -130,10 +133,28 @@ def _call(
         )
     if method.session and not _free(context, name):
         yield from sessions.check(context)
-    work = operations.steps(method.function(context, *parameters))
+        rbac.check(context, name)
+
+    def work(context: operations.Context) -> operations.Steps:
+        outcome = method.function(context, *parameters)
+        return (yield from operations.steps(outcome))
+
     if prefix:
-        return tasks.start(context, work)
-    return (yield from work)
+        return tasks.start(context, name, parameters, work)
+    return (yield from work(context))
+
+
+def _find(version: str, name: str) -> methods.Method | None:
+    """A method as a product has it (contract 13.2, item 14)."""
+    method = calls.find(name)
+    if method is None or not versions.knows(version, name):
+        return None
+    taken = versions.parameters(version, name)
+    if taken is None:
+        return method
+    return dataclasses.replace(
+        method, parameters=method.parameters[:taken], optional=taken - 1
+    )
 
 
 def _free(context: operations.Context, name: str) -> bool:

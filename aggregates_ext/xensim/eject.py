@@ -3,10 +3,12 @@
 import dataclasses
 import uuid
 
+from aggregates_ext.xensim import contents
 from aggregates_ext.xensim import database
 from aggregates_ext.xensim import failure
 from aggregates_ext.xensim import host as hosts
 from aggregates_ext.xensim import lifecycle
+from aggregates_ext.xensim import liveness
 from aggregates_ext.xensim import operations
 from aggregates_ext.xensim import poolops
 from aggregates_ext.xensim import population
@@ -17,7 +19,7 @@ from aggregates_ext.xensim import world as worlds
 def eject(context: operations.Context, ref: str) -> operations.Steps:
     """Throw a slave out of this pool; its local disks are lost."""
     db, times = context.db, context.world.times
-    task = yield from poolops.occupy(db, times, 'eject')
+    task = yield from poolops.occupy(db, times, 'eject', context.task)
     try:
         victim = yield from _reach(context, ref)
         _check(db, ref)
@@ -42,7 +44,7 @@ def _reach(context: operations.Context, ref: str) -> operations.Steps:
     if not db.exists('host', ref) or not is_live(db, ref):
         raise failure.Failure('HOST_OFFLINE', ref)
     victim = world.by_uuid(db.row('host', ref)['uuid'])
-    if victim is None or not world.answers(victim):
+    if victim is None or not world.answers(victim, context.host):
         yield world.times.contact_timeout
         raise failure.Failure('CANNOT_CONTACT_HOST', ref)
     role = victim.xapi.master if victim.xapi else None
@@ -143,7 +145,7 @@ def _reinstall(world: worlds.World, victim: hosts.Host) -> None:
     population.new_pool(victim, world.clock.time())
     db = victim.database
     storage = topology.Repository('Local storage', str(uuid.uuid4()))
-    population.add_sr(db, storage, [db.pool['master']])
+    contents.add_sr(db, storage, [db.pool['master']])
 
 
 def _first_boot(world: worlds.World, victim: hosts.Host) -> None:
@@ -155,10 +157,12 @@ def _first_boot(world: worlds.World, victim: hosts.Host) -> None:
     )
     if xapi is None:
         return
-    lifecycle.set_enabled(row, False)
+    liveness.set_enabled(row, False)
+    xapi.complete = False
 
     def storage_ready() -> None:
         if xapi.alive:
-            lifecycle.set_enabled(row, True)
+            xapi.complete = True
+            liveness.set_enabled(row, True)
 
     world.later(world.times.first_storage_init, storage_ready)

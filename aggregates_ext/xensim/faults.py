@@ -12,6 +12,7 @@ ACTIONS = frozenset(
         'delay',
         'fail',
         'half_join',
+        'skip',
         'die',
         'no_return',
     }
@@ -27,12 +28,14 @@ class Fault:
     drop_answer: the connection breaks when all is done. hang: no answer
     until released. delay: a late answer. fail: the given code and
     parameters. half_join: the join fails when the master lists the host
-    already. die: xapi is killed, and started again by its watchdog.
-    no_return: a host (name the victim) stays off after its eject.
+    already. skip: step S6 of a join copies nothing, silently. die: xapi
+    is killed, and started again by its watchdog. no_return: a host (name
+    the victim) stays off after its eject.
 
     :param call: method name as sent; None for any call
     :param host: name of the host; None for any host
-    :param step: a step of pool.join (S1 to S10) instead of the whole call
+    :param step: a step of pool.join (S1 to S10), or the uuid of a machine
+        which migrates, instead of the whole call
     :param nth: the first matching occurrence which is hit, from 1
     :param times: how many occurrences are hit; 0 for all
     :param seconds: how long a delay is (default 1) or a port refuses

@@ -28,6 +28,17 @@ def find(kind: str, name: str) -> methods.Method | None:
     return None
 
 
+def names() -> collections.abc.Iterator[str]:
+    """All generic methods, as class.method."""
+    for kind, declared in schema.CLASSES.items():
+        fields = [
+            prefix + field for prefix in _FIELD for field in declared.fields
+        ]
+        for name in [*_WHOLE, *fields]:
+            if find(kind, name) is not None:
+                yield f'{kind}.{name}'
+
+
 def _get_all(declared: schema.Class) -> methods.Method:
     def get_all(context: operations.Context) -> list[str]:
         return [ref for ref, _ in context.db.rows(declared.name)]

@@ -6,6 +6,7 @@ import typing
 
 from aggregates_ext.xensim import database as databases
 from aggregates_ext.xensim import failure
+from aggregates_ext.xensim import presets
 from aggregates_ext.xensim import topology
 
 
@@ -33,7 +34,27 @@ class Xapi:
         self.blocked_until = 0.0
         """Until then calls with a session get no answer (join.txt)."""
         self.local_sessions: set[str] = set()
+        self.waiting: set[threading.Event] = set()
+        """What calls which wait for something are woken with."""
+        self.promise: tuple[str, float] | None = None
+        """The address of the next master it agreed to, and when."""
+        self.forwarded: dict[str, str] = {}
+        """The host which works on a task, if it is another one."""
+        self.registered: dict[str, tuple[set[str], int]] = {}
+        """Classes and last generation of the sessions of event.next."""
         self.fused = False
+        self.complete = True
+        """Storage is there: hosts may be enabled (contract 8.1)."""
+
+    def wake(self) -> None:
+        """Let the calls which wait look again."""
+        for event in self.waiting:
+            event.set()
+
+    def end(self) -> None:
+        """Let everything go: this process is over."""
+        self.ended.set()
+        self.wake()
 
     @property
     def alive(self) -> bool:
@@ -58,8 +79,14 @@ class Host:
     """Its own database: used while it is a master."""
     master: str | None = None
     """The role file: the address of its master, or None."""
+    broken: bool = False
+    """The role file says that a change of role failed (contract 6)."""
+    backup: databases.Database | None = None
+    """What a forgotten slave has left of its pool's database."""
     tls_verification_enabled: bool = True
     auto_enable: bool = True
+    disabled_until_reboot: bool = False
+    """It was told to go down while HA was on (contract 8.1)."""
     powered: bool = True
     reachable: bool = True
     silent_since: float | None = None
@@ -84,9 +111,15 @@ class Host:
         return self.spec.address
 
     @property
+    def preset(self) -> presets.Preset:
+        """The product which is installed."""
+        return presets.PRESETS[self.spec.version]
+
+    @property
     def url(self) -> str:
         """Where clients reach it."""
-        return f'http://127.0.0.1:{self.port}'
+        scheme = 'https' if self.spec.tls else 'http'
+        return f'{scheme}://127.0.0.1:{self.port}'
 
     @property
     def username(self) -> str:
@@ -102,6 +135,8 @@ class Host:
             return 'unreachable'
         if self.xapi is None:
             return 'down'
+        if self.broken and self.xapi.emergency is not None:
+            return 'broken'
         if self.xapi.emergency is not None or self.xapi.blocked_until:
             return 'starting'
         return 'fused' if self.xapi.fused else 'running'

@@ -4,20 +4,23 @@ import datetime
 
 from aggregates_ext.xensim import database
 from aggregates_ext.xensim import eject
+from aggregates_ext.xensim import evacuationplan
 from aggregates_ext.xensim import failure
 from aggregates_ext.xensim import host as hosts
-from aggregates_ext.xensim import joinchecks
+from aggregates_ext.xensim import joining
 from aggregates_ext.xensim import lifecycle
+from aggregates_ext.xensim import liveness
+from aggregates_ext.xensim import memory
 from aggregates_ext.xensim import operations
 
 
-def _reach(context: operations.Context, ref: str) -> operations.Steps:
+def reach(context: operations.Context, ref: str) -> operations.Steps:
     """The host a call is for, if it can be reached (contract 5.1)."""
     db, world = context.db, context.world
     host = world.by_uuid(db.row('host', ref)['uuid'])
     if not eject.is_live(db, ref):
         raise failure.Failure('HOST_OFFLINE', ref)
-    if host is None or not world.answers(host):
+    if host is None or not world.answers(host, context.host):
         yield world.times.contact_timeout
         raise failure.Failure('CANNOT_CONTACT_HOST', ref)
     return host
@@ -27,22 +30,25 @@ def disable(
     context: operations.Context, ref: str, auto_enable: bool = True
 ) -> operations.Steps:
     """Take no new machines (contract 8.1)."""
-    host: hosts.Host = yield from _reach(context, ref)
+    evacuationplan.assert_ha_plan(context.db, ref)
+    host: hosts.Host = yield from reach(context, ref)
     host.auto_enable = auto_enable
-    lifecycle.set_enabled(context.db.row('host', ref), False)
+    liveness.set_enabled(context.db.row('host', ref), False)
     return ''
 
 
 def enable(context: operations.Context, ref: str) -> operations.Steps:
     """Take machines again (contract 8.1)."""
-    host: hosts.Host = yield from _reach(context, ref)
+    host: hosts.Host = yield from reach(context, ref)
     row = context.db.row('host', ref)
+    if host.xapi is None or not host.xapi.complete or host.xapi.emergency:
+        raise failure.Failure('HOST_STILL_BOOTING')
     if row['pending_guidances']:
         raise failure.Failure('HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY', ref)
-    if host.xapi is None or host.xapi.emergency is not None:
-        raise failure.Failure('HOST_STILL_BOOTING')
+    if host.disabled_until_reboot:
+        raise failure.Failure('HOST_DISABLED_UNTIL_REBOOT', ref)
     host.auto_enable = True
-    lifecycle.set_enabled(row, True)
+    liveness.set_enabled(row, True)
     return ''
 
 
@@ -54,6 +60,7 @@ def destroy(context: operations.Context, ref: str) -> operations.Steps:
         raise failure.Failure('HA_IS_ENABLED')
     if db.where('VM', resident_on=ref, is_control_domain=False):
         raise failure.Failure('HOST_HAS_RESIDENT_VMS', ref)
+    _leave_backup(context, ref)
     for vm in db.where('VM', resident_on=ref):
         db.delete('VM', vm)
     eject.forget(db, ref)
@@ -64,6 +71,14 @@ def destroy(context: operations.Context, ref: str) -> operations.Steps:
     return ''
 
 
+def _leave_backup(context: operations.Context, ref: str) -> None:
+    """A forgotten host still has its copy of the database."""
+    db = context.db
+    host = context.world.by_uuid(db.row('host', ref)['uuid'])
+    if host is not None and host.master == context.host.address:
+        host.backup = db.clone()
+
+
 def declare_dead(context: operations.Context, ref: str) -> operations.Steps:
     """Give up the machines of a dead host (contract 5.4)."""
     db = context.db
@@ -72,8 +87,8 @@ def declare_dead(context: operations.Context, ref: str) -> operations.Steps:
         db.row('VM', vm).update(
             power_state='Halted', resident_on=database.NULL, domid=-1
         )
-    lifecycle.set_enabled(db.row('host', ref), False)
-    lifecycle.set_live(context.world, db, ref, live=False)
+    liveness.set_enabled(db.row('host', ref), False)
+    liveness.set_live(context.world, db, ref, live=False)
     return ''
 
 
@@ -86,7 +101,7 @@ def _assert_dead(context: operations.Context, ref: str) -> operations.Steps:
     if not eject.is_live(db, ref):
         return
     host = world.by_uuid(row['uuid'])
-    if host is not None and world.answers(host):
+    if host is not None and world.answers(host, context.host):
         if world.is_member(host, context.host):
             raise failure.Failure('HOST_IS_LIVE', ref)
         return
@@ -95,7 +110,7 @@ def _assert_dead(context: operations.Context, ref: str) -> operations.Steps:
 
 def restart_agent(context: operations.Context, ref: str) -> operations.Steps:
     """Restart the xapi of a host, after the answer."""
-    host: hosts.Host = yield from _reach(context, ref)
+    host: hosts.Host = yield from reach(context, ref)
     world = context.world
     xapi = host.xapi
 
@@ -107,28 +122,10 @@ def restart_agent(context: operations.Context, ref: str) -> operations.Steps:
     return ''
 
 
-def shutdown(context: operations.Context, ref: str) -> operations.Steps:
-    """Switch a disabled host off, after the answer (contract 8.1)."""
-    host: hosts.Host = yield from _reach(context, ref)
-    _assert_disabled(context, ref)
-    world = context.world
-    world.later(world.times.fuse, lambda: lifecycle.power_off(world, host))
-    return ''
-
-
-def reboot(context: operations.Context, ref: str) -> operations.Steps:
-    """Reboot a disabled host, after the answer (contract 8.1)."""
-    host: hosts.Host = yield from _reach(context, ref)
-    _assert_disabled(context, ref)
-    world = context.world
-    down = world.times.reboot
-    world.later(world.times.fuse, lambda: lifecycle.restart(world, host, down))
-    return ''
-
-
-def _assert_disabled(context: operations.Context, ref: str) -> None:
-    if context.db.row('host', ref)['enabled']:
-        raise failure.Failure('HOST_NOT_DISABLED')
+def compute_free_memory(context: operations.Context, ref: str) -> int:
+    """The memory for more machines (contract 3.2)."""
+    context.db.row('host', ref)
+    return max(0, memory.free(context.db, ref))
 
 
 def get_servertime(context: operations.Context, ref: str) -> datetime.datetime:
@@ -141,7 +138,7 @@ def get_management_interface(context: operations.Context, ref: str) -> str:
     """The management interface of a host."""
     db = context.db
     db.row('host', ref)
-    return joinchecks.management_pif(db, ref)
+    return joining.management_pif(db, ref)
 
 
 def is_in_emergency_mode(context: operations.Context) -> bool:

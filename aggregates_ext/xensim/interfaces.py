@@ -31,13 +31,24 @@ def add(db: database.Database, host: hosts.Host, ref: str) -> None:
         find_network(db, 'xenbr0', label),
         physical=True,
         management=not on_vlan,
-        IP='' if on_vlan else spec.address,
         MAC=mac(spec.uuid, 'eth0'),
+        **address('' if on_vlan else spec.address),
     )
-    for vlan in spec.vlans:
-        add_vlan(db, host, ref, physical, vlan)
-    for number, bond in enumerate(spec.bonds):
-        add_bond(db, host, ref, number, bond)
+    for device in spec.nics:
+        add_nic(db, host, ref, device)
+    for tagged in spec.vlans:
+        add_vlan(db, host, ref, physical, tagged)
+    for number, bonded in enumerate(spec.bonds):
+        add_bond(db, host, ref, number, bonded)
+
+
+def address(text: str) -> database.Record:
+    """The fields of an interface with an address, or with none."""
+    return {
+        'IP': text,
+        'ip_configuration_mode': 'Static' if text else 'None',
+        'netmask': '255.255.255.0' if text else '',
+    }
 
 
 def mac(*names: str) -> str:
@@ -63,8 +74,7 @@ def add_pif(
         'ipv6_configuration_mode': 'None',
         'primary_address_type': 'IPv4',
         'properties': {'gro': 'on'},
-        'ip_configuration_mode': 'Static' if values.get('IP') else 'None',
-        'netmask': '255.255.255.0' if values.get('IP') else '',
+        'ip_configuration_mode': 'None',
     } | values
     return db.create(
         'PIF', host=host, device=device, network=network, **fields
@@ -76,23 +86,26 @@ def add_vlan(
     host: hosts.Host,
     ref: str,
     physical: str,
-    vlan: topology.Vlan,
+    described: topology.Vlan,
 ) -> None:
     """Add a VLAN on the physical interface of a host."""
-    bridge = f'xapi{vlan.tag}'
+    tag = described.tag
+    network = find_network(db, f'xapi{tag}', f'VLAN {tag}')
+    pif = vlan(db, physical, tag, network)
+    if described.management:
+        db.row('PIF', pif).update(management=True, **address(host.address))
+
+
+def vlan(db: database.Database, tagged: str, tag: int, network: str) -> str:
+    """Add a VLAN on an interface; the answer: its own interface."""
+    row = db.row('PIF', tagged)
     pif = add_pif(
-        db,
-        ref,
-        db.row('PIF', physical)['device'],
-        find_network(db, bridge, f'VLAN {vlan.tag}'),
-        VLAN=vlan.tag,
-        management=vlan.management,
-        IP=host.address if vlan.management else '',
-        MAC=db.row('PIF', physical)['MAC'],
+        db, row['host'], row['device'], network, VLAN=tag, MAC=row['MAC']
     )
     db.row('PIF', pif)['VLAN_master_of'] = db.create(
-        'VLAN', tag=vlan.tag, tagged_PIF=physical, untagged_PIF=pif
+        'VLAN', tag=tag, tagged_PIF=tagged, untagged_PIF=pif
     )
+    return pif
 
 
 def add_bond(
@@ -100,30 +113,41 @@ def add_bond(
     host: hosts.Host,
     ref: str,
     number: int,
-    bond: topology.Bond,
+    described: topology.Bond,
 ) -> None:
     """Add a bond of further devices of a host."""
     slaves = [
-        add_pif(
-            db,
-            ref,
-            device,
-            find_network(db, f'xenbr-{device}', f'Network of {device}'),
-            physical=True,
-            MAC=mac(host.uuid, device),
-        )
-        for device in bond.devices or ['eth1', 'eth2']
+        add_nic(db, host, ref, device)
+        for device in described.devices or ['eth1', 'eth2']
     ]
-    master = add_pif(
-        db,
-        ref,
-        f'bond{number}',
-        find_network(db, f'xapi-bond{number}', f'Bond {number}'),
-        MAC=mac(host.uuid, f'bond{number}'),
-    )
+    name = f'bond{number}'
+    network = find_network(db, f'xapi-{name}', f'Bond {number}')
+    bond(db, slaves, name, network, mac(host.uuid, name))
+
+
+def add_nic(
+    db: database.Database, host: hosts.Host, ref: str, device: str
+) -> str:
+    """A physical interface of a host, added if it is not there."""
+    for pif in db.where('PIF', host=ref, device=device, physical=True):
+        return pif
+    network = find_network(db, f'xenbr-{device}', f'Network of {device}')
+    hardware = mac(host.uuid, device)
+    return add_pif(db, ref, device, network, physical=True, MAC=hardware)
+
+
+def bond(
+    db: database.Database,
+    slaves: list[str],
+    device: str,
+    network: str,
+    hardware: str,
+) -> None:
+    """Make a bond of interfaces."""
+    host = db.row('PIF', slaves[0])['host']
     bond_ref = db.create(
         'Bond',
-        master=master,
+        master=add_pif(db, host, device, network, MAC=hardware),
         slaves=slaves,
         primary_slave=slaves[0],
         mode='balance-slb',
@@ -131,3 +155,28 @@ def add_bond(
     )
     for slave in slaves:
         db.row('PIF', slave)['bond_slave_of'] = bond_ref
+
+
+def tunnel(
+    db: database.Database, transport: str, network: str, protocol: str = 'gre'
+) -> None:
+    """Add a tunnel through an interface."""
+    host = db.row('PIF', transport)['host']
+    db.create(
+        'tunnel',
+        access_PIF=add_pif(db, host, 'tunnel0', network),
+        transport_PIF=transport,
+        protocol=protocol,
+        status={'active': 'false'},
+    )
+
+
+def sriov(db: database.Database, physical: str, network: str) -> None:
+    """Switch SR-IOV on for an interface."""
+    row = db.row('PIF', physical)
+    db.create(
+        'network_sriov',
+        physical_PIF=physical,
+        logical_PIF=add_pif(db, row['host'], row['device'], network),
+        configuration_mode='sysfs',
+    )

@@ -2,13 +2,18 @@
 
 import ipaddress
 
+from aggregates_ext.xensim import database
 from aggregates_ext.xensim import failure
 from aggregates_ext.xensim import host as hosts
 from aggregates_ext.xensim import joinchecks
 from aggregates_ext.xensim import joincopy
+from aggregates_ext.xensim import joining as joinings
 from aggregates_ext.xensim import lifecycle
+from aggregates_ext.xensim import liveness
 from aggregates_ext.xensim import operations
 from aggregates_ext.xensim import poolops
+from aggregates_ext.xensim import presets
+from aggregates_ext.xensim import rbac
 from aggregates_ext.xensim import sessions
 
 
@@ -36,11 +41,13 @@ def _join(
     times, local = context.world.times, context.db
     joinchecks.licence(local)
     master = yield from _reach(context, address)
-    yield from sessions.authenticate(master, times, user, password)
+    able = yield from sessions.authenticate(master, times, user, password)
     yield times.join_checks
     remote = master.database
-    joining = joinchecks.Joining(context.host, local, master, remote)
+    joining = joinings.Joining(context.host, local, master, remote)
     joinchecks.run(joining, force)
+    if not able:
+        raise rbac.denied('pool.initial_auth')
     yield from _steps(context, joining)
     return ''
 
@@ -76,21 +83,24 @@ def _is_ip(address: str) -> bool:
 
 
 def _steps(
-    context: operations.Context, joining: joinchecks.Joining
+    context: operations.Context, joining: joinings.Joining
 ) -> operations.Steps:
     """S1 to S10 of contract 4.3; each step is a place for a fault."""
     times = context.world.times
     yield from _point(context, 'S1')
     yield times.join_exchange
-    yield from _point(context, 'S2')
     _assert_still_serving(context, joining.master)
-    yield from _exchange_certificates(context, joining)
-    for step in ('S3', 'S4', 'S5'):
-        yield from _point(context, step)
+    if joining.release >= presets.EXCHANGE_SINCE:
+        yield from _point(context, 'S2')
+        yield from _exchange_certificates(context, joining)
+        yield from _point(context, 'S3')
+        yield from _point(context, 'S4')
+    yield from _point(context, 'S5')
     yield times.join_copy
     yield from _point(context, 'S6')
     _assert_still_serving(context, joining.master)
-    joincopy.copy(joining)
+    if not _skips(context, 'S6'):
+        joincopy.copy(joining)
     _become_live_later(context, joining)
     _half_join(context)
     yield times.join_finish
@@ -132,8 +142,16 @@ def _point(context: operations.Context, step: str) -> operations.Steps:
         raise failure.Failure(fault.code, *fault.parameters)
 
 
+def _skips(context: operations.Context, step: str) -> bool:
+    """Whether a planted fault lets a step go by in silence (13.4)."""
+    found = context.world.faults.take(
+        ('skip',), context.method, context.host.name, step
+    )
+    return found is not None
+
+
 def _exchange_certificates(
-    context: operations.Context, joining: joinchecks.Joining
+    context: operations.Context, joining: joinings.Joining
 ) -> operations.Steps:
     """Occupy the master's pool for a moment (join_2.txt)."""
     times = context.world.times
@@ -146,17 +164,18 @@ def _exchange_certificates(
 
 
 def _become_live_later(
-    context: operations.Context, joining: joinchecks.Joining
+    context: operations.Context, joining: joinings.Joining
 ) -> None:
     """The master sees the new member's heart beat, even if half-joined."""
     world, db = context.world, joining.remote
-    ref = db.by_uuid('host', joining.joiner.uuid)
+    uuid = joining.joiner.uuid
+    ref = next(iter(db.where('host', uuid=uuid)), database.NULL)
 
     def beat() -> None:
         if db.exists('host', ref) and world.answers(joining.joiner):
-            lifecycle.set_live(world, db, ref, live=True)
+            liveness.set_live(world, db, ref, live=True)
             row = db.row('host', ref)
-            lifecycle.set_enabled(row, row['enabled'])
+            liveness.set_enabled(row, row['enabled'])
 
     world.later(world.times.join_finish + world.times.joined_live, beat)
 

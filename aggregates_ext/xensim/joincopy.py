@@ -1,7 +1,13 @@
 """Copying a joiner's records into its new pool (contract 4.4)."""
 
 from aggregates_ext.xensim import database
-from aggregates_ext.xensim import joinchecks
+from aggregates_ext.xensim import failure
+from aggregates_ext.xensim import joining as joinings
+from aggregates_ext.xensim import joinmachines
+from aggregates_ext.xensim import joinnetworks
+from aggregates_ext.xensim import joinstorage
+from aggregates_ext.xensim import poolchecks
+from aggregates_ext.xensim import presets
 
 HOST_KEPT = [
     'uuid',
@@ -11,6 +17,7 @@ HOST_KEPT = [
     'API_version_major',
     'API_version_minor',
     'API_version_vendor',
+    'API_version_vendor_implementation',
     'external_auth_type',
     'external_auth_service_name',
     'external_auth_configuration',
@@ -22,10 +29,18 @@ HOST_KEPT = [
     'software_version',
     'last_software_update',
     'last_update_hash',
+    'latest_synced_updates_applied',
+    'pending_guidances',
+    'pending_guidances_recommended',
+    'pending_guidances_full',
     'ssh_enabled',
+    'ssh_enabled_timeout',
+    'ssh_expiry',
     'ssh_auto_mode',
+    'console_idle_timeout',
     'https_only',
     'ntp_mode',
+    'ntp_custom_servers',
     'timezone',
     'other_config',
     'tls_verification_enabled',
@@ -35,49 +50,45 @@ HOST_KEPT = [
     'virtual_hardware_platform_versions',
     'sched_policy',
     'numa_affinity_policy',
-    'latest_synced_updates_applied',
+    'memory_overhead',
+    'secure_boot',
 ]
-SR_KEPT = [
-    'uuid',
-    'name_label',
-    'name_description',
-    'type',
-    'content_type',
-    'other_config',
-    'sm_config',
-    'physical_size',
-    'physical_utilisation',
-    'virtual_allocation',
-]
-PIF_NEW = [
-    'uuid',
-    'host',
-    'network',
-    'VLAN_master_of',
-    'bond_slave_of',
-    'metrics',
-]
+"""All else is empty or what host.create makes of it."""
+
+HOST_SRS = ['suspend_image_sr', 'crash_dump_sr', 'local_cache_sr']
 
 
-def copy(joining: joinchecks.Joining) -> None:
-    """Copy everything; what an earlier join left behind is used again."""
+def copy(joining: joinings.Joining) -> None:
+    """Copy everything; what an earlier join left behind is used again.
+
+    Step S6 is best effort: what fails is logged there and swallowed
+    (contract 4.3), so without a host record nothing else is copied.
+    """
     refs = {database.NULL: database.NULL}
-    local, remote = joining.local, joining.remote
-    joiner = local.by_uuid('host', joining.joiner.uuid)
-    refs[joiner] = host_record(joining)
-    _certificates(local, remote, refs, joiner)
-    _storage(local, remote, refs)
-    _interfaces(local, remote, refs)
-    _machines(local, remote, refs)
-    row = remote.row('host', refs[joiner])
-    row['control_domain'] = refs[local.row('host', joiner)['control_domain']]
+    joiner = joining.here_ref
+    try:
+        refs[joiner] = host_record(joining)
+    except failure.Failure:
+        return
+    _certificates(joining, refs)
+    joinstorage.copy(joining.local, joining.remote, refs)
+    joinnetworks.copy(joining.local, joining.remote, refs)
+    joinmachines.copy(joining.local, joining.remote, refs)
+    if _copies_secrets(joining):
+        joinstorage.copy_secrets(joining.local, joining.remote, refs)
+    row, here = joining.remote.row('host', refs[joiner]), joining.here
+    row['control_domain'] = refs[here['control_domain']]
+    for field in HOST_SRS:
+        row[field] = refs.get(here[field], database.NULL)
 
 
-def host_record(joining: joinchecks.Joining) -> str:
+def host_record(joining: joinings.Joining) -> str:
     """The joiner's record on the master, dead and disabled at first."""
     remote, here = joining.remote, joining.here
     for ref in remote.where('host', uuid=joining.joiner.uuid):
         return ref
+    if poolchecks.size_exceeded(remote.pool['restrictions'], remote):
+        raise failure.Failure('LICENCE_RESTRICTION', 'Pool_size')
     metrics = remote.create('host_metrics', live=False)
     return remote.create(
         'host',
@@ -87,98 +98,27 @@ def host_record(joining: joinchecks.Joining) -> str:
     )
 
 
-def _certificates(
-    local: database.Database,
-    remote: database.Database,
-    refs: dict[str, str],
-    joiner: str,
-) -> None:
-    if remote.where('Certificate', host=refs[joiner]):
+def _certificates(joining: joinings.Joining, refs: dict[str, str]) -> None:
+    """Those of the host, and trusted ones the pool has not (S5)."""
+    local, remote = joining.local, joining.remote
+    host = refs[joining.here_ref]
+    if remote.where('Certificate', host=host):
         return
+    known = {row['name'] for _, row in remote.rows('Certificate')}
     for _, row in local.rows('Certificate'):
-        remote.create('Certificate', **(_fresh(row) | {'host': refs[joiner]}))
+        if row['host'] != database.NULL:
+            new = database.fresh(row) | {'host': host}
+            remote.create('Certificate', **new)
+        elif row['name'] not in known:
+            remote.create('Certificate', **database.fresh(row))
     for _, row in local.rows('host_cpu'):
-        remote.create('host_cpu', **(_fresh(row) | {'host': refs[joiner]}))
+        remote.create('host_cpu', **(database.fresh(row) | {'host': host}))
 
 
-def _fresh(row: database.Record) -> database.Record:
-    """A record without its identity."""
-    return {field: row[field] for field in row if field != 'uuid'}
-
-
-def _same(
-    remote: database.Database, kind: str, row: database.Record
-) -> str | None:
-    """The record with the same uuid, if an earlier join made it."""
-    return next(iter(remote.where(kind, uuid=row['uuid'])), None)
-
-
-def _storage(
-    local: database.Database, remote: database.Database, refs: dict[str, str]
-) -> None:
-    for ref, row in local.rows('SR'):
-        refs[ref] = _same(remote, 'SR', row) or remote.create(
-            'SR', **{field: row[field] for field in SR_KEPT}, shared=False
-        )
-    for _, row in local.rows('PBD'):
-        host, sr = refs[row['host']], refs[row['SR']]
-        if not remote.where('PBD', host=host, SR=sr):
-            remote.create(
-                'PBD', host=host, SR=sr, device_config=row['device_config']
-            )
-    for ref, row in local.rows('VDI'):
-        refs[ref] = _same(remote, 'VDI', row) or remote.create(
-            'VDI', **(row | {'SR': refs[row['SR']]})
-        )
-
-
-def _interfaces(
-    local: database.Database, remote: database.Database, refs: dict[str, str]
-) -> None:
-    """Networks of interfaces merge by bridge; a repeat makes duplicates."""
-    for _, row in local.rows('PIF'):
-        if row['physical'] or row['management']:
-            network = _network(local, remote, refs, row['network'])
-            remote.create(
-                'PIF',
-                **{name: row[name] for name in row if name not in PIF_NEW},
-                host=refs[row['host']],
-                network=network,
-            )
-
-
-def _network(
-    local: database.Database,
-    remote: database.Database,
-    refs: dict[str, str],
-    ref: str,
-) -> str:
-    row = local.row('network', ref)
-    same = remote.where('network', bridge=row['bridge'])
-    refs[ref] = same[0] if same else remote.create('network', **_fresh(row))
-    return refs[ref]
-
-
-def _machines(
-    local: database.Database, remote: database.Database, refs: dict[str, str]
-) -> None:
-    for ref, row in local.rows('VM'):
-        refs[ref] = _same(remote, 'VM', row) or remote.create(
-            'VM',
-            **(
-                row
-                | {
-                    field: refs.get(row[field], database.NULL)
-                    for field in ('resident_on', 'affinity', 'suspend_VDI')
-                }
-            ),
-        )
-    for _, row in local.rows('VBD'):
-        if not _same(remote, 'VBD', row):
-            ends = {field: refs[row[field]] for field in ('VM', 'VDI')}
-            remote.create('VBD', **(row | ends))
-    for _, row in local.rows('VIF'):
-        if not _same(remote, 'VIF', row):
-            network = _network(local, remote, refs, row['network'])
-            ends = {'VM': refs[row['VM']], 'network': network}
-            remote.create('VIF', **(row | ends))
+def _copies_secrets(joining: joinings.Joining) -> bool:
+    """Since 1.45 only with management on a VLAN (contract 4.4)."""
+    if joining.release < presets.SECRETS_ON_VLAN_SINCE:
+        return True
+    local = joining.local
+    pif = joinings.management_pif(local, joining.here_ref)
+    return bool(local.row('PIF', pif)['VLAN'] >= 0)

@@ -8,6 +8,7 @@ import threading
 
 from aggregates_ext.xensim import clock as clocks
 from aggregates_ext.xensim import control as controls
+from aggregates_ext.xensim import described
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim import topology
 
@@ -32,6 +33,13 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         ' the clock (default: 1)',
     )
     parser.add_argument(
+        '--state',
+        type=pathlib.Path,
+        metavar='FILE',
+        help='what is on the disks of the hosts: read at the start if it'
+        ' exists, written at the end and by POST /save',
+    )
+    parser.add_argument(
         '--control',
         type=int,
         default=0,
@@ -48,15 +56,18 @@ def main(argv: list[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT."""
     arguments = _arguments(argv)
     try:
-        described = topology.load(arguments.topology or topology.DEFAULT)
-    except (topology.TopologyError, OSError) as exc:
+        simulated = simulator.Simulator(
+            topology.load(arguments.topology or topology.DEFAULT),
+            _clock(arguments.speed),
+            arguments.state,
+        )
+    except (described.TopologyError, OSError) as exc:
         print(f'aggregates-ext-xensim: {exc}', file=sys.stderr)
         return 2
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    clock = _clock(arguments.speed)
-    with simulator.Simulator(described, clock) as sim:
+    with simulated as sim:
         control = controls.Control(sim, arguments.control)
         control.start()
         for host in sim.world.hosts.values():

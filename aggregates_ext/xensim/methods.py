@@ -10,7 +10,9 @@ from aggregates_ext.xensim import operations
 
 Function = collections.abc.Callable[..., operations.Outcome]
 
-NOT_ASYNCHRONOUS = frozenset({'session', 'event', 'task', 'blob'})
+NOT_ASYNCHRONOUS = frozenset(
+    {'session', 'event', 'task', 'data_source', 'blob'}
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Running calls which take time: with the lock only while they act."""
 
 import collections.abc
+import dataclasses
+import functools
 import inspect
 import math
 import threading
@@ -12,11 +14,27 @@ from aggregates_ext.xensim import faults
 from aggregates_ext.xensim import host as hosts
 from aggregates_ext.xensim import world as worlds
 
-Pause = float | faults.Fault
-"""A step waits for some seconds, or hangs in a fault until released."""
+
+@dataclasses.dataclass
+class Wait:
+    """A step waits for an event, but not longer than some seconds."""
+
+    event: threading.Event
+    seconds: float
+    over: bool = False
+    """Whether it ended because there was no more time."""
+
+
+Pause = float | faults.Fault | Wait
+"""A step waits for some seconds, for an event, or hangs in a fault."""
 
 Steps = collections.abc.Generator[Pause, None, database.Value]
 Outcome = database.Value | Steps
+
+
+class Cancellable(float):
+    """A pause in which the task of the call may be cancelled."""
+
 
 FOREVER = math.inf
 """The pause of a call which never gets its answer."""
@@ -42,6 +60,8 @@ def run(world: worlds.World, xapi: hosts.Xapi, work: Steps) -> database.Value:
                 return done.value
         if isinstance(pause, faults.Fault):
             pause.released.wait()
+        elif isinstance(pause, Wait):
+            pause.over = not world.clock.hold(pause.event, pause.seconds)
         elif pause == FOREVER:
             xapi.ended.wait()
         else:
@@ -62,23 +82,27 @@ def start(world: worlds.World, xapi: hosts.Xapi, work: Steps) -> None:
         start(world, xapi, work)
 
     if isinstance(pause, faults.Fault):
-        threading.Thread(
-            target=_go_on_when_released,
-            args=(world, pause, go_on),
-            daemon=True,
-        ).start()
+        _in_thread(world, pause.released.wait, go_on)
+    elif isinstance(pause, Wait):
+        hold = functools.partial(world.clock.hold, pause.event, pause.seconds)
+        _in_thread(world, hold, go_on)
     elif pause != FOREVER:
         world.later(pause, go_on)
 
 
-def _go_on_when_released(
+def _in_thread(
     world: worlds.World,
-    fault: faults.Fault,
+    wait: collections.abc.Callable[[], object],
     go_on: collections.abc.Callable[[], None],
 ) -> None:
-    fault.released.wait()
-    with world.lock:
-        go_on()
+    """Go on when the waiting is over, in a thread of its own."""
+
+    def run() -> None:
+        wait()
+        with world.lock:
+            go_on()
+
+    threading.Thread(target=run, daemon=True).start()
 
 
 class Context(typing.NamedTuple):
@@ -90,6 +114,13 @@ class Context(typing.NamedTuple):
     method: str
     """The name as sent, with its prefix."""
     session: str
+    task: str = ''
+    """The task of an asynchronous call."""
+
+    def progress(self, done: float) -> None:
+        """Tell how much of the call is done, if it has a task."""
+        if self.task and self.db.exists('task', self.task):
+            self.db.row('task', self.task)['progress'] = done
 
     @property
     def db(self) -> database.Database:

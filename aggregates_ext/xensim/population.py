@@ -2,11 +2,14 @@
 
 from aggregates_ext.xensim import database
 from aggregates_ext.xensim import host as hosts
+from aggregates_ext.xensim import hostops
 from aggregates_ext.xensim import interfaces
+from aggregates_ext.xensim import memory
 from aggregates_ext.xensim import restrictions
 from aggregates_ext.xensim import topology
 
 GIB = 1 << 30
+OVERHEAD = 3 * GIB
 
 SM_FEATURES = {'VDI_CREATE': 1, 'VDI_DELETE': 1, 'VDI_RESIZE': 1}
 
@@ -14,6 +17,7 @@ SM_FEATURES = {'VDI_CREATE': 1, 'VDI_DELETE': 1, 'VDI_RESIZE': 1}
 def new_pool(host: hosts.Host, now: float) -> None:
     """Give a host a database of its own (contract 1 and 3.1)."""
     host.database = db = database.Database()
+    db.version = host.spec.version
     _add_pool(db, host)
     _add_internal_network(db)
     for driver in ('ext', 'lvm', 'nfs', 'iso'):
@@ -72,8 +76,8 @@ def add_host(db: database.Database, host: hosts.Host, now: float) -> str:
     metrics = db.create(
         'host_metrics',
         live=True,
-        memory_total=64 * GIB,
-        memory_free=60 * GIB,
+        memory_total=spec.memory_gib * GIB,
+        memory_free=spec.memory_gib * GIB,
         last_updated=database.date(now),
     )
     ref = db.create(
@@ -89,6 +93,7 @@ def add_host(db: database.Database, host: hosts.Host, now: float) -> str:
     add_cpus(db, spec.cpu, ref)
     add_certificates(db, ref, now)
     interfaces.add(db, host, ref)
+    memory.refresh(db, ref)
     return ref
 
 
@@ -101,10 +106,15 @@ def _host_fields(host: hosts.Host) -> database.Record:
         'name_description': 'Default install',
         'hostname': spec.hostname,
         'address': spec.address,
+        'memory_overhead': OVERHEAD,
         'API_version_major': int(major),
         'API_version_minor': int(minor),
         'API_version_vendor': 'XenSource',
-        'allowed_operations': list(restrictions.HOST_OPERATIONS),
+        'allowed_operations': [
+            operation
+            for operation in hostops.ORDER
+            if operation not in hostops.NEED_DISABLED
+        ],
         'software_version': dict(spec.software_version),
         'edition': spec.edition,
         'editions': [spec.edition],
@@ -201,98 +211,3 @@ def add_certificates(db: database.Database, host: str, now: float) -> None:
             not_before=database.date(now),
             not_after=database.date(now + 10 * 365 * 86400),
         )
-
-
-def add_sr(
-    db: database.Database,
-    sr: topology.Repository,
-    hosts_: list[str],
-) -> str:
-    """Add an SR with its disks, plugged into some hosts."""
-    if db.where('SR', uuid=sr.uuid):
-        raise topology.TopologyError(f'there is an SR {sr.name!r} already')
-    ref = db.create(
-        'SR',
-        uuid=sr.uuid,
-        name_label=sr.name,
-        type=sr.type,
-        content_type='user',
-        shared=sr.shared,
-        physical_size=500 * GIB,
-    )
-    for host in hosts_:
-        db.create(
-            'PBD',
-            host=host,
-            SR=ref,
-            currently_attached=True,
-            device_config={'device': f'/dev/{sr.name}'},
-        )
-    for disk in sr.vdis:
-        add_vdi(db, ref, disk)
-    return ref
-
-
-def add_vdi(db: database.Database, sr: str, disk: topology.Disk) -> str:
-    """Add a disk to an SR."""
-    row = db.row('SR', sr)
-    row['virtual_allocation'] += disk.size
-    row['physical_utilisation'] += disk.size
-    return db.create(
-        'VDI',
-        uuid=disk.uuid,
-        name_label=disk.name,
-        SR=sr,
-        location=disk.uuid,
-        virtual_size=disk.size,
-        physical_utilisation=disk.size,
-        type='user',
-        on_boot='persist',
-        managed=True,
-    )
-
-
-def add_vm(db: database.Database, machine: topology.Machine, host: str) -> str:
-    """Add a machine; one which is not halted is resident on the host."""
-    if db.where('VM', uuid=machine.uuid):
-        raise topology.TopologyError(f'there is a VM {machine.name!r} already')
-    halted = machine.power_state == 'Halted'
-    ref = db.create(
-        'VM',
-        uuid=machine.uuid,
-        name_label=machine.name,
-        power_state=machine.power_state,
-        resident_on=database.NULL if halted else host,
-        affinity=host,
-        domid=-1 if halted else 1,
-        domain_type='hvm',
-        HVM_boot_policy='BIOS order',
-        HVM_shadow_multiplier=1.0,
-        memory_static_max=machine.memory,
-        memory_dynamic_max=machine.memory,
-        memory_dynamic_min=machine.memory,
-        memory_target=machine.memory,
-        VCPUs_max=1,
-        VCPUs_at_startup=1,
-        user_version=1,
-    )
-    for number, name in enumerate(machine.vdis):
-        db.create(
-            'VBD',
-            VM=ref,
-            VDI=_disk(db, name, host),
-            userdevice=str(number),
-            mode='RW',
-            type='Disk',
-            bootable=number == 0,
-            currently_attached=not halted,
-        )
-    return ref
-
-
-def _disk(db: database.Database, name: str, host: str) -> str:
-    """The disk with a name which the host can use."""
-    for vdi in db.where('VDI', name_label=name):
-        if db.where('PBD', SR=db.row('VDI', vdi)['SR'], host=host):
-            return vdi
-    raise topology.TopologyError(f'there is no disk {name!r} on the host')

@@ -55,6 +55,7 @@ def _host(world: worlds.World, host: hosts.Host) -> Report:
     return {
         'uuid': host.uuid,
         'url': host.url,
+        'certificate': host.spec.tls_certificate or None,
         'address': host.address,
         'phase': host.phase,
         'role': 'slave' if slave else 'master',

@@ -78,26 +78,3 @@ POOL_OPERATIONS = [
     'get_updates',
     'exchange_crls_on_join',
 ]
-
-HOST_OPERATIONS = [
-    'vm_migrate',
-    'provision',
-    'vm_resume',
-    'enable',
-    'evacuate',
-    'vm_start',
-]
-"""host.allowed_operations while enabled (join.txt)."""
-
-HOST_DISABLED_OPERATIONS = [
-    'vm_migrate',
-    'provision',
-    'vm_resume',
-    'apply_updates',
-    'enable',
-    'reboot',
-    'evacuate',
-    'vm_start',
-    'shutdown',
-]
-"""host.allowed_operations while live and disabled (join.txt)."""

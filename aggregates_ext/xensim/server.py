@@ -2,12 +2,15 @@
 
 import collections.abc
 import contextlib
+import functools
 import http.server
 import io
 import socket
+import ssl
 import struct
 import threading
 
+from aggregates_ext.xensim import acceptor as acceptors
 from aggregates_ext.xensim import failure
 from aggregates_ext.xensim import wire
 
@@ -32,8 +35,15 @@ Respond = collections.abc.Callable[[wire.Request], object]
 class Port:
     """A loopback port which stays reserved while nobody listens on it."""
 
-    def __init__(self, number: int, respond: Respond) -> None:
+    def __init__(
+        self, number: int, respond: Respond, acceptor: acceptors.Acceptor
+    ) -> None:
         self.respond = respond
+        self._acceptor = acceptor
+        self.speaks_json = True
+        """Products before 7.0 do not (contract 2.1)."""
+        self.tls: ssl.SSLContext | None = None
+        """What is shown to clients; None: plain HTTP."""
         self._reserved = _bound(number)
         self.number: int = self._reserved.getsockname()[1]
         self._listening: socket.socket | None = None
@@ -55,10 +65,9 @@ class Port:
             listening, self._listening = self._listening, None
             connections = list(self._connections)
             self._connections.clear()
-        if listening is not None:
-            with contextlib.suppress(OSError):
-                listening.shutdown(socket.SHUT_RDWR)
-            listening.close()
+            if listening is not None:
+                self._acceptor.forget(listening)
+                listening.close()
         for connection in connections:
             reset(connection)
 
@@ -72,36 +81,39 @@ class Port:
             if self._listening is not None:
                 return
             listening = self._listening = _bound(self.number)
+            listening.setblocking(False)
             listening.listen(64)
-        if serve:
-            threading.Thread(
-                target=self._accept,
-                args=(listening,),
-                name=f'xensim-{self.number}',
-                daemon=True,
-            ).start()
+            if serve:
+                accept = functools.partial(self._accept, listening)
+                self._acceptor.watch(listening, accept)
 
     def _accept(self, listening: socket.socket) -> None:
-        while True:
+        with self._lock:
+            if self._listening is not listening:
+                return
             try:
                 connection, peer = listening.accept()
             except OSError:
                 return
+            self._connections.add(connection)
+        serving = threading.Thread(
+            target=self._serve, args=(connection, peer), daemon=True
+        )
+        try:
+            serving.start()
+        except RuntimeError:
+            # No thread is left; the one which accepts must not end too.
             with self._lock:
-                current = self._listening is listening
-                if current:
-                    self._connections.add(connection)
-            if not current:
-                reset(connection)
-                continue
-            threading.Thread(
-                target=self._serve, args=(connection, peer), daemon=True
-            ).start()
+                self._connections.discard(connection)
+            reset(connection)
 
     def _serve(self, connection: socket.socket, peer: object) -> None:
         try:
             connection.settimeout(IDLE_TIMEOUT)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = self._secured(connection)
+            if isinstance(connection, ssl.SSLSocket):
+                connection.do_handshake()
             Connection(connection, peer, self)
         except failure.ConnectionLost:
             reset(connection)
@@ -111,6 +123,20 @@ class Port:
             with self._lock:
                 self._connections.discard(connection)
             connection.close()
+
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        """The same connection with TLS, which close() knows at once."""
+        if self.tls is None:
+            return connection
+        with self._lock:
+            if connection not in self._connections:
+                raise failure.ConnectionLost
+            self._connections.discard(connection)
+            secured = self.tls.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+            self._connections.add(secured)
+        return secured
 
 
 def _bound(number: int) -> socket.socket:
@@ -125,7 +151,9 @@ def reset(connection: socket.socket) -> None:
     """End a connection so that its client sees a reset."""
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        connection.shutdown(socket.SHUT_RD)
+        # Not the method of an SSLSocket, which is not safe while another
+        # thread reads from it.
+        socket.socket.shutdown(connection, socket.SHUT_RD)
     connection.close()
 
 
@@ -168,7 +196,9 @@ class Connection(http.server.BaseHTTPRequestHandler):
     def _body(self) -> bytes | None:
         """The body; None after an answer that there is no good one."""
         length = self.headers.get('Content-Length', '')
-        if self.path.partition('?')[0] not in ('/', '/RPC2', '/jsonrpc'):
+        path = self.path.partition('?')[0]
+        json = ('/jsonrpc',) if self.port.speaks_json else ()
+        if path not in ('/', '/RPC2', *json):
             self.close_connection = True
             self._answer(403, 'text/html', FORBIDDEN.encode())
             return None

@@ -1,30 +1,40 @@
 """Sessions: logging in and out, and what a session may do (contract 2)."""
 
+import threading
 import uuid
 
 from aggregates_ext.xensim import database
 from aggregates_ext.xensim import failure
 from aggregates_ext.xensim import host as hosts
 from aggregates_ext.xensim import operations
+from aggregates_ext.xensim import rbac
+from aggregates_ext.xensim import sessionlimits
 from aggregates_ext.xensim import timing
 
 
 def authenticate(
     host: hosts.Host, times: timing.Times, user: str, password: str
 ) -> operations.Steps:
-    """Check an account of a host, late when it is wrong (errors.txt)."""
-    if user != host.username:
-        yield times.login_penalty
+    """Check an account of a host, late when it is wrong (errors.txt).
+
+    The value is whether the account may do everything.
+    """
+    fixed = host.preset.login_penalty
+    penalty = times.login_penalty if fixed is None else fixed
+    accounts = host.spec.read_only_users | {host.username: host.password}
+    if user not in accounts:
+        yield penalty
         raise failure.Failure(
             'SESSION_AUTHENTICATION_FAILED',
             user,
             'User not known to the underlying authentication module',
         )
-    if password != host.password:
-        yield times.login_penalty
+    if password != accounts[user]:
+        yield penalty
         raise failure.Failure(
             'SESSION_AUTHENTICATION_FAILED', user, 'Authentication failure'
         )
+    return user == host.username
 
 
 def assert_master(host: hosts.Host) -> None:
@@ -43,19 +53,22 @@ def login_with_password(
     """Log in to a master (contract 2.3)."""
     host = context.host
     assert_master(host)
-    yield from authenticate(host, context.world.times, user, password)
+    times = context.world.times
+    superuser = yield from authenticate(host, times, user, password)
     assert_master(host)
     now = database.date(context.now)
-    return context.db.create(
+    ref = context.db.create(
         'session',
         this_host=context.db.by_uuid('host', host.uuid),
         this_user=database.NULL,
         last_active=now,
         validation_time=now,
-        is_local_superuser=True,
+        is_local_superuser=superuser,
         auth_user_name=user,
         originator=originator,
     )
+    sessionlimits.sweep(context.db, times, context.now)
+    return ref
 
 
 def slave_local_login_with_password(
@@ -63,7 +76,9 @@ def slave_local_login_with_password(
 ) -> operations.Steps:
     """Log in to this very host, whatever its role (contract 2.6)."""
     times = context.world.times
-    yield from authenticate(context.host, times, user, password)
+    superuser = yield from authenticate(context.host, times, user, password)
+    if not superuser:
+        raise rbac.denied('session.slave_local_login_with_password')
     ref = f'OpaqueRef:{uuid.uuid4()}'
     context.xapi.local_sessions.add(ref)
     return ref
@@ -94,18 +109,38 @@ def change_password(
     return ''
 
 
+def get_all_subject_identifiers(context: operations.Context) -> list[str]:
+    """Who is logged in from outside: no external accounts are simulated."""
+    return []
+
+
 def check(context: operations.Context) -> operations.Steps:
     """Let a call with a session pass or not (contract 2.4)."""
     world, xapi = context.world, context.xapi
     if xapi.blocked_until > context.now:
         yield xapi.blocked_until - context.now
-    db = world.database_of(context.host)
-    if context.session not in xapi.local_sessions:
-        if db is None:
-            yield operations.FOREVER
-        elif not db.exists('session', context.session):
-            raise failure.Failure('SESSION_INVALID', context.session)
-        elif xapi.master is not None:
-            raise failure.Failure('HOST_IS_SLAVE', xapi.master)
-    elif db is None:
-        yield operations.FOREVER
+    db: database.Database = yield from _database(context)
+    if context.session in xapi.local_sessions:
+        return
+    if not db.exists('session', context.session):
+        raise failure.Failure('SESSION_INVALID', context.session)
+    if xapi.master is not None:
+        raise failure.Failure('HOST_IS_SLAVE', xapi.master)
+    row = db.row('session', context.session)
+    if sessionlimits.idle(row, world.times, context.now):
+        db.delete('session', context.session)
+        raise failure.Failure('SESSION_INVALID', context.session)
+    sessionlimits.note_use(row, world.times, context.now)
+
+
+def _database(context: operations.Context) -> operations.Steps:
+    """The database, awaited without end while the master is away."""
+    wait = operations.Wait(threading.Event(), operations.FOREVER)
+    context.xapi.waiting.add(wait.event)
+    try:
+        while (db := context.world.database_of(context.host)) is None:
+            wait.event.clear()
+            yield wait
+    finally:
+        context.xapi.waiting.discard(wait.event)
+    return db

@@ -1,19 +1,29 @@
 """The simulator as Python sees it: hosts, faults, changes at run time."""
 
 import functools
+import pathlib
 import types
 import typing
 
+from aggregates_ext.xensim import acceptor
 from aggregates_ext.xensim import clock as clocks
+from aggregates_ext.xensim import contents
 from aggregates_ext.xensim import database
+from aggregates_ext.xensim import described
+from aggregates_ext.xensim import disks
 from aggregates_ext.xensim import dispatch
 from aggregates_ext.xensim import faults
 from aggregates_ext.xensim import host as hosts
+from aggregates_ext.xensim import installation
 from aggregates_ext.xensim import interfaces
 from aggregates_ext.xensim import lifecycle
+from aggregates_ext.xensim import liveness
+from aggregates_ext.xensim import poolops
 from aggregates_ext.xensim import population
+from aggregates_ext.xensim import presets
 from aggregates_ext.xensim import report
 from aggregates_ext.xensim import server
+from aggregates_ext.xensim import tls
 from aggregates_ext.xensim import topology as topologies
 from aggregates_ext.xensim import world as worlds
 
@@ -22,15 +32,27 @@ class Simulator:
     """Simulated hosts, each with a port of its own on loopback."""
 
     def __init__(
-        self, topology: topologies.Topology, clock: clocks.Clock
+        self,
+        topology: topologies.Topology,
+        clock: clocks.Clock,
+        saved: pathlib.Path | None = None,
     ) -> None:
+        """Take the disks from a file, if it exists; it is written at the end.
+
+        :param saved: the file; None: the hosts are always new
+        """
         self.clock = clock
+        self._saved = saved
         self.world = worlds.World(clock, topology.times)
+        self._acceptor = acceptor.Acceptor()
         self._ports: list[server.Port] = []
-        for spec in topology.hosts:
-            self._install(spec)
-        for pool in topology.pools:
-            self._form(pool)
+        self._identities = tls.Identities()
+        installation.install(self.world, topology)
+        for number, spec in enumerate(topology.hosts):
+            self.host(spec.name).spec = self._identities.complete(
+                self.host(spec.name).spec, f'topology.hosts[{number}]'
+            )
+        self._restored = saved is not None and disks.load(self.world, saved)
 
     def __enter__(self) -> 'Simulator':
         self.start()
@@ -47,17 +69,32 @@ class Simulator:
     def start(self) -> None:
         """Open the ports of all hosts."""
         self.clock.start()
+        self._acceptor.start()
         with self.world.lock:
             for host in self.world.hosts.values():
                 respond = functools.partial(dispatch.respond, self.world, host)
-                port = server.Port(host.spec.port, respond)
+                port = server.Port(host.spec.port, respond, self._acceptor)
+                port.speaks_json = host.preset.release >= presets.JSON_SINCE
+                port.tls = tls.context(host.spec)
                 self._ports.append(port)
                 host.door, host.port = port, port.number
-                host.xapi = hosts.Xapi(host.master)
-                port.open()
+                if not self._restored:
+                    host.xapi = hosts.Xapi(host.master)
+                    port.open()
+                elif host.powered:
+                    lifecycle.start(self.world, host)
+                else:
+                    liveness.fall_silent(self.world, host)
 
     def stop(self) -> None:
-        """Close all ports and let go all calls."""
+        """Save the disks, close all ports and let go all calls."""
+        try:
+            if self._saved is not None:
+                self.save()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
         self.world.faults.clear()
         with self.world.lock:
             for host in self.world.hosts.values():
@@ -65,7 +102,14 @@ class Simulator:
         for port in self._ports:
             port.release()
         self._ports.clear()
+        self._acceptor.stop()
         self.clock.stop()
+
+    def save(self) -> None:
+        """Write what is on the disks of the hosts, as it is now."""
+        if self._saved is None:
+            raise ValueError('there is no file to save to')
+        disks.save(self.world, self._saved)
 
     def host(self, name: str) -> hosts.Host:
         """A host by its name in the topology."""
@@ -73,8 +117,9 @@ class Simulator:
 
     @property
     def calls(self) -> list[worlds.Arrival]:
-        """The calls which arrived, in order."""
-        return self.world.calls
+        """The last calls which arrived, in order."""
+        with self.world.lock:
+            return list(self.world.calls)
 
     @property
     def destroyed_vdis(self) -> list[str]:
@@ -134,6 +179,15 @@ class Simulator:
         with self.world.lock:
             lifecycle.cut_off(self.world, self.host(name), not reachable)
 
+    def partition(
+        self, sender: str, receiver: str, parted: bool = True
+    ) -> None:
+        """Lose what one host sends to another, or let it through again."""
+        with self.world.lock:
+            lifecycle.part(
+                self.world, self.host(sender), self.host(receiver), parted
+            )
+
     def add_sr(
         self,
         host: str,
@@ -142,15 +196,15 @@ class Simulator:
         vdis: list[dict[str, typing.Any]] | None = None,
     ) -> str:
         """Add an SR to a host, or to all of its pool; the answer: uuid."""
-        described = {'name': name, 'shared': shared, 'vdis': vdis or []}
-        repository = topologies.build(topologies.Repository, described, 'sr')
+        data = {'name': name, 'shared': shared, 'vdis': vdis or []}
+        repository = described.build(topologies.Repository, data, 'sr')
         topologies.complete_repository(repository, host)
         with self.world.lock:
             db, ref = self._record(host)
             seen_by = [ref]
             if shared:
                 seen_by = [ref for ref, _ in db.rows('host')]
-            population.add_sr(db, repository, seen_by)
+            contents.add_sr(db, repository, seen_by)
         return str(repository.uuid)
 
     def add_vm(
@@ -159,6 +213,7 @@ class Simulator:
         name: str,
         power_state: str = 'Running',
         vdis: list[str] | None = None,
+        **more: typing.Any,
     ) -> str:
         """Add a machine with disks which exist; the answer: uuid."""
         machine = topologies.Machine(
@@ -166,10 +221,11 @@ class Simulator:
             topologies.identity(host, 'vm', name),
             power_state,
             vdis=vdis or [],
+            **more,
         )
         with self.world.lock:
             db, ref = self._record(host)
-            population.add_vm(db, machine, ref)
+            contents.add_vm(db, machine, ref)
         return machine.uuid
 
     def add_vlan(self, host: str, tag: int, management: bool = False) -> None:
@@ -198,6 +254,7 @@ class Simulator:
         with self.world.lock:
             db, _ = self._record(host)
             change(db.pool, fields)
+            poolops.refresh(db)
 
     def set_host(self, host: str, **fields: database.Value) -> None:
         """Change the record of a host."""
@@ -208,6 +265,34 @@ class Simulator:
                 self.host(host).spec.cpu.vendor = vendor
                 population.recompute_cpu_info(db)
 
+    def add_record(
+        self, host: str, kind: str, /, **fields: database.Value
+    ) -> str:
+        """Add a record of any class to a host's pool; the answer: ref."""
+        with self.world.lock:
+            db, _ = self._record(host)
+            return db.create(kind, **fields)
+
+    def set_record(
+        self, host: str, kind: str, ref: str, /, **fields: database.Value
+    ) -> None:
+        """Change a record of any class in a host's pool."""
+        with self.world.lock:
+            db, _ = self._record(host)
+            change(db.row(kind, ref), fields)
+
+    def start_pool_operation(self, host: str, operation: str) -> str:
+        """Let a pool operation run which never ends; the answer: its ref."""
+        with self.world.lock:
+            db, _ = self._record(host)
+            return poolops.hold(db, operation)
+
+    def end_pool_operation(self, host: str, operation_ref: str) -> None:
+        """End an operation which was started so."""
+        with self.world.lock:
+            db, _ = self._record(host)
+            poolops.release(db, operation_ref)
+
     def _record(self, name: str) -> tuple[database.Database, str]:
         """The record of a host in the database of its pool."""
         host = self.host(name)
@@ -217,37 +302,6 @@ class Simulator:
             if found is not None:
                 db = found.database
         return db, db.by_uuid('host', host.uuid)
-
-    def _install(self, spec: topologies.Host) -> None:
-        host = hosts.Host(spec, spec.password)
-        host.tls_verification_enabled = spec.tls_verification_enabled
-        self.world.hosts[spec.name] = host
-        population.new_pool(host, self.clock.time())
-        self._fill(host, host.database)
-
-    def _fill(self, host: hosts.Host, db: database.Database) -> None:
-        ref = db.by_uuid('host', host.uuid)
-        for repository in host.spec.srs:
-            population.add_sr(db, repository, [ref])
-        for machine in host.spec.vms:
-            population.add_vm(db, machine, ref)
-
-    def _form(self, pool: topologies.Pool) -> None:
-        """Make one pool of several hosts."""
-        first, *others = (self.host(name) for name in pool.hosts)
-        db = first.database
-        db.pool['name_label'] = pool.name_label
-        db.pool['other_config'] |= pool.other_config
-        db.pool['uuid'] = pool.uuid or db.pool['uuid']
-        for host in others:
-            host.master, host.password = first.address, first.password
-            host.database = database.Database()
-            population.add_host(db, host, self.clock.time())
-            self._fill(host, db)
-        population.recompute_cpu_info(db)
-        members = [ref for ref, _ in db.rows('host')]
-        for repository in pool.srs:
-            population.add_sr(db, repository, members)
 
 
 def change(record: database.Record, fields: database.Record) -> None:

@@ -5,10 +5,17 @@ import dataclasses
 
 @dataclasses.dataclass
 class Times:
-    """Seconds; the defaults were observed (see each contract section)."""
+    """Seconds, and a few numbers of sessions; the defaults were observed."""
 
     # Contract 2.3: a wrong password is answered late.
     login_penalty: float = 2.0
+    # Contract 2.4: an idle session ends; its use is noted now and then.
+    session_idle: float = 86400.0
+    session_refresh: float = 600.0
+    # Contract 2.4: how many sessions there can be, the oldest go.
+    sessions_per_originator: int = 500
+    sessions_per_user: int = 500
+    sessions_of_the_rest: int = 400
     # Contract 4.2 and 4.3: what one pool.join call takes, 2.4 s in all.
     join_checks: float = 0.2
     join_exchange: float = 0.85
@@ -28,8 +35,12 @@ class Times:
     still_booting: float = 0.3
     storage_init: float = 0.7
     joined_live: float = 8.4
+    # Contract 9: a task is collected some time after its end or start.
+    completed_task: float = 3900.0
+    pending_task: float = 86400.0
     # Contract 2.6: a slave retries to reach its master.
     master_retry: float = 5.0
+    emergency_restart: float = 60.0
     unknown_retry: float = 60.0
     # Contract 5.3: an ejected host.
     eject_unplug: float = 0.05
@@ -42,8 +53,13 @@ class Times:
     assumed_dead: float = 600.0
     # Contract 6: the answer to designate_new_master.
     designate: float = 0.3
+    promise: float = 600.0
     # Contract 7.1: waiting behind another pool operation.
     pool_operation_retry: float = 1.0
     pool_operation_wait_max: float = 7200.0
-    # Contract 8.1: a change of state of a machine.
+    ha_change: float = 5.0
+    # Contract 8.1 and 13.3: a change of state or place of a machine.
+    migrate_per_gib: float = 8.0
+    evacuation_poll: float = 0.5
+    power_on: float = 1.0
     vm_start: float = 1.0

@@ -2,7 +2,10 @@
 
 from aggregates_ext.xensim import database
 from aggregates_ext.xensim import failure
+from aggregates_ext.xensim import hostops
+from aggregates_ext.xensim import memory
 from aggregates_ext.xensim import operations
+from aggregates_ext.xensim import placement
 
 
 def _assert_state(
@@ -23,26 +26,92 @@ def _assert_state(
 def start(
     context: operations.Context, ref: str, paused: bool, force: bool
 ) -> operations.Steps:
-    """Start a machine where it fits: on the first enabled host."""
+    """Start a machine where it fits, at home if it can be."""
     db = context.db
     row = _assert_state(context, ref, 'Halted')
+    fitting = placement.possible(db, ref)
+    if not fitting:
+        raise _nowhere(db, ref)
+    home = row['affinity'] in fitting
+    host = row['affinity'] if home else fitting[0]
+    yield from _start(context, ref, host, paused)
+    return ''
+
+
+def _nowhere(db: database.Database, ref: str) -> failure.Failure:
+    """With one host which is enabled, why it does not take a machine."""
     enabled = db.where('host', enabled=True)
-    if not enabled:
-        raise failure.Failure('NO_HOSTS_AVAILABLE')
-    host = row['affinity'] if row['affinity'] in enabled else enabled[0]
-    yield context.world.times.vm_start
-    state = 'Paused' if paused else 'Running'
-    row.update(power_state=state, resident_on=host, domid=1)
-    _attach_disks(db, ref, True)
+    if len(enabled) == 1:
+        try:
+            placement.assert_fits(db, ref, enabled[0])
+        except failure.Failure as exc:
+            return exc
+    return failure.Failure('NO_HOSTS_AVAILABLE')
+
+
+def start_on(
+    context: operations.Context,
+    ref: str,
+    host: str,
+    paused: bool,
+    force: bool,
+) -> operations.Steps:
+    """Start a machine on one host."""
+    _assert_state(context, ref, 'Halted')
+    placement.assert_fits(context.db, ref, host)
+    yield from _start(context, ref, host, paused)
+    return ''
+
+
+def _start(
+    context: operations.Context, ref: str, host: str, paused: bool
+) -> operations.Steps:
+    db = context.db
+    row = db.row('VM', ref)
+    task = hostops.occupy(db, host, 'vm_start', context.task)
+    row['current_operations'][task] = 'start'
+    row['scheduled_to_be_resident_on'] = host
+    try:
+        yield context.world.times.vm_start
+        state = 'Paused' if paused else 'Running'
+        row.update(power_state=state, resident_on=host, domid=1)
+        _attach_disks(db, ref, True)
+    finally:
+        row['scheduled_to_be_resident_on'] = database.NULL
+        row['current_operations'].pop(task, None)
+        hostops.release(db, host, task)
+        memory.refresh(db, host)
     return ''
 
 
 def hard_shutdown(context: operations.Context, ref: str) -> str:
     """Stop a machine."""
-    row = _assert_state(context, ref, 'Paused', 'Suspended', 'Running')
-    row.update(power_state='Halted', resident_on=database.NULL, domid=-1)
-    _attach_disks(context.db, ref, False)
+    _assert_state(context, ref, 'Paused', 'Suspended', 'Running')
+    halt(context.db, ref)
     return ''
+
+
+def halt(db: database.Database, ref: str) -> None:
+    """A machine stops, and its host has the memory back."""
+    row = db.row('VM', ref)
+    host = row['resident_on']
+    row.update(power_state='Halted', resident_on=database.NULL, domid=-1)
+    _attach_disks(db, ref, False)
+    memory.refresh(db, host)
+
+
+def assert_can_boot_here(
+    context: operations.Context, ref: str, host: str
+) -> str:
+    """Whether a machine can run on a host (contract 8.3)."""
+    placement.assert_fits(context.db, ref, host)
+    return ''
+
+
+def get_possible_hosts(context: operations.Context, ref: str) -> list[str]:
+    """The hosts on which a machine can run (contract 8.3)."""
+    context.db.row('VM', ref)
+    return placement.possible(context.db, ref)
 
 
 def _attach_disks(db: database.Database, ref: str, attached: bool) -> None:
@@ -57,6 +126,9 @@ def destroy(context: operations.Context, ref: str) -> str:
     for kind in ('VBD', 'VIF'):
         for member in db.where(kind, VM=ref):
             db.delete(kind, member)
+    row = db.row('VM', ref)
+    db.delete('VM_metrics', row['metrics'])
+    db.delete('VM_guest_metrics', row['guest_metrics'])
     db.delete('VM', ref)
     return ''
 

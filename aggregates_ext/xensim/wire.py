@@ -1,6 +1,5 @@
 """XML-RPC and JSON-RPC: requests to calls, values to answers (contract 2.2)."""
 
-import collections.abc
 import dataclasses
 import datetime
 import json
@@ -16,6 +15,17 @@ from aggregates_ext.xensim import failure
 MAX_DEPTH = 64
 DATE = '%Y%m%dT%H:%M:%SZ'
 NOT_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
+
+PLAIN = re.compile(r'[\w .,:;/+-]*', re.ASCII)
+"""Most text of the API: nothing in it to escape."""
+
+
+class Number(int):
+    """A number which is one on the wire too: in event.from alone."""
+
+
+class Bare(list[str]):
+    """A list which is the whole answer: of system.listMethods alone."""
 
 
 class Malformed(Exception):
@@ -94,6 +104,8 @@ def read_json(body: bytes) -> Request:
 
 def xml_success(value: database.Value) -> bytes:
     """The XML-RPC answer of a call which succeeded."""
+    if isinstance(value, Bare):
+        return _xml_answer(value)
     return _xml_answer({'Status': 'Success', 'Value': value})
 
 
@@ -104,7 +116,7 @@ def xml_failure(error: failure.Failure) -> bytes:
     )
 
 
-def _xml_answer(answer: dict[str, database.Value]) -> bytes:
+def _xml_answer(answer: database.Value) -> bytes:
     text = (
         '<?xml version="1.0"?><methodResponse><params><param>'
         f'{xml_value(answer)}</param></params></methodResponse>'
@@ -114,31 +126,34 @@ def _xml_answer(answer: dict[str, database.Value]) -> bytes:
 
 def xml_value(value: database.Value) -> str:
     """A value in XML-RPC: numbers are strings, text has no type tag."""
-    return f'<value>{"".join(_xml_parts(value))}</value>'
+    return f'<value>{_xml_content(value)}</value>'
 
 
-def _xml_parts(value: database.Value) -> collections.abc.Iterator[str]:
+def _xml_content(value: database.Value) -> str:
     if isinstance(value, bool):
-        yield f'<boolean>{int(value)}</boolean>'
-    elif isinstance(value, float):
-        yield f'<double>{value}</double>'
-    elif isinstance(value, datetime.datetime):
+        return f'<boolean>{int(value)}</boolean>'
+    if isinstance(value, Number):
+        return f'<i4>{int(value)}</i4>'
+    if isinstance(value, float):
+        return f'<double>{value}</double>'
+    if isinstance(value, datetime.datetime):
         text = value.strftime(DATE)
-        yield f'<dateTime.iso8601>{text}</dateTime.iso8601>'
-    elif isinstance(value, dict):
-        members = ''.join(
+        return f'<dateTime.iso8601>{text}</dateTime.iso8601>'
+    if isinstance(value, dict):
+        members = [
             f'<member><name>{_text(key)}</name>{xml_value(item)}</member>'
             for key, item in value.items()
-        )
-        yield f'<struct>{members}</struct>'
-    elif isinstance(value, list):
-        items = ''.join(xml_value(item) for item in value)
-        yield f'<array><data>{items}</data></array>'
-    else:
-        yield _text(str(value))
+        ]
+        return f'<struct>{"".join(members)}</struct>'
+    if isinstance(value, list):
+        items = ''.join([xml_value(item) for item in value])
+        return f'<array><data>{items}</data></array>'
+    return _text(str(value))
 
 
 def _text(text: str) -> str:
+    if PLAIN.fullmatch(text):
+        return text
     escaped = saxutils.escape(NOT_XML.sub('\ufffd', text))
     return escaped.replace('\r', '&#13;')
 

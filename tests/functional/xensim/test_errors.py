@@ -6,6 +6,13 @@ ROOT = ('root', 'secret')
 
 
 @pytest.fixture
+def described():
+    """The release which errors.txt was taken from."""
+    names = ('xen1', 'xen2', 'xen3')
+    return {'hosts': [{'name': name, 'version': 'xapi-26'} for name in names]}
+
+
+@pytest.fixture
 def ref(clients):
     return clients.ref('xen1')
 

@@ -22,7 +22,7 @@ COMMAND = (
 
 
 def ask(url, verb='GET', **body):
-    data = json.dumps(body).encode() if verb == 'POST' else None
+    data = None if verb == 'GET' else json.dumps(body).encode()
     request = urllib.request.Request(url, data, method=verb)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
@@ -90,6 +90,9 @@ def test_control(url, sim, call):
     assert srs[1]['vdis'][0]['size'] == 5
     ask(f'{url}/hosts/xen1/power', 'POST', on=False)
     assert ask(f'{url}/state')['hosts']['xen1']['phase'] == 'off'
+    running = f'{url}/hosts/xen1/pool-operations'
+    ref = ask(running, 'POST', operation='apply_updates')['ref']
+    assert ask(running, 'DELETE', ref=ref) == {}
     ask(f'{url}/hosts/xen2/restart-toolstack', 'POST')
     assert ask(f'{url}/state')['hosts']['xen2']['phase'] == 'down'
 

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import socket
+import threading
 import xmlrpc.client
 
 import pytest
@@ -168,3 +169,16 @@ def test_a_request_that_ends_early_is_no_request(sim):
         with contextlib.suppress(ConnectionResetError):
             assert half.recv(1) == b''
     assert sim.calls == []
+
+
+def test_without_a_thread_left_the_hosts_go_on(call, clients, monkeypatch):
+    ref = clients.ref('xen1')
+
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, 'start', start)
+        with pytest.raises(ConnectionError):
+            call('xen1', 'pool.get_all', ref)
+    assert len(call('xen1', 'pool.get_all', ref)) == 1

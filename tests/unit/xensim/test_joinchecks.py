@@ -5,16 +5,18 @@ import pytest
 from aggregates_ext.xensim import clock
 from aggregates_ext.xensim import failure
 from aggregates_ext.xensim import joinchecks
+from aggregates_ext.xensim import joining as joining_
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim import topology
 
 
 @pytest.fixture
 def joining():
-    read = topology.load({'hosts': [{'name': 'm'}, {'name': 'j'}]})
+    named = [{'name': name, 'version': 'xapi-26'} for name in ('m', 'j')]
+    read = topology.load({'hosts': named})
     sim = simulator.Simulator(read, clock.SteppedClock())
     joiner, master = sim.host('j'), sim.host('m')
-    return joinchecks.Joining(joiner, joiner.database, master, master.database)
+    return joining_.Joining(joiner, joiner.database, master, master.database)
 
 
 def refusal(joining, force=False):
@@ -70,7 +72,9 @@ def test_address_type(joining):
 
 
 def test_updates_are_not_bridged_by_force(joining):
-    joining.local.create('pool_update', enforce_homogeneity=True)
+    joining.local.create(
+        'pool_update', enforce_homogeneity=True, hosts=[joining.here_ref]
+    )
     answer = refusal(joining, force=True)
     assert answer == [
         'HOSTS_NOT_HOMOGENEOUS',

@@ -4,6 +4,7 @@ import pathlib
 
 import pytest
 
+from aggregates_ext.xensim import described
 from aggregates_ext.xensim import topology
 
 TEXT = """
@@ -100,5 +101,5 @@ def test_the_example_is_good():
     ],
 )
 def test_mistakes_name_the_field(data, message):
-    with pytest.raises(topology.TopologyError, match=message):
+    with pytest.raises(described.TopologyError, match=message):
         topology.load(data)
