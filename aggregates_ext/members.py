@@ -102,16 +102,7 @@ class Members:
         :raises exception.Refused: the compute service named what the eject
             would destroy or what forbids it.
         """
-        with self._intent.database.reader() as connection:
-            found = db_hosts.get(connection, host)
-            # One that has hosts is there.
-            if found.aggregate_id != aggregate_id:
-                db_aggregates.lock(connection, aggregate_id)
-        listed = found.phase in db_aggregates.LISTED_PHASES
-        if found.aggregate_id != aggregate_id or not listed:
-            raise exception.AggregateHostNotFound(
-                aggregate_id=aggregate_id, host=host
-            )
+        found = self._find_member(aggregate_id, host)
         parameters: dict[str, Any] = {
             'accept_data_loss': sorted(set(accept_data_loss)),
             'disks': found.shown_disks(accept_data_loss),
@@ -151,6 +142,23 @@ class Members:
             )
 
         return self._intent.commit(work)
+
+    def _find_member(self, aggregate_id: int, host: str) -> records.Host:
+        """A host that the aggregate lists.
+
+        :raises exception.AggregateHostNotFound: it does not.
+        """
+        with self._intent.database.reader() as connection:
+            found = db_hosts.get(connection, host)
+            # One that has hosts is there.
+            if found.aggregate_id != aggregate_id:
+                db_aggregates.lock(connection, aggregate_id)
+        listed = found.phase in db_aggregates.LISTED_PHASES
+        if found.aggregate_id != aggregate_id or not listed:
+            raise exception.AggregateHostNotFound(
+                aggregate_id=aggregate_id, host=host
+            )
+        return found
 
     def check_host(
         self, aggregate_id: int, host: str, purpose: str

@@ -4,8 +4,10 @@ import contextlib
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
+from typing import TypeGuard
 from urllib import parse
 
+from aggregates_ext import exception
 from aggregates_ext.compute import run as compute_run
 from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
@@ -60,15 +62,45 @@ class Master:
         return view
 
 
-def _known_address(hosts: Sequence[records.Host], address: str) -> int | None:
+class OtherPool(exception.AggregatesError):
+    message = 'It is the master of pool {uuid}.'
+
+
+def _whose(hosts: Sequence[records.Host], address: str) -> list[records.Host]:
     """Whose address it is, among the registered hosts; never a new URL.
 
     The address a slave tells may be unreachable or stale (design 5).
     """
-    for number, host in enumerate(hosts):
-        if address in (host.address, parse.urlsplit(host.url).hostname):
-            return number
-    return None
+    return [
+        host
+        for host in hosts
+        if address in (host.address, parse.urlsplit(host.url).hostname)
+    ][:1]
+
+
+def _is_slave(exc: Exception) -> TypeGuard[xenapi.XenAPIError]:
+    return isinstance(exc, xenapi.XenAPIError) and exc.code == 'HOST_IS_SLAVE'
+
+
+def _enter(
+    connector: xenapi.Connector,
+    aggregate: records.Aggregate,
+    host: records.Host,
+    timeout: float | None,
+) -> xenapi.Session:
+    """A session at a host, if it is the master of the aggregate's pool.
+
+    :raises OtherPool: it is the master of another.
+    """
+    session = connector.login(host, aggregate.credential, timeout)
+    try:
+        ((_ref, pool),) = session.records('pool').items()
+        if pool['uuid'] != aggregate.pool_uuid:
+            raise OtherPool(uuid=pool['uuid'])
+    except exception.AggregatesError:
+        session.close()
+        raise
+    return session
 
 
 @contextlib.contextmanager
@@ -92,31 +124,24 @@ def master_of(
         if host.name in asked:
             continue
         try:
-            session = connector.login(host, aggregate.credential, timeout)
-        except xenapi.XenAPIError as exc:
-            asked[host.name] = str(exc)
-            if exc.code == 'HOST_IS_SLAVE':
-                number = _known_address(hosts, exc.parameters[0])
-                if number is None:
-                    asked[host.name] += ' No registered host has that address.'
-                else:
-                    waiting.insert(0, hosts[number])
-            continue
+            session = _enter(connector, aggregate, host, timeout)
         except (
+            OtherPool,
+            xenapi.XenAPIError,
             xenapi.Unreachable,
             xenapi.AnswerLost,
             xenapi.CredentialUnknown,
         ) as exc:
             asked[host.name] = str(exc)
+            if _is_slave(exc):
+                whose = _whose(hosts, exc.parameters[0])
+                waiting[:0] = whose
+                if not whose:
+                    asked[host.name] += ' No registered host has that address.'
             continue
-        try:
-            ((_ref, pool),) = session.records('pool').items()
-            if pool['uuid'] == aggregate.pool_uuid:
-                yield Master(host, session, aggregate)
-                return
-            asked[host.name] = f'It is the master of pool {pool["uuid"]}.'
-        finally:
-            session.close()
+        with contextlib.closing(session):
+            yield Master(host, session, aggregate)
+        return
     raise NoMaster(
         pool_uuid=aggregate.pool_uuid,
         aggregate_id=aggregate.id,

@@ -3,6 +3,7 @@
 import contextlib
 
 from aggregates_ext.compute import views
+from aggregates_ext.db import hosts as db_hosts
 from tests.functional import service
 
 
@@ -71,3 +72,19 @@ def test_failed_rename_shows_as_drift_and_heals(
     running.sim.set_pool('xen1', name_label='new')
     running.watch(key, 0)
     assert running.state(key) == 'active'
+
+
+def test_master_that_nobody_registered_is_named(
+    running: service.Service,
+) -> None:
+    """A slave's address leads to registered hosts only, never to a URL."""
+    key = running.create('xen1', 'xen2')
+    with running.database.writer() as connection:
+        db_hosts.update(connection, 'xen1', {'address': None})
+        db_hosts.update(
+            connection, 'xen1', {'url': running.sim.host('xen2').url}
+        )
+    running.watch(key, 0)
+    (drift,) = running.aggregates.get(key).drift
+    assert 'HOST_IS_SLAVE (10.0.0.11)' in drift
+    assert 'No registered host has that address' in drift

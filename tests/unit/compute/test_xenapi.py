@@ -203,6 +203,7 @@ def test_other_session_that_is_gone_already_is_ended(
     host.answers['session.get_by_uuid'] = failure('UUID_INVALID', 'session')
     session = login(host)
     session.end_other('uuid')
+    assert host.arrived[-1] == 'session.get_by_uuid'
     session.close()
 
 
@@ -229,12 +230,14 @@ def test_unknown_authority_is_refused(tls_host: Host, login: Login) -> None:
 
 def test_known_authority_is_accepted(tls_host: Host, login: Login) -> None:
     login(tls_host, 'https', ca_file=str(CERTIFICATE)).close()
+    assert tls_host.arrived[0] == 'session.login_with_password'
 
 
 def test_pinned_certificate_is_accepted(tls_host: Host, login: Login) -> None:
     der = ssl.PEM_cert_to_DER_cert(CERTIFICATE.read_text())
     pinned = hashlib.sha256(der).hexdigest()
     login(tls_host, 'https', fingerprint=pinned).close()
+    assert tls_host.arrived[0] == 'session.login_with_password'
 
 
 def test_other_certificate_than_the_pinned_gets_no_password(
