@@ -10,6 +10,7 @@ from aggregates_ext.xensim import host as hosts
 from aggregates_ext.xensim import lifecycle
 from aggregates_ext.xensim import liveness
 from aggregates_ext.xensim import operations
+from aggregates_ext.xensim import points
 from aggregates_ext.xensim import poolops
 from aggregates_ext.xensim import population
 from aggregates_ext.xensim import topology
@@ -23,8 +24,13 @@ def eject(context: operations.Context, ref: str) -> operations.Steps:
     try:
         victim = yield from _reach(context, ref)
         _check(db, ref)
+        yield from points.at(context, 'E1', victim.name)
         yield times.eject_unplug
-        _forget_storage(context, ref)
+        _unplug(db, ref)
+        lost = _forget_storage(db, ref)
+        # What fails from here on leaves a member without its own storage.
+        yield from points.at(context, 'E2', victim.name)
+        context.world.destroyed_vdis.extend(lost)
         _remove_control_domain(db, ref)
         yield times.eject_finish
         _remove_host(context, ref)
@@ -76,18 +82,42 @@ def _check(db: database.Database, ref: str) -> None:
             )
 
 
-def _forget_storage(context: operations.Context, ref: str) -> None:
-    """Forget the SRs which only the victim sees, disks included."""
-    db = context.db
+def _unplug(db: database.Database, ref: str) -> None:
+    """Unplug the victim's PBDs; a disk in use stops that half-way (5.1)."""
+    for pbd in db.where('PBD', host=ref):
+        row = db.row('PBD', pbd)
+        for vdi in db.where('VDI', SR=row['SR']):
+            if _in_use(db, ref, vdi):
+                raise failure.Failure('VDI_IN_USE', vdi, 'detach')
+        row['currently_attached'] = False
+
+
+def _in_use(db: database.Database, ref: str, vdi: str) -> bool:
+    """Whether the victim's own control domain holds a disk."""
+    return any(
+        db.row('VM', row['VM'])['is_control_domain']
+        and db.row('VM', row['VM'])['resident_on'] == ref
+        for row in (db.row('VBD', vbd) for vbd in db.where('VBD', VDI=vdi))
+        if row['currently_attached']
+    )
+
+
+def _forget_storage(db: database.Database, ref: str) -> list[str]:
+    """Forget the SRs which only the victim sees.
+
+    :returns: uuids of the disks in them; the reset destroys these
+    """
+    lost = []
     for pbd in db.where('PBD', host=ref):
         sr = db.row('PBD', pbd)['SR']
         db.delete('PBD', pbd)
         if db.where('PBD', SR=sr) or db.row('SR', sr)['shared']:
             continue
         for vdi in db.where('VDI', SR=sr):
-            context.world.destroyed_vdis.append(db.row('VDI', vdi)['uuid'])
+            lost.append(db.row('VDI', vdi)['uuid'])
             db.delete('VDI', vdi)
         db.delete('SR', sr)
+    return lost
 
 
 def _remove_control_domain(db: database.Database, ref: str) -> None:

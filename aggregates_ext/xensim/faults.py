@@ -34,8 +34,9 @@ class Fault:
 
     :param call: method name as sent; None for any call
     :param host: name of the host; None for any host
-    :param step: a step of pool.join (S1 to S10), or the uuid of a machine
-        which migrates, instead of the whole call
+    :param step: a step of pool.join (S1 to S10) or of pool.eject (E1 before
+        its storage is unplugged, E2 when it is forgotten), or the uuid of a
+        machine which migrates, instead of the whole call
     :param nth: the first matching occurrence which is hit, from 1
     :param times: how many occurrences are hit; 0 for all
     :param seconds: how long a delay is (default 1) or a port refuses

@@ -129,9 +129,11 @@ def compute_free_memory(context: operations.Context, ref: str) -> int:
 
 
 def get_servertime(context: operations.Context, ref: str) -> datetime.datetime:
-    """The clock of a host."""
-    context.db.row('host', ref)
-    return database.date(context.now)
+    """The clock of a host, which may be wrong."""
+    uuid = context.db.row('host', ref)['uuid']
+    found = context.world.by_uuid(uuid)
+    offset = found.spec.clock_offset if found is not None else 0.0
+    return database.date(context.now + offset)
 
 
 def get_management_interface(context: operations.Context, ref: str) -> str:

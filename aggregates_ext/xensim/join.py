@@ -11,6 +11,7 @@ from aggregates_ext.xensim import joining as joinings
 from aggregates_ext.xensim import lifecycle
 from aggregates_ext.xensim import liveness
 from aggregates_ext.xensim import operations
+from aggregates_ext.xensim import points
 from aggregates_ext.xensim import poolops
 from aggregates_ext.xensim import presets
 from aggregates_ext.xensim import rbac
@@ -87,30 +88,30 @@ def _steps(
 ) -> operations.Steps:
     """S1 to S10 of contract 4.3; each step is a place for a fault."""
     times = context.world.times
-    yield from _point(context, 'S1')
+    yield from points.at(context, 'S1', context.host.name)
     yield times.join_exchange
     _assert_still_serving(context, joining.master)
     if joining.release >= presets.EXCHANGE_SINCE:
-        yield from _point(context, 'S2')
+        yield from points.at(context, 'S2', context.host.name)
         yield from _exchange_certificates(context, joining)
-        yield from _point(context, 'S3')
-        yield from _point(context, 'S4')
-    yield from _point(context, 'S5')
+        yield from points.at(context, 'S3', context.host.name)
+        yield from points.at(context, 'S4', context.host.name)
+    yield from points.at(context, 'S5', context.host.name)
     yield times.join_copy
-    yield from _point(context, 'S6')
+    yield from points.at(context, 'S6', context.host.name)
     _assert_still_serving(context, joining.master)
     if not _skips(context, 'S6'):
         joincopy.copy(joining)
     _become_live_later(context, joining)
     _half_join(context)
     yield times.join_finish
-    yield from _point(context, 'S7')
+    yield from points.at(context, 'S7', context.host.name)
     for pbd in joining.local.where('PBD'):
         joining.local.row('PBD', pbd)['currently_attached'] = False
-    yield from _point(context, 'S8')
-    yield from _point(context, 'S9')
+    yield from points.at(context, 'S8', context.host.name)
+    yield from points.at(context, 'S9', context.host.name)
     _become_slave(context, joining.master)
-    yield from _point(context, 'S10')
+    yield from points.at(context, 'S10', context.host.name)
 
 
 def _assert_still_serving(
@@ -118,28 +119,6 @@ def _assert_still_serving(
 ) -> None:
     if context.world.serving_master(master.address) is not master:
         raise failure.Failure('JOINING_HOST_CONNECTION_FAILED')
-
-
-def _point(context: operations.Context, step: str) -> operations.Steps:
-    """Where a planted fault hits a step of the join."""
-    fault = context.world.faults.take(
-        ('fail', 'hang', 'delay', 'die'),
-        context.method,
-        context.host.name,
-        step,
-    )
-    if fault is None:
-        return
-    if fault.action == 'hang':
-        yield fault
-    elif fault.action == 'delay':
-        yield fault.pause
-    elif fault.action == 'die':
-        down = context.world.times.exit_to_listen
-        lifecycle.restart(context.world, context.host, down)
-        yield operations.FOREVER
-    else:
-        raise failure.Failure(fault.code, *fault.parameters)
 
 
 def _skips(context: operations.Context, step: str) -> bool:

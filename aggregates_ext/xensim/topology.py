@@ -109,6 +109,7 @@ class Host:
     software_version: dict[str, str] = dataclasses.field(default_factory=dict)
     api_version: str = ''
     edition: str = ''
+    clock_offset: float = 0.0
     tls_verification_enabled: bool = True
     ha_enabled: bool = False
     cpu: Cpu = dataclasses.field(default_factory=Cpu)

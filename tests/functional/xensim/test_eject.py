@@ -188,3 +188,48 @@ def test_a_live_host_is_not_destroyed(call, master, victim):
     for method in ('host.destroy', 'host.declare_dead'):
         answer = call('xen1', method, master, victim)
         assert answer == ['ERR', 'HOST_IS_LIVE', victim]
+
+
+def local_srs(call, master, victim):
+    """The SRs that the pool knows of the victim's own."""
+    pbds = call('xen1', 'host.get_PBDs', master, victim)
+    return [call('xen1', 'PBD.get_SR', master, pbd) for pbd in pbds]
+
+
+def test_a_disk_in_use_stops_the_unplugging(call, master, victim, sim):
+    """Contract 5.1: a deliberate abort, nothing is forgotten."""
+    sim.add_sr('xen2', 'data', vdis=[{'name': 'iso'}])
+    (vdi,) = call('xen1', 'VDI.get_by_name_label', master, 'iso')
+    dom0 = call('xen1', 'host.get_control_domain', master, victim)
+    with sim.world.lock:
+        sim.host('xen1').database.create(
+            'VBD', VM=dom0, VDI=vdi, currently_attached=True
+        )
+    answer = call('xen1', 'pool.eject', master, victim)
+    assert answer[:3] == ['ERR', 'VDI_IN_USE', vdi]
+    assert len(local_srs(call, master, victim)) == 2
+    assert sim.destroyed_vdis == []
+
+
+def test_a_late_failure_leaves_a_member_without_its_storage(
+    call, master, victim, sim
+):
+    """Contract 5.1: SRs are forgotten before the last steps that can fail."""
+    sim.add_sr('xen2', 'data', vdis=[{'name': 'disk'}])
+    sim.plant(
+        call='pool.eject',
+        host='xen2',
+        step='E2',
+        action='fail',
+        code='CLUSTER_HOST_NOT_JOINED',
+        parameters=('c',),
+    )
+    assert call('xen1', 'pool.eject', master, victim) == [
+        'ERR',
+        'CLUSTER_HOST_NOT_JOINED',
+        'c',
+    ]
+    assert call('xen1', 'host.get_uuid', master, victim)
+    assert local_srs(call, master, victim) == []
+    assert sim.destroyed_vdis == []
+    assert call('xen1', 'pool.eject', master, victim) == ''

@@ -114,3 +114,23 @@ class TestPrebuiltPool:
         assert call('xen2', login, 'x', 'y')[1] == 'HOST_IS_SLAVE'
         (sr,) = call('xen1', 'SR.get_by_name_label', ref, 'nfs')
         assert len(call('xen1', 'SR.get_PBDs', ref, sr)) == 2
+
+
+class TestClocks:
+    """A host's own clock may be wrong (contract 13.3)."""
+
+    @pytest.fixture
+    def described(self):
+        late = {'name': 'xen2', 'clock_offset': 600}
+        return {'hosts': [{'name': 'xen1'}, late]}
+
+    def test_a_wrong_clock_is_told(self, call, clients):
+        times = {}
+        for name in ('xen1', 'xen2'):
+            ref = clients.ref(name)
+            (host,) = call(name, 'host.get_all', ref)
+            told = str(call(name, 'host.get_servertime', ref, host))
+            hours, minutes, seconds = told[9:17].split(':')
+            times[name] = (int(hours) * 60 + int(minutes)) * 60 + int(seconds)
+        ahead = (times['xen2'] - times['xen1']) % 86400
+        assert 590 <= ahead <= 610
