@@ -47,9 +47,16 @@ def install() -> pathlib.Path:
             check=True,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=120,
+            env={**authorities(), **os.environ},
         )
     return directory
+
+
+def authorities() -> dict[str, str]:
+    """Node's own authorities, and the system's, for a site's registry."""
+    bundle = pathlib.Path('/etc/ssl/certs/ca-certificates.crt')
+    return {'NODE_EXTRA_CA_CERTS': str(bundle)} if bundle.exists() else {}
 
 
 @pytest.fixture(scope='module')
