@@ -166,19 +166,20 @@ class _Eject:
         failure = compute_run.translate(
             xenapi.XenAPIError(self._master.host.name, code, tuple(parameters))
         )
-        views.forget_tasks(self._master.session, CALL)
         if isinstance(failure, compute_run.Failed):
             self._refuse(failure)
         run.note(
             call=None, parameters={**run.operation.parameters, 'sent': False}
         )
+        views.forget_tasks(self._master.session, CALL)
         raise failure
 
     def _refuse(self, failure: compute_run.Failed) -> None:
         """End an eject for a reason that stays.
 
-        The reason is written before the host is enabled again: whoever takes
-        over knows that this eject has ended, and does not send it again.
+        The reason is written before its task is removed and the host enabled
+        again: whoever takes over knows that this eject has ended, and does
+        not send it again.
 
         :raises compute_run.Failed: always, if the host could be asked.
         """
@@ -188,6 +189,7 @@ class _Eject:
             'refused': failure.error,
         }
         self._run.note(call=None, parameters=known)
+        views.forget_tasks(self._master.session, CALL)
         self._finish_refused()
 
     def _finish_refused(self) -> None:

@@ -300,3 +300,22 @@ def test_what_keeps_a_pool_from_being_observed_is_shown(
         connection.exec_driver_sql("UPDATE hosts SET url = 'https://xen1'")
     running.watch(key, 0)
     assert 'ca_file' in running.aggregates.get(key).drift[0]
+
+
+def test_failed_eject_is_not_sent_again_when_its_task_is_gone(
+    running: service.Service,
+) -> None:
+    """The task tells of the failure; it is written down before it is removed.
+
+    The service is cut off when the host has removed the task.
+    """
+    running.conf.set_override('retry_interval', 0.01, 'compute')
+    key = running.create('xen1', 'xen2')
+    running.sim.plant(host='xen2', action='fail', step='E1', code='VDI_IN_USE')
+    running.sim.plant(call='task.destroy', action='drop_answer')
+    running.members.remove_host(running.ctx, key, 'xen2')
+    assert settle(running, key) == 'failed'
+    assert changing(running).count('Async.pool.eject') == 1
+    error = running.operation(key).error
+    assert error is not None
+    assert error['code'] == 'VDI_IN_USE'
