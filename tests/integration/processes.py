@@ -161,6 +161,8 @@ class Site:
     :param credentials: name -> password; all hosts have the first.
     :param logging: further lines for the section [DEFAULT].
     :param times: of the simulated hosts that differ.
+    :param connection: another database than a SQLite file of its own.
+    :param transport_url: of a broker, where there is one.
     """
 
     def __init__(
@@ -171,9 +173,13 @@ class Site:
         credentials: dict[str, str] | None = None,
         logging: Sequence[str] = (),
         times: dict[str, float] | None = None,
+        connection: str | None = None,
+        transport_url: str = '',
     ) -> None:
         self.directory = directory
         self.file = directory / 'aggregates_ext.sqlite'
+        self.connection = connection or f'sqlite:///{self.file}'
+        self._transport_url = transport_url
         self.config = directory / 'aggregates_ext.conf'
         self.answers: list[str] = []
         self.processes: list[Process] = []
@@ -228,9 +234,10 @@ class Site:
         lines = [
             '[DEFAULT]',
             'debug = true',
+            f'transport_url = {self._transport_url}',
             *logging,
             '[database]',
-            f'connection = sqlite:///{self.file}',
+            f'connection = {self.connection}',
             '[api]',
             'bind_port = 0',
             'auth_strategy = noauth',
