@@ -172,7 +172,11 @@ def add_first_host(run: compute_run.Run) -> None:
 
         def pin(connection: Any) -> None:
             db_aggregates.set_pool(
-                connection, aggregate.id, view.uuid, host.credential
+                connection,
+                aggregate.id,
+                view.uuid,
+                host.credential,
+                view.master.uuid,
             )
             db_operations.update(
                 connection,
@@ -332,7 +336,7 @@ def remove_last_host(
 
     def work(connection: Any) -> None:
         db_hosts.move(connection, name, aggregate_id, ('leaving',), 'free')
-        db_aggregates.set_pool(connection, aggregate_id, None, None)
+        db_aggregates.set_pool(connection, aggregate_id, None, None, None)
         db_operations.finish(connection, run.operation, 'succeeded')
 
     run.write(work)

@@ -200,12 +200,28 @@ def set_pool(
     aggregate_id: int,
     pool_uuid: str | None,
     credential: str | None,
+    master_uuid: str | None,
 ) -> None:
-    """Pin the pool of an aggregate, or forget it."""
+    """Pin the pool of an aggregate and its master, or forget them."""
     connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.id == aggregate_id)
-        .values(pool_uuid=pool_uuid, credential=credential)
+        .values(
+            pool_uuid=pool_uuid,
+            credential=credential,
+            master_uuid=master_uuid,
+        )
+    )
+
+
+def set_master(
+    connection: sa.Connection, aggregate_id: int, master_uuid: str
+) -> None:
+    """Keep which host is to be the master from now on."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == aggregate_id)
+        .values(master_uuid=master_uuid)
     )
 
 
@@ -228,7 +244,7 @@ def forget_pool_if_empty(connection: sa.Connection, aggregate_id: int) -> None:
                 _OPERATIONS.c.state.in_(('running', 'unresolved')),
             ),
         )
-        .values(pool_uuid=None, credential=None)
+        .values(pool_uuid=None, credential=None, master_uuid=None)
     )
 
 

@@ -49,6 +49,8 @@ aggregates = sa.Table(
     # The pool: pinned by its uuid, entered with a named credential.
     sa.Column('pool_uuid', sa.String(36)),
     sa.Column('credential', sa.String(255)),
+    # The XenServer uuid of the host that is to be its master.
+    sa.Column('master_uuid', sa.String(36)),
     # What was seen of the pool, and where it differs from the intent.
     sa.Column('observation', NULLABLE_JSON),
     sa.Column('drift', NULLABLE_JSON),

@@ -12,6 +12,8 @@ class Aggregate:
 
     :ivar hosts: names of the hosts that are joining or members, by name.
     :ivar bound: number of hosts in any phase but free.
+    :ivar master_uuid: XenServer uuid of the host that is to be the master of
+        the pool; None: not known yet.
     :ivar standing: states of the operations that still count for it.
     :ivar drift: sentences on where the pool differs from the intent.
     :ivar observed_at: seconds of the epoch, by the database's clock.
@@ -28,6 +30,7 @@ class Aggregate:
     deleted: bool
     pool_uuid: str | None
     credential: str | None
+    master_uuid: str | None
     observation: dict[str, Any] | None
     drift: tuple[str, ...]
     observed_at: float | None

@@ -35,7 +35,7 @@ def test_schema_is_made_and_checked(
     assert manage.main([*run, 'sync']) == 0
     assert manage.main([*run, 'check']) == 0
     assert manage.main([*run, 'version']) == 0
-    assert capsys.readouterr().out.endswith('0001\n')
+    assert capsys.readouterr().out.endswith('0002\n')
 
 
 def test_hosts_are_registered_shown_and_forgotten(

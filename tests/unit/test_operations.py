@@ -22,6 +22,7 @@ def aggregate(**values: Any) -> records.Aggregate:
         'deleted': False,
         'pool_uuid': None,
         'credential': None,
+        'master_uuid': None,
         'observation': None,
         'drift': (),
         'observed_at': None,

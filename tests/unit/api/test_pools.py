@@ -57,6 +57,7 @@ def aggregate(**values: Any) -> records.Aggregate:
         'deleted': False,
         'pool_uuid': 'pool-uuid',
         'credential': 'secret-name',
+        'master_uuid': None,
         'observation': None,
         'drift': (),
         'observed_at': None,
