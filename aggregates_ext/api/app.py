@@ -14,6 +14,7 @@ from aggregates_ext.api import exchange
 from aggregates_ext.api import extensions
 from aggregates_ext.api import identity
 from aggregates_ext.api import microversions
+from aggregates_ext.api import operations
 from aggregates_ext.api import pools
 from aggregates_ext.api import routing
 from aggregates_ext.api import schema
@@ -29,6 +30,7 @@ MARK = 'aggregates_ext.asked'
 ACTIONS: dict[str, Callable[..., Any]] = {
     **aggregates.ACTIONS,
     **pools.ACTIONS,
+    **operations.ACTIONS,
 }
 
 
@@ -55,6 +57,7 @@ def act(
 # The more special paths first: the first match counts.
 ROUTES: routing.Routes = {
     **extensions.ROUTES,
+    **operations.ROUTES,
     **pools.ROUTES,
     **aggregates.ROUTES,
     '/os-aggregates/{aggregate_id}/action': {

@@ -1,0 +1,113 @@
+"""The operations of os-aggregate-pools, and the ways out of their states.
+
+History, progress, and what ends a state that does not end by itself.
+"""
+
+from typing import Any
+
+from oslo_utils import uuidutils
+
+from aggregates_ext import context
+from aggregates_ext import exception
+from aggregates_ext import policy
+from aggregates_ext.api import routing
+from aggregates_ext.api import schema
+from aggregates_ext.api import shapes
+from aggregates_ext.db import records
+
+# Parameters of an operation that tell what was asked for.
+_SHOWN_PARAMETERS = ('accept_data_loss', 'outcome')
+
+
+def index(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+) -> dict[str, Any]:
+    """The operations of an aggregate, also a deleted one; newest first."""
+    ctx.can(policy.OPERATIONS)
+    found = domain.operations.get_all(shape.aggregate_id(aggregate_id))
+    return {'operations': [view(item, shape) for item in found]}
+
+
+def show(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    uuid: str,
+) -> dict[str, Any]:
+    """One operation, with its progress."""
+    ctx.can(policy.OPERATIONS)
+    if not uuidutils.is_uuid_like(uuid):
+        raise exception.OperationNotFound(operation=uuid[:40])
+    return {'operation': view(domain.operations.get(uuid), shape)}
+
+
+def view(operation: records.Operation, shape: shapes.Shape) -> dict[str, Any]:
+    """An operation without what is the compute service's own."""
+    return {
+        'uuid': operation.uuid,
+        'kind': operation.kind,
+        'aggregate_id': operation.aggregate_id,
+        'host': operation.host,
+        'state': operation.state,
+        'step': operation.step,
+        'progress': operation.progress,
+        'attempts': operation.attempts,
+        'asked': {
+            name: operation.parameters[name]
+            for name in _SHOWN_PARAMETERS
+            if name in operation.parameters
+        },
+        'error': operation.error,
+        'request_id': operation.request_id,
+        'user_id': operation.user_id,
+        'project_id': operation.project_id,
+        'created_at': shape.time(operation.created_at),
+        'started_at': shape.time(operation.started_at),
+        'finished_at': shape.time(operation.finished_at),
+    }
+
+
+def cancel_operation(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> dict[str, Any]:
+    """Take a queued operation back."""
+    ctx.can(policy.CANCEL_OPERATION)
+    fields = schema.check(body, schema.CANCEL_OPERATION)
+    key = shape.aggregate_id(aggregate_id)
+    cancelled = domain.operations.cancel(key, fields['operation'])
+    return {'operation': view(cancelled, shape)}
+
+
+def reset(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> dict[str, Any]:
+    """Declare what became of a host, where evidence cannot tell."""
+    ctx.can(policy.RESET)
+    fields = schema.check(body, schema.RESET)
+    key = shape.aggregate_id(aggregate_id)
+    recorded = domain.operations.reset(
+        ctx, key, fields['host'], fields['outcome']
+    )
+    return {'operation': view(recorded, shape)}
+
+
+ROUTES: routing.Routes = {
+    '/os-aggregates/operations/{uuid}': {'GET': routing.Route(show)},
+    '/os-aggregates/{aggregate_id}/operations': {'GET': routing.Route(index)},
+}
+# What POST /os-aggregates/{aggregate_id}/action can name.
+ACTIONS = {
+    'cancel_operation': cancel_operation,
+    'reset': reset,
+}
