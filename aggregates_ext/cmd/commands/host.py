@@ -1,0 +1,162 @@
+"""aggregates-ext-manage host: the registry of hosts."""
+
+import getpass
+import json
+from typing import Any
+
+import yaml
+from rich import console
+from rich import table
+
+from aggregates_ext import exception
+from aggregates_ext import hosts
+from aggregates_ext import operations
+from aggregates_ext import rpc
+from aggregates_ext.cmd.commands import group
+from aggregates_ext.db import records
+
+CHECK_TIMEOUT = 60.0
+
+
+def register(subparsers: Any) -> None:
+    """Add the group to the command line."""
+    actions = group.add_group(subparsers, 'host', 'the registered hosts')
+    new = group.add_command(actions, 'add', 'register hosts', add)
+    new.add_argument('host', nargs='?', help='the host-id')
+    new.add_argument('--url', help='such as https://10.0.0.11')
+    new.add_argument('--zone', help='its availability zone')
+    new.add_argument('--credential', default='default')
+    new.add_argument('--fingerprint', help='SHA-256 of its certificate')
+    new.add_argument('--file', help='a YAML list of hosts instead')
+    every = group.add_command(actions, 'list', 'all hosts', show_all)
+    every.add_argument('--json', action='store_true')
+    for name, does, command in (
+        ('show', 'one host', show),
+        ('remove', 'forget a free host', remove),
+        ('check', 'ask a compute service', check),
+    ):
+        group.add_command(actions, name, does, command).add_argument('host')
+    end = group.add_command(actions, 'reset', 'tell what became of it', reset)
+    end.add_argument('host')
+    end.add_argument('outcome', choices=sorted(operations.OUTCOMES))
+    accept = group.add_command(
+        actions,
+        'accept-data-loss',
+        'let one removal within an hour destroy the disks in these SRs',
+        accept_data_loss,
+    )
+    accept.add_argument('host')
+    accept.add_argument('sr', nargs='+', help='uuid of an SR')
+
+
+def add(tools: group.Tools) -> int:
+    """Register one host from the arguments, or many from a file."""
+    hosts.Hosts(tools.database).add(_registrations(tools.asked))
+    return 0
+
+
+def _registrations(asked: Any) -> list[Any]:
+    """The hosts that are to be registered.
+
+    :raises exception.Invalid: none is named.
+    """
+    if asked.file:
+        with open(asked.file, encoding='utf-8') as file:
+            registrations = yaml.safe_load(file)
+        if not isinstance(registrations, list):
+            raise exception.Invalid(
+                reason=f'{asked.file} must hold a list of hosts.'
+            )
+        return registrations
+    if not asked.host or not asked.url:
+        raise exception.Invalid(reason='Give a host and its --url, or --file.')
+    return [
+        {
+            'name': asked.host,
+            'url': asked.url,
+            'availability_zone': asked.zone,
+            'credential': asked.credential,
+            'fingerprint': asked.fingerprint,
+        }
+    ]
+
+
+def show_all(tools: group.Tools) -> int:
+    """Print all hosts, as a table or as JSON."""
+    rows = [_shown(host) for host in hosts.Hosts(tools.database).get_all()]
+    if tools.asked.json:
+        print(json.dumps(rows))
+        return 0
+    columns = ('name', 'url', 'zone', 'credential', 'aggregate', 'phase')
+    grid = table.Table(*columns)
+    for row in rows:
+        grid.add_row(*(str(row[name] or '') for name in columns))
+    console.Console().print(grid)
+    return 0
+
+
+def _shown(host: records.Host) -> dict[str, Any]:
+    return {
+        'name': host.name,
+        'url': host.url,
+        'zone': host.availability_zone,
+        'credential': host.credential,
+        'fingerprint': host.fingerprint,
+        'uuid': host.uuid,
+        'address': host.address,
+        'aggregate': host.aggregate_id,
+        'phase': host.phase,
+        'alarm': host.alarm,
+    }
+
+
+def show(tools: group.Tools) -> int:
+    """Print one host."""
+    found = hosts.Hosts(tools.database).get(tools.asked.host)
+    print(json.dumps(_shown(found), indent=2))
+    return 0
+
+
+def remove(tools: group.Tools) -> int:
+    """Forget a free host."""
+    hosts.Hosts(tools.database).remove(tools.asked.host)
+    return 0
+
+
+def check(tools: group.Tools) -> int:
+    """Let a compute service contact a host; 1 when it cannot."""
+    host = hosts.Hosts(tools.database).get(tools.asked.host)
+    compute = rpc.ComputeAPI(rpc.get_transport(tools.conf), CHECK_TIMEOUT)
+    report = compute.check_host(host.name, host.aggregate_id, 'contact')
+    if report is None:
+        raise exception.Unavailable(
+            reason='No compute service answered. Check that '
+            'aggregates-ext-compute runs, and that it and this command '
+            'have the same transport_url.'
+        )
+    print(json.dumps(report, indent=2))
+    return 1 if report['blockers'] else 0
+
+
+def reset(tools: group.Tools) -> int:
+    """Declare what became of a host, where evidence cannot tell."""
+    done = operations.Operations(tools.database)
+    host = hosts.Hosts(tools.database).get(tools.asked.host)
+    aggregate_id = host.aggregate_id
+    if aggregate_id is None:
+        aggregate_id = done.aggregate_of(host.name)
+    if aggregate_id is None:
+        raise exception.Conflict(
+            reason=f'Host {host.name} is free; there is nothing to reset.'
+        )
+    done.reset(tools.context(), aggregate_id, host.name, tools.asked.outcome)
+    return 0
+
+
+def accept_data_loss(tools: group.Tools) -> int:
+    """Consent to the loss of disks, for one removal."""
+    hosts.Hosts(tools.database).accept_data_loss(
+        tools.asked.host, tools.asked.sr, getpass.getuser()
+    )
+    print('Accepted for one removal within an hour.')
+    return 0
