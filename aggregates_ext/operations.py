@@ -137,6 +137,7 @@ class Operations:
                     OUTCOMES[outcome],
                 )
             db_operations.settle(connection, aggregate_id, host)
+            db_operations.wake_waiting(connection, aggregate_id)
             db_aggregates.forget_pool_if_empty(connection, aggregate_id)
             db_operations.insert(
                 connection,

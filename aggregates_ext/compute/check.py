@@ -76,12 +76,8 @@ class Endpoint:
             report = self._check(
                 found, hosts, aggregate, purpose, (accept_data_loss, known)
             )
-        except xenapi.XenAPIError as exc:
+        except xenapi.HostError as exc:
             report = _obstacle(exc.code, str(exc))
-        except (xenapi.Unreachable, xenapi.AnswerLost) as exc:
-            report = _obstacle('HOST_UNREACHABLE', str(exc))
-        except xenapi.CredentialUnknown as exc:
-            report = _obstacle('CREDENTIAL_UNKNOWN', str(exc))
         except pool.NoMaster as exc:
             report = _obstacle('NO_MASTER', str(exc))
         if report.disks:

@@ -104,9 +104,11 @@ class _Eject:
                 return
             tasks = views.tasks(self._master.session, CALL)
             now = run.clock.monotonic()
-            if any(task.status in views.RUNNING for task in tasks):
+            pending = [t for t in tasks if t.status in views.RUNNING]
+            if pending:
                 quiet_since = None
                 self._check_time(view)
+                self._note_progress(view, pending[-1])
             else:
                 self._fail_by(tasks)
                 quiet_since = now if quiet_since is None else quiet_since
@@ -149,6 +151,19 @@ class _Eject:
             f'{own.describe()}. It is looked at again with each '
             'observation; the action reset says what became of it.',
         )
+
+    def _note_progress(self, view: views.PoolView, task: views.Task) -> None:
+        """Tell how far it is, or what it waits for inside xapi."""
+        others = {
+            operation
+            for ref, operation in view.operations.items()
+            if ref != task.ref
+        }
+        if others:
+            self._run.note(step=compute_run.wait_for_pool(others))
+        else:
+            progress = 30 + int(60 * task.progress)
+            self._run.note(step='ejecting', progress=progress)
 
     def _fail_by(self, tasks: Collection[views.Task]) -> None:
         """End an eject by what its task on the master says.

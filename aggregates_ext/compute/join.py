@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import enum
 
+from aggregates_ext.compute import codes
 from aggregates_ext.compute import pool
 from aggregates_ext.compute import preflight
 from aggregates_ext.compute import requirements
@@ -18,6 +19,14 @@ from aggregates_ext.compute import xenapi
 from aggregates_ext.db import records
 
 CALL = 'pool.join'
+# What a join itself is on the pool, as far as can be told (contract 7.1).
+JOINING = frozenset(
+    {
+        'exchange_certificates_on_join',
+        'exchange_ca_certificates_on_join',
+        'exchange_crls_on_join',
+    }
+)
 
 
 class Verdict(enum.Enum):
@@ -112,7 +121,7 @@ def add_host(run: compute_run.Run) -> None:
             h.phase == 'member' and h.aggregate_id == aggregate.id
             for h in hosts
         ):
-            raise compute_run.Postpone(
+            raise compute_run.Waiting(
                 reason='The first host of the aggregate is not known to '
                 'have founded the pool yet; this one waits for it.'
             )
@@ -211,6 +220,12 @@ class _Join:
         stuck = verdict is Verdict.FUSE and lasting >= run.options.fuse_wait
         if not run.sent:
             self._check_unsent(seen, verdict, overdue)
+        elif seen.joiner.code in codes.LOGIN_REFUSED and not overdue:
+            # Not once each watch_interval: logins that fail are counted.
+            raise compute_run.Postpone(
+                reason=f'Host {self._host.name} {seen.joiner.describe()}.',
+                code=seen.joiner.code,
+            )
         elif overdue or stuck:
             raise compute_run.Unresolved(
                 'UNRESOLVED',
@@ -230,6 +245,7 @@ class _Join:
         :raises compute_run.Postpone: others need not wait for this host.
         """
         name = self._host.name
+        code, parameters = seen.joiner.code, seen.joiner.parameters
         if verdict is Verdict.ELSEWHERE:
             raise compute_run.Failed(
                 'HOST_IS_SLAVE',
@@ -242,14 +258,14 @@ class _Join:
                 'TIMEOUT',
                 f'Host {name} could not be joined within '
                 f'{self._run.options.join_timeout:.0f} s. {seen.describe()}',
-            )
-        if seen.joiner.role == 'refused':
-            raise compute_run.Failed(
-                seen.joiner.code, f'Host {name} {seen.joiner.describe()}.'
+                [code, *parameters] if code else [],
             )
         if seen.joiner.role != 'master':
+            said = f'Host {name} {seen.joiner.describe()}.'
+            if code and not codes.passes(code, parameters):
+                raise compute_run.Failed(code, said, list(parameters))
             raise compute_run.Postpone(
-                reason=f'Host {name} {seen.joiner.describe()}.'
+                reason=said, code=code or 'RETRY', parameters=parameters
             )
 
     def _send(self) -> None:
@@ -358,18 +374,38 @@ def _failure(run: compute_run.Run, seen: Seen) -> Exception:
     ended = [task for task in seen.joiner.tasks if task.status != 'success']
     task = next((t for t in ended if t.ref == sent), ended[-1])
     code, *parameters = task.error or ('TASK_CANCELLED',)
+    if code in codes.LOGIN_REFUSED:
+        return compute_run.Failed(
+            code,
+            f'Host {run.host_name} could not log in to the master of the '
+            'pool with the account that the pool has in the configuration. '
+            'Correct its credential, send the compute services SIGHUP, then '
+            'repeat the request.',
+            parameters,
+        )
     return compute_run.translate(
         xenapi.XenAPIError(run.host_name, code, tuple(parameters))
     )
 
 
 def _note_progress(run: compute_run.Run, seen: Seen, verdict: Verdict) -> None:
-    """Tell in words how far it is (timeline of contract 4.5)."""
+    """Tell in words how far it is; it never goes back."""
+    reached = _reached(seen, verdict)
+    if reached and reached[1] >= run.operation.progress:
+        run.note(step=reached[0], progress=reached[1])
+
+
+def _reached(seen: Seen, verdict: Verdict) -> tuple[str, int] | None:
+    """Step and progress (timeline of contract 4.5); None: nothing new."""
     if verdict is Verdict.FUSE:
-        run.note(step='joined, xapi of the host restarts soon', progress=40)
-    elif seen.listed is None:
-        run.note(step='the host copies its records', progress=20)
-    elif seen.listed.live:
-        run.note(step='the host attaches its storage', progress=80)
-    elif seen.joiner.role != 'master':
-        run.note(step='the host starts as a slave', progress=60)
+        return 'joined, xapi of the host restarts soon', 40
+    if seen.listed is None:
+        others = set(seen.pool.operations.values()) - JOINING
+        if others:
+            return compute_run.wait_for_pool(others), 20
+        return 'the host copies its records', 20
+    if seen.joiner.role == 'slave' and seen.listed.live:
+        return 'the host attaches its storage', 80
+    if seen.joiner.role != 'master':
+        return 'the host starts as a slave', 60
+    return None

@@ -5,6 +5,7 @@ shortens the wait (design 2).
 """
 
 import concurrent.futures
+import hashlib
 import threading
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from oslo_utils import uuidutils
 from aggregates_ext import exception
 from aggregates_ext import operations
 from aggregates_ext.compute import clock as compute_clock
+from aggregates_ext.compute import codes
 from aggregates_ext.compute import eject
 from aggregates_ext.compute import join
 from aggregates_ext.compute import lease as compute_lease
@@ -39,6 +41,8 @@ STEPS: dict[str, Callable[[compute_run.Run], None]] = {
 }
 NO_WORK = 'The database cannot be asked for work: %s'
 MAX_BACKOFF = 60.0
+# Enough for any retry_interval to come to a minute.
+MAX_DOUBLINGS = 13
 # Seconds that an operation may go on past its limit, and keep its lease.
 GRACE = 120.0
 
@@ -202,7 +206,7 @@ class Manager:
         except compute_run.Failed as exc:
             _end(run, exc)
         except compute_run.Postpone as exc:
-            self._postpone(run, str(exc))
+            self._postpone(run, exc)
         except (
             compute_clock.Stopping,
             exception.LeaseLost,
@@ -213,7 +217,12 @@ class Manager:
         except Exception:
             LOG.exception('Operation %s: a bug', operation.uuid)
             self._postpone(
-                run, 'An internal error; see the log of the compute service.'
+                run,
+                compute_run.Postpone(
+                    reason='An internal error; see the log of the compute '
+                    'service.',
+                    code='INTERNAL',
+                ),
             )
         else:
             LOG.info(
@@ -242,35 +251,38 @@ class Manager:
             elapsed=now - (current.begun or now),
         )
 
-    def _postpone(self, run: compute_run.Run, reason: str) -> None:
-        """Let an operation rest, or end it when its time is over."""
+    def _postpone(
+        self, run: compute_run.Run, obstacle: compute_run.Postpone
+    ) -> None:
+        """Let an operation rest, or end it when its time is over.
+
+        Its time does not pass while it waits for another operation: the
+        limit begins anew then.
+        """
         operation = run.operation
         limit = self._limit(operation)
-        if run.elapsed() >= limit:
-            _end(run, _time_over(run, limit, reason))
+        waits = isinstance(obstacle, compute_run.Waiting)
+        if run.elapsed() >= limit and not waits:
+            _end(run, _time_over(run, limit, obstacle))
             return
-        pause = min(
-            self._options.retry_interval * 2 ** (operation.attempts - 1),
-            MAX_BACKOFF,
-        )
+        seconds = pause(self._options, operation, obstacle)
         LOG.info(
             'Operation %s: %s %s of aggregate %s rests for %.1f s: %s',
             operation.uuid,
             operation.kind,
             operation.host or '',
             operation.aggregate_id,
-            pause,
-            reason,
+            seconds,
+            obstacle,
         )
+        values: dict[str, Any] = {'error': obstacle.error}
+        if waits:
+            values |= {'begun': None, 'step': 'waiting for another operation'}
 
         def work(connection: Any) -> None:
             state = 'running' if run.changed else 'queued'
-            db_operations.postpone(connection, operation.id, state, pause)
-            db_operations.update(
-                connection,
-                operation.id,
-                {'error': {'code': 'RETRY', 'message': reason}},
-            )
+            db_operations.postpone(connection, operation.id, state, seconds)
+            db_operations.update(connection, operation.id, values)
 
         run.write(work)
 
@@ -328,32 +340,60 @@ def _step(run: compute_run.Run) -> None:
     """
     try:
         STEPS[run.operation.kind](run)
-    except (xenapi.Unreachable, xenapi.AnswerLost) as exc:
-        raise compute_run.Postpone(reason=str(exc)) from exc
-    except xenapi.CredentialUnknown as exc:
-        if run.changed:
-            raise compute_run.Postpone(reason=str(exc)) from exc
-        raise compute_run.Failed('CREDENTIAL_UNKNOWN', str(exc)) from exc
-    except xenapi.XenAPIError as exc:
+    except xenapi.HostError as exc:
         if run.changed:
             # A look failed; what was sent is not judged by that.
-            raise compute_run.Postpone(reason=str(exc)) from exc
+            raise compute_run.obstacle(exc) from exc
         raise compute_run.translate(exc) from exc
+    except compute_run.Postpone as exc:
+        error = exc.error
+        if run.changed or codes.passes(error['code'], error['parameters']):
+            raise
+        raise compute_run.Failed(
+            error['code'], error['message'], error['parameters']
+        ) from exc
+
+
+def pause(
+    options: cfg.ConfigOpts,
+    operation: records.Operation,
+    obstacle: compute_run.Postpone,
+) -> float:
+    """Seconds that an operation rests: longer each time, up to a minute.
+
+    Between half and the whole of that, so that many do not march in step;
+    where is told by the operation itself. A password that was refused is
+    not tried sooner than a pool is looked at (contract 11, 14).
+
+    :param options: the group ``compute``.
+    """
+    if obstacle.error['code'] in codes.LOGIN_REFUSED:
+        return max(MAX_BACKOFF, float(options.observe_interval))
+    doublings = min(operation.attempts - 1, MAX_DOUBLINGS)
+    longest = min(options.retry_interval * 2**doublings, MAX_BACKOFF)
+    mixed = hashlib.sha256(
+        f'{operation.uuid} {operation.attempts}'.encode()
+    ).digest()
+    return float(longest * (1 + mixed[0] / 255) / 2)
 
 
 def _time_over(
-    run: compute_run.Run, limit: float, reason: str
+    run: compute_run.Run, limit: float, obstacle: compute_run.Postpone
 ) -> compute_run.Failed:
     """What an operation becomes that still met obstacles at its limit."""
+    last = [obstacle.error['code'], *obstacle.error['parameters']]
     if run.changed and run.operation.host is not None:
         return compute_run.Unresolved(
             'UNRESOLVED',
-            f'The outcome is not known after {limit:.0f} s. {reason} '
+            f'The outcome is not known after {limit:.0f} s. {obstacle} '
             f'{pool.describe(run)} It is looked at again with each '
             'observation; the action reset says what became of the host.',
+            last,
         )
     return compute_run.Failed(
-        'TIMEOUT', f'Nothing could be done within {limit:.0f} s. {reason}'
+        'TIMEOUT',
+        f'Nothing could be done within {limit:.0f} s. {obstacle}',
+        last,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TypeGuard
 from urllib import parse
 
 from aggregates_ext import exception
+from aggregates_ext.compute import codes
 from aggregates_ext.compute import run as compute_run
 from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
@@ -20,6 +21,7 @@ from aggregates_ext.db import records
 class NoMaster(compute_run.Postpone):
     """No registered host answers as the master of the pool."""
 
+    code = 'NO_MASTER'
     message = (
         'No host answers as the master of pool {pool_uuid} of aggregate '
         '{aggregate_id}: {answers}'
@@ -29,6 +31,7 @@ class NoMaster(compute_run.Postpone):
 class ForeignPool(compute_run.Postpone):
     """Identity drift, which stops operations (design 5)."""
 
+    code = 'FOREIGN_MARK'
     message = (
         'Pool {pool_uuid} is marked as that of another aggregate ({name} = '
         '{mark}); nothing is changed in it. If that is wrong, set the mark '
@@ -103,6 +106,20 @@ def _enter(
     return session
 
 
+def _may_be_master(host: records.Host, aggregate: records.Aggregate) -> bool:
+    """Whether to ask a host, with the account of the pool.
+
+    A host that joins has a password of its own until it is a slave, and a
+    wrong one is not tried (contract 11, 14); one that returns has left.
+    """
+    return host.aggregate_id == aggregate.id and (
+        host.phase in ('member', 'leaving')
+        or (
+            host.phase == 'joining' and host.credential == aggregate.credential
+        )
+    )
+
+
 @contextlib.contextmanager
 def master_of(
     connector: xenapi.Connector,
@@ -116,23 +133,20 @@ def master_of(
     :raises NoMaster: none of them is it, with what each answered.
     """
     first = (aggregate.observation or {}).get('master')
-    waiting = [h for h in hosts if h.aggregate_id == aggregate.id]
+    waiting = [h for h in hosts if _may_be_master(h, aggregate)]
     waiting.sort(key=lambda h: (h.uuid != first, h.phase != 'member', h.name))
     asked: dict[str, str] = {}
+    code = NoMaster.code
     while waiting:
         host = waiting.pop(0)
         if host.name in asked:
             continue
         try:
             session = _enter(connector, aggregate, host, timeout)
-        except (
-            OtherPool,
-            xenapi.XenAPIError,
-            xenapi.Unreachable,
-            xenapi.AnswerLost,
-            xenapi.CredentialUnknown,
-        ) as exc:
+        except (OtherPool, xenapi.HostError) as exc:
             asked[host.name] = str(exc)
+            if getattr(exc, 'code', '') in codes.LOGIN_REFUSED:
+                code = 'SESSION_AUTHENTICATION_FAILED'
             if _is_slave(exc):
                 whose = _whose(hosts, exc.parameters[0])
                 waiting[:0] = whose
@@ -147,6 +161,7 @@ def master_of(
         aggregate_id=aggregate.id,
         answers=' '.join(f'{name}: {said}' for name, said in asked.items())
         or 'it has no hosts.',
+        code=code,
     )
 
 
@@ -164,6 +179,7 @@ def add_first_host(run: compute_run.Run) -> None:
     :raises compute_run.Failed: the pool is another's, or has more hosts.
     """
     host = run.host()
+    run.note(step='looking at the first host', progress=5)
     with contextlib.closing(run.connector.login(host)) as session:
         view = views.pool_view(session)
         run.learn(host, view.master.uuid, view.master.address)
@@ -201,7 +217,7 @@ def _sign(
 ) -> None:
     """Write our mark and the aggregate's name, where they are not yet."""
     if view.mark is None:
-        run.note(step='marking the pool')
+        run.note(step='marking the pool', progress=30)
         run.change(
             session,
             'pool.add_to_other_config',
@@ -210,7 +226,7 @@ def _sign(
             aggregate.uuid,
         )
     if view.name_label != aggregate.name:
-        run.note(step='naming the pool')
+        run.note(step='naming the pool', progress=60)
         run.change(session, 'pool.set_name_label', view.ref, aggregate.name)
 
 
@@ -298,7 +314,7 @@ def await_joins(run: compute_run.Run, host: str | None = None) -> None:
     """Let a removal wait for joins that may still come about.
 
     :param host: only those of one host.
-    :raises compute_run.Postpone: one is unresolved.
+    :raises compute_run.Waiting: one is unresolved.
     """
     for other in run.held.read(
         lambda connection: db_operations.get_all(
@@ -306,7 +322,7 @@ def await_joins(run: compute_run.Run, host: str | None = None) -> None:
         )
     ):
         if other.kind == 'add_host' and host in (None, other.host):
-            raise compute_run.Postpone(
+            raise compute_run.Waiting(
                 reason=f'The join of host {other.host} (operation '
                 f'{other.uuid}) is unresolved and may still come about; '
                 'this waits until it is known, or reset.'
@@ -322,10 +338,10 @@ def remove_last_host(
     """
     await_joins(run)
     if view.name_label:
-        run.note(step='clearing the name of the pool')
+        run.note(step='clearing the name of the pool', progress=30)
         run.change(master.session, 'pool.set_name_label', view.ref, '')
     if view.mark is not None:
-        run.note(step='clearing the mark of the pool')
+        run.note(step='clearing the mark of the pool', progress=60)
         run.change(
             master.session,
             'pool.remove_from_other_config',
@@ -350,6 +366,7 @@ def rename(run: compute_run.Run) -> None:
         with master_of(run.connector, aggregate, all_hosts(run)) as master:
             view = master.look()
             if view.name_label != aggregate.name:
+                run.note(step='naming the pool', progress=50)
                 run.change(
                     master.session,
                     'pool.set_name_label',

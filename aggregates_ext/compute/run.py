@@ -7,6 +7,7 @@ one of the exceptions here.
 import dataclasses
 import time
 from collections.abc import Callable
+from collections.abc import Collection
 from typing import Any
 
 from oslo_config import cfg
@@ -14,6 +15,7 @@ from oslo_log import log as logging
 
 from aggregates_ext import exception
 from aggregates_ext.compute import clock as compute_clock
+from aggregates_ext.compute import codes
 from aggregates_ext.compute import lease as compute_lease
 from aggregates_ext.compute import preflight
 from aggregates_ext.compute import xenapi
@@ -25,26 +27,32 @@ from aggregates_ext.db import records
 LOG = logging.getLogger(__name__)
 # Seconds that may pass between the last look and the call it allows.
 CHECK_AGE = 5.0
-# What a host may answer for a while and then not any more (contract 12).
-PASSING_CODES = frozenset(
-    {
-        'HOST_STILL_BOOTING',
-        'HOST_OFFLINE',
-        'CANNOT_CONTACT_HOST',
-        'OTHER_OPERATION_IN_PROGRESS',
-        'POOL_SECRET_ROTATION_PENDING',
-        'JOINING_HOST_CONNECTION_FAILED',
-        'JOINING_HOST_SERVICE_FAILED',
-        'HOST_HAS_NO_MANAGEMENT_IP',
-        'SESSION_INVALID',
-    }
-)
 
 
 class Postpone(exception.AggregatesError):
-    """An obstacle that may pass: try again later."""
+    """An obstacle that may pass: try again later.
 
+    :param code: of what is in the way.
+    :param parameters: what the code is about.
+    """
+
+    code = 'RETRY'
     message = '{reason}'
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """What the operation shows of it while it rests."""
+        return {
+            'code': self.values.get('code', self.code),
+            'parameters': list(self.values.get('parameters', ())),
+            'message': str(self),
+        }
+
+
+class Waiting(Postpone):
+    """Another operation has to end first; that takes none of our time."""
+
+    code = db_operations.WAITING
 
 
 class Failed(exception.AggregatesError):
@@ -180,7 +188,7 @@ class Run:
     def _stop(self, code: str, message: str) -> Exception:
         """What ends an operation, unless its outcome is still to be seen."""
         if self.sent:
-            return Postpone(reason=message)
+            return Postpone(reason=message, code=code)
         return Failed(code, message)
 
     def change(
@@ -222,11 +230,12 @@ class Run:
             result = session.call(method, *params)
         except xenapi.AnswerLost as exc:
             raise Postpone(
-                reason=f'{exc} What became of it is being found out.'
+                reason=f'{exc} What became of it is being found out.',
+                code=exc.code,
             ) from exc
         except xenapi.Unreachable as exc:
             self._record(None, **before)
-            raise Postpone(reason=str(exc)) from exc
+            raise obstacle(exc) from exc
         except xenapi.XenAPIError as exc:
             self._record(None, **before)
             raise translate(exc) from exc
@@ -273,7 +282,7 @@ class Run:
     def _end_session(
         self, target: records.Host, uuid: str, credentials: list[str]
     ) -> None:
-        reason = ''
+        reason: xenapi.HostError | None = None
         for credential in credentials:
             try:
                 session = self.connector.login(target, credential)
@@ -281,23 +290,24 @@ class Run:
                     session.end_other(uuid)
                 finally:
                     session.close()
-            except xenapi.XenAPIError as exc:
+            except xenapi.HostError as exc:
                 # A slave's xapi has restarted since: no session survived.
                 if exc.code == 'HOST_IS_SLAVE':
                     return
-                reason = str(exc)
-            except (
-                xenapi.Unreachable,
-                xenapi.AnswerLost,
-                xenapi.CredentialUnknown,
-            ) as exc:
-                reason = str(exc)
+                reason = exc
             else:
                 return
         raise Postpone(
             reason=f'A call sent to host {target.name} may still take '
-            f'effect, and it cannot be asked: {reason}'
+            f'effect, and it cannot be asked: {reason}',
+            code=reason.code if reason else 'RETRY',
         )
+
+
+def wait_for_pool(others: Collection[str]) -> str:
+    """The step of a join or eject that others hold up inside xapi."""
+    names = ', '.join(sorted(others))
+    return f'waiting for another operation in the pool: {names}'[:255]
 
 
 def refuse(subject: str, report: preflight.Report) -> Failed:
@@ -314,8 +324,13 @@ def refuse(subject: str, report: preflight.Report) -> Failed:
     )
 
 
-def translate(exc: xenapi.XenAPIError) -> Exception:
-    """A refusal by a host, as a passing obstacle or as a failure."""
-    if exc.code in PASSING_CODES:
-        return Postpone(reason=str(exc))
+def obstacle(exc: xenapi.HostError) -> Postpone:
+    """What keeps an operation from going on, whatever it is."""
+    return Postpone(reason=str(exc), code=exc.code, parameters=exc.parameters)
+
+
+def translate(exc: xenapi.HostError) -> Exception:
+    """What a host said, as a passing obstacle or as a failure."""
+    if codes.passes(exc.code, exc.parameters):
+        return obstacle(exc)
     return Failed(exc.code, str(exc), list(exc.parameters))

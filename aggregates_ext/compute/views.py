@@ -21,6 +21,7 @@ STARTING_CODES = frozenset(
         'HOST_UNKNOWN_TO_MASTER',
         'HOST_XAPI_VERSION_HIGHER_THAN_COORDINATOR',
         'HOST_BROKEN',
+        'HOST_IN_EMERGENCY_MODE',
         'HA_POOL_IS_ENABLED_BUT_HOST_IS_DISABLED',
     }
 )
@@ -41,7 +42,11 @@ class HostView:
 
 @dataclasses.dataclass(frozen=True)
 class PoolView:
-    """A pool as its master shows it."""
+    """A pool as its master shows it.
+
+    :ivar operations: what is under way on the pool, task -> operation;
+        others wait for it inside xapi, up to two hours (contract 7.1).
+    """
 
     ref: str
     uuid: str
@@ -49,6 +54,7 @@ class PoolView:
     mark: str | None
     master: HostView
     hosts: dict[str, HostView]
+    operations: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For ``GET /os-aggregates/{id}/pool``."""
@@ -85,7 +91,7 @@ class Answer:
 
     :ivar role: master, slave, starting, refused or silent.
     :ivar detail: the master's address for a slave, else what was said.
-    :ivar code: the code of a refusal.
+    :ivar code: why there was no look: of XenAPI, or one of ours.
     :ivar pool: its pool, where it is a master.
     """
 
@@ -94,6 +100,7 @@ class Answer:
     pool: PoolView | None = None
     tasks: tuple[Task, ...] = ()
     code: str = ''
+    parameters: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """One clause for messages."""
@@ -106,7 +113,7 @@ class Answer:
             return f'answers as a slave of {self.detail}'
         if self.role == 'starting':
             return f'is starting ({self.detail})'
-        return f'does not let us look ({self.detail})'
+        return f'does not let us look ({self.detail.rstrip(".")})'
 
 
 def describe_listing(pool: PoolView, listed: HostView | None) -> str:
@@ -144,6 +151,7 @@ def pool_view(session: xenapi.Session) -> PoolView:
         mark=pool['other_config'].get(MARK),
         master=hosts[pool['master']],
         hosts={host.uuid: host for host in hosts.values()},
+        operations=dict(pool.get('current_operations', {})),
     )
 
 
@@ -203,9 +211,9 @@ class Eye:
             return _refusal(exc)
         except (xenapi.Unreachable, xenapi.AnswerLost) as exc:
             self.close()
-            return Answer('silent', str(exc))
+            return Answer('silent', str(exc), code=exc.code)
         except xenapi.CredentialUnknown as exc:
-            return Answer('refused', str(exc), code='CREDENTIAL_UNKNOWN')
+            return Answer('refused', str(exc), code=exc.code)
 
     def close(self) -> None:
         """Log out."""
@@ -218,8 +226,10 @@ def _refusal(exc: xenapi.XenAPIError) -> Answer:
     if exc.code == 'HOST_IS_SLAVE':
         return Answer('slave', exc.parameters[0])
     if exc.code in STARTING_CODES:
-        return Answer('starting', exc.code)
-    return Answer('refused', str(exc), code=exc.code)
+        role, detail = 'starting', exc.code
+    else:
+        role, detail = 'refused', str(exc)
+    return Answer(role, detail, code=exc.code, parameters=exc.parameters)
 
 
 def look(connector: xenapi.Connector, host: records.Host, call: str) -> Answer:

@@ -20,16 +20,27 @@ from oslo_config import cfg
 
 from aggregates_ext import conf as options
 from aggregates_ext import exception
+from aggregates_ext.compute import codes
 from aggregates_ext.db import records
 
 ORIGINATOR = 'aggregates-ext'
 
 
-class XenAPIError(exception.AggregatesError):
+class HostError(exception.AggregatesError):
+    """A host could not be worked with, for a reason with a code.
+
+    :ivar code: of XenAPI, or one of ours; ``codes`` tells whether it passes.
+    :ivar parameters: what the code is about; never a session.
+    """
+
+    code = ''
+    parameters: tuple[str, ...] = ()
+
+
+class XenAPIError(HostError):
     """A host refused a request, with a code of XenAPI.
 
     :ivar code: such as HOST_IS_SLAVE.
-    :ivar parameters: what the code is about; never a session.
     """
 
     def __init__(self, host: str, code: str, parameters: tuple[str, ...]):
@@ -38,28 +49,66 @@ class XenAPIError(exception.AggregatesError):
         self.parameters = parameters
         super().__init__(
             f'Host {host} answered {code}'
-            f'{" (" + ", ".join(parameters) + ")" if parameters else ""}.'
+            f'{" (" + ", ".join(parameters) + ")" if parameters else ""}: '
+            f'{codes.explain(code, parameters)}'
         )
 
 
-class Unreachable(exception.AggregatesError):
+class Unreachable(HostError):
     """No connection came about: nothing was sent."""
 
+    code = 'HOST_UNREACHABLE'
     message = 'Host {host} cannot be reached at {url}: {reason}'
 
 
-class AnswerLost(exception.AggregatesError):
+class OtherCertificate(Unreachable):
+    """A host shows another certificate than the registered one.
+
+    :ivar parameters: the fingerprint that was seen.
+    """
+
+    code = 'CERTIFICATE_CHANGED'
+    message = (
+        'Host {host} shows a certificate at {url} that is not the '
+        'registered one: its SHA-256 fingerprint is {seen}. No password was '
+        'sent. An ejected or reinstalled host has a new certificate; '
+        'anything else may be an attack. Compare it at the console of the '
+        'host, then accept it with "aggregates-ext-manage host set {host} '
+        '--fingerprint {seen}".'
+    )
+
+    def __init__(self, host: str, url: str, seen: str) -> None:
+        super().__init__(host=host, url=url, seen=seen)
+        self.parameters = (seen,)
+
+
+class AnswerLost(HostError):
     """The request may have arrived; no answer to it came back."""
 
+    code = 'ANSWER_LOST'
     message = 'Host {host} gave no answer to {call}: {reason}'
 
 
-class CredentialUnknown(exception.AggregatesError):
+class CredentialUnknown(HostError):
+    """No configuration has the credential."""
+
+    code = 'CREDENTIAL_UNKNOWN'
     message = (
         'Credential {credential} of host {host} is not configured: list it '
         'in [xenserver] credentials and set username and password in '
         '[xenserver:{credential}].'
     )
+
+
+class _WrongFingerprint(ssl.SSLError):
+    """Another certificate than the pinned one.
+
+    :ivar seen: its fingerprint.
+    """
+
+    def __init__(self, seen: str) -> None:
+        super().__init__('another certificate than the pinned one')
+        self.seen = seen
 
 
 class _HTTPSConnection(http.client.HTTPSConnection):
@@ -75,10 +124,7 @@ class _HTTPSConnection(http.client.HTTPSConnection):
         seen = hashlib.sha256(certificate).hexdigest()
         if not hmac.compare_digest(seen, self.pinned):
             self.close()
-            raise ssl.SSLError(
-                f'its certificate has the SHA-256 fingerprint {seen}, '
-                'another one is registered'
-            )
+            raise _WrongFingerprint(seen)
 
 
 class _Transport(xmlrpc.client.Transport):
@@ -222,6 +268,9 @@ class Session:
     def _request(self, method: str, *params: Any) -> Any:
         try:
             answer = self._client.xenapi_request(method, params)
+        except _WrongFingerprint as exc:
+            self._transport.close()
+            raise OtherCertificate(self.host, self._url, exc.seen) from exc
         except (
             OSError,
             http.client.HTTPException,

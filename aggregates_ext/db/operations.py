@@ -16,6 +16,8 @@ _TABLE = models.operations
 _FIELDS = [field.name for field in dataclasses.fields(records.Operation)]
 _COLUMNS = [_TABLE.c[name] for name in _FIELDS]
 UNFINISHED = ('queued', 'running')
+# The code in ``error`` of one that rests until another has ended.
+WAITING = 'WAITING'
 
 
 def _record(row: Any) -> records.Operation:
@@ -213,6 +215,20 @@ def finish(
     )
     if succeeded:
         settle(connection, operation.aggregate_id, operation.host, operation)
+    wake_waiting(connection, operation.aggregate_id)
+
+
+def wake_waiting(connection: sa.Connection, aggregate_id: int) -> None:
+    """Let those that waited for another operation look again now."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(
+            _TABLE.c.aggregate_id == aggregate_id,
+            _TABLE.c.state.in_(UNFINISHED),
+            _TABLE.c.error['code'].as_string() == WAITING,
+        )
+        .values(not_before=None)
+    )
 
 
 def settle(

@@ -1,8 +1,14 @@
 """The order of operations: per host, with rests, others go on."""
 
+import dataclasses
 import datetime
+import itertools
+
+import pytest
+from oslo_config import cfg
 
 from aggregates_ext.compute import manager
+from aggregates_ext.compute import run as compute_run
 from aggregates_ext.db import records
 
 
@@ -50,3 +56,39 @@ def test_operations_of_one_host_keep_their_order() -> None:
 
 def test_nothing_to_do() -> None:
     assert manager.next_due([], 10) is None
+
+
+def rests(conf: cfg.ConfigOpts, code: str, attempts: int) -> list[float]:
+    """How long a hundred operations rest after so many attempts."""
+    obstacle = compute_run.Postpone(reason='...', code=code)
+    return [
+        manager.pause(
+            conf.compute,
+            dataclasses.replace(operation(n, 'a'), attempts=attempts),
+            obstacle,
+        )
+        for n in range(100)
+    ]
+
+
+@pytest.mark.parametrize(
+    ('attempts', 'longest'), [(1, 5), (2, 10), (4, 40), (5, 60), (5000, 60)]
+)
+def test_rests_grow_to_a_minute_and_differ(
+    conf: cfg.ConfigOpts, attempts: int, longest: float
+) -> None:
+    seconds = rests(conf, 'HOST_STILL_BOOTING', attempts)
+    assert longest / 2 <= min(seconds)
+    assert max(seconds) <= longest
+    # A hundred operations that met one obstacle do not march in step.
+    ordered = sorted(seconds)
+    gaps = [after - before for before, after in itertools.pairwise(ordered)]
+    assert max(gaps) < longest / 10
+    assert len(set(seconds)) > 50
+
+
+def test_refused_password_is_not_tried_sooner_than_a_pool_is_looked_at(
+    conf: cfg.ConfigOpts,
+) -> None:
+    conf.set_override('observe_interval', 300, 'compute')
+    assert set(rests(conf, 'SESSION_AUTHENTICATION_FAILED', 1)) == {300}

@@ -1,0 +1,500 @@
+"""What the codes that hosts answer mean: a sentence, a remedy, a class.
+
+One place for all of contract 12 (with 2.6, 4.2 and 11). A *passing* code
+heals by itself, so that an operation rests and tries again; every other one
+needs somebody, and ends it at once. Codes of our own that an operation can
+meet are classed here too; their texts are with those who raise them.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+# A password was refused. Each attempt is counted by the host and may alert
+# or lock the account (contract 11, 14): it is not repeated in haste.
+LOGIN_REFUSED = frozenset(
+    {'SESSION_AUTHENTICATION_FAILED', 'SESSION_AUTHORIZATION_FAILED'}
+)
+# Codes of our own that pass; all others of ours do not.
+OWN_PASSING = frozenset(
+    {
+        'ANSWER_LOST',
+        'FOREIGN_MARK',
+        'HOST_UNREACHABLE',
+        'NO_MASTER',
+        'RETRY',
+        'WAITING',
+    }
+)
+# Texts of INTERNAL_ERROR that tell of the connection between two hosts.
+_CERTIFICATE = re.compile('verify_error|certificate verify failed', re.I)
+_CONNECTION = re.compile(
+    r'stunnel|connection|unix_error|\bE(CONN|HOST|NET|PIPE|TIMEDOUT)|'
+    r'no route to host|timed? ?out|Http_client|broken pipe',
+    re.I,
+)
+
+
+class Meaning(NamedTuple):
+    """What a code says.
+
+    :ivar sentence: what is wrong; ``{0}`` is the first parameter.
+    :ivar remedy: what to do about it; for a passing one: whether anything.
+    """
+
+    sentence: str
+    remedy: str
+
+
+def _table(*rows: tuple[str, str, str]) -> dict[str, Meaning]:
+    return {
+        code: Meaning(sentence, remedy)
+        for codes, sentence, remedy in rows
+        for code in codes.split()
+    }
+
+
+PASSING = _table(
+    (
+        'SESSION_INVALID',
+        'The session ended.',
+        'A new one is made, and all is looked at again before anything is '
+        'repeated.',
+    ),
+    (
+        'HOST_STILL_BOOTING',
+        'The host is still starting.',
+        'It is tried again until it is up.',
+    ),
+    (
+        'HOST_HAS_NO_MANAGEMENT_IP',
+        'The host is in emergency mode: its management interface has no '
+        'address.',
+        'If that lasts, look at DHCP and the cable.',
+    ),
+    (
+        'HOST_MASTER_CANNOT_TALK_BACK',
+        'The host is in emergency mode: the master cannot reach it at {0}.',
+        'If that lasts, look for a firewall, NAT or a duplicate address '
+        'between them.',
+    ),
+    (
+        'HOST_IN_EMERGENCY_MODE',
+        'The host is in emergency mode: it has lost its master.',
+        'If that lasts, restore its link to the master.',
+    ),
+    (
+        'JOINING_HOST_CONNECTION_FAILED JOINING_HOST_SERVICE_FAILED',
+        "The joining host could not talk to the master's management service.",
+        'If that lasts, look at the network between them and at xapi on the '
+        'master.',
+    ),
+    (
+        'CANNOT_CONTACT_HOST HOST_OFFLINE HOST_NOT_LIVE',
+        'The master gets no answer from the host.',
+        'If that lasts, start the host or mend its network; one that is '
+        'lost for good is removed with "xe host-forget" on the master.',
+    ),
+    (
+        'TLS_CONNECTION_FAILED',
+        'A TLS connection between the hosts could not be set up.',
+        'If that lasts, compare the clocks of the hosts and refresh their '
+        'certificates with "xe host-refresh-server-certificate".',
+    ),
+    (
+        'OTHER_OPERATION_IN_PROGRESS',
+        'Another operation ({2}) is under way on the {0}.',
+        'It is tried again; a task that hangs is found with "xe task-list" '
+        'on the master and cancelled there.',
+    ),
+    (
+        'HA_ENABLE_IN_PROGRESS HA_DISABLE_IN_PROGRESS '
+        'DESIGNATE_NEW_MASTER_IN_PROGRESS CLUSTER_CREATE_IN_PROGRESS '
+        'TLS_VERIFICATION_ENABLE_IN_PROGRESS '
+        'CONFIGURE_REPOSITORIES_IN_PROGRESS SYNC_UPDATES_IN_PROGRESS '
+        'SYNC_BUNDLE_IN_PROGRESS APPLY_UPDATES_IN_PROGRESS',
+        'Another operation is under way on the pool.',
+        'It is tried again when that may have ended; "xe task-list" on the '
+        'master shows it.',
+    ),
+    (
+        'POOL_SECRET_ROTATION_PENDING',
+        'The secret of the pool is being changed.',
+        'It is tried again; if that lasts, "xe pool-secret-rotate" on the '
+        'master finishes it.',
+    ),
+    (
+        'HA_ABORT_NEW_MASTER',
+        'Another change of the master is under way: {0}.',
+        'It is tried again; a host keeps such a promise for ten minutes.',
+    ),
+    (
+        'HANDLE_INVALID UUID_INVALID',
+        'That {0} does not exist any more.',
+        'It is looked up anew.',
+    ),
+    (
+        'EVENTS_LOST EVENT_FROM_TOKEN_PARSE_FAILURE SESSION_NOT_REGISTERED',
+        'What changed at the host was missed.',
+        'All is looked at again.',
+    ),
+)
+
+_UPDATE = (
+    'Bring both sides to the same release and update level, the pool '
+    'first; an operation is then repeated with retry_operation.'
+)
+_SHUT_DOWN = 'Shut them down on the joining host, then repeat the request.'
+_SETTINGS = (
+    'Remove them from the joining host; those of the pool are made on it '
+    'after the join.'
+)
+_MOVE = 'Shut it down or move it by hand, then repeat the request.'
+
+FINAL = _table(
+    (
+        'SESSION_AUTHENTICATION_FAILED',
+        'The user name or password was not accepted.',
+        'Correct the credential in the configuration of the compute '
+        'service and send it SIGHUP; a host that was in a pool has the '
+        'password of that pool. It is not tried again with the same '
+        'password.',
+    ),
+    (
+        'SESSION_AUTHORIZATION_FAILED RBAC_PERMISSION_DENIED',
+        'The account is valid, but may not manage pools there.',
+        'Give it the role pool-operator, or use root.',
+    ),
+    (
+        'HOST_IS_SLAVE',
+        'It belongs to a pool led by {0}.',
+        'Eject it there first, if it is to be its own.',
+    ),
+    (
+        'HOST_UNKNOWN_TO_MASTER',
+        'The host is in emergency mode: its master does not know it.',
+        'Use "xe pool-emergency-reset-master" on it with the right master, '
+        'or "xe pool-emergency-transition-to-master" to make it its own '
+        'pool.',
+    ),
+    (
+        'HOST_ITS_OWN_SLAVE',
+        'The host is in emergency mode: it is told to follow itself.',
+        'Use "xe pool-emergency-transition-to-master" on it.',
+    ),
+    (
+        'HOST_BROKEN',
+        'The host is in emergency mode: a change of its role has failed.',
+        'Use "xe pool-emergency-transition-to-master" or "xe '
+        'pool-emergency-reset-master" on it.',
+    ),
+    (
+        'HOST_XAPI_VERSION_HIGHER_THAN_COORDINATOR',
+        'The host is in emergency mode: it is newer than its master ({0}).',
+        'Update the master first.',
+    ),
+    (
+        'HA_POOL_IS_ENABLED_BUT_HOST_IS_DISABLED',
+        'The host is in emergency mode: the pool has high availability on, '
+        'and the host has it off.',
+        'Switch high availability off in the pool, restart the toolstack '
+        'of the host, then switch it on again.',
+    ),
+    (
+        'HOSTS_NOT_COMPATIBLE',
+        'The hosts run different products or platform versions.',
+        'Install the same product and version on both.',
+    ),
+    ('HOSTS_NOT_HOMOGENEOUS', 'The hosts differ: {0}.', _UPDATE),
+    (
+        'POOL_JOINING_HOST_MUST_HAVE_SAME_API_VERSION '
+        'POOL_JOINING_HOST_MUST_HAVE_SAME_DB_SCHEMA '
+        'POOL_JOINING_HOST_MUST_HAVE_SAME_PRODUCT_VERSION',
+        'The joining host runs another release ({0}) than the master ({1}).',
+        _UPDATE,
+    ),
+    (
+        'HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY',
+        'An update on the host still needs a restart.',
+        'Restart what the update asks for (host or toolstack), then repeat '
+        'the request.',
+    ),
+    (
+        'NOT_SUPPORTED_DURING_UPGRADE',
+        'An update or a rolling upgrade is under way.',
+        'Finish it, then repeat the request.',
+    ),
+    (
+        'POOL_JOINING_SM_FEATURES_INCOMPATIBLE',
+        "A storage driver of the joining host is older than the pool's.",
+        _UPDATE,
+    ),
+    (
+        'OPERATION_NOT_ALLOWED',
+        'It is not allowed now: {0}.',
+        'Change that, then repeat the request.',
+    ),
+    (
+        'LICENCE_RESTRICTION LICENSE_DOES_NOT_SUPPORT_POOLING',
+        'The licence does not permit a pool, or one of this size: {0}.',
+        'Apply a licence that does, on the joining host and in the pool.',
+    ),
+    (
+        'LICENSE_HOST_POOL_MISMATCH V6D_FAILURE',
+        'The licences of host and pool differ: {0}.',
+        'Apply the same edition to both with "xe host-apply-edition"; '
+        'products are not mixed.',
+    ),
+    (
+        'LICENSE_EXPIRED',
+        'The licence has expired.',
+        'Renew it, then repeat the request.',
+    ),
+    (
+        'JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS',
+        'The host leads other hosts; only a stand-alone one can join.',
+        'Eject the others first; records of dead ones are removed with "xe '
+        'host-forget".',
+    ),
+    (
+        'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS '
+        'JOINING_HOST_CANNOT_HAVE_RUNNING_OR_SUSPENDED_VMS',
+        'There are machines on the joining host that are not halted.',
+        _SHUT_DOWN,
+    ),
+    (
+        'JOINING_HOST_CANNOT_HAVE_VMS_WITH_CURRENT_OPERATIONS',
+        'Something is under way with machines of the joining host.',
+        'Wait until it has ended, then repeat the request.',
+    ),
+    (
+        'JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS',
+        'The joining host has shared storage attached.',
+        'Detach and forget it there; the storage of the pool is attached '
+        'after the join.',
+    ),
+    (
+        'POOL_JOINING_HOST_HAS_BONDS',
+        'The joining host has bonded interfaces.',
+        _SETTINGS,
+    ),
+    (
+        'POOL_JOINING_HOST_HAS_TUNNELS',
+        'The joining host has tunnels.',
+        _SETTINGS,
+    ),
+    (
+        'POOL_JOINING_HOST_HAS_NETWORK_SRIOVS',
+        'The joining host has SR-IOV networks.',
+        _SETTINGS,
+    ),
+    (
+        'POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS',
+        'The joining host has VLANs beside that of its management.',
+        _SETTINGS,
+    ),
+    (
+        'POOL_JOINING_HOST_MUST_HAVE_PHYSICAL_MANAGEMENT_NIC '
+        'POOL_JOINING_HOST_MUST_ONLY_HAVE_PHYSICAL_PIFS',
+        'The joining host has interfaces that are not physical ones.',
+        _SETTINGS,
+    ),
+    (
+        'POOL_JOINING_HOST_MANAGEMENT_VLAN_DOES_NOT_MATCH',
+        'The management networks use different VLANs: {0} on the joining '
+        'host, {1} in the pool (-1 means untagged).',
+        'Move the management interface of the joining host to the VLAN of '
+        'the pool.',
+    ),
+    (
+        'POOL_JOINING_EXTERNAL_AUTH_MISMATCH',
+        'The directories (Active Directory) of host and pool differ.',
+        'Join the host to the directory of the pool, or leave it.',
+    ),
+    (
+        'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH',
+        'Certificates are verified on one side only.',
+        'Use "xe pool-enable-tls-verification" where it is off; an eject '
+        'switches it off.',
+    ),
+    (
+        'POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT',
+        'Both sides have a CA certificate of one name that differs: {all}.',
+        'Remove it from the joining host with '
+        '"xe pool-uninstall-ca-certificate".',
+    ),
+    (
+        'POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT',
+        'Both sides trust one certificate for different purposes.',
+        'Remove it from the joining host.',
+    ),
+    (
+        'POOL_JOINING_MASTER_CERTIFICATE_NOT_IN_POOL_BUNDLE '
+        'POOL_JOINING_POOL_BUNDLE_EMPTY_AFTER_IMPORT',
+        'The internal certificates of the pool are incomplete.',
+        'Use "xe host-refresh-server-certificate" on every host of the '
+        'pool and "xe pool-certificate-sync", then repeat the request.',
+    ),
+    (
+        'CLUSTERING_ENABLED',
+        'Storage clustering is on at the joining host.',
+        'Switch it off there.',
+    ),
+    (
+        'POOL_JOINING_POOL_CANNOT_ENABLE_CLUSTERING_ON_VLAN_NETWORK '
+        'POOL_JOINING_HOST_MUST_HAVE_ONLY_ONE_IP_ON_CLUSTERING_NETWORK',
+        "The network of the pool's storage cluster does not fit the host.",
+        'Give the host exactly one address on that network, which must not '
+        'be a VLAN.',
+    ),
+    (
+        'HA_IS_ENABLED',
+        'High availability is on.',
+        'Switch it off in the pool, and on again afterwards.',
+    ),
+    (
+        'HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN',
+        'High availability could no longer protect its machines.',
+        'Switch it off, or lower the number of failures to tolerate.',
+    ),
+    (
+        'HOST_DISABLED',
+        'The host is in maintenance.',
+        'Enable it, then repeat the request.',
+    ),
+    (
+        'HOST_NOT_DISABLED',
+        'The host is not in maintenance.',
+        'Disable it first.',
+    ),
+    (
+        'HOST_DISABLED_UNTIL_REBOOT HOST_DISABLED_INDEFINITELY',
+        'The host stays disabled until it is rebooted or enabled by hand.',
+        'Reboot it, or use "xe host-enable".',
+    ),
+    (
+        'HOST_IS_LIVE',
+        'The host is still running.',
+        'Eject it instead of forgetting it.',
+    ),
+    (
+        'HOST_HAS_RESIDENT_VMS',
+        'Machines are still recorded on this host.',
+        'Migrate them, or reset their power state.',
+    ),
+    (
+        'NO_HOSTS_AVAILABLE',
+        'No other enabled host can take its machines.',
+        'Enable another host, or shut machines down.',
+    ),
+    (
+        'HOST_NOT_ENOUGH_FREE_MEMORY',
+        'The other hosts lack memory.',
+        'Shut machines down, or add a host.',
+    ),
+    (
+        'HOST_EVACUATE_VM_NOT_HA_PROTECTED',
+        'Machine {0} is not protected by high availability and blocks the '
+        'evacuation.',
+        'Switch high availability off for the time, or shut it down.',
+    ),
+    (
+        'VM_REQUIRES_SR VM_REQUIRES_NETWORK '
+        'VM_INCOMPATIBLE_WITH_THIS_HOST VM_HAS_PCI_ATTACHED VM_HAS_VGPU '
+        'VM_HAS_VUSBS VM_HAS_SRIOV_VIF VM_LACKS_FEATURE '
+        'VM_MISSING_PV_DRIVERS VM_IS_IMMOBILE VM_NON_SUSPENDABLE '
+        'VM_REQUIRES_GPU VM_REQUIRES_IOMMU OPERATION_BLOCKED',
+        'Machine {0} cannot be moved.',
+        _MOVE,
+    ),
+    (
+        'VM_BAD_POWER_STATE',
+        'Machine {0} changed its state meanwhile.',
+        'Repeat the request.',
+    ),
+    (
+        'CANNOT_EVACUATE_HOST',
+        'Some machines cannot leave the host: {all}.',
+        _MOVE,
+    ),
+    (
+        'VDI_IN_USE PBD_EXISTS SR_HAS_PBD',
+        'Storage on the host is still in use: {0}.',
+        'Detach it (an ISO in a drive counts too), then repeat the request.',
+    ),
+    (
+        'TASK_CANCELLED',
+        'Somebody cancelled it at the host.',
+        'Repeat the request.',
+    ),
+    (
+        'MESSAGE_METHOD_UNKNOWN MESSAGE_PARAMETER_COUNT_MISMATCH '
+        'MESSAGE_REMOVED MESSAGE_DEPRECATED NOT_IMPLEMENTED',
+        'This release of the hypervisor does not know the call.',
+        'Update the host to a release that is supported.',
+    ),
+    (
+        'MAP_DUPLICATE_KEY INVALID_VALUE VALUE_NOT_SUPPORTED',
+        'The host does not take the value: {all}.',
+        'Repeat the request; if it is refused again, report it.',
+    ),
+)
+
+_STORAGE = Meaning(
+    'Storage of the host fails or is still in use: {all}.',
+    'Look at it on the host, then repeat the request.',
+)
+_BUNDLE = Meaning(
+    'The hosts do not trust the certificates of each other: {0}.',
+    FINAL['POOL_JOINING_POOL_BUNDLE_EMPTY_AFTER_IMPORT'].remedy,
+)
+_TROUBLE = Meaning(
+    'The hosts could not talk to each other: {0}.',
+    'If that lasts, look at the network between them.',
+)
+_INTERNAL = Meaning(
+    'The hypervisor failed internally: {0}.',
+    'Its own log (/var/log/xensource.log) tells more.',
+)
+_BUSY = Meaning(
+    'Another operation is under way.', 'It is tried again when that ended.'
+)
+_OTHER = Meaning('', 'The manual of the hypervisor tells what it means.')
+
+
+def passes(code: str, parameters: Sequence[str] = ()) -> bool:
+    """Whether what a code tells of heals by itself.
+
+    :param parameters: of the answer; INTERNAL_ERROR is told by its text.
+    """
+    if code == 'INTERNAL_ERROR':
+        return meaning(code, parameters) is _TROUBLE
+    return (
+        code in PASSING or code in OWN_PASSING or code.endswith('_IN_PROGRESS')
+    )
+
+
+def meaning(code: str, parameters: Sequence[str] = ()) -> Meaning:
+    """What a code of XenAPI says; one that is unknown says nothing."""
+    known = PASSING.get(code) or FINAL.get(code)
+    if known is not None:
+        return known
+    if code == 'INTERNAL_ERROR':
+        text = ' '.join(parameters)
+        if _CERTIFICATE.search(text):
+            return _BUNDLE
+        return _TROUBLE if _CONNECTION.search(text) else _INTERNAL
+    if code.startswith('SR_BACKEND_FAILURE'):
+        return _STORAGE
+    return _BUSY if code.endswith('_IN_PROGRESS') else _OTHER
+
+
+def explain(code: str, parameters: Sequence[str] = ()) -> str:
+    """Sentence and remedy of an answer, for messages."""
+    found = meaning(code, parameters)
+    # What an older release leaves out is not known.
+    values = [*parameters, *['unknown'] * 3]
+    sentence = found.sentence.format(
+        *values, all=', '.join(parameters) or 'unknown'
+    )
+    return f'{sentence.replace("..", ".")} {found.remedy}'.strip()
