@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import hmac
 import http.client
+import os
 import ssl
 import xml.parsers.expat
 import xmlrpc.client
@@ -315,6 +316,11 @@ class Connector:
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._conf = conf
+        self._authorities: tuple[Any, ssl.SSLContext] | None = None
+        # A pinned certificate is checked by itself, see connect().
+        self._unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._unchecked.check_hostname = False
+        self._unchecked.verify_mode = ssl.CERT_NONE
 
     def credential(self, name: str, host: str) -> Credential:
         """A configured credential.
@@ -364,11 +370,21 @@ class Connector:
     def _tls(self, host: records.Host) -> ssl.SSLContext | None:
         if host.url.startswith('http://'):
             return None
-        context = ssl.create_default_context(
-            cafile=self._conf.xenserver.ca_file
-        )
         if host.fingerprint:
-            # The pinned certificate is checked by itself, see connect().
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
+            return self._unchecked
+        return self._checked()
+
+    def _checked(self) -> ssl.SSLContext:
+        """By the authorities; read again when their file has changed.
+
+        Reading the system's takes more than all the rest of a login.
+
+        :raises OSError: they cannot be read.
+        """
+        path = self._conf.xenserver.ca_file
+        file = path or ssl.get_default_verify_paths().cafile
+        read = (path, os.stat(file).st_mtime_ns if file else None)
+        if self._authorities is None or self._authorities[0] != read:
+            context = ssl.create_default_context(cafile=path)
+            self._authorities = (read, context)
+        return self._authorities[1]

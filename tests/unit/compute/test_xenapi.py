@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import os
 import pathlib
 import ssl
 import threading
@@ -107,6 +108,7 @@ def login() -> Callable[..., xenapi.Session]:
     conf.set_override('call_timeout', 5.0, 'compute')
     group = options.register_credential(conf, 'default')
     conf.set_override('password', 'sentinel', group)
+    connector = xenapi.Connector(conf)
 
     def log_in(
         server: Host,
@@ -135,7 +137,7 @@ def login() -> Callable[..., xenapi.Session]:
             consent=None,
             **values,
         )
-        return xenapi.Connector(conf).login(record)
+        return connector.login(record)
 
     return log_in
 
@@ -231,6 +233,31 @@ def test_unknown_authority_is_refused(tls_host: Host, login: Login) -> None:
 def test_known_authority_is_accepted(tls_host: Host, login: Login) -> None:
     login(tls_host, 'https', ca_file=str(CERTIFICATE)).close()
     assert tls_host.arrived[0] == 'session.login_with_password'
+
+
+def test_authorities_are_read_once_until_they_change(
+    tls_host: Host,
+    login: Login,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reading the system's takes more than all the rest of a login."""
+    authorities = tmp_path / 'ca.pem'
+    authorities.write_bytes(CERTIFICATE.read_bytes())
+    made = ssl.create_default_context
+    read: list[Any] = []
+
+    def read_again(**kwargs: Any) -> ssl.SSLContext:
+        read.append(kwargs)
+        return made(**kwargs)
+
+    monkeypatch.setattr(xenapi.ssl, 'create_default_context', read_again)
+    for _ in range(3):
+        login(tls_host, 'https', ca_file=str(authorities)).close()
+    assert len(read) == 1
+    os.utime(authorities, (1, 1))
+    login(tls_host, 'https', ca_file=str(authorities)).close()
+    assert len(read) == 2
 
 
 def test_pinned_certificate_is_accepted(tls_host: Host, login: Login) -> None:
