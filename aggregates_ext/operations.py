@@ -20,6 +20,9 @@ from aggregates_ext.db import records
 ADD_HOST = 'add_host'
 REMOVE_HOST = 'remove_host'
 RENAME = 'rename'
+SET_MASTER = 'set_master'
+ADOPT = 'adopt'
+REAPPLY = 'reapply'
 RESET = 'reset'
 
 # The phase that an outcome named by `reset` gives to a bound host.
@@ -179,7 +182,13 @@ def take_back(connection: Any, operation: records.Operation) -> None:
 
 
 def _phase_before(connection: Any, removal: records.Operation) -> str:
-    """The phase of a host without its removal: what its join came to."""
+    """The phase of a host without its removal: what its join came to.
+
+    One that was joined by hand, and is ejected to reapply the membership,
+    was free before.
+    """
+    if removal.parameters.get('reapply'):
+        return 'free'
     entry = db_operations.latest(
         connection,
         removal.aggregate_id,

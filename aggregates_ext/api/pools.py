@@ -36,18 +36,30 @@ def pool(
     ctx.can(policy.POOL)
     key = shape.aggregate_id(aggregate_id)
     aggregate, hosts = domain.aggregates.pool(key)
-    seen = (aggregate.observation or {}).get('hosts', [])
-    name_of = {host.uuid: host.name for host in hosts}
-    master = (aggregate.observation or {}).get('master', '')
+    observation = aggregate.observation or {}
+    seen_at = shape.time(_moment(observation.get('seen_at')))
+    seen = [
+        {**host, 'seen_at': seen_at} for host in observation.get('hosts', ())
+    ]
+    name_of = {host['uuid']: host['name_label'] for host in seen}
+    name_of |= {host.uuid: host.name for host in hosts}
     return {
         'pool': {
             'aggregate_id': aggregate.id,
             'uuid': aggregate.pool_uuid,
-            'name_label': (aggregate.observation or {}).get('name_label'),
-            'master': name_of.get(master, _label(seen, master)),
-            'seen_at': shape.time(_moment(aggregate.observed_at)),
-            'drift': list(aggregate.drift),
-            'hosts': _hosts(hosts, seen),
+            'name_label': observation.get('name_label'),
+            'master': name_of.get(observation.get('master', '')),
+            'seen_at': seen_at,
+            'drift': [
+                {
+                    'code': entry.code,
+                    'host': entry.host,
+                    'message': entry.message,
+                    'since': shape.time(_moment(entry.since)),
+                }
+                for entry in aggregate.drift
+            ],
+            'hosts': _hosts(hosts, seen, aggregate.drift),
         }
     }
 
@@ -59,44 +71,49 @@ def _moment(seconds: float | None) -> datetime.datetime | None:
     return moment.replace(tzinfo=None)
 
 
-def _label(seen: Sequence[dict[str, Any]], uuid: str) -> str | None:
-    """The name that a host of the pool has there."""
-    labels = (host['name_label'] for host in seen if host['uuid'] == uuid)
-    return next(labels, None)
-
-
 def _hosts(
-    hosts: Sequence[records.Host], seen: Sequence[dict[str, Any]]
+    hosts: Sequence[records.Host],
+    seen: Sequence[dict[str, Any]],
+    drift: Sequence[records.Drift],
 ) -> list[dict[str, Any]]:
     """Hosts bound to the aggregate, then those only the pool knows."""
+    codes: dict[str | None, list[str]] = {}
+    for entry in drift:
+        codes.setdefault(entry.uuid, []).append(entry.code)
     seen_by_uuid = {host['uuid']: host for host in seen}
-    shown = []
-    for host in hosts:
-        found = seen_by_uuid.pop(host.uuid, {})
-        shown.append(
-            {
-                'name': host.name,
-                'uuid': host.uuid,
-                'phase': host.phase,
-                'address': found.get('address', host.address),
-                'enabled': found.get('enabled'),
-                'live': found.get('live'),
-                'alarm': host.alarm,
-            }
-        )
-    for found in seen_by_uuid.values():
-        shown.append(
-            {
-                'name': found['name_label'],
-                'uuid': found['uuid'],
-                'phase': None,
-                'address': found['address'],
-                'enabled': found['enabled'],
-                'live': found['live'],
-                'alarm': None,
-            }
-        )
-    return shown
+    rows: list[tuple[records.Host | None, dict[str, Any]]] = [
+        (host, seen_by_uuid.pop(host.uuid, {'uuid': host.uuid}))
+        for host in hosts
+    ]
+    rows += [(None, found) for found in seen_by_uuid.values()]
+    return [
+        _host(host, found, codes.get(found['uuid'] or '', []))
+        for host, found in rows
+    ]
+
+
+def _host(
+    host: records.Host | None, found: dict[str, Any], drift: list[str]
+) -> dict[str, Any]:
+    """A host as it is registered and as the pool's master showed it.
+
+    :param host: None: only the pool knows it.
+    :param drift: codes of what differs in it.
+    """
+    label = found.get('name_label')
+    return {
+        'name': host.name if host else label,
+        'uuid': found['uuid'],
+        'name_label': label,
+        'phase': host.phase if host else None,
+        'address': found.get('address', host.address if host else None),
+        'enabled': found.get('enabled'),
+        'live': found.get('live'),
+        'version': found.get('version'),
+        'drift': drift,
+        'alarm': host.alarm if host else None,
+        'seen_at': found.get('seen_at'),
+    }
 
 
 def check_host(

@@ -22,7 +22,10 @@ OWN_PASSING = frozenset(
         'FOREIGN_MARK',
         'HOST_UNREACHABLE',
         'NO_MASTER',
+        'OTHER_MASTER',
+        'POOL_REPLACED',
         'RETRY',
+        'TWO_MASTERS',
         'WAITING',
     }
 )

@@ -228,6 +228,7 @@ class _Eject:
             try:
                 run.note(step='checking what would be lost', progress=5)
                 self._guard(session)
+                self._master.confirm_slave(self._host, view)
                 if view.hosts[self._uuid].enabled:
                     run.remember(disabled=True)
                     run.note(step='disabling the host', progress=10)

@@ -20,6 +20,7 @@ from aggregates_ext import exception
 from aggregates_ext import operations
 from aggregates_ext.compute import clock as compute_clock
 from aggregates_ext.compute import codes
+from aggregates_ext.compute import drift
 from aggregates_ext.compute import eject
 from aggregates_ext.compute import join
 from aggregates_ext.compute import lease as compute_lease
@@ -184,7 +185,12 @@ class Manager:
                     connection,
                     held.aggregate_id,
                     None,
-                    ['The pool could not be observed: see the log.'],
+                    [
+                        records.Drift(
+                            drift.NOT_OBSERVED,
+                            'The pool could not be observed: see the log.',
+                        )
+                    ],
                 )
             )
 

@@ -4,11 +4,13 @@ One session and a few calls for each pool, whatever its size. Nothing is
 repaired here; differences are written down and shown (design 5).
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from oslo_log import log as logging
 
+from aggregates_ext.compute import drift
 from aggregates_ext.compute import join
 from aggregates_ext.compute import lease as compute_lease
 from aggregates_ext.compute import pool
@@ -24,6 +26,19 @@ LOG = logging.getLogger(__name__)
 UNSETTLED = views.RUNNING | {'success'}
 
 
+@dataclasses.dataclass(frozen=True)
+class Sight:
+    """What one look at a pool showed.
+
+    :ivar view: the pool as its master shows it; None: there is none.
+    :ivar turns: when which member was asked, see ``witness``.
+    """
+
+    drift: Sequence[records.Drift]
+    view: views.PoolView | None = None
+    turns: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
 def observe(
     held: compute_lease.Held,
     connector: xenapi.Connector,
@@ -33,112 +48,119 @@ def observe(
 
     :param return_timeout: seconds after which a host is overdue.
     """
-    aggregate, hosts = held.read(
-        lambda connection: (
-            db_aggregates.get(connection, held.aggregate_id, deleted=True),
-            db_hosts.get_all(connection),
-        )
-    )
-    bound = [h for h in hosts if h.aggregate_id == aggregate.id]
-    for host in bound:
+    intent = held.read(lambda connection: _read(connection, held.aggregate_id))
+    aggregate = intent.aggregate
+    for host in intent.bound:
         if host.phase == 'returning':
             _watch_return(held, connector, aggregate, host, return_timeout)
-    seen: views.PoolView | None = None
-    drift: list[str] = []
+    sight = Sight(())
     if aggregate.pool_uuid is not None:
-        seen, drift = _look(connector, aggregate, hosts)
-    if tuple(drift) != aggregate.drift:
-        for sentence in drift:
-            LOG.warning('Aggregate %s: %s', aggregate.id, sentence)
+        sight = _look(held, connector, intent)
+    note(held, intent, sight)
 
-    def work(connection: Any) -> None:
-        _learn_addresses(connection, bound, seen)
-        db_aggregates.set_observation(
-            connection,
-            aggregate.id,
-            seen.as_dict() if seen else None,
-            drift,
-        )
 
-    held.write(work)
+def _read(connection: Any, aggregate_id: int) -> drift.Intent:
+    return drift.Intent(
+        db_aggregates.get(connection, aggregate_id, deleted=True),
+        db_hosts.get_all(connection, aggregate_id),
+        db_operations.unfinished(connection, aggregate_id)[0],
+    )
 
 
 def _look(
+    held: compute_lease.Held,
     connector: xenapi.Connector,
-    aggregate: records.Aggregate,
-    hosts: Sequence[records.Host],
-) -> tuple[views.PoolView | None, list[str]]:
+    intent: drift.Intent,
+) -> Sight:
+    def find(address: str) -> Sequence[records.Host]:
+        return held.read(
+            lambda connection: db_hosts.find(connection, addresses=[address])
+        )
+
     try:
         with pool.master_of(
-            connector, aggregate, hosts, views.LOOK_TIMEOUT
+            connector,
+            intent.aggregate,
+            intent.bound,
+            views.LOOK_TIMEOUT,
+            find,
         ) as master:
-            seen = views.pool_view(master.session)
+            view = views.pool_view(master.session, master.pools)
+            account = master.session.credential.name
+    except pool.NoMaster as exc:
+        return Sight([records.Drift(exc.code, str(exc))])
     except (
-        pool.NoMaster,
         xenapi.XenAPIError,
         xenapi.Unreachable,
         xenapi.AnswerLost,
     ) as exc:
-        return None, [str(exc)]
-    bound = [h for h in hosts if h.aggregate_id == aggregate.id]
-    return seen, find_drift(aggregate, bound, seen)
-
-
-def find_drift(
-    aggregate: records.Aggregate,
-    bound: Sequence[records.Host],
-    seen: views.PoolView,
-) -> list[str]:
-    """Where a pool at rest differs from the intent, in sentences.
-
-    What an unfinished operation is about to change is not drift.
-
-    :param bound: the aggregate's hosts in any phase.
-    """
-    drift = []
-    founded = any(host.phase == 'member' for host in bound)
-    quiet = not set(aggregate.standing) & {'queued', 'running'}
-    if founded and seen.mark != aggregate.uuid:
-        drift.append(
-            f'The pool is marked {views.MARK} = {seen.mark}, not with this '
-            f"aggregate's uuid {aggregate.uuid}."
-        )
-    if founded and quiet and seen.name_label != aggregate.name:
-        drift.append(
-            f'The pool is named "{seen.name_label}", the aggregate '
-            f'"{aggregate.name}".'
-        )
-    for host in bound:
-        if host.phase == 'member':
-            drift.extend(_member_drift(host, seen))
-    known = {host.uuid for host in bound}
-    drift.extend(
-        f'Host {view.name_label} ({uuid}, {view.address}) is in the pool '
-        'and not in the aggregate.'
-        for uuid, view in sorted(seen.hosts.items())
-        if uuid not in known
+        return Sight([records.Drift(drift.NO_MASTER, str(exc))])
+    heard = master.witnesses.hear(view, account)
+    strangers = held.read(
+        lambda connection: pool.find_strangers(connection, view, intent.bound)
     )
-    return drift
+    found = drift.find(intent, view, strangers)
+    return Sight([*heard.drift, *found], view, heard.turns)
 
 
-def _member_drift(host: records.Host, seen: views.PoolView) -> list[str]:
-    if host.uuid not in seen.hosts:
-        return [f'Member {host.name} ({host.uuid}) is not in the pool.']
-    if not seen.hosts[host.uuid].live:
-        return [f'Member {host.name} ({host.uuid}) is not live.']
-    return []
+def note(held: compute_lease.Held, intent: drift.Intent, sight: Sight) -> None:
+    """Keep and tell what was seen; without a master, what was seen before."""
+    aggregate, view = intent.aggregate, sight.view
+    known = {_key(entry): entry.since for entry in aggregate.drift}
+    for entry in sight.drift:
+        if _key(entry) not in known:
+            LOG.warning('Aggregate %s: %s', aggregate.id, entry.message)
+
+    def work(connection: Any) -> None:
+        now = engine.read_clock(connection)
+        seen = aggregate.observation if aggregate.pool_uuid else None
+        if view is not None:
+            _learn(connection, intent, view)
+            seen = {**view.as_dict(), 'seen_at': now, 'turns': sight.turns}
+        entries = [
+            dataclasses.replace(entry, since=known.get(_key(entry), now))
+            for entry in sight.drift
+        ]
+        db_aggregates.set_observation(connection, aggregate.id, seen, entries)
+
+    held.write(work)
 
 
-def _learn_addresses(
-    connection: Any,
-    bound: Sequence[records.Host],
-    seen: views.PoolView | None,
+def _key(entry: records.Drift) -> tuple[str, str | None, str | None]:
+    """What makes two entries of two looks the same difference."""
+    return entry.code, entry.host, entry.uuid
+
+
+def _learn(
+    connection: Any, intent: drift.Intent, view: views.PoolView
 ) -> None:
-    """Keep the addresses by which slaves name their master."""
-    for host in bound:
-        view = seen.hosts.get(host.uuid or '') if seen else None
-        if view is not None and view.address != host.address:
-            db_hosts.update(connection, host.name, {'address': view.address})
+    """Keep the addresses by which slaves name their master, and who it is.
+
+    The first master that is seen is the one that is to be it.
+    """
+    for host in intent.bound:
+        seen = view.hosts.get(host.uuid or '')
+        if seen is not None and seen.address != host.address:
+            db_hosts.update(connection, host.name, {'address': seen.address})
+    if intent.aggregate.master_uuid is None and intent.members:
+        db_aggregates.set_master(
+            connection, intent.aggregate.id, view.master.uuid
+        )
+
+
+def has_returned(
+    aggregate: records.Aggregate, host: records.Host, answer: views.Answer
+) -> bool:
+    """Whether a host has proven that it is a pool of its own again."""
+    view = answer.pool
+    return (
+        view is not None
+        and len(view.hosts) == 1
+        and view.uuid != aggregate.pool_uuid
+        and host.uuid in (None, view.master.uuid)
+        # A join that runs, or has its fuse lit, would take it back.
+        and not any(task.status in UNSETTLED for task in answer.tasks)
+    )
 
 
 def _watch_return(
@@ -153,15 +175,7 @@ def _watch_return(
     Its own address logs in, with the same host uuid and another pool uuid.
     """
     answer = views.look(connector, host, join.CALL)
-    view = answer.pool
-    if (
-        view is not None
-        and len(view.hosts) == 1
-        and view.uuid != aggregate.pool_uuid
-        and host.uuid in (None, view.master.uuid)
-        # A join that runs, or has its fuse lit, would take it back.
-        and not any(task.status in UNSETTLED for task in answer.tasks)
-    ):
+    if has_returned(aggregate, host, answer):
         LOG.info('Host %s has returned and is free', host.name)
         held.write(
             lambda connection: _set_free(connection, aggregate.id, host)

@@ -1,8 +1,10 @@
 """What is seen of hosts and pools, read in a fixed number of calls."""
 
+import contextlib
 import dataclasses
 from typing import Any
 
+from aggregates_ext.compute import codes
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import records
 
@@ -38,6 +40,7 @@ class HostView:
     enabled: bool
     live: bool
     agent_start_time: float
+    version: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +60,11 @@ class PoolView:
     operations: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """For ``GET /os-aggregates/{id}/pool``."""
+        """To be kept, and shown by ``GET /os-aggregates/{id}/pool``."""
         return {
             'name_label': self.name_label,
             'master': self.master.uuid,
+            'started': self.master.agent_start_time,
             'hosts': [
                 {
                     'uuid': host.uuid,
@@ -68,6 +72,7 @@ class PoolView:
                     'address': host.address,
                     'enabled': host.enabled,
                     'live': host.live,
+                    'version': host.version,
                 }
                 for host in sorted(self.hosts.values(), key=lambda h: h.uuid)
             ],
@@ -102,6 +107,14 @@ class Answer:
     code: str = ''
     parameters: tuple[str, ...] = ()
 
+    @property
+    def strange(self) -> bool:
+        """Whether no slave would answer so.
+
+        A slave answers HOST_IS_SLAVE to any password (contract 2.3).
+        """
+        return self.role == 'master' or self.code in codes.LOGIN_REFUSED
+
     def describe(self) -> str:
         """One clause for messages."""
         if self.role == 'master' and self.pool is not None:
@@ -126,9 +139,14 @@ def describe_listing(pool: PoolView, listed: HostView | None) -> str:
     )
 
 
-def pool_view(session: xenapi.Session) -> PoolView:
-    """The pool of a master: three calls, whatever its size."""
-    ((pool_ref, pool),) = session.records('pool').items()
+def pool_view(
+    session: xenapi.Session, pools: dict[str, Any] | None = None
+) -> PoolView:
+    """The pool of a master: three calls, whatever its size.
+
+    :param pools: the pool records, if they have just been read.
+    """
+    ((pool_ref, pool),) = (pools or session.records('pool')).items()
     metrics = session.records('host_metrics')
     hosts = {}
     for ref, host in session.records('host').items():
@@ -140,6 +158,7 @@ def pool_view(session: xenapi.Session) -> PoolView:
             address=host['address'],
             enabled=bool(host['enabled']),
             live=bool(live),
+            version=host['software_version'].get('product_version', ''),
             agent_start_time=float(
                 host['other_config'].get('agent_start_time', 0)
             ),
@@ -230,6 +249,25 @@ def _refusal(exc: xenapi.XenAPIError) -> Answer:
     else:
         role, detail = 'refused', str(exc)
     return Answer(role, detail, code=exc.code, parameters=exc.parameters)
+
+
+def ask(
+    connector: xenapi.Connector, host: records.Host, credential: str | None
+) -> Answer:
+    """How a host answers a bare login: a slave before there is a session.
+
+    :param credential: name of another one than the host's own.
+    """
+    try:
+        session = connector.login(host, credential, LOOK_TIMEOUT)
+        with contextlib.closing(session):
+            return Answer('master', pool=pool_view(session))
+    except xenapi.XenAPIError as exc:
+        return _refusal(exc)
+    except (xenapi.Unreachable, xenapi.AnswerLost) as exc:
+        return Answer('silent', str(exc), code=exc.code)
+    except xenapi.CredentialUnknown as exc:
+        return Answer('refused', str(exc), code=exc.code)
 
 
 def look(connector: xenapi.Connector, host: records.Host, call: str) -> Answer:

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,7 +34,9 @@ def _utcnow() -> datetime.datetime:
 def _record(row: Any, **membership: Any) -> records.Aggregate:
     values = dict(zip(_FIELDS, row, strict=True))
     values['deleted'] = bool(values['deleted'])
-    values['drift'] = tuple(values['drift'] or ())
+    values['drift'] = tuple(
+        records.Drift(**entry) for entry in values['drift'] or ()
+    )
     return records.Aggregate(**values, **membership)
 
 
@@ -252,7 +255,7 @@ def set_observation(
     connection: sa.Connection,
     aggregate_id: int,
     observation: dict[str, Any] | None,
-    drift: list[str],
+    drift: Sequence[records.Drift],
 ) -> None:
     """Keep what was seen of the pool, by the database's clock."""
     connection.execute(
@@ -260,7 +263,7 @@ def set_observation(
         .where(_TABLE.c.id == aggregate_id)
         .values(
             observation=observation,
-            drift=drift,
+            drift=[dataclasses.asdict(entry) for entry in drift],
             observed_at=engine.now(),
         )
     )

@@ -5,6 +5,7 @@ UPDATE of the host's own row (design 5).
 """
 
 import dataclasses
+from collections.abc import Collection
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,16 +79,27 @@ def delete(connection: sa.Connection, name: str) -> bool:
     return bool(result.rowcount)
 
 
-def bind(connection: sa.Connection, name: str, aggregate_id: int) -> bool:
-    """Make a free host join an aggregate; False when it is not free."""
+def bind(
+    connection: sa.Connection,
+    name: str,
+    aggregate_id: int,
+    phase: str = 'joining',
+    **values: Any,
+) -> bool:
+    """Give a free host to an aggregate; False when it is not free.
+
+    :param phase: that it begins with.
+    :param values: further columns of the host to write with it.
+    """
     result = connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.name == name, _TABLE.c.aggregate_id.is_(None))
         .values(
             aggregate_id=aggregate_id,
-            phase='joining',
+            phase=phase,
             phase_since=engine.now(),
             alarm=None,
+            **values,
         )
     )
     return bool(result.rowcount)
@@ -144,12 +156,33 @@ def update(
         ) from None
 
 
-def find_by_uuid(connection: sa.Connection, uuid: str) -> records.Host | None:
-    """The host with a XenServer uuid, where one is registered."""
-    row = connection.execute(
-        sa.select(*_COLUMNS).where(_TABLE.c.uuid == uuid)
-    ).one_or_none()
-    return None if row is None else _record(row)
+def find(
+    connection: sa.Connection,
+    uuids: Collection[str] = (),
+    addresses: Collection[str] = (),
+    names: Collection[str] = (),
+) -> list[records.Host]:
+    """The hosts with one of some XenServer uuids, addresses or names.
+
+    :param addresses: as XenAPI tells them: of the host in its pool, or the
+        one in its registered URL.
+    """
+    terms: list[sa.ColumnElement[bool]] = [
+        _TABLE.c.uuid.in_(uuids),
+        _TABLE.c.address.in_(addresses),
+        _TABLE.c.name.in_(names),
+    ]
+    for address in addresses:
+        authority = f'//[{address}]' if ':' in address else f'//{address}'
+        terms += [
+            _TABLE.c.url.endswith(authority, autoescape=True),
+            _TABLE.c.url.contains(f'{authority}:', autoescape=True),
+            _TABLE.c.url.contains(f'{authority}/', autoescape=True),
+        ]
+    rows = connection.execute(
+        sa.select(*_COLUMNS).where(sa.or_(*terms)).order_by(_TABLE.c.name)
+    )
+    return [_record(row) for row in rows]
 
 
 def grant(

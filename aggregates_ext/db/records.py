@@ -7,6 +7,24 @@ from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
+class Drift:
+    """One difference between a pool and what it should be.
+
+    :ivar code: says which kind; ``compute.drift`` has them.
+    :ivar message: what differs, and the ways out.
+    :ivar host: name of the registered host that it is about.
+    :ivar uuid: XenServer uuid of the host that it is about.
+    :ivar since: when it was first seen, in seconds of the epoch.
+    """
+
+    code: str
+    message: str
+    host: str | None = None
+    uuid: str | None = None
+    since: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Aggregate:
     """An aggregate with its membership.
 
@@ -15,8 +33,11 @@ class Aggregate:
     :ivar master_uuid: XenServer uuid of the host that is to be the master of
         the pool; None: not known yet.
     :ivar standing: states of the operations that still count for it.
-    :ivar drift: sentences on where the pool differs from the intent.
-    :ivar observed_at: seconds of the epoch, by the database's clock.
+    :ivar observation: what was last seen of the pool, as ``compute.views``
+        writes it.
+    :ivar drift: where the pool differs from the intent.
+    :ivar observed_at: when it was last looked at, in seconds of the epoch,
+        by the database's clock.
     """
 
     id: int
@@ -32,7 +53,7 @@ class Aggregate:
     credential: str | None
     master_uuid: str | None
     observation: dict[str, Any] | None
-    drift: tuple[str, ...]
+    drift: tuple[Drift, ...]
     observed_at: float | None
     hosts: tuple[str, ...] = ()
     bound: int = 0

@@ -139,8 +139,8 @@ class Screen:
                     (f'{host["name"]}  ', 'bold cyan'), ', '.join(words)
                 )
             )
-        for sentence in pool['drift']:
-            root.add(texts.Text(f'drift: {sentence}', 'red'))
+        for entry in pool['drift']:
+            root.add(texts.Text(f'drift: {entry["message"]}', 'red'))
         self._print()
         self.console.print(root)
 

@@ -198,7 +198,7 @@ def test_master_of_others_founds_no_aggregate(make_service: Make) -> None:
     operation = running.operation(key)
     assert operation.error is not None
     assert operation.error['code'] == 'POOL_HAS_MEMBERS'
-    assert 'Eject the other hosts' in operation.error['message']
+    assert 'pool adopt NAME xen1' in operation.error['message']
     assert running.aggregates.get(key).pool_uuid is None
     assert running.pool_of('xen1')['name_label'] == 'theirs'
 

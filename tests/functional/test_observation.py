@@ -33,7 +33,7 @@ def test_label_changed_by_hand_is_drift(running: service.Service) -> None:
     key = running.create('xen1')
     running.sim.set_pool('xen1', name_label='by hand')
     running.watch(key, 0)
-    assert 'by hand' in running.aggregates.get(key).drift[0]
+    assert 'by hand' in running.aggregates.get(key).drift[0].message
     assert running.state(key) == 'error'
     assert running.pool_of('xen1')['name_label'] == 'by hand'
 
@@ -44,7 +44,7 @@ def test_lost_mark_is_drift(running: service.Service) -> None:
         (ref,) = session.call('pool.get_all')
         session.call('pool.remove_from_other_config', ref, views.MARK)
     running.watch(key, 0)
-    assert 'marked' in running.aggregates.get(key).drift[0]
+    assert running.aggregates.get(key).drift[0].code == 'MARK_LOST'
 
 
 def test_dead_master_is_drift(running: service.Service) -> None:
@@ -52,7 +52,7 @@ def test_dead_master_is_drift(running: service.Service) -> None:
     running.sim.power_off('xen1')
     running.watch(key, 0)
     (drift,) = running.aggregates.get(key).drift
-    assert 'No host answers as the master' in drift
+    assert 'No host answers as the master' in drift.message
     running.sim.power_on('xen1')
     running.watch(key, 600)
     assert running.aggregates.get(key).drift == ()
@@ -67,7 +67,7 @@ def test_failed_rename_shows_as_drift_and_heals(
     running.aggregates.update(running.ctx, key, {'name': 'new'})
     running.work()
     assert running.operation(key).state == 'failed'
-    assert '"pool"' in running.aggregates.get(key).drift[0]
+    assert '"pool"' in running.aggregates.get(key).drift[0].message
     assert running.state(key) == 'error'
     running.sim.set_pool('xen1', name_label='new')
     running.watch(key, 0)
@@ -86,5 +86,5 @@ def test_master_that_nobody_registered_is_named(
         )
     running.watch(key, 0)
     (drift,) = running.aggregates.get(key).drift
-    assert 'HOST_IS_SLAVE (10.0.0.11)' in drift
-    assert 'No registered host has that address' in drift
+    assert 'HOST_IS_SLAVE (10.0.0.11)' in drift.message
+    assert 'No registered host has that address' in drift.message

@@ -299,7 +299,7 @@ def test_what_keeps_a_pool_from_being_observed_is_shown(
     with running.database.writer() as connection:
         connection.exec_driver_sql("UPDATE hosts SET url = 'https://xen1'")
     running.watch(key, 0)
-    assert 'ca_file' in running.aggregates.get(key).drift[0]
+    assert 'ca_file' in running.aggregates.get(key).drift[0].message
 
 
 def test_failed_eject_is_not_sent_again_when_its_task_is_gone(

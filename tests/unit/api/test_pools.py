@@ -38,6 +38,7 @@ def seen(name: str, uuid: str) -> dict[str, Any]:
         'address': '10.0.0.1',
         'enabled': True,
         'live': True,
+        'version': '8.3.0',
     }
 
 
@@ -78,18 +79,32 @@ def test_registered_hosts_and_those_of_the_pool_are_merged() -> None:
         'name_label': 'a',
         'master': 'u1',
         'hosts': [seen('x1', 'u1'), seen('x3', 'u3')],
+        'seen_at': 0.5,
     }
     pool = show_pool(
         aggregate(
             observation=observation,
-            drift=('x3 is no member',),
-            observed_at=0.5,
+            drift=(records.Drift('HOST_UNKNOWN', 'x3?', uuid='u3', since=1),),
+            observed_at=9.0,
         ),
         [host('x1', 'u1', 'member'), host('x2', None, 'joining')],
     )
     assert pool['master'] == 'x1'
     assert pool['seen_at'] == '1970-01-01 00:00:00.500000'
-    assert pool['drift'] == ['x3 is no member']
+    assert pool['drift'] == [
+        {
+            'code': 'HOST_UNKNOWN',
+            'host': None,
+            'message': 'x3?',
+            'since': '1970-01-01 00:00:01',
+        }
+    ]
+    assert [h['drift'] for h in pool['hosts']] == [[], [], ['HOST_UNKNOWN']]
+    assert [h['seen_at'] is None for h in pool['hosts']] == [
+        False,
+        True,
+        False,
+    ]
     assert pool['uuid'] == 'pool-uuid'
     rows = [
         (h['name'], h['phase'], h['address'], h['live']) for h in pool['hosts']
