@@ -14,6 +14,7 @@ from aggregates_ext import intent
 from aggregates_ext import members
 from aggregates_ext import operations
 from aggregates_ext import policy
+from aggregates_ext import pools
 from aggregates_ext import rpc
 from aggregates_ext.api import app
 from aggregates_ext.api import faults
@@ -42,6 +43,7 @@ def build(
         aggregates.Aggregates(intended),
         members.Members(intended),
         operations.Operations(database),
+        pools.Pools(intended),
     )
     enforcer = policy.make_enforcer(conf)
     embedded = next_application is not None

@@ -134,6 +134,14 @@ class AggregateBusy(Conflict):
     )
 
 
+class AggregateHasNoPool(Conflict):
+    message = (
+        'Aggregate {aggregate_id} has no pool, so there is nothing to '
+        '{kind}: its first host founds one. A pool of several hosts becomes '
+        'an aggregate by "aggregates-ext-manage pool adopt".'
+    )
+
+
 class OperationNotCancellable(Conflict):
     message = (
         'Operation {operation} is {state}: only a queued one can be '

@@ -28,6 +28,8 @@ OPERATIONS = POOLS.format('operations')
 CHECK_HOST = POOLS.format('check_host')
 CANCEL_OPERATION = POOLS.format('cancel_operation')
 RESET = POOLS.format('reset')
+ADOPT = POOLS.format('adopt')
+REAPPLY = POOLS.format('reapply')
 
 ADMIN = 'rule:context_is_admin'
 
@@ -70,6 +72,8 @@ _RULES = (
     (CHECK_HOST, 'POST', _ACTION, 'Check a host without changing it.'),
     (CANCEL_OPERATION, 'POST', _ACTION, 'Cancel a queued operation.'),
     (RESET, 'POST', _ACTION, 'Tell the outcome of an unresolved operation.'),
+    (ADOPT, 'POST', _ACTION, 'Let an aggregate follow its pool.'),
+    (REAPPLY, 'POST', _ACTION, 'Make a pool what its aggregate says.'),
 )
 
 

@@ -60,6 +60,7 @@ def view(operation: records.Operation, shape: shapes.Shape) -> dict[str, Any]:
             for name in _SHOWN_PARAMETERS
             if name in operation.parameters
         },
+        'result': operation.parameters.get('result', []),
         'error': operation.error,
         'request_id': operation.request_id,
         'user_id': operation.user_id,

@@ -10,6 +10,7 @@ from typing import Any
 
 from aggregates_ext import context
 from aggregates_ext import policy
+from aggregates_ext.api import operations
 from aggregates_ext.api import routing
 from aggregates_ext.api import schema
 from aggregates_ext.api import shapes
@@ -132,10 +133,44 @@ def check_host(
     return {'check': {**fields, **shown}}
 
 
+def adopt(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> routing.Named:
+    """Let the aggregate follow its pool as it is now."""
+    ctx.can(policy.ADOPT)
+    schema.check(body, schema.ADOPT)
+    queued = domain.pools.adopt(ctx, shape.aggregate_id(aggregate_id))
+    return routing.Named(
+        {'operation': operations.view(queued, shape)}, queued.uuid
+    )
+
+
+def reapply(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> routing.Named:
+    """Make the pool what the aggregate says."""
+    ctx.can(policy.REAPPLY)
+    schema.check(body, schema.REAPPLY)
+    queued = domain.pools.reapply(ctx, shape.aggregate_id(aggregate_id))
+    return routing.Named(
+        {'operation': operations.view(queued, shape)}, queued.uuid
+    )
+
+
 ROUTES: routing.Routes = {
     '/os-aggregates/{aggregate_id}/pool': {'GET': routing.Route(pool)},
 }
 # What POST /os-aggregates/{aggregate_id}/action can name.
 ACTIONS = {
     'check_host': check_host,
+    'adopt': adopt,
+    'reapply': reapply,
 }

@@ -17,6 +17,7 @@ from aggregates_ext import aggregates
 from aggregates_ext import exception
 from aggregates_ext import members
 from aggregates_ext import operations
+from aggregates_ext import pools
 
 LEGACY = 'legacy'
 MODERN = 'modern'
@@ -34,6 +35,7 @@ class Domain(NamedTuple):
     aggregates: aggregates.Aggregates
     members: members.Members
     operations: operations.Operations
+    pools: pools.Pools
 
 
 class Route(NamedTuple):

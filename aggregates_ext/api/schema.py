@@ -128,6 +128,8 @@ RESET = _body(
         },
     ),
 )
+ADOPT = _body('adopt', _object())
+REAPPLY = _body('reapply', _object())
 INDEX_QUERY = jsonschema.Draft202012Validator(
     {
         'type': 'object',

@@ -59,6 +59,7 @@ _ITEMS = {
     'warnings': 'warning',
     'parameters': 'parameter',
     'drift': 'difference',
+    'result': 'change',
     'accept_data_loss': 'sr',
 }
 _NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]*')

@@ -16,9 +16,10 @@ from aggregates_ext.cmd.commands import db
 from aggregates_ext.cmd.commands import group
 from aggregates_ext.cmd.commands import host
 from aggregates_ext.cmd.commands import operation
+from aggregates_ext.cmd.commands import pool
 
 # Each adds its commands to the command line.
-GROUPS = (db, host, operation)
+GROUPS = (db, host, operation, pool)
 
 
 def _add_groups(subparsers: Any) -> None:

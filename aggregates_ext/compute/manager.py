@@ -18,6 +18,7 @@ from oslo_utils import uuidutils
 
 from aggregates_ext import exception
 from aggregates_ext import operations
+from aggregates_ext.compute import adopt
 from aggregates_ext.compute import clock as compute_clock
 from aggregates_ext.compute import codes
 from aggregates_ext.compute import drift
@@ -26,6 +27,7 @@ from aggregates_ext.compute import join
 from aggregates_ext.compute import lease as compute_lease
 from aggregates_ext.compute import observe
 from aggregates_ext.compute import pool
+from aggregates_ext.compute import reapply
 from aggregates_ext.compute import run as compute_run
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
@@ -39,6 +41,8 @@ STEPS: dict[str, Callable[[compute_run.Run], None]] = {
     operations.ADD_HOST: join.add_host,
     operations.REMOVE_HOST: eject.remove_host,
     operations.RENAME: pool.rename,
+    operations.ADOPT: adopt.adopt,
+    operations.REAPPLY: reapply.reapply,
 }
 NO_WORK = 'The database cannot be asked for work: %s'
 MAX_BACKOFF = 60.0

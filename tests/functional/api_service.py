@@ -15,9 +15,11 @@ from aggregates_ext import conf as settings
 from aggregates_ext import deploy
 from aggregates_ext.api import identity
 from aggregates_ext.api import versions
+from aggregates_ext.db import aggregates
 from aggregates_ext.db import engine
 from aggregates_ext.db import hosts
 from aggregates_ext.db import migration
+from aggregates_ext.db import records
 
 WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -103,3 +105,27 @@ class Service(fixture.GabbiFixture):
         LAZY.application = None
         self._database.dispose()
         shutil.rmtree(self._directory)
+
+
+class DriftedPool(Service):
+    """A service with an aggregate whose pool was seen to differ."""
+
+    def start_fixture(self) -> None:
+        super().start_fixture()
+        seen = {'address': '10.0.0.1', 'enabled': True, 'version': '8.3.0'}
+        listed = [
+            {**seen, 'uuid': f'u{n}', 'name_label': f'label{n}', 'live': n > 1}
+            for n in (1, 2)
+        ]
+        view = {
+            'name_label': 'pool1',
+            'master': 'u1',
+            'hosts': listed,
+            'seen_at': 2.0,
+        }
+        dead = records.Drift('MEMBER_DEAD', 'It is dead.', 'xen1', 'u1', 1.0)
+        with self._database.writer() as connection:
+            key = aggregates.insert(connection, 'uuid1', 'pool1', None)
+            aggregates.set_pool(connection, key, 'p1', 'default', 'u1')
+            aggregates.set_observation(connection, key, view, [dead])
+            hosts.bind(connection, 'xen1', key, 'member', uuid='u1')

@@ -2,10 +2,12 @@
 
 import json
 import pathlib
+from collections.abc import Callable
 
 import pytest
 
 from aggregates_ext.cmd import manage
+from aggregates_ext.cmd.commands import pool
 from tests.functional import service
 
 SR = '11111111-1111-1111-1111-111111111111'
@@ -122,3 +124,48 @@ def test_reset_settles_a_refused_join_of_a_free_host(
     reset = ['--config-file', config, 'host', 'reset', 'xen2', 'free']
     assert manage.main(reset) == 0
     assert running.state(key) == 'active'
+
+
+POOLED = {
+    'hosts': [{'name': name} for name in ('xen1', 'xen2')],
+    'pools': [{'name_label': 'theirs', 'hosts': ['xen1', 'xen2']}],
+}
+
+
+def test_pool_is_adopted(
+    make_service: Callable[..., service.Service],
+    config: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running = make_service(POOLED)
+    # While the command waits, a compute service works.
+    monkeypatch.setattr(pool.time, 'sleep', lambda seconds: running.work())
+    adopt = ['--config-file', config, 'pool', 'adopt', ' new ', 'xen1']
+    assert manage.main([*adopt, '--zone', 'az1', '--wait']) == 0
+    out = capsys.readouterr().out
+    assert 'Host xen2 (' in out
+    assert out.endswith('succeeded\n')
+    aggregate = running.aggregates.get(1)
+    assert (aggregate.name, aggregate.availability_zone) == ('new', 'az1')
+    assert aggregate.hosts == ('xen1', 'xen2')
+    assert manage.main(adopt) == 1
+    assert 'belongs to aggregate 1' in capsys.readouterr().err
+
+
+def test_refused_adoption_tells_why_and_ends_with_1(
+    make_service: Callable[..., service.Service],
+    config: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running = make_service(POOLED)
+    running.hosts.remove('xen2')
+    monkeypatch.setattr(pool.time, 'sleep', lambda seconds: running.work())
+    adopt = ['--config-file', config, 'pool', 'adopt', 'new', 'xen1']
+    assert manage.main([*adopt, '--wait']) == 1
+    said = capsys.readouterr()
+    assert said.out.endswith('failed\n')
+    assert 'host add xen2' in said.err
+    assert manage.main([*adopt[:-2], ' ', 'xen1']) == 1
+    assert '1 to 255' in capsys.readouterr().err

@@ -114,3 +114,13 @@ def test_lists_of_any_length_cost_the_same(service: Counted) -> None:
     long, answer = service.send('GET', '/v2.1/os-aggregates')
     assert len(answer.json['aggregates']) == 50
     assert short == long <= BUDGET
+
+
+def test_ways_to_resolve_drift_keep_the_budget(service: Counted) -> None:
+    action = '/v2.1/os-aggregates/1/action'
+    with service.database.writer() as connection:
+        connection.exec_driver_sql("UPDATE aggregates SET pool_uuid = 'p'")
+    for name in ('adopt', 'reapply'):
+        count, answer = service.send('POST', action, {name: {}})
+        assert answer.status_int == 200, answer
+        assert count <= BUDGET

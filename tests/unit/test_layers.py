@@ -55,6 +55,13 @@ BELOW = {
         'operations.py',
         'db/',
     ),
+    'pools.py': (
+        'context.py',
+        'exception.py',
+        'intent.py',
+        'operations.py',
+        'db/',
+    ),
     'hosts.py': ('exception.py', 'db/'),
     'compute/': ('conf.py', 'exception.py', 'operations.py', 'rpc.py', 'db/'),
     'api/': (
@@ -64,6 +71,7 @@ BELOW = {
         'members.py',
         'operations.py',
         'policy.py',
+        'pools.py',
         'db/',
     ),
     'deploy.py': (
@@ -74,6 +82,7 @@ BELOW = {
         'members.py',
         'operations.py',
         'policy.py',
+        'pools.py',
         'rpc.py',
         'api/',
         'db/',

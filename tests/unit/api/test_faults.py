@@ -35,6 +35,7 @@ EXPECTED = {
     exception.HostNotFree: (409, 'conflictingRequest'),
     exception.HostZoneMismatch: (409, 'conflictingRequest'),
     exception.AggregateBusy: (409, 'conflictingRequest'),
+    exception.AggregateHasNoPool: (409, 'conflictingRequest'),
     exception.OperationNotCancellable: (409, 'conflictingRequest'),
     exception.HostExists: (409, 'conflictingRequest'),
     exception.Refused: (409, 'conflictingRequest'),

@@ -1,0 +1,138 @@
+"""Pools: changes of an aggregate's pool as a whole.
+
+A request writes an operation, which a compute service carries out.
+"""
+
+from typing import Any
+
+from oslo_utils import uuidutils
+
+from aggregates_ext import context
+from aggregates_ext import exception
+from aggregates_ext import intent
+from aggregates_ext import operations
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+
+
+class Pools:
+    """What is done to the pools of aggregates.
+
+    :param intended: how it gets into the database.
+    """
+
+    def __init__(self, intended: intent.Intent) -> None:
+        self._intent = intended
+
+    def adopt(
+        self, ctx: context.RequestContext, aggregate_id: int
+    ) -> records.Operation:
+        """Let an aggregate follow its pool as it is now.
+
+        :returns: the operation that will do it.
+        :raises exception.Conflict: it has no pool.
+        """
+        return self._queue(ctx, aggregate_id, operations.ADOPT)
+
+    def reapply(
+        self, ctx: context.RequestContext, aggregate_id: int
+    ) -> records.Operation:
+        """Let the pool of an aggregate be made what it is to be.
+
+        :returns: the operation that will do it.
+        :raises exception.Conflict: it has no pool.
+        """
+        return self._queue(ctx, aggregate_id, operations.REAPPLY)
+
+    def _queue(
+        self, ctx: context.RequestContext, aggregate_id: int, kind: str
+    ) -> records.Operation:
+        uuid = uuidutils.generate_uuid()
+
+        def work(connection: Any) -> records.Operation:
+            aggregate = db_aggregates.lock(connection, aggregate_id)
+            if aggregate.pool_uuid is None:
+                raise exception.AggregateHasNoPool(
+                    aggregate_id=aggregate_id, kind=kind
+                )
+            db_operations.insert(
+                connection,
+                uuid,
+                kind,
+                aggregate_id,
+                None,
+                operations.asked_by(ctx),
+            )
+            return db_operations.get(connection, uuid)
+
+        queued = self._intent.database.write(work)
+        self._intent.compute.wake_up()
+        return queued
+
+    def adopt_pool(
+        self,
+        ctx: context.RequestContext,
+        name: str,
+        host: str,
+        availability_zone: str | None = None,
+    ) -> records.Operation:
+        """Make the pool of a registered master a new aggregate.
+
+        An empty aggregate of that name is taken, such as an adoption that
+        was refused leaves.
+
+        :param host: host-id of the master.
+        :returns: the operation that will do it.
+        :raises exception.HostNotFound: not registered.
+        :raises exception.HostInOtherAggregate: it is not free.
+        :raises exception.AggregateNameExists: and is not empty, or is in
+            another zone.
+        """
+        uuids = [uuidutils.generate_uuid(), uuidutils.generate_uuid()]
+
+        def work(connection: Any) -> records.Operation:
+            found = db_hosts.get(connection, host)
+            if found.aggregate_id is not None:
+                raise exception.HostInOtherAggregate(
+                    host=host, other_id=found.aggregate_id
+                )
+            key = _find_empty(connection, name, availability_zone)
+            if key is None:
+                key = db_aggregates.insert(
+                    connection, uuids[0], name, availability_zone
+                )
+            db_operations.insert(
+                connection,
+                uuids[1],
+                operations.ADOPT,
+                key,
+                host,
+                operations.asked_by(ctx),
+            )
+            return db_operations.get(connection, uuids[1])
+
+        queued = self._intent.database.write(work)
+        self._intent.compute.wake_up()
+        return queued
+
+
+def _find_empty(
+    connection: Any, name: str, availability_zone: str | None
+) -> int | None:
+    """An empty aggregate of a name, with which nothing is to happen.
+
+    :raises exception.AggregateNameExists: it is not so.
+    """
+    for aggregate in db_aggregates.get_all(connection, name=name):
+        idle = not set(aggregate.standing) & {
+            'queued',
+            'running',
+            'unresolved',
+        }
+        same = availability_zone in (None, aggregate.availability_zone)
+        if aggregate.bound or aggregate.pool_uuid or not (idle and same):
+            raise exception.AggregateNameExists(name=name)
+        return aggregate.id
+    return None
