@@ -70,11 +70,17 @@ class Running(NamedTuple):
 
 
 @contextlib.contextmanager
-def running(pools: int, hosts: int) -> Iterator[Running]:
-    """Start the command; how long it takes to be ready is measured."""
+def running(
+    pools: int, hosts: int, **each_host: str | bool
+) -> Iterator[Running]:
+    """Start the command; how long it takes to be ready is measured.
+
+    :param each_host: what each host is, as in a topology.
+    """
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory, 'topology.yaml')
-        path.write_text(f'pools: {{count: {pools}, hosts: {hosts}}}\n')
+        crowd = {'count': pools, 'hosts': hosts, 'host': each_host}
+        path.write_text(json.dumps({'pools': crowd}))
         began = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, '-c', COMMAND, '--topology', str(path)],
@@ -92,7 +98,7 @@ def running(pools: int, hosts: int) -> Iterator[Running]:
             yield Running(
                 started,
                 psutil.Process(process.pid),
-                [url.removeprefix('http://') for _, url, *_ in lines[:-1]],
+                [url.partition('://')[2] for _, url, *_ in lines[:-1]],
                 lines[-1][1],
             )
             process.terminate()
