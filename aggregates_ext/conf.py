@@ -122,6 +122,23 @@ COMPUTE_OPTS = [
         'becomes unresolved.',
     ),
     cfg.FloatOpt(
+        'master_timeout',
+        default=600.0,
+        min=1,
+        help='Seconds after which a change of master whose outcome is not '
+        'known becomes unresolved, and members that are not back get an '
+        'alarm. Not less than designate_wait.',
+    ),
+    cfg.FloatOpt(
+        'designate_wait',
+        default=180.0,
+        min=0.01,
+        help='Seconds after a change of master was sent in which it is only '
+        'watched, and no other is sent to the pool by anybody. A second one '
+        'while the hosts restart can wreck the pool: shorten it for '
+        'simulated hosts alone.',
+    ),
+    cfg.FloatOpt(
         'return_timeout',
         default=1800.0,
         min=0,

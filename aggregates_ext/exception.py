@@ -142,6 +142,14 @@ class AggregateHasNoPool(Conflict):
     )
 
 
+class HostNotMember(Conflict):
+    message = (
+        'Host {host} is still joining the pool of aggregate {aggregate_id}; '
+        'only a member can be its master. Repeat the request when its join '
+        'has ended.'
+    )
+
+
 class OperationNotCancellable(Conflict):
     message = (
         'Operation {operation} is {state}: only a queued one can be '

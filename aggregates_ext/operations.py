@@ -168,8 +168,12 @@ _REMEDIES = {
 
 
 def take_back(connection: Any, operation: records.Operation) -> None:
-    """Give the host of an operation that came to nothing its phase back."""
-    if operation.host is None:
+    """Give the host of an operation that came to nothing its phase back.
+
+    Only joins and removals change it.
+    """
+    moved = operation.kind in (ADD_HOST, REMOVE_HOST)
+    if operation.host is None or not moved:
         return
     seen = 'joining' if operation.kind == ADD_HOST else 'leaving'
     phase = 'free'

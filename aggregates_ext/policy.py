@@ -30,6 +30,7 @@ CANCEL_OPERATION = POOLS.format('cancel_operation')
 RESET = POOLS.format('reset')
 ADOPT = POOLS.format('adopt')
 REAPPLY = POOLS.format('reapply')
+SET_MASTER = POOLS.format('set_master')
 
 ADMIN = 'rule:context_is_admin'
 
@@ -74,6 +75,7 @@ _RULES = (
     (RESET, 'POST', _ACTION, 'Tell the outcome of an unresolved operation.'),
     (ADOPT, 'POST', _ACTION, 'Let an aggregate follow its pool.'),
     (REAPPLY, 'POST', _ACTION, 'Make a pool what its aggregate says.'),
+    (SET_MASTER, 'POST', _ACTION, 'Make another host the master of a pool.'),
 )
 
 

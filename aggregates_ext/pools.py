@@ -26,6 +26,35 @@ class Pools:
     def __init__(self, intended: intent.Intent) -> None:
         self._intent = intended
 
+    def set_master(
+        self, ctx: context.RequestContext, aggregate_id: int, host: str
+    ) -> records.Operation:
+        """Make a member the master of the pool.
+
+        :returns: the operation that will do it.
+        :raises exception.HostNotFound: not registered.
+        :raises exception.AggregateHostNotFound: not a member.
+        :raises exception.HostNotMember: not yet a member.
+        """
+        uuid = uuidutils.generate_uuid()
+
+        def work(connection: Any) -> records.Operation:
+            db_aggregates.lock(connection, aggregate_id)
+            _check_member(aggregate_id, db_hosts.get(connection, host))
+            db_operations.insert(
+                connection,
+                uuid,
+                operations.SET_MASTER,
+                aggregate_id,
+                host,
+                operations.asked_by(ctx),
+            )
+            return db_operations.get(connection, uuid)
+
+        queued = self._intent.database.write(work)
+        self._intent.compute.wake_up()
+        return queued
+
     def adopt(
         self, ctx: context.RequestContext, aggregate_id: int
     ) -> records.Operation:
@@ -136,3 +165,15 @@ def _find_empty(
             raise exception.AggregateNameExists(name=name)
         return aggregate.id
     return None
+
+
+def _check_member(aggregate_id: int, host: records.Host) -> None:
+    """Refuse a host that is not in the pool, or not yet."""
+    if host.aggregate_id == aggregate_id and host.phase == 'joining':
+        raise exception.HostNotMember(
+            aggregate_id=aggregate_id, host=host.name
+        )
+    if host.aggregate_id != aggregate_id or host.phase != 'member':
+        raise exception.AggregateHostNotFound(
+            aggregate_id=aggregate_id, host=host.name
+        )

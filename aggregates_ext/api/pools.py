@@ -165,6 +165,23 @@ def reapply(
     )
 
 
+def set_master(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> routing.Named:
+    """Make another member the master of the pool."""
+    ctx.can(policy.SET_MASTER)
+    fields = schema.check(body, schema.SET_MASTER)
+    key = shape.aggregate_id(aggregate_id)
+    queued = domain.pools.set_master(ctx, key, fields['host'])
+    return routing.Named(
+        {'operation': operations.view(queued, shape)}, queued.uuid
+    )
+
+
 ROUTES: routing.Routes = {
     '/os-aggregates/{aggregate_id}/pool': {'GET': routing.Route(pool)},
 }
@@ -173,4 +190,5 @@ ACTIONS = {
     'check_host': check_host,
     'adopt': adopt,
     'reapply': reapply,
+    'set_master': set_master,
 }

@@ -130,6 +130,7 @@ RESET = _body(
 )
 ADOPT = _body('adopt', _object())
 REAPPLY = _body('reapply', _object())
+SET_MASTER = _body('set_master', _object(('host',), host=HOST))
 INDEX_QUERY = jsonschema.Draft202012Validator(
     {
         'type': 'object',

@@ -21,6 +21,8 @@ from aggregates_ext import operations
 from aggregates_ext.compute import adopt
 from aggregates_ext.compute import clock as compute_clock
 from aggregates_ext.compute import codes
+from aggregates_ext.compute import designate
+from aggregates_ext.compute import designations
 from aggregates_ext.compute import drift
 from aggregates_ext.compute import eject
 from aggregates_ext.compute import join
@@ -43,6 +45,7 @@ STEPS: dict[str, Callable[[compute_run.Run], None]] = {
     operations.RENAME: pool.rename,
     operations.ADOPT: adopt.adopt,
     operations.REAPPLY: reapply.reapply,
+    operations.SET_MASTER: designate.set_master,
 }
 NO_WORK = 'The database cannot be asked for work: %s'
 MAX_BACKOFF = 60.0
@@ -318,9 +321,14 @@ class Manager:
             LOG.debug('Operation %s: %s', operation.uuid, exc)
 
     def _limit(self, operation: records.Operation) -> float:
-        """Seconds that an operation may take (contract 4.5, 5.3)."""
+        """Seconds that an operation may take (contract 4.5, 5.3, 6)."""
+        master_timeout = float(self._options.master_timeout)
+        if operation.kind == operations.SET_MASTER:
+            return master_timeout
         if operation.kind == operations.REMOVE_HOST:
-            return float(self._options.eject_timeout)
+            return float(self._options.eject_timeout) + designations.allowance(
+                operation, master_timeout
+            )
         return float(self._options.join_timeout)
 
 
@@ -349,6 +357,7 @@ def _step(run: compute_run.Run) -> None:
     :raises compute_run.Postpone: not yet.
     """
     try:
+        designations.await_others(run)
         STEPS[run.operation.kind](run)
     except xenapi.HostError as exc:
         if run.changed:

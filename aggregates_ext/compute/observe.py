@@ -140,8 +140,13 @@ def _learn(
     """
     for host in intent.bound:
         seen = view.hosts.get(host.uuid or '')
-        if seen is not None and seen.address != host.address:
+        if seen is None:
+            continue
+        if seen.address != host.address:
             db_hosts.update(connection, host.name, {'address': seen.address})
+        back = seen.live and seen.enabled
+        if host.alarm and host.phase == 'member' and back:
+            db_hosts.update(connection, host.name, {'alarm': None})
     if intent.aggregate.master_uuid is None and intent.members:
         db_aggregates.set_master(
             connection, intent.aggregate.id, view.master.uuid

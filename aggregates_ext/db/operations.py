@@ -18,6 +18,8 @@ _COLUMNS = [_TABLE.c[name] for name in _FIELDS]
 UNFINISHED = ('queued', 'running')
 # The code in ``error`` of one that rests until another has ended.
 WAITING = 'WAITING'
+# Kinds that name a host and are about the pool: the latest one counts.
+OF_THE_POOL = ('set_master',)
 
 
 def _record(row: Any) -> records.Operation:
@@ -76,6 +78,7 @@ def get_all(
     aggregate_id: int | None = None,
     *,
     states: tuple[str, ...] | None = None,
+    kinds: tuple[str, ...] | None = None,
     limit: int | None = None,
 ) -> list[records.Operation]:
     """Operations, the newest first."""
@@ -84,6 +87,8 @@ def get_all(
         query = query.where(_TABLE.c.aggregate_id == aggregate_id)
     if states is not None:
         query = query.where(_TABLE.c.state.in_(states))
+    if kinds is not None:
+        query = query.where(_TABLE.c.kind.in_(kinds))
     query = query.order_by(_TABLE.c.id.desc()).limit(limit)
     return [_record(row) for row in connection.execute(query)]
 
@@ -244,9 +249,12 @@ def settle(
     """
     query = sa.update(_TABLE).where(
         _TABLE.c.aggregate_id == aggregate_id,
-        _TABLE.c.host == host if host else _TABLE.c.host.is_(None),
         _TABLE.c.settled.is_(sa.false()),
     )
+    if success is None or success.kind not in OF_THE_POOL:
+        query = query.where(
+            _TABLE.c.host == host if host else _TABLE.c.host.is_(None)
+        )
     if success is not None:
         query = query.where(
             _TABLE.c.kind == success.kind,

@@ -10,6 +10,7 @@ from typing import Any
 import webob
 from gabbi import fixture
 from oslo_config import cfg
+from oslo_utils import uuidutils
 
 from aggregates_ext import conf as settings
 from aggregates_ext import deploy
@@ -129,3 +130,16 @@ class DriftedPool(Service):
             aggregates.set_pool(connection, key, 'p1', 'default', 'u1')
             aggregates.set_observation(connection, key, view, [dead])
             hosts.bind(connection, 'xen1', key, 'member', uuid='u1')
+
+
+class Pool(Service):
+    """A service that has aggregate 1, with the members xen1 and xen2."""
+
+    def start_fixture(self) -> None:
+        super().start_fixture()
+        with self._database.writer() as connection:
+            uuid = uuidutils.generate_uuid()
+            key = aggregates.insert(connection, uuid, 'pool1', None)
+            for name in HOSTS[:2]:
+                hosts.bind(connection, name, key)
+                hosts.move(connection, name, key, ('joining',), 'member')

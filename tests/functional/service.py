@@ -1,5 +1,8 @@
 """The whole service in one process, on simulated hosts and stepped time."""
 
+import xmlrpc.client
+from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -33,17 +36,27 @@ class Silence:
 
 
 class SteppedClock(compute_clock.Clock):
-    """The service's waits step the simulator's time."""
+    """The service's waits step the simulator's time.
 
-    def __init__(self, clock: sim_clock.SteppedClock) -> None:
+    :param meanwhile: called before each wait: what happens in the world.
+    """
+
+    def __init__(
+        self,
+        clock: sim_clock.SteppedClock,
+        meanwhile: Sequence[Callable[[], object]] = (),
+    ) -> None:
         super().__init__()
         self._clock = clock
+        self._meanwhile = meanwhile
 
     def monotonic(self) -> float:
         return self._clock.time()
 
     def sleep(self, seconds: float) -> None:
         super().sleep(0)
+        for happen in list(self._meanwhile):
+            happen()
         self._clock.advance(seconds)
 
 
@@ -51,6 +64,7 @@ class Service:
     """API domain, compute service and simulated hosts, run by hand.
 
     :ivar sim: the simulated hosts, all registered under their names.
+    :ivar meanwhile: called before each wait of the compute service.
     """
 
     def __init__(
@@ -64,6 +78,7 @@ class Service:
         self.database = database
         self.sim = sim
         self.clock = clock
+        self.meanwhile: list[Callable[[], object]] = []
         self.ctx = context.RequestContext(
             user_id='user',
             project_id='project',
@@ -84,7 +99,7 @@ class Service:
             self.conf,
             self.database,
             xenapi.Connector(self.conf),
-            SteppedClock(self.clock),
+            SteppedClock(self.clock, self.meanwhile),
         )
 
     def register(self) -> None:
@@ -137,6 +152,25 @@ class Service:
         """The newest operation of an aggregate."""
         return self.operations.get_all(aggregate_id)[0]
 
+    def settle(self, aggregate_id: int) -> str:
+        """Work until nothing is unfinished; how the newest operation ended."""
+        self.conf.set_override('retry_interval', 0.01, 'compute')
+        for _ in range(1000):
+            self.work()
+            if self.state(aggregate_id) != 'changing':
+                return self.operation(aggregate_id).state
+        raise AssertionError(self.operation(aggregate_id))
+
+    def error(self, aggregate_id: int) -> dict[str, Any]:
+        """What the newest operation says that is wrong."""
+        operation = self.operation(aggregate_id)
+        assert operation.error is not None, operation
+        return operation.error
+
+    def arrivals(self, method: str) -> list[float]:
+        """When a call has come to any host, in simulated time."""
+        return [call.time for call in self.sim.calls if call.method == method]
+
     def state(self, aggregate_id: int) -> str:
         """The operational state of an aggregate."""
         return operations.operational_state(self.aggregates.get(aggregate_id))
@@ -144,6 +178,26 @@ class Service:
     def login(self, host: str) -> xenapi.Session:
         """A session at a simulated host, to do things by hand."""
         return xenapi.Connector(self.conf).login(self.hosts.get(host))
+
+    def when_sent(self, method: str, act: Callable[[], object]) -> None:
+        """Do something once a call has come to a host and was answered."""
+
+        def look() -> None:
+            if self.arrivals(method):
+                self.meanwhile.remove(look)
+                act()
+
+        self.meanwhile.append(look)
+
+    def promote(self, host: str) -> None:
+        """Make a slave a master at its own console, as when its is lost."""
+        found = self.sim.host(host)
+        with xmlrpc.client.ServerProxy(found.url) as proxy:
+            console: Any = proxy
+            login = console.session.slave_local_login_with_password
+            session = login(found.username, found.password)['Value']
+            answer = console.pool.emergency_transition_to_master(session)
+        assert answer['Status'] == 'Success', answer
 
     def pool_of(self, host: str) -> dict[str, Any]:
         """The pool that a simulated host is really in."""

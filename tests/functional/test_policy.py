@@ -30,6 +30,7 @@ ROUTES = [
     ('POST', '/1/action', {'reset': 1}, policy.RESET),
     ('POST', '/1/action', {'adopt': 1}, policy.ADOPT),
     ('POST', '/1/action', {'reapply': 1}, policy.REAPPLY),
+    ('POST', '/1/action', {'set_master': 1}, policy.SET_MASTER),
 ]
 
 

@@ -105,6 +105,18 @@ def test_ways_out_keep_the_budget(service: Counted) -> None:
     assert reset <= BUDGET
 
 
+def test_change_of_master_keeps_the_budget(service: Counted) -> None:
+    action = '/v2.1/os-aggregates/1/action'
+    service.send('POST', action, {'add_host': {'host': 'xen1'}})
+    with service.database.writer() as connection:
+        connection.exec_driver_sql("UPDATE hosts SET phase = 'member'")
+    count, answer = service.send(
+        'POST', action, {'set_master': {'host': 'xen1'}}
+    )
+    assert answer.status_int == 200, answer
+    assert count <= BUDGET
+
+
 def test_lists_of_any_length_cost_the_same(service: Counted) -> None:
     short, answer = service.send('GET', '/v2.1/os-aggregates')
     assert len(answer.json['aggregates']) == 1
