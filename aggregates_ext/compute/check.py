@@ -17,6 +17,7 @@ from aggregates_ext.compute import pool
 from aggregates_ext.compute import preflight
 from aggregates_ext.compute import requirements
 from aggregates_ext.compute import run as compute_run
+from aggregates_ext.compute import successor
 from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
@@ -121,7 +122,18 @@ class Endpoint:
         if aggregate.pool_uuid is None or host.uuid is None:
             return preflight.Report(disks={})
         with pool.master_of(self._connector, aggregate, hosts) as master:
-            return guard.check_leave(master.session, host.uuid, *consent)
+            report, _heir = successor.settle(
+                guard.check_leave(master.session, host.uuid, *consent),
+                master.session,
+                host,
+                [
+                    other
+                    for other in hosts
+                    if other.aggregate_id == aggregate.id
+                    and other.phase == 'member'
+                ],
+            )
+        return report
 
     def _contact(self, host: records.Host) -> preflight.Report:
         """Whether the host answers to its credential.

@@ -2,18 +2,24 @@
 
 An eject destroys the host's local storage (contract 5.2). The order is
 fixed: disable the host, read machines and disks again on the same session,
-eject at once; on refusal enable again what was disabled (design 5).
+eject at once; on refusal enable again what was disabled (design 5). Before
+the master of others leaves, another member becomes the master.
 """
 
 import contextlib
 from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_log import log as logging
 
+from aggregates_ext.compute import designate
+from aggregates_ext.compute import designations
 from aggregates_ext.compute import guard
 from aggregates_ext.compute import pool
+from aggregates_ext.compute import preflight
 from aggregates_ext.compute import run as compute_run
+from aggregates_ext.compute import successor
 from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import hosts as db_hosts
@@ -31,6 +37,7 @@ def remove_host(run: compute_run.Run) -> None:
     :raises compute_run.Unresolved: what became of it is not known.
     :raises compute_run.Postpone: to be tried again.
     """
+    designate.resume(run)
     run.end_recorded_session()
     aggregate = run.aggregate()
     host = run.host()
@@ -39,17 +46,24 @@ def remove_host(run: compute_run.Run) -> None:
         # It never joined anything: only its own answer can show that.
         _leave(run, host, aggregate)
         return
-    with pool.master_of(
-        run.connector, aggregate, pool.all_hosts(run)
-    ) as master:
+    hosts = pool.all_hosts(run)
+    with pool.master_of(run.connector, aggregate, hosts) as master:
         view = master.look()
+        eject = _Eject(run, host, host.uuid, master)
         if host.uuid not in view.hosts:
             _leave(run, host, aggregate)
-        elif len(view.hosts) == 1:
+            return
+        if len(view.hosts) == 1:
             pool.remove_last_host(run, master, view)
-        else:
-            _Eject(run, host, host.uuid, master).follow()
+            return
+        if view.master.uuid != host.uuid:
+            eject.follow()
             _leave(run, host, aggregate)
+            return
+        heir = eject.find_successor(hosts)
+    designate.change_master(run, heir)
+    # All sessions are over with that: on to the new master.
+    remove_host(run)
 
 
 def _leave(
@@ -92,6 +106,37 @@ class _Eject:
         self._host = host
         self._uuid = uuid
         self._master = master
+        self._limit = run.options.eject_timeout + designations.allowance(
+            run.operation, run.options.master_timeout
+        )
+
+    def find_successor(self, hosts: Sequence[records.Host]) -> records.Host:
+        """Who takes over from this host, which is the master.
+
+        What would refuse its eject then is looked at first: the master is
+        not changed for an eject that does not come about.
+
+        :param hosts: all registered hosts.
+        :raises compute_run.Failed: it cannot leave, or nobody can.
+        :raises compute_run.Postpone: for a reason that passes.
+        """
+        self._finish_refused()
+        session = self._master.session
+        members = [
+            host
+            for host in hosts
+            if host.aggregate_id == self._run.aggregate_id
+            and host.phase == 'member'
+        ]
+        report, chosen = successor.settle(
+            self._look_at_loss(session), session, self._host, members
+        )
+        self._refuse_by(report)
+        if chosen is None:
+            raise compute_run.Postpone(
+                reason='The master has changed while it was looked at.'
+            )
+        return chosen
 
     def follow(self) -> None:
         """Look until the host is gone; send the eject when none runs."""
@@ -126,13 +171,12 @@ class _Eject:
         run = self._run
         if run.sent and quiet < run.options.watch_interval:
             return False
-        if run.elapsed() >= run.options.eject_timeout:
+        if run.elapsed() >= self._limit:
             self._refuse(
                 compute_run.Failed(
                     'TIMEOUT',
                     f'Host {self._host.name} could not be ejected within '
-                    f'{run.options.eject_timeout:.0f} s. It is still a '
-                    'member.',
+                    f'{self._limit:.0f} s. It is still a member.',
                 )
             )
         return True
@@ -140,7 +184,7 @@ class _Eject:
     def _check_time(self, view: views.PoolView) -> None:
         """:raises compute_run.Unresolved: the time is over."""
         run = self._run
-        if run.elapsed() < run.options.eject_timeout:
+        if run.elapsed() < self._limit:
             return
         own = views.look(run.connector, self._host, CALL)
         raise compute_run.Unresolved(
@@ -216,7 +260,8 @@ class _Eject:
         if refused:
             raise compute_run.Failed(
                 refused['code'],
-                f'{refused["message"]}{self._enable_again()}',
+                f'{refused["message"]}{designations.tell(self._run)}'
+                f'{self._enable_again()}',
                 refused['parameters'],
             )
 
@@ -259,9 +304,15 @@ class _Eject:
 
         :raises compute_run.Failed: with every reason.
         """
-        run, host = self._run, self._host
+        self._refuse_by(self._look_at_loss(session))
+
+    def _look_at_loss(self, session: xenapi.Session) -> preflight.Report:
         accepted, known = self._consent()
-        report = guard.check_leave(session, self._uuid, accepted, known)
+        return guard.check_leave(session, self._uuid, accepted, known)
+
+    def _refuse_by(self, report: preflight.Report) -> None:
+        """:raises compute_run.Failed: with every blocker."""
+        run, host = self._run, self._host
         if not report.blockers:
             return
         if report.disks:
@@ -270,7 +321,7 @@ class _Eject:
                     connection, host.name, {'shown': report.disk_uuids()}
                 )
             )
-        raise compute_run.refuse(
+        raise successor.refuse(
             f'Host {host.name} cannot leave the pool of aggregate '
             f'{run.aggregate_id}:',
             report,

@@ -151,7 +151,7 @@ def _check_pool(
                 'hosts',
                 'this host as the master',
                 'Remove the other hosts first, or make another one the '
-                'master with "xe pool-designate-new-master".',
+                'master with the action set_master.',
             )
         )
     if pool['ha_enabled'] and not alone:

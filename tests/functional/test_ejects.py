@@ -114,17 +114,6 @@ def test_refused_eject_enables_the_host_again(
     assert all(h['enabled'] for h in running.pool_of('xen2')['hosts'])
 
 
-def test_master_of_others_is_not_ejected(running: service.Service) -> None:
-    key = running.create('xen1', 'xen2')
-    running.members.remove_host(running.ctx, key, 'xen1')
-    running.work()
-    operation = running.operation(key)
-    assert operation.error is not None
-    assert operation.error['code'] == 'HOST_IS_MASTER'
-    assert running.aggregates.get(key).hosts == ('xen1', 'xen2')
-    assert ejects(running) == 0
-
-
 def test_lost_answer_of_an_eject_is_not_repeated(
     running: service.Service,
 ) -> None:
