@@ -157,7 +157,8 @@ COMPUTE_OPTS = [
         default=30.0,
         min=0.01,
         help='Seconds between the two looks that must agree before a join is '
-        'called half-done and its remains are removed from the pool.',
+        'called half-done and its remains are removed from the pool, or a '
+        'host is called silent and forgotten by force.',
     ),
     cfg.FloatOpt(
         'retry_interval',

@@ -150,6 +150,14 @@ class HostNotMember(Conflict):
     )
 
 
+class JoinUnknown(Conflict):
+    message = (
+        'Host {host} is joining the pool of aggregate {aggregate_id}, and '
+        'only a member can be forgotten. Cancel its join if it is queued; '
+        'if it is unresolved, say with the action reset what became of it.'
+    )
+
+
 class OperationNotCancellable(Conflict):
     message = (
         'Operation {operation} is {state}: only a queued one can be '

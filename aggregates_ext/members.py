@@ -17,6 +17,7 @@ from aggregates_ext import intent
 from aggregates_ext import operations
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import leases as db_leases
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
@@ -91,17 +92,24 @@ class Members:
         aggregate_id: int,
         host: str,
         accept_data_loss: Sequence[str] = (),
+        *,
+        force: bool = False,
     ) -> intent.Change:
-        """Take a host out: the pool will eject it.
+        """Take a host out: the pool will eject it, or forget a dead one.
 
         A join that is still queued is cancelled instead.
 
         :param accept_data_loss: uuids of the SRs whose disks may be lost.
+        :param force: the host is gone for good.
         :raises exception.HostNotFound: not registered.
         :raises exception.AggregateHostNotFound: not a member.
         :raises exception.Refused: the compute service named what the eject
             would destroy or what forbids it.
+        :raises exception.AggregateBusy: another removal of the host is under
+            way, which ``force`` cannot replace.
         """
+        if force:
+            return self._forget_host(ctx, aggregate_id, host)
         found = self._find_member(aggregate_id, host)
         parameters: dict[str, Any] = {
             'accept_data_loss': sorted(set(accept_data_loss)),
@@ -118,16 +126,8 @@ class Members:
                 return intent.Change(
                     db_aggregates.get(connection, aggregate_id)
                 )
-            if not db_hosts.move(
-                connection,
-                host,
-                aggregate_id,
-                db_aggregates.LISTED_PHASES,
-                'leaving',
-            ):
-                raise exception.AggregateHostNotFound(
-                    aggregate_id=aggregate_id, host=host
-                )
+            phases = db_aggregates.LISTED_PHASES
+            _move_out(connection, aggregate_id, host, phases)
             db_operations.insert(
                 connection,
                 uuid,
@@ -136,6 +136,39 @@ class Members:
                 host,
                 operations.asked_by(ctx),
                 parameters,
+            )
+            return intent.Change(
+                db_aggregates.get(connection, aggregate_id), uuid
+            )
+
+        return self._intent.commit(work)
+
+    def _forget_host(
+        self, ctx: context.RequestContext, aggregate_id: int, host: str
+    ) -> intent.Change:
+        """Take out a host that is gone for good, whatever removes it now.
+
+        Whether it is gone is looked at in the operation: that takes longer
+        than a request may.
+        """
+        uuid = uuidutils.generate_uuid()
+
+        def work(connection: Any) -> intent.Change:
+            found = db_hosts.get(connection, host)
+            _check_forgettable(connection, aggregate_id, found)
+            if found.phase == 'leaving':
+                _replace_removals(connection, aggregate_id, host)
+            else:
+                db_aggregates.lock(connection, aggregate_id)
+                _move_out(connection, aggregate_id, host, ('member',))
+            db_operations.insert(
+                connection,
+                uuid,
+                operations.REMOVE_HOST,
+                aggregate_id,
+                host,
+                operations.asked_by(ctx),
+                {'force': True},
             )
             return intent.Change(
                 db_aggregates.get(connection, aggregate_id), uuid
@@ -260,3 +293,70 @@ def _cancel_join(connection: Any, aggregate_id: int, host: str) -> bool:
                 connection, host, aggregate_id, ('joining',), 'free'
             )
     return False
+
+
+def _move_out(
+    connection: Any, aggregate_id: int, host: str, phases: tuple[str, ...]
+) -> None:
+    """Let a host leave.
+
+    :raises exception.AggregateHostNotFound: it is in none of the phases.
+    """
+    if not db_hosts.move(connection, host, aggregate_id, phases, 'leaving'):
+        raise exception.AggregateHostNotFound(
+            aggregate_id=aggregate_id, host=host
+        )
+
+
+def _check_forgettable(
+    connection: Any, aggregate_id: int, host: records.Host
+) -> None:
+    """Refuse to forget what is not in the pool, or may come to be.
+
+    :raises exception.AggregateHostNotFound: it is not in the aggregate.
+    :raises exception.JoinUnknown: its join has not ended.
+    """
+    if host.aggregate_id != aggregate_id:
+        # To tell an aggregate that is not there.
+        db_aggregates.lock(connection, aggregate_id)
+    elif host.phase == 'joining':
+        raise exception.JoinUnknown(aggregate_id=aggregate_id, host=host.name)
+    if host.aggregate_id != aggregate_id or host.phase == 'returning':
+        raise exception.AggregateHostNotFound(
+            aggregate_id=aggregate_id, host=host.name
+        )
+
+
+def _replace_removals(connection: Any, aggregate_id: int, host: str) -> None:
+    """End the removals of a host whose eject was not sent, or is unknown.
+
+    What was read before the lock is looked at again by the UPDATE itself.
+
+    :raises exception.AggregateBusy: one is being carried out.
+    """
+    removals = [
+        operation
+        for operation in db_operations.get_all(
+            connection,
+            aggregate_id,
+            states=('queued', 'running', 'unresolved'),
+        )
+        if (operation.host, operation.kind) == (host, operations.REMOVE_HOST)
+    ]
+    if any(operation.state == 'unresolved' for operation in removals):
+        # A service that looks at it must not write over this.
+        db_leases.revoke(connection, aggregate_id)
+    else:
+        db_aggregates.lock(connection, aggregate_id)
+    sent = [
+        operation
+        for operation in removals
+        if operation.state == 'running' and operation.parameters.get('sent')
+    ]
+    if sent or not db_operations.replace(connection, removals):
+        busy = (sent or removals)[0]
+        raise exception.AggregateBusy(
+            aggregate_id=aggregate_id,
+            operation=busy.uuid,
+            what=f'{busy.kind} {host}',
+        )

@@ -30,6 +30,7 @@ CANCEL_OPERATION = POOLS.format('cancel_operation')
 RESET = POOLS.format('reset')
 ADOPT = POOLS.format('adopt')
 REAPPLY = POOLS.format('reapply')
+FORCE_REMOVE_HOST = POOLS.format('force_remove_host')
 SET_MASTER = POOLS.format('set_master')
 
 ADMIN = 'rule:context_is_admin'
@@ -72,6 +73,13 @@ _RULES = (
     ),
     (CHECK_HOST, 'POST', _ACTION, 'Check a host without changing it.'),
     (CANCEL_OPERATION, 'POST', _ACTION, 'Cancel a queued operation.'),
+    (
+        FORCE_REMOVE_HOST,
+        'POST',
+        _ACTION,
+        'Remove a dead host with force: the pool forgets it. Asked beside '
+        'remove_host.',
+    ),
     (RESET, 'POST', _ACTION, 'Tell the outcome of an unresolved operation.'),
     (ADOPT, 'POST', _ACTION, 'Let an aggregate follow its pool.'),
     (REAPPLY, 'POST', _ACTION, 'Make a pool what its aggregate says.'),

@@ -135,9 +135,16 @@ def remove_host(
     """Take a host out: the pool ejects it."""
     ctx.can(policy.REMOVE_HOST)
     fields = schema.check(body, schema.REMOVE_HOST)
+    force = fields.get('force', False)
+    if force:
+        ctx.can(policy.FORCE_REMOVE_HOST)
     key = shape.aggregate_id(aggregate_id)
     change = domain.members.remove_host(
-        ctx, key, fields['host'], fields.get('accept_data_loss', ())
+        ctx,
+        key,
+        fields['host'],
+        fields.get('accept_data_loss', ()),
+        force=force,
     )
     return routing.Named(
         {'aggregate': shape.aggregate(change.aggregate)}, change.operation

@@ -99,6 +99,7 @@ REMOVE_HOST = _body(
             'maxItems': 255,
             'description': 'a list of up to 255 SR UUIDs',
         },
+        force={'type': 'boolean', 'description': 'true or false'},
     ),
 )
 CHECK_HOST = _body(

@@ -47,6 +47,9 @@ _OFFERS = (
 _JSON_BODIES = {'', 'text/plain', *(o.content_type for o in _OFFERS[:2])}
 _XML_BODIES = {'text/xml', *(o.content_type for o in _OFFERS[2:])}
 
+# Fields that are true or false; in XML they come as text.
+_FLAGS = {'force'}
+_BOOLEANS = {'true': True, 'false': False}
 # Elements whose children are items of a list.
 _LISTS = {'accept_data_loss'}
 # Elements in which an empty child means null: there is no other text for it.
@@ -218,8 +221,14 @@ class _Element:
         if self.name in _LISTS:
             return [value for _key, value in self.children]
         if self.text and not self.children:
-            return self.text
-        return _unique([*self.attributes.items(), *self.children])
+            return _flag(self.name, self.text)
+        fields = [(n, _flag(n, text)) for n, text in self.attributes.items()]
+        return _unique([*fields, *self.children])
+
+
+def _flag(name: str, text: str) -> str | bool:
+    """The text of a field, or the boolean that it spells."""
+    return _BOOLEANS.get(text, text) if name in _FLAGS else text
 
 
 class _Target:

@@ -15,6 +15,7 @@ from oslo_log import log as logging
 
 from aggregates_ext.compute import designate
 from aggregates_ext.compute import designations
+from aggregates_ext.compute import forget
 from aggregates_ext.compute import guard
 from aggregates_ext.compute import pool
 from aggregates_ext.compute import preflight
@@ -37,6 +38,9 @@ def remove_host(run: compute_run.Run) -> None:
     :raises compute_run.Unresolved: what became of it is not known.
     :raises compute_run.Postpone: to be tried again.
     """
+    if run.operation.parameters.get('force'):
+        forget.remove_host(run)
+        return
     designate.resume(run)
     run.end_recorded_session()
     aggregate = run.aggregate()

@@ -11,6 +11,7 @@ from typing import Any
 from oslo_log import log as logging
 
 from aggregates_ext.compute import drift
+from aggregates_ext.compute import forget
 from aggregates_ext.compute import join
 from aggregates_ext.compute import lease as compute_lease
 from aggregates_ext.compute import pool
@@ -204,7 +205,7 @@ def _note_overdue(
 ) -> None:
     """Raise the alarm of a host that has been away too long."""
     away = engine.read_clock(connection) - (host.phase_since or 0)
-    if away < timeout:
+    if away < timeout or (host.alarm or '').startswith(forget.FORGOTTEN):
         return
     alarm = (
         f'Ejected and not back after {timeout:.0f} s; at its address it '

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -150,6 +151,40 @@ def cancel(connection: sa.Connection, operation_id: int) -> bool:
         )
     )
     return bool(result.rowcount)
+
+
+def replace(
+    connection: sa.Connection, replaced: Sequence[records.Operation]
+) -> bool:
+    """End operations because another one takes their place, by one UPDATE.
+
+    Those that may have had an effect end as failed, else as cancelled.
+
+    :returns: whether all were at rest, as they have to be.
+    """
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(
+            _TABLE.c.id.in_([operation.id for operation in replaced]),
+            sa.or_(
+                _TABLE.c.state.in_(('queued', 'unresolved')),
+                sa.and_(
+                    _TABLE.c.state == 'running',
+                    _TABLE.c.not_before.is_not(None),
+                ),
+            ),
+        )
+        .values(
+            state=sa.case(
+                (_TABLE.c.state == 'unresolved', 'failed'), else_='cancelled'
+            ),
+            settled=True,
+            call=None,
+            not_before=None,
+            finished_at=timeutils.utcnow(),
+        )
+    )
+    return bool(result.rowcount == len(replaced))
 
 
 def start(connection: sa.Connection, operation_id: int) -> bool:

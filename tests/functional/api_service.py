@@ -14,6 +14,7 @@ from oslo_utils import uuidutils
 
 from aggregates_ext import conf as settings
 from aggregates_ext import deploy
+from aggregates_ext import policy
 from aggregates_ext.api import identity
 from aggregates_ext.api import versions
 from aggregates_ext.db import aggregates
@@ -55,11 +56,17 @@ class Authtoken:
 
 
 def make(
-    database_file: pathlib.Path,
+    database_file: pathlib.Path, policy_file: str = ''
 ) -> tuple[WSGI, engine.Database]:
-    """The API with hosts to play with, and its database."""
+    """The API with hosts to play with, and its database.
+
+    :param policy_file: the operator's own rules.
+    """
     conf = cfg.ConfigOpts()
     settings.parse(conf, [], [])
+    if policy_file:
+        policy.make_enforcer(conf)
+        conf.set_override('policy_file', policy_file, 'oslo_policy')
     conf.set_override('connection', f'sqlite:///{database_file}', 'database')
     conf.set_override('settle_wait', 0, 'api')
     database = engine.Database(conf)

@@ -69,4 +69,28 @@ def test_no_rule_is_left_out() -> None:
         name for name in vars(policy) if name.isupper() and name[0] != '_'
     } - {'AGGREGATES', 'POOLS', 'ADMIN'}
     rules = {getattr(policy, name) for name in names}
+    # Asked beside another rule: a test of its own.
+    rules.remove(policy.FORCE_REMOVE_HOST)
     assert rules == {rule for _method, _path, _body, rule in ROUTES}
+
+
+@pytest.mark.parametrize('force', [True, False])
+def test_force_has_a_rule_of_its_own(
+    tmp_path: pathlib.Path, force: bool
+) -> None:
+    rules = tmp_path / 'policy.yaml'
+    rules.write_text(f'"{policy.REMOVE_HOST}": "role:member"')
+    application, database = api_service.make(
+        tmp_path / 'db.sqlite', policy_file=str(rules)
+    )
+    request = webob.Request.blank(
+        '/v2.1/os-aggregates/1/action', method='POST'
+    )
+    request.headers['X-Auth-Token'] = 'user:abc:member'
+    request.json = {'remove_host': {'host': 'xen1', 'force': force}}
+    answer = request.get_response(application)
+    database.dispose()
+    assert answer.status_int == (403 if force else 404)
+    if force:
+        message = answer.json['forbidden']['message']
+        assert policy.FORCE_REMOVE_HOST in message

@@ -117,6 +117,21 @@ def test_change_of_master_keeps_the_budget(service: Counted) -> None:
     assert count <= BUDGET
 
 
+def test_force_keeps_the_budget(service: Counted) -> None:
+    """Also where it takes the place of a removal."""
+    action = '/v2.1/os-aggregates/1/action'
+    service.send('POST', action, {'add_host': {'host': 'xen1'}})
+    with service.database.writer() as connection:
+        connection.exec_driver_sql("UPDATE hosts SET phase = 'member'")
+        connection.exec_driver_sql("UPDATE operations SET state = 'succeeded'")
+    service.send('POST', action, {'remove_host': {'host': 'xen1'}})
+    count, answer = service.send(
+        'POST', action, {'remove_host': {'host': 'xen1', 'force': True}}
+    )
+    assert answer.status_int == 200, answer
+    assert count <= BUDGET
+
+
 def test_lists_of_any_length_cost_the_same(service: Counted) -> None:
     short, answer = service.send('GET', '/v2.1/os-aggregates')
     assert len(answer.json['aggregates']) == 1

@@ -34,6 +34,7 @@ EXPECTED = {
     exception.HostInOtherAggregate: (409, 'conflictingRequest'),
     exception.HostNotFree: (409, 'conflictingRequest'),
     exception.HostNotMember: (409, 'conflictingRequest'),
+    exception.JoinUnknown: (409, 'conflictingRequest'),
     exception.HostZoneMismatch: (409, 'conflictingRequest'),
     exception.AggregateBusy: (409, 'conflictingRequest'),
     exception.AggregateHasNoPool: (409, 'conflictingRequest'),
