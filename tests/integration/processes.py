@@ -58,6 +58,9 @@ COMPUTE = {
     'fuse_wait': 10,
     'join_timeout': 60,
     'eject_timeout': 60,
+    'master_timeout': 60,
+    # Longer than the hosts take to restart, at their speed.
+    'designate_wait': 3,
     'graceful_shutdown_timeout': 5,
 }
 

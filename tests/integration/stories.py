@@ -20,6 +20,7 @@ EJECT = 'Async.pool.eject'
 DISABLE = 'host.disable'
 ENABLE = 'host.enable'
 DESTROY = 'host.destroy'
+DESIGNATE = 'pool.designate_new_master'
 
 
 @dataclasses.dataclass
@@ -44,6 +45,7 @@ class Story:
     :ivar act: asks the API for the change.
     :ivar left: how many hosts are members after it, and after it was
         disturbed; more than one number where both ends are right.
+    :ivar first_leaves: whether those that stay are the last ones.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Story:
     members: int
     act: Callable[[Scene], None]
     left: tuple[int, ...]
+    first_leaves: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -76,6 +79,12 @@ def _remove_first(scene: Scene) -> None:
 
 def _remove_second(scene: Scene) -> None:
     assert scene.client.remove(scene.key, scene.hosts[1]).status == 200
+
+
+def _make_second_master(scene: Scene) -> None:
+    body = {'set_master': {'host': scene.hosts[1]}}
+    path = f'/os-aggregates/{scene.key}/action'
+    scene.client.done('POST', path, body)
 
 
 def _rename(scene: Scene) -> None:
@@ -124,6 +133,15 @@ STORIES = (
         (2,),
     ),
     Story('half-join', (JOIN, DESTROY), 1, _add_half, (1,)),
+    Story('set-master', (DESIGNATE,), 2, _make_second_master, (2,)),
+    Story(
+        'eject-master',
+        (DESIGNATE, DISABLE, EJECT),
+        2,
+        _remove_first,
+        (1,),
+        first_leaves=True,
+    ),
     Story(
         'first-given-back',
         (MARK, NAME, UNMARK),
@@ -149,7 +167,9 @@ def check(story: Story, scene: Scene) -> None:
     site, client, key = scene.site, scene.client, scene.key
     members = client.show(key)['hosts']
     assert len(members) in story.left, client.operations(key)
-    assert members == list(scene.hosts[: len(members)])
+    hosts = list(scene.hosts)
+    stay = len(hosts) - len(members) if story.first_leaves else 0
+    assert members == hosts[stay : stay + len(members)]
     processes.check_agreement(site, client, key)
     assert site.sim.destroyed_vdis == []
     for host in set(scene.hosts) - set(members):
