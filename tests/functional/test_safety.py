@@ -266,12 +266,16 @@ def test_rename_never_keeps_an_aggregate_from_deletion(
     hasty.sim.plant(
         call='pool.set_name_label', host='xen1', action='drop_answer'
     )
+    hasty.conf.set_override('retry_interval', 60.0, 'compute')
     hasty.aggregates.update(hasty.ctx, key, {'name': 'new'})
     hasty.work(1)
     hasty.sim.power_off('xen1')
+    hasty.conf.set_override('retry_interval', 0.01, 'compute')
     hasty.conf.set_override('join_timeout', 1.0, 'compute')
     with hasty.database.writer() as connection:
-        connection.exec_driver_sql('UPDATE operations SET begun = begun - 9')
+        connection.exec_driver_sql(
+            'UPDATE operations SET begun = begun - 9, not_before = NULL'
+        )
     assert settle(hasty, key) == 'failed'
     hasty.operations.reset(hasty.ctx, key, 'xen1', 'free')
     hasty.aggregates.delete(key)
