@@ -11,20 +11,40 @@ backend.init_backend(backend.BackendType.THREADING)
 
 from oslo_config import cfg  # noqa: E402
 
-from aggregates_ext import conf as options  # noqa: E402
 from aggregates_ext.db import engine  # noqa: E402
 from aggregates_ext.db import migration  # noqa: E402
+from tests import databases  # noqa: E402
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked so once on each database."""
+    if metafunc.definition.get_closest_marker('every_database'):
+        metafunc.parametrize('database_url', databases.KINDS, indirect=True)
+
+
+@pytest.fixture(scope='session')
+def servers() -> Iterator[databases.Servers]:
+    """Private database servers, started when first asked for."""
+    with databases.running() as running:
+        yield running
 
 
 @pytest.fixture
-def conf(tmp_path: pathlib.Path) -> cfg.ConfigOpts:
-    """A configuration of its own, with a SQLite file and no transport."""
-    conf = cfg.ConfigOpts()
-    options.parse(conf, [], [])
-    conf.set_override(
-        'connection', f'sqlite:///{tmp_path}/aggregates_ext.sqlite', 'database'
-    )
-    return conf
+def database_url(
+    request: pytest.FixtureRequest, tmp_path: pathlib.Path
+) -> str:
+    """The URL of a fresh database of the usual kind, or of each."""
+    kind = getattr(request, 'param', databases.USUAL)
+    if kind == 'sqlite':
+        return f'sqlite:///{tmp_path}/aggregates_ext.sqlite'
+    servers: databases.Servers = request.getfixturevalue('servers')
+    return servers.get(kind).new()
+
+
+@pytest.fixture
+def conf(database_url: str) -> cfg.ConfigOpts:
+    """A configuration of its own, with a database and no transport."""
+    return databases.configure(database_url)
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from aggregates_ext.db import engine
 from aggregates_ext.db import leases
 from aggregates_ext.db import models
 
+pytestmark = pytest.mark.every_database
+
 
 @pytest.fixture
 def key(database: engine.Database) -> int:
