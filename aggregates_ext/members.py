@@ -81,7 +81,7 @@ class Members:
         """
         with self._intent.database.reader() as connection:
             found = db_hosts.get(connection, host)
-            db_aggregates.lock(connection, aggregate_id)
+            db_aggregates.check(connection, aggregate_id)
             if found.aggregate_id is not None:
                 _refuse_bound(connection, aggregate_id, found)
             return found
@@ -185,7 +185,7 @@ class Members:
             found = db_hosts.get(connection, host)
             # One that has hosts is there.
             if found.aggregate_id != aggregate_id:
-                db_aggregates.lock(connection, aggregate_id)
+                db_aggregates.check(connection, aggregate_id)
         listed = found.phase in db_aggregates.LISTED_PHASES
         if found.aggregate_id != aggregate_id or not listed:
             raise exception.AggregateHostNotFound(

@@ -127,6 +127,20 @@ def get(
     return _complete(connection, list(rows))[0]
 
 
+def check(connection: sa.Connection, aggregate_id: int) -> None:
+    """See to it that there is a living aggregate, without its row's lock.
+
+    :raises exception.AggregateNotFound: there is none.
+    """
+    found = connection.scalar(
+        sa.select(_TABLE.c.id).where(
+            _TABLE.c.id == aggregate_id, _TABLE.c.deleted == 0
+        )
+    )
+    if found is None:
+        raise exception.AggregateNotFound(aggregate_id=aggregate_id)
+
+
 def lock(connection: sa.Connection, aggregate_id: int) -> Any:
     """Hold the row of a living aggregate until the transaction ends.
 

@@ -1,10 +1,11 @@
-"""The database: engine, transactions, clock, and what SQLite needs.
+"""The database: transactions, their repetition and their outcome, the clock.
 
 SQLite is set up as design 5 says: WAL, BEGIN IMMEDIATE for writers,
 busy_timeout 15 s, foreign keys on.
 """
 
 import contextlib
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -13,15 +14,24 @@ from typing import TypeVar
 import sqlalchemy as sa
 from oslo_config import cfg
 from oslo_db import api as oslo_db_api
-from oslo_db import exception as db_exc
-from oslo_db.sqlalchemy import engines
+from oslo_log import log as logging
 from sqlalchemy.ext import compiler
 from sqlalchemy.sql import functions
 
 from aggregates_ext import exception
+from aggregates_ext.db import connections
+from aggregates_ext.db import failures
 
-BUSY_TIMEOUT_MS = 15_000
+LOG = logging.getLogger(__name__)
 T = TypeVar('T')
+# PostgreSQL's own level is what MySQL is told here.
+FIRST_OF_WRITERS = {
+    'sqlite': 'BEGIN IMMEDIATE',
+    'mysql': 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED',
+}
+# Seconds for which a change is looked for whose COMMIT got no answer.
+LOOK_FOR = 3.0
+LOOK_INTERVAL = 0.2
 
 
 class now(functions.FunctionElement[float]):
@@ -42,7 +52,6 @@ def _now_sqlite(element: Any, compiler: Any, **kwargs: Any) -> str:
 
 
 @compiler.compiles(now, 'mysql')
-@compiler.compiles(now, 'mariadb')
 def _now_mysql(element: Any, compiler: Any, **kwargs: Any) -> str:
     # Not by way of the session's time zone, which may have a summer.
     return (
@@ -56,21 +65,17 @@ def read_clock(connection: sa.Connection) -> float:
     return float(connection.scalar(sa.select(now())) or 0)
 
 
-def _set_up_sqlite(engine: sa.Engine) -> None:
-    @sa.event.listens_for(engine, 'connect')
-    def _connect(connection: Any, record: Any) -> None:
-        connection.execute(f'PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}')
-
-
 class Database:
     """One database and the two ways into it.
 
     :param conf: configuration with ``[database]`` registered.
+    :param limited: as in ``connections.create``.
     :raises exception.Unavailable: when no connection is configured.
     """
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, *, limited: bool = True) -> None:
         self._conf = conf
+        self._limited = limited
         self._engine: sa.Engine | None = None
 
     @property
@@ -83,20 +88,14 @@ class Database:
                     reason='No database is configured: set [database] '
                     'connection.'
                 )
-            engine = engines.create_engine(
-                options.connection,
-                sqlite_fk=True,
-                max_pool_size=options.max_pool_size,
-                max_overflow=options.max_overflow,
-                pool_timeout=options.pool_timeout,
-                connection_recycle_time=options.connection_recycle_time,
-                max_retries=0,
-                thread_checkin=False,
+            self._engine = connections.create(
+                options.connection, options, limited=self._limited
             )
-            if engine.dialect.name == 'sqlite':
-                _set_up_sqlite(engine)
-            self._engine = engine
         return self._engine
+
+    def without_limits(self) -> 'Database':
+        """The same database, for changes of its schema."""
+        return Database(self._conf, limited=False)
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[sa.Connection]:
@@ -104,53 +103,108 @@ class Database:
 
         :raises exception.Unavailable: the database cannot be reached.
         """
-        try:
-            with self.engine.connect() as connection, connection.begin():
+        with (
+            failures.available(failures.UNREACHABLE),
+            self.engine.connect() as connection,
+        ):
+            if connection.dialect.name == 'postgresql':
+                # As MySQL's sessions have it: one state for all statements.
+                connection.execution_options(isolation_level='REPEATABLE READ')
+            with connection.begin():
                 yield connection
-        except db_exc.DBConnectionError as exc:
-            raise exception.Unavailable(
-                reason='The database cannot be reached; try again later.'
-            ) from exc
 
     @contextlib.contextmanager
     def writer(self) -> Iterator[sa.Connection]:
-        """A transaction that is committed at the end, or rolled back."""
+        """A transaction that is committed at the end, or rolled back.
+
+        Each statement sees what others have committed before it: a row that
+        was waited for is read as it is then.
+
+        :raises CommitLost: whether it is committed is not known.
+        """
         with self.engine.connect() as connection:
-            immediate = connection.dialect.name == 'sqlite'
-            if immediate:
+            kind = connection.dialect.name
+            if kind == 'sqlite':
                 # Keeps oslo.db from beginning a deferred transaction.
                 connection.info['in_transaction'] = True
-            with connection.begin():
-                if immediate:
-                    connection.exec_driver_sql('BEGIN IMMEDIATE')
-                yield connection
+            transaction = connection.begin()
+            if kind in FIRST_OF_WRITERS:
+                connection.exec_driver_sql(FIRST_OF_WRITERS[kind])
+            yield connection
+            failures.commit(transaction)
 
-    def write(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run ``work`` in a transaction, again after a deadlock.
+    def write(
+        self,
+        work: Callable[[sa.Connection], T],
+        is_written: Callable[[sa.Connection, T], bool] | None = None,
+    ) -> T:
+        """Run ``work`` in a transaction, again after a collision.
+
+        A transaction whose COMMIT got no answer is never run again: what it
+        should have left is looked for.
 
         :param work: gets the connection; may run more than once.
+        :param is_written: tells by a look, with another connection and what
+            ``work`` returned, whether that is in the database.
+        :raises exception.Unavailable: the database cannot be reached, or
+            the outcome is not known: the message says which.
         """
 
         @oslo_db_api.wrap_db_retry(  # type: ignore[untyped-decorator]
             max_retries=5,
             retry_interval=0.05,
             max_retry_interval=1,
-            retry_on_deadlock=True,
+            exception_checker=failures.is_collision,
             jitter=True,
         )
         def attempt() -> T:
-            with self.writer() as connection:
-                return work(connection)
+            result: list[T] = []
+            try:
+                with self.writer() as connection:
+                    result.append(work(connection))
+            except failures.CommitLost as exc:
+                self._look_for(is_written, result[0], exc)
+            return result[0]
 
-        try:
-            result: T = attempt()
-        except db_exc.DBConnectionError as exc:
-            raise exception.Unavailable(
-                reason='The database went away while the change was '
-                'written; whether it was is not known. Look before '
-                'repeating the request.'
-            ) from exc
-        return result
+        with failures.available(failures.NOT_WRITTEN):
+            written: T = attempt()
+        return written
+
+    def _look_for(
+        self,
+        is_written: Callable[[sa.Connection, T], bool] | None,
+        result: T,
+        lost: failures.CommitLost,
+    ) -> None:
+        """Find a change whose COMMIT got no answer.
+
+        It may come to be seen a moment later, so one look is not enough.
+
+        :raises exception.Unavailable: it is not there, or cannot be seen.
+        """
+        LOG.warning(
+            'A COMMIT got no answer: %s', failures.first_line(lost.__cause__)
+        )
+        end = time.monotonic() + LOOK_FOR
+        while is_written is not None:
+            found: bool | None = False
+            try:
+                with self.reader() as connection:
+                    found = is_written(connection, result)
+            except exception.NotFound:
+                pass
+            except exception.Unavailable:
+                found = None
+            if found:
+                return
+            if time.monotonic() >= end:
+                raise exception.Unavailable(
+                    reason=failures.UNKNOWN
+                    if found is None
+                    else failures.NOT_FOUND
+                ) from lost
+            time.sleep(LOOK_INTERVAL)
+        raise exception.Unavailable(reason=failures.UNKNOWN) from lost
 
     def dispose(self) -> None:
         """Close all connections."""

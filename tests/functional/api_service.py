@@ -1,18 +1,14 @@
 """The whole API in this process, for stories and for tests by hand."""
 
 import pathlib
-import shutil
-import tempfile
 from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
 
 import webob
 from gabbi import fixture
-from oslo_config import cfg
 from oslo_utils import uuidutils
 
-from aggregates_ext import conf as settings
 from aggregates_ext import deploy
 from aggregates_ext import policy
 from aggregates_ext.api import identity
@@ -22,6 +18,7 @@ from aggregates_ext.db import engine
 from aggregates_ext.db import hosts
 from aggregates_ext.db import migration
 from aggregates_ext.db import records
+from tests import databases
 
 WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -56,18 +53,19 @@ class Authtoken:
 
 
 def make(
-    database_file: pathlib.Path, policy_file: str = ''
+    database_file: pathlib.Path | None = None,
+    url: str = '',
+    policy_file: str = '',
 ) -> tuple[WSGI, engine.Database]:
     """The API with hosts to play with, and its database.
 
+    :param url: of another database than a SQLite file.
     :param policy_file: the operator's own rules.
     """
-    conf = cfg.ConfigOpts()
-    settings.parse(conf, [], [])
+    conf = databases.configure(url or f'sqlite:///{database_file}')
     if policy_file:
         policy.make_enforcer(conf)
         conf.set_override('policy_file', policy_file, 'oslo_policy')
-    conf.set_override('connection', f'sqlite:///{database_file}', 'database')
     conf.set_override('settle_wait', 0, 'api')
     database = engine.Database(conf)
     migration.upgrade(database)
@@ -85,10 +83,13 @@ def make(
 class Lazy:
     """Passes requests to the application of the story that is told.
 
+    :cvar database_url: of an empty database for the next story.
+
     gabbi asks for the application while it collects; then there is none.
     """
 
     application: WSGI | None = None
+    database_url = ''
 
     def __call__(
         self, environ: dict[str, Any], start_response: Any
@@ -106,13 +107,11 @@ class Service(fixture.GabbiFixture):
     """A fresh service for one story."""
 
     def start_fixture(self) -> None:
-        self._directory = pathlib.Path(tempfile.mkdtemp())
-        LAZY.application, self._database = make(self._directory / 'db.sqlite')
+        LAZY.application, self._database = make(url=LAZY.database_url)
 
     def stop_fixture(self) -> None:
         LAZY.application = None
         self._database.dispose()
-        shutil.rmtree(self._directory)
 
 
 class DriftedPool(Service):

@@ -6,6 +6,7 @@ from aggregates_ext import exception
 from aggregates_ext.db import operations
 from tests.functional import service
 
+pytestmark = pytest.mark.every_database
 DISK = {'name': 'customer', 'uuid': '22222222-2222-2222-2222-222222222222'}
 
 

@@ -38,10 +38,15 @@ def test_no_story_is_lost() -> None:
     assert len(STORIES) == len(list(DIRECTORY.glob('*.yaml')))
 
 
+@pytest.mark.every_database
 @pytest.mark.parametrize('name', sorted(STORIES))
-def test_story(name: str) -> None:
+def test_story(
+    name: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     result = unittest.TestResult()
-    STORIES[name].run(result)
+    monkeypatch.setattr(api_service.LAZY, 'database_url', database_url)
+    # A suite can be run only once.
+    stories()[name].run(result)
     assert result.testsRun
     failed = [text for _test, text in result.failures + result.errors]
     assert result.wasSuccessful(), '\n'.join(failed)

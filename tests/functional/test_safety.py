@@ -268,6 +268,7 @@ def test_rename_never_keeps_an_aggregate_from_deletion(
     )
     hasty.conf.set_override('retry_interval', 60.0, 'compute')
     hasty.aggregates.update(hasty.ctx, key, {'name': 'new'})
+    hasty.conf.set_override('retry_interval', 60.0, 'compute')
     hasty.work(1)
     hasty.sim.power_off('xen1')
     hasty.conf.set_override('retry_interval', 0.01, 'compute')

@@ -80,13 +80,13 @@ def test_write_is_repeated_after_a_deadlock(
     assert len(runs) == 2
 
 
-def test_lost_connection_says_that_the_outcome_is_unknown(
+def test_connection_lost_before_the_commit_has_written_nothing(
     database: engine.Database,
 ) -> None:
     def work(connection: sa.Connection) -> None:
         raise db_exc.DBConnectionError
 
-    with pytest.raises(exception.Unavailable, match='not known'):
+    with pytest.raises(exception.Unavailable, match='nothing is written'):
         database.write(work)
 
 

@@ -1,0 +1,124 @@
+"""Connections to each kind of database: URL, session, and time limits.
+
+A database that does not answer must not hold a request for ever, and a
+service that was stopped in a transaction must not hold its locks for ever.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_db.sqlalchemy import engines
+
+from aggregates_ext.db import watchdog
+
+# Seconds until a connection is made, a row's lock is got, a statement is
+# answered; and that a transaction may do nothing while it holds locks. A
+# request may wait twice for an answer: of a connection that it finds dead
+# and of a new one. Clients wait for half a minute.
+CONNECT_LIMIT = 5
+LOCK_LIMIT = 10
+ANSWER_LIMIT = 12
+IDLE_LIMIT = 30
+BUSY_LIMIT_MS = 15_000
+# The drivers that our extras install.
+DRIVERS = {'mysql': 'pymysql', 'postgresql': 'psycopg2'}
+# MySQL knows no limit for idle transactions, and skips that comment.
+MYSQL_SESSION = (
+    'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ',
+    f'SET SESSION innodb_lock_wait_timeout = {LOCK_LIMIT}'
+    f' /*M!100300 , idle_transaction_timeout = {IDLE_LIMIT} */',
+)
+POSTGRESQL_SESSION = (
+    f"SET SESSION lock_timeout = '{LOCK_LIMIT}s'",
+    f"SET SESSION idle_in_transaction_session_timeout = '{IDLE_LIMIT}s'",
+)
+WATCHDOG = watchdog.Watchdog()
+SQLITE_SESSION = (f'PRAGMA busy_timeout = {BUSY_LIMIT_MS}',)
+
+
+def create(url: str, options: Any, *, limited: bool = True) -> sa.Engine:
+    """An engine for a database; it connects when it is used.
+
+    :param url: ``[database] connection``; what its query says wins over
+        what is said here.
+    :param options: the section [database].
+    :param limited: whether statements have the limits of daily work: of
+        time, and SQLite's foreign keys, which no rebuilt table survives.
+    """
+    parsed = _complete(sa.make_url(url), limited)
+    engine: sa.Engine = engines.create_engine(
+        parsed,
+        sqlite_fk=limited,
+        mysql_sql_mode=options.mysql_sql_mode,
+        mysql_wsrep_sync_wait=options.mysql_wsrep_sync_wait,
+        max_pool_size=options.max_pool_size,
+        max_overflow=options.max_overflow,
+        pool_timeout=options.pool_timeout,
+        connection_recycle_time=options.connection_recycle_time,
+        max_retries=0,
+        thread_checkin=False,
+    )
+    if limited or engine.dialect.name == 'sqlite':
+        _limit(engine)
+    return engine
+
+
+def _complete(url: sa.URL, limited: bool) -> sa.URL:
+    """A URL with what the drivers need to be told."""
+    backend, _plus, driver = url.drivername.partition('+')
+    if backend == 'mariadb':
+        # oslo.db knows the errors of "mysql" alone; it is the same protocol.
+        backend = 'mysql'
+    driver = driver or DRIVERS.get(backend, '')
+    url = url.set(drivername=f'{backend}+{driver}' if driver else backend)
+    wanted: dict[str, str] = {}
+    if backend == 'mysql':
+        # What MySQL calls utf8 lacks emojis.
+        wanted['charset'] = 'utf8mb4'
+        if limited:
+            wanted['read_timeout'] = str(ANSWER_LIMIT)
+            wanted['write_timeout'] = str(ANSWER_LIMIT)
+    if backend == 'postgresql' and limited:
+        wanted['tcp_user_timeout'] = str(ANSWER_LIMIT * 1000)
+    if backend in ('mysql', 'postgresql'):
+        wanted['connect_timeout'] = str(CONNECT_LIMIT)
+    return url.update_query_dict({**wanted, **url.query})
+
+
+def _limit(engine: sa.Engine) -> None:
+    """Set up each new connection."""
+    name = engine.dialect.name
+    session = {
+        'sqlite': SQLITE_SESSION,
+        'mysql': MYSQL_SESSION,
+        'postgresql': POSTGRESQL_SESSION,
+    }.get(name, ())
+
+    @sa.event.listens_for(engine, 'connect')
+    def _connect(connection: Any, record: Any) -> None:
+        cursor = connection.cursor()
+        for statement in session:
+            cursor.execute(statement)
+        cursor.close()
+        # PostgreSQL forgets the settings of a transaction rolled back.
+        connection.commit()
+
+    if engine.dialect.driver == 'psycopg2':
+        _watch(engine)
+
+
+def _watch(engine: sa.Engine) -> None:
+    """Limit the answers of PostgreSQL, whose driver has no limit.
+
+    What it calls ``tcp_user_timeout`` is for networks that are gone, and
+    not for servers that hang.
+    """
+    dbapi: Any = engine.dialect.loaded_dbapi
+    limit = int(str(engine.url.query['tcp_user_timeout'])) / 1000
+    watched = watchdog.watched(dbapi.extensions, WATCHDOG, limit)
+
+    @sa.event.listens_for(engine, 'do_connect')
+    def _do_connect(
+        dialect: Any, record: Any, arguments: Any, named: dict[str, Any]
+    ) -> None:
+        named['connection_factory'] = watched

@@ -1,0 +1,121 @@
+"""What went wrong in a database, and what that says of a transaction.
+
+One table of meanings: rolled back by a collision, passing, or the
+statement's own fault; and a COMMIT without an answer, which says nothing.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from oslo_db import exception as db_exc
+from oslo_log import log as logging
+
+from aggregates_ext import exception
+
+LOG = logging.getLogger(__name__)
+# What a database says when it has rolled back one of two that collided:
+# MySQL's deadlock (Galera's certification too) and changed record, SQLSTATE
+# of a serialization failure and of a deadlock.
+COLLISIONS = frozenset({1213, 1020, '40001', '40P01'})
+LOCK_WAIT_TIMEOUT = 1205
+READ_ONLY = '25006'
+
+UNREACHABLE = 'The database cannot be reached; try again later.'
+NOT_WRITTEN = (
+    'The database failed before the change was committed; nothing is '
+    'written. Repeat the request later.'
+)
+BUSY = (
+    'The database is too busy: the change collided with others each time. '
+    'Nothing is written. Repeat the request later.'
+)
+LOST = 'The connection to the database was lost in the COMMIT of the change'
+UNKNOWN = (
+    f'{LOST}; whether it is written is not known. Look before repeating the '
+    'request.'
+)
+NOT_FOUND = (
+    f'{LOST}. It was looked for on a new connection and is not there. '
+    'Repeat the request; if it is written after all, the answer will show '
+    'that.'
+)
+
+
+class CommitLost(Exception):
+    """A COMMIT was sent, and what became of it is not known."""
+
+
+def commit(transaction: sa.RootTransaction) -> None:
+    """Commit, and say how sure it is that it did not succeed.
+
+    :raises CommitLost: it may have.
+    """
+    try:
+        transaction.commit()
+    except (db_exc.DBDuplicateEntry, db_exc.DBReferenceError):
+        raise
+    except (db_exc.DBError, sa.exc.DBAPIError) as exc:
+        if is_collision(exc):
+            raise
+        raise CommitLost from exc
+
+
+def _code(exc: BaseException) -> int | str | None:
+    """The number (MySQL) or SQLSTATE (PostgreSQL) of an error."""
+    inner = getattr(exc, 'inner_exception', None) or exc
+    driver = getattr(inner, 'orig', None) or inner
+    if driver.args and isinstance(driver.args[0], int):
+        return driver.args[0]
+    return getattr(driver, 'pgcode', None) or getattr(driver, 'sqlstate', None)
+
+
+def is_collision(exc: BaseException) -> bool:
+    """Whether a transaction was rolled back, and may succeed when repeated.
+
+    The wait for a lock is not repeated: its limit is that of the request.
+    """
+    code = _code(exc)
+    if isinstance(exc, db_exc.DBDeadlock):
+        return code != LOCK_WAIT_TIMEOUT
+    return (
+        isinstance(exc, (db_exc.DBError, sa.exc.DBAPIError))
+        and code in COLLISIONS
+    )
+
+
+def _is_passing(exc: BaseException) -> bool:
+    """Whether the database is to blame, and not what it was asked."""
+    return (
+        isinstance(exc, db_exc.DBConnectionError)
+        or not isinstance(exc, db_exc.DBError)
+        or is_collision(exc)
+        or _code(exc) == READ_ONLY
+    )
+
+
+def first_line(exc: BaseException | None) -> str:
+    return str(exc).partition('\n')[0]
+
+
+@contextlib.contextmanager
+def available(reason: str) -> Iterator[None]:
+    """Turn failures that are not the statement's into one error.
+
+    :raises exception.Unavailable: with the reason.
+    """
+    try:
+        yield
+    except db_exc.DBDeadlock as exc:
+        raise exception.Unavailable(reason=BUSY) from exc
+    except (
+        db_exc.DBError,
+        sa.exc.OperationalError,
+        sa.exc.TimeoutError,
+    ) as exc:
+        if not _is_passing(exc):
+            raise
+        LOG.warning('The database failed: %s', first_line(exc))
+        raise exception.Unavailable(
+            reason=BUSY if is_collision(exc) else reason
+        ) from exc
