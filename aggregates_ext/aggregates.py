@@ -52,7 +52,7 @@ class Aggregates:
             )
             return db_aggregates.get(connection, key)
 
-        return self._intent.database.write(work)
+        return self._intent.write(work)
 
     def update(
         self,
@@ -119,7 +119,7 @@ class Aggregates:
             db_aggregates.update(connection, aggregate_id, values)
             return db_aggregates.get(connection, aggregate_id)
 
-        return self._intent.database.write(work)
+        return self._intent.write(work)
 
     def delete(self, aggregate_id: int) -> None:
         """Delete an aggregate that has no hosts.
@@ -139,8 +139,14 @@ class Aggregates:
             _check_idle(connection, aggregate)
             db_aggregates.delete(connection, aggregate_id)
 
+        def is_written(connection: Any, _none: None) -> bool:
+            return db_aggregates.get(
+                connection, aggregate_id, deleted=True
+            ).deleted
+
         self._intent.patiently(
-            exception.AggregateBusy, lambda: self._intent.database.write(work)
+            exception.AggregateBusy,
+            lambda: self._intent.database.write(work, is_written),
         )
 
     def pool(

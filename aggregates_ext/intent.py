@@ -12,10 +12,14 @@ from typing import Any
 from typing import Protocol
 from typing import TypeVar
 
+from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import engine
+from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
 SETTLE_POLL = 0.2
+# What requests change in an aggregate without an operation.
+REQUESTED = ('uuid', 'name', 'availability_zone', 'metadata', 'hosts')
 T = TypeVar('T')
 
 
@@ -63,10 +67,16 @@ class Intent:
 
     def commit(self, work: Callable[[Any], Change]) -> Change:
         """Write an intent, then wake a compute service for it."""
-        change = self.database.write(work)
+        change = self.database.write(work, _is_written)
         if change.operation:
             self.compute.wake_up()
         return change
+
+    def write(
+        self, work: Callable[[Any], records.Aggregate]
+    ) -> records.Aggregate:
+        """Write what causes no operation."""
+        return self.database.write(work, shows)
 
     def patiently(
         self, passing: type[Exception], attempt: Callable[[], T]
@@ -84,3 +94,24 @@ class Intent:
                     raise
             self._sleep(SETTLE_POLL)
             waited += SETTLE_POLL
+
+
+def _is_written(connection: Any, change: Change) -> bool:
+    """Whether a change is in the database, told by what it leaves there.
+
+    :raises exception.NotFound: it is not.
+    """
+    if change.operation is None:
+        return shows(connection, change.aggregate)
+    return bool(db_operations.get(connection, change.operation))
+
+
+def shows(connection: Any, wanted: records.Aggregate) -> bool:
+    """Whether an aggregate is as a request wanted it.
+
+    :raises exception.NotFound: there is none.
+    """
+    found = db_aggregates.get(connection, wanted.id)
+    return all(
+        getattr(found, name) == getattr(wanted, name) for name in REQUESTED
+    )

@@ -102,7 +102,7 @@ class Operations:
             take_back(connection, operation)
             return db_operations.get(connection, uuid)
 
-        return self._database.write(work)
+        return self._database.write(work, is_written)
 
     def reset(
         self,
@@ -154,7 +154,18 @@ class Operations:
             )
             return db_operations.get(connection, uuid)
 
-        return self._database.write(work)
+        return self._database.write(work, is_written)
+
+
+def is_written(connection: Any, wanted: records.Operation) -> bool:
+    """Whether an operation is as a request made it.
+
+    One that was queued may have gone on since.
+
+    :raises exception.NotFound: there is none.
+    """
+    found = db_operations.get(connection, wanted.uuid)
+    return wanted.state in ('queued', found.state)
 
 
 _REMEDIES = {

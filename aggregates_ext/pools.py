@@ -96,7 +96,7 @@ class Pools:
             )
             return db_operations.get(connection, uuid)
 
-        queued = self._intent.database.write(work)
+        queued = self._intent.database.write(work, operations.is_written)
         self._intent.compute.wake_up()
         return queued
 
@@ -142,7 +142,7 @@ class Pools:
             )
             return db_operations.get(connection, uuids[1])
 
-        queued = self._intent.database.write(work)
+        queued = self._intent.database.write(work, operations.is_written)
         self._intent.compute.wake_up()
         return queued
 
