@@ -1,8 +1,9 @@
 """Hosts, aggregates, operations."""
 
 import sqlalchemy as sa
-from alembic import op
 from sqlalchemy.dialects import mysql
+
+from aggregates_ext.db import steps
 
 revision = '0001'
 down_revision = None
@@ -33,7 +34,7 @@ def moment(name: str, **kwargs: bool) -> sa.Column:
 
 
 def upgrade() -> None:
-    op.create_table(
+    steps.create_table(
         'aggregates',
         sa.Column('id', sa.Integer, nullable=False),
         sa.Column('uuid', sa.String(36), nullable=False),
@@ -58,7 +59,7 @@ def upgrade() -> None:
         sa.UniqueConstraint('name', 'deleted', name='uq_aggregates_name'),
         **TABLE,
     )
-    op.create_table(
+    steps.create_table(
         'hosts',
         sa.Column('id', sa.Integer, nullable=False),
         exact('name', nullable=False),
@@ -83,8 +84,8 @@ def upgrade() -> None:
         ),
         **TABLE,
     )
-    op.create_index('ix_hosts_aggregate_id', 'hosts', ['aggregate_id'])
-    op.create_table(
+    steps.create_index('ix_hosts_aggregate_id', 'hosts', ['aggregate_id'])
+    steps.create_table(
         'operations',
         sa.Column('id', sa.Integer, nullable=False),
         sa.Column('uuid', sa.String(36), nullable=False),
@@ -116,9 +117,9 @@ def upgrade() -> None:
         ),
         **TABLE,
     )
-    op.create_index(
+    steps.create_index(
         'ix_operations_aggregate_settled',
         'operations',
         ['aggregate_id', 'settled'],
     )
-    op.create_index('ix_operations_state', 'operations', ['state'])
+    steps.create_index('ix_operations_state', 'operations', ['state'])

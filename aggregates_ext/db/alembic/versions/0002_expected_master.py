@@ -4,7 +4,8 @@ Empty for the pools of before, until the next observation sees who it is.
 """
 
 import sqlalchemy as sa
-from alembic import op
+
+from aggregates_ext.db import steps
 
 revision = '0002'
 down_revision = '0001'
@@ -13,4 +14,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column('aggregates', sa.Column('master_uuid', sa.String(36)))
+    steps.add_column('aggregates', sa.Column('master_uuid', sa.String(36)))

@@ -1,0 +1,243 @@
+"""The migrations lead to exactly what models.py says, and keep what is there.
+
+The next revision is one of these tests' own, so that the way there is tried
+before it is needed.
+"""
+
+import concurrent.futures
+import pathlib
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import alembic.autogenerate
+import alembic.runtime.migration
+import pytest
+import sqlalchemy as sa
+from oslo_config import cfg
+from oslo_db import exception as db_exc
+
+from aggregates_ext.db import aggregates
+from aggregates_ext.db import engine
+from aggregates_ext.db import hosts
+from aggregates_ext.db import migration
+from aggregates_ext.db import models
+from aggregates_ext.db import steps
+
+pytestmark = pytest.mark.every_database
+# Changes rows, adds what may not be NULL, and what has to be unique.
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+from aggregates_ext.db import steps
+
+revision = "next"
+down_revision = "{newest}"
+
+
+def upgrade():
+    with steps.alter_table("aggregates") as batch:
+        batch.add_column(sa.Column("label", sa.String(255)))
+    rows = sa.table(
+        "aggregates",
+        sa.column("id"),
+        sa.column("name"),
+        sa.column("metadata", sa.JSON),
+        sa.column("label"),
+    )
+    connection = op.get_bind()
+    for key, name, metadata in connection.execute(
+        sa.select(rows.c.id, rows.c.name, rows.c.metadata)
+    ).all():
+        connection.execute(
+            sa.update(rows)
+            .where(rows.c.id == key)
+            .values(label=f"{key} {name} {metadata.get('🐼')}")
+        )
+    with steps.alter_table("aggregates") as batch:
+        batch.alter_column(
+            "label", existing_type=sa.String(255), nullable=False
+        )
+        batch.create_unique_constraint("uq_aggregates_label", ["label"])
+"""
+
+
+def differences(database: engine.Database) -> list[Any]:
+    """What a database has otherwise than the models."""
+    with database.reader() as connection:
+        context = alembic.runtime.migration.MigrationContext.configure(
+            connection,
+            opts={
+                'compare_type': True,
+                'version_table': migration.VERSION_TABLE,
+            },
+        )
+        return list(
+            alembic.autogenerate.compare_metadata(context, models.METADATA)
+        )
+
+
+def test_upgrade_from_empty_equals_the_models(
+    database: engine.Database,
+) -> None:
+    assert differences(database) == []
+
+
+def test_upgrade_twice_changes_nothing(database: engine.Database) -> None:
+    before = migration.version(database)
+    migration.upgrade(database)
+    assert migration.version(database) == before == migration.newest()
+
+
+def test_empty_database_has_no_version(conf: cfg.ConfigOpts) -> None:
+    empty = engine.Database(conf)
+    assert migration.version(empty) is None
+    empty.dispose()
+
+
+def populate(database: engine.Database) -> None:
+    """Rows of every kind: unicode, NULL, deleted, bound."""
+
+    def work(connection: sa.Connection) -> None:
+        for number, name in enumerate(['🐼', 'gone', 'pöol']):
+            key = aggregates.insert(connection, f'u{number}', name, None)
+            metadata = {'🐼': name} if name != 'gone' else {}
+            aggregates.update(connection, key, {'metadata': metadata})
+            if name == 'gone':
+                aggregates.delete(connection, key)
+        host = {'name': 'ü', 'url': 'https://x', 'credential': 'default'}
+        hosts.insert(connection, host)
+        hosts.bind(connection, 'ü', key)
+
+    database.write(work)
+
+
+def rows(
+    database: engine.Database, tables: sa.MetaData = models.METADATA
+) -> list[Any]:
+    """Everything in the database, of the version table last."""
+    found = sorted(
+        tables.sorted_tables, key=lambda t: t.name == migration.VERSION_TABLE
+    )
+    with database.reader() as connection:
+        return [
+            connection.execute(
+                sa.select(table).order_by(*table.primary_key)
+            ).all()
+            for table in found
+        ]
+
+
+@pytest.fixture
+def revisions(tmp_path: pathlib.Path) -> pathlib.Path:
+    """Alembic's directory with one revision more."""
+    copy = tmp_path / 'alembic'
+    shutil.copytree(migration.REVISIONS, copy)
+    (copy / 'versions' / 'next.py').write_text(
+        NEXT.replace('{newest}', str(migration.newest())), encoding='utf-8'
+    )
+    return copy
+
+
+def test_upgrade_again_keeps_what_is_there(database: engine.Database) -> None:
+    populate(database)
+    before = rows(database)
+    migration.upgrade(database)
+    assert rows(database) == before
+    assert [len(table) for table in before] == [3, 1, 0]
+
+
+def test_upgrade_from_the_first_revision_keeps_what_is_there(
+    conf: cfg.ConfigOpts,
+) -> None:
+    database = engine.Database(conf)
+    migration.upgrade(database, '0001')
+    populate(database)
+    first = sa.MetaData()
+    first.reflect(database.engine)
+    before = rows(database, first)
+    assert [len(table) for table in before if table] == [3, 1, 1]
+    migration.upgrade(database)
+    after = rows(database, first)
+    # But for the version itself.
+    assert after[:-1] == before[:-1]
+    assert differences(database) == []
+    database.dispose()
+
+
+def test_next_revision_changes_a_database_with_data(
+    database: engine.Database, revisions: pathlib.Path
+) -> None:
+    populate(database)
+    before = rows(database)
+    migration.upgrade(database, revisions=revisions)
+    assert migration.version(database) == 'next'
+    assert rows(database) == before
+    with database.reader() as connection:
+        labels = connection.execute(
+            sa.text('SELECT label FROM aggregates ORDER BY id')
+        ).scalars()
+        assert list(labels) == ['1 🐼 🐼', '2 gone None', '3 pöol pöol']
+    migration.upgrade(database, revisions=revisions)
+    assert migration.version(database) == 'next'
+    with (
+        pytest.raises(db_exc.DBReferenceError),
+        database.writer() as connection,
+    ):
+        connection.execute(sa.update(models.hosts).values(aggregate_id=7))
+    assert {new_id(database) for _ in range(3)} == {4, 5, 6}
+
+
+def new_id(database: engine.Database) -> int:
+    """The id of a row that is gone again."""
+    statement = sa.text(
+        'INSERT INTO aggregates (uuid, name, metadata, created_at, deleted,'
+        " lease_epoch, lease_writes, label) VALUES ('x', 'x', '{}',"
+        " '2026-01-01', 0, 0, 0, 'x')"
+    )
+    with database.writer() as connection:
+        connection.execute(statement)
+        key = connection.scalar(sa.text('SELECT max(id) FROM aggregates'))
+        connection.execute(sa.text("DELETE FROM aggregates WHERE uuid = 'x'"))
+    return int(key)
+
+
+def test_two_upgrades_at_once_do_not_break_each_other(
+    conf: cfg.ConfigOpts,
+) -> None:
+    """Of four services, each of which has the command in its start script."""
+    databases = [engine.Database(conf) for _ in range(4)]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(migration.upgrade, databases))
+    assert migration.version(databases[0]) == migration.newest()
+    populate(databases[0])
+    for database in databases:
+        database.dispose()
+
+
+@pytest.mark.parametrize('step', range(1, 7))
+def test_interrupted_upgrade_can_be_begun_again(
+    conf: cfg.ConfigOpts, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MySQL and MariaDB have committed the steps that were done."""
+    database = engine.Database(conf)
+    begun = []
+
+    def stop_at(real: Callable[..., None]) -> Callable[..., None]:
+        def planted(*arguments: Any, **options: Any) -> None:
+            begun.append(arguments)
+            if len(begun) == step:
+                raise InterruptedError
+            real(*arguments, **options)
+
+        return planted
+
+    with monkeypatch.context() as patch:
+        for name in ('create_table', 'create_index', 'add_column'):
+            patch.setattr(steps, name, stop_at(getattr(steps, name)))
+        with pytest.raises(InterruptedError):
+            migration.upgrade(database)
+    assert migration.version(database) != migration.newest()
+    migration.upgrade(database)
+    assert differences(database) == []
+    database.dispose()
