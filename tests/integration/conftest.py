@@ -18,12 +18,13 @@ from tests.integration import processes  # noqa: E402
 
 @pytest.fixture
 def make_site(
-    tmp_path: pathlib.Path,
+    tmp_path: pathlib.Path, database_url: str
 ) -> Iterator[Callable[..., processes.Site]]:
     """Builds a site of simulated hosts, without processes yet."""
     with ExitStack() as stack:
 
         def make(*arguments: Any, **named: Any) -> processes.Site:
+            named.setdefault('connection', database_url)
             site = processes.Site(tmp_path, *arguments, **named)
             return stack.enter_context(site)
 

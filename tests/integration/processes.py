@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from typing import Any
 from typing import NamedTuple
 from typing import TypeVar
 
+import sqlalchemy as sa
 from oslo_config import cfg
 
 from aggregates_ext import conf as settings
@@ -180,8 +180,8 @@ class Site:
         transport_url: str = '',
     ) -> None:
         self.directory = directory
-        self.file = directory / 'aggregates_ext.sqlite'
-        self.connection = connection or f'sqlite:///{self.file}'
+        file = directory / 'aggregates_ext.sqlite'
+        self.connection = connection or f'sqlite:///{file}'
         self._transport_url = transport_url
         self.config = directory / 'aggregates_ext.conf'
         self.answers: list[str] = []
@@ -333,44 +333,58 @@ class Site:
     def freeze(self, process: Process) -> None:
         """Let a process do nothing more, until it is thawed.
 
-        Not in the middle of a transaction: in SQLite that would stop all
-        writers, and not only this one.
+        Not in the middle of a transaction: that would stop others who want
+        to write; in SQLite all of them.
         """
 
         def stopped_outside() -> bool:
             process.freeze()
             try:
-                with contextlib.closing(
-                    sqlite3.connect(self.file, isolation_level=None, timeout=0)
-                ) as connection:
-                    connection.execute('BEGIN IMMEDIATE')
-                    connection.execute('ROLLBACK')
-            except sqlite3.OperationalError:
+                self.query(self._try_lock)
+            except (sa.exc.OperationalError, sa.exc.DBAPIError):
                 process.thaw()
                 return False
             return True
 
         wait_for('the process can be frozen', stopped_outside)
 
+    @property
+    def _try_lock(self) -> str:
+        """A statement that fails while somebody else writes."""
+        if self.connection.startswith('sqlite'):
+            return 'BEGIN IMMEDIATE'
+        return 'SELECT id FROM aggregates FOR UPDATE NOWAIT'
+
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Rows of the database as they are now."""
-        with contextlib.closing(sqlite3.connect(self.file)) as connection:
-            return connection.execute(statement, values).fetchall()
+        """Rows of the database as they are now; values are given by "?"."""
+        if not self.connection.startswith('sqlite'):
+            statement = statement.replace('?', '%s')
+        with self._connect() as connection:
+            result = connection.exec_driver_sql(statement, values)
+            rows = result.all() if result.returns_rows else []
+        return [tuple(row) for row in rows]
+
+    @contextlib.contextmanager
+    def _connect(self) -> Iterator[sa.Connection]:
+        """A connection of its own, without a transaction, that never waits."""
+        url = sa.make_url(self.connection)
+        if url.drivername == 'sqlite':
+            url = url.update_query_dict({'timeout': '0'})
+        engine = sa.create_engine(
+            url, poolclass=sa.NullPool, isolation_level='AUTOCOMMIT'
+        )
+        with engine.connect() as connection:
+            yield connection
 
     def cells(self) -> Iterator[tuple[str, str, str]]:
         """Every value in the database as text, with table and column."""
-        with contextlib.closing(sqlite3.connect(self.file)) as connection:
-            names = connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table'"
-            ).fetchall()
-            for (table,) in names:
-                rows = connection.execute(
-                    f'SELECT * FROM "{table}"'  # noqa: S608 - its own table
-                )
-                columns = [column[0] for column in rows.description]
-                for row in rows:
-                    for column, value in zip(columns, row, strict=True):
-                        yield table, column, str(value)
+        with self._connect() as connection:
+            tables = sa.MetaData()
+            tables.reflect(connection)
+            for table in tables.tables.values():
+                for row in connection.execute(sa.select(table)):
+                    for column, value in row._mapping.items():
+                        yield table.name, column, str(value)
 
     def pool_of(self, host: str) -> dict[str, Any]:
         """The simulated pool that a host is in."""
@@ -523,7 +537,7 @@ def check_agreement(site: Site, client: Client, key: int) -> None:
         assert site.duplicate_interfaces(pool['master']) == []
         check_observation(client, key, pool)
     calls = site.query(
-        'SELECT call FROM operations WHERE aggregate_id = ?', key
+        'SELECT operations.call FROM operations WHERE aggregate_id = ?', key
     )
     assert all(call in (None, 'null') for (call,) in calls)
 

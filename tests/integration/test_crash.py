@@ -103,6 +103,7 @@ def test_killed_service_is_taken_up_by_the_next(
         assert sorted(done) == sorted(story.calls)
 
 
+@pytest.mark.every_database
 def test_next_service_waits_while_a_joined_host_serves_as_before(
     make_site: Callable[..., processes.Site],
 ) -> None:

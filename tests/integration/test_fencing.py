@@ -103,6 +103,7 @@ def done(duel: Duel, method: str) -> int:
     )
 
 
+@pytest.mark.every_database
 def test_held_join_is_refused_while_the_next_one_runs(duel: Duel) -> None:
     """Let through, it would "succeed" and leave interfaces twice."""
     key = duel.client.make_pool('pool', ['xen1'])
@@ -166,6 +167,7 @@ def test_held_rename_does_not_bring_an_old_name_back(duel: Duel) -> None:
     duel.check_peace(key)
 
 
+@pytest.mark.every_database
 def test_service_that_wakes_up_before_its_call_sends_nothing(
     duel: Duel,
 ) -> None:

@@ -33,6 +33,7 @@ def at_once(actions: Sequence[Callable[[], object]]) -> None:
         thread.join()
 
 
+@pytest.mark.every_database
 def test_one_host_goes_to_one_of_two_aggregates(make_site: MakeSite) -> None:
     """Two API processes, no compute service: the database decides."""
     site = make_site(1)
