@@ -51,7 +51,7 @@ class Pools:
             )
             return db_operations.get(connection, uuid)
 
-        queued = self._intent.database.write(work)
+        queued = self._intent.database.write(work, operations.is_written)
         self._intent.compute.wake_up()
         return queued
 
