@@ -16,6 +16,9 @@ from aggregates_ext.xensim import population
 from aggregates_ext.xensim import topology
 from aggregates_ext.xensim import world as worlds
 
+DEVICES = 'udev'
+"""The type of SRs which show devices, such as USB sticks: these stay."""
+
 
 def eject(context: operations.Context, ref: str) -> operations.Steps:
     """Throw a slave out of this pool; its local disks are lost."""
@@ -113,8 +116,9 @@ def _forget_storage(db: database.Database, ref: str) -> list[str]:
         db.delete('PBD', pbd)
         if db.where('PBD', SR=sr) or db.row('SR', sr)['shared']:
             continue
+        devices = db.row('SR', sr)['type'] == DEVICES
         for vdi in db.where('VDI', SR=sr):
-            lost.append(db.row('VDI', vdi)['uuid'])
+            lost += [] if devices else [db.row('VDI', vdi)['uuid']]
             db.delete('VDI', vdi)
         db.delete('SR', sr)
     return lost

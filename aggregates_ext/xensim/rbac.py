@@ -1,6 +1,9 @@
 """What the one lesser role may do (contract 4.1 and 13.2, datamodel.json)."""
 
+import functools
+
 from aggregates_ext.xensim import failure
+from aggregates_ext.xensim import generic
 from aggregates_ext.xensim import operations
 
 ROLES = 'pool-admin, pool-operator'
@@ -47,6 +50,15 @@ def reads(name: str) -> bool:
     if name in DENIED or kind == 'secret':
         return False
     return method.startswith('get_') or name in READ_ONLY
+
+
+@functools.cache
+def permissions(superuser: bool) -> tuple[str, ...]:
+    """session.rbac_permissions: empty for who may do everything anyway."""
+    if superuser:
+        return ()
+    named = {name for name in generic.names() if reads(name)} | READ_ONLY
+    return tuple(sorted(name.lower() for name in named))
 
 
 def denied(name: str) -> failure.Failure:

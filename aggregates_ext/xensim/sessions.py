@@ -64,6 +64,7 @@ def login_with_password(
         last_active=now,
         validation_time=now,
         is_local_superuser=superuser,
+        rbac_permissions=list(rbac.permissions(superuser)),
         auth_user_name=user,
         originator=originator,
     )

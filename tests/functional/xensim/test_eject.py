@@ -138,6 +138,15 @@ def test_the_pool_shows_the_operation(call, clk, master, victim):
     assert call('xen1', 'task.get_status', master, task) == 'success'
 
 
+def test_devices_are_not_destroyed(call, master, victim, sim):
+    uuid = sim.add_sr('xen2', 'Removable storage', vdis=[{'name': 'stick'}])
+    db = sim.host('xen1').database
+    db.row('SR', db.by_uuid('SR', uuid))['type'] = 'udev'
+    assert call('xen1', 'pool.eject', master, victim) == ''
+    assert sim.destroyed_vdis == []
+    assert db.where('SR', uuid=uuid) == []
+
+
 def test_a_host_which_does_not_return(call, clk, master, victim, sim):
     sim.plant(call='pool.eject', host='xen2', action='no_return')
     call('xen1', 'pool.eject', master, victim)

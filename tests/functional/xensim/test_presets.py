@@ -180,25 +180,27 @@ def drivers(sim):
     sim.add_record('xen1', 'SM', type='new', features={'X': 1})
 
 
+BY_RELEASE = [
+    (MIDDLE, no_tls, None),
+    (NEW, no_tls, 'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH'),
+    (OLD, bond, None),
+    (MIDDLE, bond, 'POOL_JOINING_HOST_HAS_BONDS'),
+    (OLD, build, 'HOSTS_NOT_HOMOGENEOUS'),
+    (MIDDLE, build, None),
+    (OLD, features, 'HOSTS_NOT_HOMOGENEOUS'),
+    (MIDDLE, features, None),
+    (OLD, patch, 'HOSTS_NOT_HOMOGENEOUS'),
+    (MIDDLE, patch, None),
+    (MIDDLE, guidance, None),
+    (NEW, guidance, 'HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY'),
+    (NEW, drivers, None),
+    (NEWEST, drivers, 'POOL_JOINING_SM_FEATURES_INCOMPATIBLE'),
+]
+"""Which release refuses what, and with which code."""
+
+
 @pytest.mark.parametrize(
-    ('version', 'change', 'code'),
-    [
-        (MIDDLE, no_tls, None),
-        (NEW, no_tls, 'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH'),
-        (OLD, bond, None),
-        (MIDDLE, bond, 'POOL_JOINING_HOST_HAS_BONDS'),
-        (OLD, build, 'HOSTS_NOT_HOMOGENEOUS'),
-        (MIDDLE, build, None),
-        (OLD, features, 'HOSTS_NOT_HOMOGENEOUS'),
-        (MIDDLE, features, None),
-        (OLD, patch, 'HOSTS_NOT_HOMOGENEOUS'),
-        (MIDDLE, patch, None),
-        (MIDDLE, guidance, None),
-        (NEW, guidance, 'HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY'),
-        (NEW, drivers, None),
-        (NEWEST, drivers, 'POOL_JOINING_SM_FEATURES_INCOMPATIBLE'),
-    ],
-    indirect=['version'],
+    ('version', 'change', 'code'), BY_RELEASE, indirect=['version']
 )
 def test_checks_by_release(sim, join, change, code):
     change(sim)

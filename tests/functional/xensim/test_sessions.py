@@ -145,6 +145,17 @@ def test_the_gate_is_after_method_arity_and_session(viewer, call):
     assert call('xen1', 'pool.eject', ref, 'x')[1] == 'SESSION_INVALID'
 
 
+def test_a_session_tells_what_its_account_may_do(viewer, call, clients):
+    record = call('xen1', 'session.get_record', viewer.handle, viewer.handle)
+    assert not record['is_local_superuser']
+    assert 'pool.get_all_records' in record['rbac_permissions']
+    assert 'pool.join' not in record['rbac_permissions']
+    ref = clients.ref('xen1')
+    record = call('xen1', 'session.get_record', ref, ref)
+    assert record['is_local_superuser']
+    assert record['rbac_permissions'] == []
+
+
 def test_wrong_password_of_a_read_only_user(call):
     answer = call('xen1', LOGIN, 'viewer', 'wrong')
     assert answer[1:3] == ['SESSION_AUTHENTICATION_FAILED', 'viewer']
