@@ -220,17 +220,22 @@ class Members:
         purpose: str,
         accept_data_loss: Sequence[str] = (),
     ) -> dict[str, Any] | None:
+        """Refuse what cannot come about; for what passes it will wait.
+
+        :raises exception.Refused: naming every reason.
+        """
         report = self._intent.compute.check_host(
             host, aggregate_id, purpose, accept_data_loss
         )
-        if report and report['blockers']:
+        blockers = report['blockers'] if report else []
+        if not all(blocker.get('heals') for blocker in blockers):
             what = 'join' if purpose == 'add' else 'leave'
             raise exception.Refused(
                 f'Host {host} cannot {what} the pool of aggregate '
                 f'{aggregate_id}:',
                 [
                     Problem(blocker['code'], blocker['message'])
-                    for blocker in report['blockers']
+                    for blocker in blockers
                 ],
             )
         return report

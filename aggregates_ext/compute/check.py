@@ -4,6 +4,7 @@ The same requirements as in the operations themselves, asked for through
 messaging before a request is accepted, or by ``check_host``.
 """
 
+import concurrent.futures
 import contextlib
 import socket
 from collections.abc import Sequence
@@ -11,15 +12,19 @@ from typing import Any
 
 import oslo_messaging
 
+from aggregates_ext import exception
 from aggregates_ext import rpc
+from aggregates_ext.compute import codes
 from aggregates_ext.compute import guard
 from aggregates_ext.compute import pool
 from aggregates_ext.compute import preflight
 from aggregates_ext.compute import requirements
 from aggregates_ext.compute import run as compute_run
+from aggregates_ext.compute import sides
 from aggregates_ext.compute import successor
 from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
+from aggregates_ext.compute.rules import bindings
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import engine
 from aggregates_ext.db import hosts as db_hosts
@@ -77,10 +82,8 @@ class Endpoint:
             report = self._check(
                 found, hosts, aggregate, purpose, (accept_data_loss, known)
             )
-        except xenapi.HostError as exc:
-            report = _obstacle(exc.code, str(exc))
-        except pool.NoMaster as exc:
-            report = _obstacle('NO_MASTER', str(exc))
+        except exception.AggregatesError as exc:
+            report = preflight.Report(blockers=(_obstacle(exc),))
         if report.disks:
             shown = report.disk_uuids()
             self._database.write(
@@ -102,15 +105,47 @@ class Endpoint:
             return self._contact(host)
         if aggregate is None:
             raise ValueError(f'a check for {purpose} names no aggregate')
+        unfit = preflight.evaluate(
+            bindings.REMOVE_RULES
+            if purpose == 'remove'
+            else bindings.ADD_RULES,
+            bindings.Binding(host, aggregate),
+        )
+        if unfit:
+            return preflight.Report(blockers=unfit)
         if purpose == 'remove':
             return self._check_leave(host, hosts, aggregate, consent)
-        with contextlib.closing(self._connector.login(host)) as session:
-            if aggregate.pool_uuid is None:
+        if aggregate.pool_uuid is None:
+            with contextlib.closing(self._connector.login(host)) as session:
                 return _check_first(host, aggregate, session)
+        return self._check_join(host, hosts, aggregate)
+
+    def _check_join(
+        self,
+        host: records.Host,
+        hosts: Sequence[records.Host],
+        aggregate: records.Aggregate,
+    ) -> preflight.Report:
+        """Both sides are logged in to and read in parallel.
+
+        What keeps either from being read is told of both.
+        """
+
+        def joiner() -> sides.Side:
+            with contextlib.closing(self._connector.login(host)) as session:
+                return sides.read_side(session, sides.JOINER_CLASSES)
+
+        def master() -> sides.Side:
             with pool.master_of(self._connector, aggregate, hosts) as master:
-                return requirements.check_join(
-                    *preflight.read_sides(session, master.session)
-                )
+                master.look()
+                return sides.read_side(master.session)
+
+        with concurrent.futures.ThreadPoolExecutor(2) as both:
+            looks = [both.submit(joiner), both.submit(master)]
+        problems = [problem for look in looks if (problem := _failed(look))]
+        if problems:
+            return preflight.Report(blockers=tuple(problems))
+        return requirements.check_join(*(look.result() for look in looks))
 
     def _check_leave(
         self,
@@ -122,6 +157,7 @@ class Endpoint:
         if aggregate.pool_uuid is None or host.uuid is None:
             return preflight.Report(disks={})
         with pool.master_of(self._connector, aggregate, hosts) as master:
+            master.look()
             report, _heir = successor.settle(
                 guard.check_leave(master.session, host.uuid, *consent),
                 master.session,
@@ -153,24 +189,48 @@ def _check_first(
     aggregate: records.Aggregate,
     session: xenapi.Session,
 ) -> preflight.Report:
-    """Whether a host can be the first of a pool."""
-    view = views.pool_view(session)
-    try:
-        pool.check_claim(aggregate, host, view)
-    except compute_run.Failed as exc:
-        return _obstacle(exc.error['code'], str(exc))
-    return preflight.Report()
+    """Whether a host can be the first of a pool.
+
+    :raises compute_run.Failed: its pool is not ours to take.
+    """
+    pool.check_claim(aggregate, host, views.pool_view(session))
+    return requirements.check_first(
+        sides.read_side(session, sides.JOINER_CLASSES)
+    )
 
 
-def _obstacle(code: str, found: str) -> preflight.Report:
-    """A report on what kept the check itself from being made."""
-    problem = preflight.Problem(
+def _failed(
+    look: concurrent.futures.Future[sides.Side],
+) -> preflight.Problem | None:
+    """What kept a side from being read."""
+    exc = look.exception()
+    if exc is None:
+        return None
+    if not isinstance(exc, exception.AggregatesError):
+        raise exc
+    return _obstacle(exc)
+
+
+def _obstacle(exc: exception.AggregatesError) -> preflight.Problem:
+    """What kept the check itself from being made."""
+    heals = False
+    if isinstance(exc, xenapi.HostError):
+        code = exc.code
+        # A host that does not answer may have a wrong URL.
+        heals = isinstance(exc, xenapi.XenAPIError) and codes.passes(
+            code, exc.parameters
+        )
+    elif isinstance(exc, compute_run.Failed | compute_run.Postpone):
+        code = exc.error['code']
+    else:
+        raise exc
+    return preflight.Problem(
         code,
         'the host must let itself be checked',
-        found.rstrip('.'),
+        str(exc).rstrip('.'),
         'Mend that, then repeat the request.',
+        heals,
     )
-    return preflight.Report(blockers=(problem,))
 
 
 def get_server(

@@ -174,7 +174,7 @@ class _Change:
         """:raises compute_run.Failed: with every requirement not met."""
         report = successor.check(successor.read(session), self._target.uuid)
         if report.blockers:
-            raise successor.refuse(
+            raise compute_run.refuse(
                 f'Host {self._target.name} cannot become the master of the '
                 f'pool of aggregate {self._run.aggregate_id}:',
                 report,

@@ -325,7 +325,7 @@ class _Eject:
                     connection, host.name, {'shown': report.disk_uuids()}
                 )
             )
-        raise successor.refuse(
+        raise compute_run.refuse(
             f'Host {host.name} cannot leave the pool of aggregate '
             f'{run.aggregate_id}:',
             report,

@@ -11,9 +11,9 @@ import enum
 
 from aggregates_ext.compute import codes
 from aggregates_ext.compute import pool
-from aggregates_ext.compute import preflight
 from aggregates_ext.compute import requirements
 from aggregates_ext.compute import run as compute_run
+from aggregates_ext.compute import sides
 from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import records
@@ -277,9 +277,7 @@ class _Join:
         run, host = self._run, self._host
         run.note(step='checking the host', progress=5)
         with contextlib.closing(run.connector.login(host)) as session:
-            joiner, master = preflight.read_sides(
-                session, self._master.session
-            )
+            joiner, master = sides.read_sides(session, self._master.session)
             report = requirements.check_join(joiner, master)
             if report.blockers:
                 raise compute_run.refuse(

@@ -1,13 +1,16 @@
-"""What checks are made of: problems, reports, and both sides of a join."""
+"""What checks are made of: rules, problems and reports."""
 
-import concurrent.futures
 import dataclasses
+from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
+from typing import Generic
+from typing import TypeVar
 
-from aggregates_ext.compute import xenapi
-
-JOIN_CLASSES = ('pool', 'host', 'VM', 'SR', 'PIF', 'VLAN', 'Bond')
+Facts = TypeVar('Facts')
 Records = dict[str, dict[str, Any]]
+Disks = dict[str, list[dict[str, Any]]]
+NULL = 'OpaqueRef:NULL'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,19 +20,60 @@ class Problem:
     :ivar code: what xapi itself would answer, or a code of ours.
     :ivar found: the values found, in words.
     :ivar remedy: what to do about it.
+    :ivar heals: whether it goes away by itself.
     """
 
     code: str
     rule: str
     found: str
     remedy: str
+    heals: bool = False
 
     @property
     def message(self) -> str:
         return f'{self.code}: {self.rule}; found {self.found}. {self.remedy}'
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), 'message': self.message}
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule(Generic[Facts]):
+    """One requirement, of what was read for a check.
+
+    :ivar remedy: what to do; ``{}`` in it is filled by ``fill``.
+    :ivar find: what violates it, in words with names and uuids; empty where
+        it is met.
+    :ivar heals: whether a violation goes away by itself, so that an
+        operation waits for that instead of failing.
+    :ivar stricter: why it forbids what xapi itself would do.
+    """
+
+    code: str
+    rule: str
+    remedy: str
+    find: Callable[[Facts], str]
+    heals: bool = False
+    stricter: str = ''
+    fill: Callable[[Facts], str] | None = None
+
+    def check(self, facts: Facts) -> Problem | None:
+        """The problem that the facts are; None where the rule is met."""
+        found = self.find(facts)
+        if not found:
+            return None
+        remedy = self.remedy
+        if self.fill is not None:
+            remedy = remedy.format(self.fill(facts))
+        return Problem(self.code, self.rule, found, remedy, self.heals)
+
+
+def evaluate(
+    rules: Iterable[Rule[Facts]], facts: Facts
+) -> tuple[Problem, ...]:
+    """Every problem, in the order of the rules."""
+    found = (rule.check(facts) for rule in rules)
+    return tuple(problem for problem in found if problem is not None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +87,12 @@ class Report:
 
     blockers: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
-    disks: dict[str, list[dict[str, Any]]] | None = None
+    disks: Disks | None = None
+
+    @property
+    def heals(self) -> bool:
+        """Whether there are blockers, and all go away by themselves."""
+        return bool(self.blockers) and all(b.heals for b in self.blockers)
 
     def disk_uuids(self) -> dict[str, list[str]]:
         """The uuids of those disks, SR uuid -> disks."""
@@ -58,52 +107,3 @@ class Report:
             'warnings': [problem.as_dict() for problem in self.warnings],
             'disks': self.disks,
         }
-
-
-@dataclasses.dataclass(frozen=True)
-class Side:
-    """One side of a join: its master's records by class and reference."""
-
-    records: dict[str, Records]
-    servertime: str
-
-    @property
-    def pool(self) -> dict[str, Any]:
-        (pool,) = self.records['pool'].values()
-        return pool
-
-    @property
-    def master(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.records['host'][self.pool['master']]
-        return found
-
-    @property
-    def version(self) -> dict[str, str]:
-        found: dict[str, str] = self.master['software_version']
-        return found
-
-    @property
-    def management(self) -> dict[str, Any]:
-        """The management interface of the master; empty without one."""
-        for pif in self.records['PIF'].values():
-            if pif['management'] and pif['host'] == self.pool['master']:
-                return pif
-        return {}
-
-
-def read_side(session: xenapi.Session) -> Side:
-    """Read what a join depends on: one call a class."""
-    records = {name: session.records(name) for name in JOIN_CLASSES}
-    (pool,) = records['pool'].values()
-    servertime = session.call('host.get_servertime', pool['master'])
-    return Side(records, str(servertime))
-
-
-def read_sides(
-    joiner: xenapi.Session, master: xenapi.Session
-) -> tuple[Side, Side]:
-    """Read both sides in parallel."""
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        first = pool.submit(read_side, joiner)
-        second = pool.submit(read_side, master)
-        return first.result(), second.result()

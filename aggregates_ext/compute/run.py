@@ -310,13 +310,20 @@ def wait_for_pool(others: Collection[str]) -> str:
     return f'waiting for another operation in the pool: {names}'[:255]
 
 
-def refuse(subject: str, report: preflight.Report) -> Failed:
-    """What a check that found blockers makes of an operation."""
+def refuse(subject: str, report: preflight.Report) -> Exception:
+    """What a check that found blockers makes of an operation.
+
+    :returns: Postpone where all go away by themselves, else Failed.
+    """
     problems = [problem.as_dict() for problem in report.blockers]
     reasons = ' '.join(
         f'({number}) {problem.message}'
         for number, problem in enumerate(report.blockers, 1)
     )
+    if report.heals:
+        return Postpone(
+            reason=f'{subject} {reasons}', code=report.blockers[0].code
+        )
     return Failed(
         report.blockers[0].code,
         f'{subject} {reasons}',

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from aggregates_ext.compute import preflight
-from aggregates_ext.compute import run as compute_run
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import records
 
@@ -103,7 +102,11 @@ def check_pool(found: Read) -> list[Problem]:
             'Wait for its end.',
         ),
     )
-    return [Problem(*words) for broken, *words in rules if broken]
+    return [
+        Problem(code, rule, found, remedy, heals=code in PASSING)
+        for broken, code, rule, found, remedy in rules
+        if broken
+    ]
 
 
 def check_host(found: Read, uuid: str | None) -> list[Problem]:
@@ -158,16 +161,6 @@ def check(found: Read, uuid: str | None) -> preflight.Report:
     codes = {problem.code for problem in problems}
     own = [p for p in check_host(found, uuid) if p.code not in codes]
     return preflight.Report(blockers=(*own, *problems))
-
-
-def refuse(subject: str, report: preflight.Report) -> Exception:
-    """What blockers make of an operation: a failure, or patience."""
-    if {problem.code for problem in report.blockers} <= PASSING:
-        reasons = ' '.join(problem.message for problem in report.blockers)
-        return compute_run.Postpone(
-            reason=f'{subject} {reasons}', code=report.blockers[0].code
-        )
-    return compute_run.refuse(subject, report)
 
 
 def choose(

@@ -238,6 +238,25 @@ class Session:
         )
         return found
 
+    def records_if_known(self, class_: str) -> dict[str, dict[str, Any]]:
+        """The same; none where the host's release does not know the class."""
+        try:
+            return self.records(class_)
+        except XenAPIError as exc:
+            if exc.code != 'MESSAGE_METHOD_UNKNOWN':
+                raise
+            return {}
+
+    def permissions(self) -> frozenset[str] | None:
+        """The calls that the account may make, in lower case.
+
+        None: all of them, for the local superuser.
+        """
+        record = self.call('session.get_record', self._ref)
+        if record['is_local_superuser']:
+            return None
+        return frozenset(record['rbac_permissions'])
+
     def uuid(self) -> str:
         """The uuid of this session, by which another login can end it."""
         found: str = self.call('session.get_uuid', self._ref)

@@ -1,5 +1,6 @@
 """Fixtures of the functional tests."""
 
+import contextlib
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from aggregates_ext.xensim import clock as sim_clock
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim import topology
 from tests.functional import service
+from tests.functional import stage
 
 HOSTS = {'hosts': [{'name': f'xen{number}'} for number in (1, 2, 3)]}
 
@@ -41,3 +43,10 @@ def make_service(
 def running(make_service: Callable[..., service.Service]) -> service.Service:
     """A service on three plain hosts."""
     return make_service()
+
+
+@pytest.fixture
+def make_stage() -> Iterator[Callable[..., stage.Stage]]:
+    """Builds a host and a pool to be judged."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **about: stage.Stage(stack, **about)

@@ -50,10 +50,28 @@ def test_refused_join_names_every_reason(make_service: Make) -> None:
         'LICENSE_HOST_POOL_MISMATCH',
         'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH',
     } <= found
-    assert 'web (Running)' in operation.error['message']
+    assert 'web (Running, ' in operation.error['message']
     assert joins(running) == 0
     assert_apart(running)
     assert running.state(key) == 'error'
+
+
+def test_obstacle_that_passes_is_waited_for(running: service.Service) -> None:
+    running.conf.set_override('retry_interval', 0.01, 'compute')
+    key = running.create('xen1')
+    operation = running.sim.start_pool_operation('xen1', 'sync_updates')
+    running.members.add_host(running.ctx, key, 'xen2')
+    running.work(2)
+    resting = running.operation(key)
+    assert resting.state == 'queued'
+    assert resting.error is not None
+    assert resting.error['code'] == 'OTHER_OPERATION_IN_PROGRESS'
+    assert 'OTHER_OPERATION_IN_PROGRESS' in resting.error['message']
+    assert 'sync_updates on the pool' in resting.error['message']
+    assert joins(running) == 0
+    running.sim.end_pool_operation('xen1', operation)
+    wait_for(running, key)
+    assert running.hosts.get('xen2').phase == 'member'
 
 
 def test_later_success_ends_the_error(running: service.Service) -> None:

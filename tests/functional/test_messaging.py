@@ -11,6 +11,7 @@ from aggregates_ext import members
 from aggregates_ext import rpc
 from aggregates_ext.compute import check
 from aggregates_ext.compute import xenapi
+from aggregates_ext.db import hosts as db_hosts
 from tests.functional import service
 
 
@@ -69,7 +70,7 @@ def test_unmet_requirements_refuse_before_anything_is_written(
         'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS',
         'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH',
     ]
-    assert 'web (Running)' in str(refusal.value)
+    assert 'web (Running, ' in str(refusal.value)
     assert running.hosts.get('xen2').phase == 'free'
     assert len(running.operations.get_all(key)) == 1
 
@@ -137,6 +138,84 @@ def test_unreachable_host_is_an_answer_too(
     running.sim.power_off('xen2')
     report = bus.members.check_host(key, 'xen2', 'add')
     assert report['blockers'][0]['code'] == 'HOST_UNREACHABLE'
+
+
+def test_both_sides_that_cannot_be_read_are_told(
+    running: service.Service, bus: Bus
+) -> None:
+    key = running.create('xen1')
+    for name in ('xen1', 'xen2'):
+        running.sim.power_off(name)
+    report = bus.members.check_host(key, 'xen2', 'add')
+    assert [b['code'] for b in report['blockers']] == [
+        'HOST_UNREACHABLE',
+        'NO_MASTER',
+    ]
+
+
+def test_what_passes_is_told_and_does_not_refuse(
+    running: service.Service, bus: Bus
+) -> None:
+    key = running.create('xen1')
+    running.sim.set_pool('xen1', is_psr_pending=True)
+    (blocker,) = bus.members.check_host(key, 'xen2', 'add')['blockers']
+    assert blocker['heals']
+    bus.members.add_host(running.ctx, key, 'xen2')
+    assert running.hosts.get('xen2').phase == 'joining'
+
+
+def test_what_passes_is_named_beside_what_refuses(
+    running: service.Service, bus: Bus
+) -> None:
+    key = running.create('xen1')
+    running.sim.set_pool('xen1', is_psr_pending=True)
+    running.sim.add_vm('xen2', 'web', power_state='Running')
+    with pytest.raises(exception.Refused, match='ROTATION_PENDING'):
+        bus.members.add_host(running.ctx, key, 'xen2')
+
+
+def test_first_host_is_checked(running: service.Service, bus: Bus) -> None:
+    key = running.aggregates.create('a', None).id
+    running.sim.set_pool('xen1', ha_enabled=True, name_label='old')
+    report = bus.members.check_host(key, 'xen1', 'add')
+    assert report['blockers'] == []
+    assert [w['code'] for w in report['warnings']] == [
+        'POOL_HAS_A_NAME',
+        'POOL_IS_CLOSED',
+    ]
+    running.sim.set_pool(
+        'xen1', other_config={'aggregates-ext:aggregate': 'theirs'}
+    )
+    report = bus.members.check_host(key, 'xen1', 'add')
+    assert report['blockers'][0]['code'] == 'POOL_IS_MARKED'
+
+
+def test_what_the_aggregates_forbid_is_told_too(
+    running: service.Service, bus: Bus
+) -> None:
+    key = running.create('xen1')
+    zoned = running.aggregates.create('b', 'az2').id
+    with running.database.writer() as connection:
+        db_hosts.update(connection, 'xen2', {'availability_zone': 'az1'})
+    for aggregate, host, purpose, code in (
+        (key, 'xen2', 'remove', 'NOT_A_MEMBER'),
+        (zoned, 'xen1', 'remove', 'NOT_A_MEMBER'),
+        (zoned, 'xen1', 'add', 'HOST_NOT_FREE'),
+        (zoned, 'xen2', 'add', 'ZONE_MISMATCH'),
+    ):
+        report = bus.members.check_host(aggregate, host, purpose)
+        assert [b['code'] for b in report['blockers']] == [code]
+
+
+def test_pool_that_is_marked_by_others_is_told(
+    running: service.Service, bus: Bus
+) -> None:
+    key = running.create('xen1')
+    running.sim.set_pool(
+        'xen1', other_config={'aggregates-ext:aggregate': 'theirs'}
+    )
+    report = bus.members.check_host(key, 'xen2', 'add')
+    assert report['blockers'][0]['code'] == 'FOREIGN_MARK'
 
 
 def test_nobody_there_means_accepted(running: service.Service) -> None:

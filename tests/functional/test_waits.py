@@ -7,6 +7,7 @@ import pytest
 
 from aggregates_ext import exception
 from aggregates_ext.compute import clock as compute_clock
+from aggregates_ext.compute import lease
 from aggregates_ext.compute import manager
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import operations as db_operations
@@ -228,11 +229,24 @@ def test_steps_of_an_eject_are_shown_while_it_runs(
 
 
 @pytest.mark.parametrize('kind', ['join', 'eject'])
-def test_wait_inside_xapi_is_told(running: service.Service, kind: str) -> None:
-    """Another operation on the pool holds it up there (contract 7.1)."""
+def test_wait_inside_xapi_is_told(
+    running: service.Service, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another operation on the pool holds it up there (contract 7.1).
+
+    It begins between the last look and the call.
+    """
     key = running.create('xen1', *(['xen2'] if kind == 'eject' else []))
     steps = watch(running, key)
-    running.sim.start_pool_operation('xen1', 'sync_updates')
+    ensure_fresh = lease.Held.ensure_fresh
+
+    def ensure_and_start(held: lease.Held) -> None:
+        ensure_fresh(held)
+        call = running.operation(key).call or {}
+        if call['call'] == f'Async.pool.{kind}':
+            running.sim.start_pool_operation('xen1', 'sync_updates')
+
+    monkeypatch.setattr(lease.Held, 'ensure_fresh', ensure_and_start)
     running.conf.set_override('join_timeout', 20, 'compute')
     running.conf.set_override('eject_timeout', 20, 'compute')
     if kind == 'join':

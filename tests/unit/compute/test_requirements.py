@@ -1,292 +1,124 @@
-"""Each requirement of joining: met by equals, named when it is not met."""
+"""The tables of rules, and what no simulated host can show."""
 
-import copy
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from aggregates_ext.compute import preflight
+from aggregates_ext.compute import releases
 from aggregates_ext.compute import requirements
+from aggregates_ext.compute import sides
+from aggregates_ext.compute.rules import advice
+from aggregates_ext.compute.rules import bindings
+from aggregates_ext.compute.rules import networks
 
-
-def side(number: int) -> preflight.Side:
-    """A stand-alone host that fits every other one made here."""
-    ref = f'OpaqueRef:h{number}'
-    return preflight.Side(
-        {
-            'pool': {
-                'OpaqueRef:p': {
-                    'master': ref,
-                    'ha_enabled': False,
-                    'restrictions': {'restrict_pooling': 'false'},
-                    'current_operations': {},
-                    'tls_verification_enabled': True,
-                }
-            },
-            'host': {ref: host(number)},
-            'VM': {
-                'OpaqueRef:dom0': {
-                    'name_label': 'dom0',
-                    'power_state': 'Running',
-                    'is_control_domain': True,
-                    'current_operations': {},
-                }
-            },
-            'SR': {
-                'OpaqueRef:tools': {
-                    'name_label': 'Tools',
-                    'uuid': 't',
-                    'shared': True,
-                    'is_tools_sr': True,
-                }
-            },
-            'PIF': {
-                'OpaqueRef:pif': {
-                    'management': True,
-                    'host': ref,
-                    'VLAN': '-1',
-                    'device': 'eth0',
-                    'VLAN_master_of': None,
-                    'primary_address_type': 'IPv4',
-                }
-            },
-            'VLAN': {},
-            'Bond': {},
-        },
-        '20261123T10:11:12Z',
-    )
-
-
-def host(number: int) -> dict[str, Any]:
-    return {
-        'uuid': f'uuid{number}',
-        'name_label': f'xen{number}',
-        'hostname': f'xen{number}',
-        'address': f'10.0.0.{number}',
-        'edition': 'xcp-ng',
-        'external_auth_type': '',
-        'external_auth_service_name': '',
-        'API_version_major': '2',
-        'API_version_minor': '21',
-        'pending_guidances': [],
-        'cpu_info': {'vendor': 'GenuineIntel'},
-        'software_version': {
-            'product_brand': 'XCP-ng',
-            'platform_version': '3.4.0',
-            'xapi': '24.16',
-            'git_id': 'abc',
-            'db_schema': '5.779',
-            'network_backend': 'openvswitch',
-        },
-    }
-
-
-def pool(records: Any) -> Any:
-    return records['pool']['OpaqueRef:p']
-
-
-def master(records: Any) -> Any:
-    return records['host'][pool(records)['master']]
-
-
-def version(**values: str) -> Callable[[Any], None]:
-    return lambda records: master(records)['software_version'].update(values)
-
-
-def machine(**values: Any) -> Callable[[Any], None]:
-    found = {
-        'name_label': 'web',
-        'power_state': 'Halted',
-        'is_control_domain': False,
-        'current_operations': {},
-        **values,
-    }
-    return lambda records: records['VM'].update({'OpaqueRef:web': found})
-
-
-def vlan(records: Any) -> None:
-    records['PIF']['OpaqueRef:eth1'] = {'management': False, 'host': 'x'}
-    records['VLAN']['OpaqueRef:v'] = {
-        'tag': '7',
-        'untagged_PIF': 'OpaqueRef:eth1',
-    }
-
-
-CASES: list[tuple[str, str, Callable[[Any], Any]]] = [
-    (
-        'LICENCE_RESTRICTION',
-        'restrict_pooling',
-        lambda r: pool(r)['restrictions'].update(restrict_pooling='true'),
-    ),
-    (
-        'HA_IS_ENABLED',
-        'on at the host',
-        lambda r: pool(r).update(ha_enabled=1),
-    ),
-    (
-        'OPERATION_NOT_ALLOWED',
-        'uuid uuid1 in the pool',
-        lambda r: master(r).update(uuid='uuid1'),
-    ),
-    (
-        'JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS',
-        'xen9',
-        lambda r: r['host'].update({'OpaqueRef:h9': host(9)}),
-    ),
-    (
-        'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS',
-        'web (Running)',
-        machine(power_state='Running'),
-    ),
-    (
-        'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS',
-        'web (Suspended)',
-        machine(power_state='Suspended'),
-    ),
-    (
-        'JOINING_HOST_CANNOT_HAVE_VMS_WITH_CURRENT_OPERATIONS',
-        'web',
-        machine(current_operations={'t': 'clone'}),
-    ),
-    (
-        'HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY',
-        'reboot_host',
-        lambda r: master(r).update(pending_guidances=['reboot_host']),
-    ),
-    (
-        'HOSTS_NOT_COMPATIBLE',
-        'XCP-ng 9.9.9',
-        version(platform_version='9.9.9'),
-    ),
-    ('HOSTS_NOT_COMPATIBLE', 'XenServer', version(product_brand='XenServer')),
-    ('HOSTS_NOT_HOMOGENEOUS', '25.1', version(xapi='25.1')),
-    (
-        'HOSTS_NOT_HOMOGENEOUS',
-        'AuthenticAMD',
-        lambda r: master(r)['cpu_info'].update(vendor='AuthenticAMD'),
-    ),
-    (
-        'JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS',
-        'nfs (s)',
-        lambda r: r['SR'].update(
-            {'x': {'name_label': 'nfs', 'uuid': 's', 'shared': True}}
-        ),
-    ),
-    (
-        'POOL_JOINING_HOST_HAS_BONDS',
-        'b1',
-        lambda r: r['Bond'].update({'x': {'uuid': 'b1'}}),
-    ),
-    ('POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS', 'VLAN 7', vlan),
-    (
-        'POOL_JOINING_HOST_MANAGEMENT_VLAN_DOES_NOT_MATCH',
-        'VLAN 5 of eth0',
-        lambda r: r['PIF']['OpaqueRef:pif'].update(VLAN='5'),
-    ),
-    (
-        'POOL_JOINING_EXTERNAL_AUTH_MISMATCH',
-        'AD example.com',
-        lambda r: master(r).update(
-            external_auth_type='AD', external_auth_service_name='EXAMPLE.com'
-        ),
-    ),
-    (
-        'LICENSE_HOST_POOL_MISMATCH',
-        'enterprise',
-        lambda r: master(r).update(edition='enterprise'),
-    ),
-    ('OPERATION_NOT_ALLOWED', 'bridge', version(network_backend='bridge')),
-    (
-        'POOL_JOINING_HOST_MUST_HAVE_SAME_API_VERSION',
-        '2.15',
-        lambda r: master(r).update(API_version_minor='15'),
-    ),
-    (
-        'POOL_JOINING_HOST_MUST_HAVE_SAME_DB_SCHEMA',
-        '5.603',
-        version(db_schema='5.603'),
-    ),
-    (
-        'OPERATION_NOT_ALLOWED',
-        'IPv6',
-        lambda r: r['PIF']['OpaqueRef:pif'].update(
-            primary_address_type='IPv6'
-        ),
-    ),
-    (
-        'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH',
-        'off on the host, on in the pool',
-        lambda r: pool(r).update(tls_verification_enabled=False),
-    ),
-    (
-        'NOT_SUPPORTED_DURING_UPGRADE',
-        'one on the host',
-        lambda r: pool(r)['current_operations'].update(t='apply_updates'),
-    ),
-    (
-        'ADDRESS_CLASH',
-        '10.0.0.1',
-        lambda r: master(r).update(address='10.0.0.1'),
-    ),
+TABLES: list[tuple[preflight.Rule[Any], ...]] = [
+    (*requirements.JOIN_RULES, *requirements.JOIN_WARNINGS),
+    (*requirements.FIRST_RULES, *requirements.FIRST_WARNINGS),
+    (*bindings.ADD_RULES, *bindings.REMOVE_RULES),
 ]
 
 
-def test_equals_may_join() -> None:
-    report = requirements.check_join(side(2), side(1))
-    assert report.blockers == ()
-    assert report.warnings == ()
+def host(api: str, build: str = '') -> dict[str, Any]:
+    major, minor = api.split('.')
+    return {
+        'API_version_major': major,
+        'API_version_minor': minor,
+        'software_version': {'xapi_build': build} if build else {},
+    }
+
+
+@pytest.mark.parametrize('table', TABLES)
+def test_each_rule_stands_once_and_can_be_read(
+    table: tuple[preflight.Rule[Any], ...],
+) -> None:
+    texts = [rule.rule for rule in table]
+    assert len(texts) == len(set(texts))
+    for rule in table:
+        assert rule.code.isupper()
+        assert not rule.rule.endswith('.')
+        assert rule.remedy.endswith('.')
+        assert ('{}' in rule.remedy) == (rule.fill is not None)
+
+
+@pytest.mark.parametrize('table', [requirements.JOIN_RULES])
+def test_what_is_stricter_comes_after_what_xapi_says(
+    table: tuple[preflight.Rule[Any], ...],
+) -> None:
+    stricter = [bool(rule.stricter) for rule in table]
+    assert stricter == sorted(stricter)
+    assert any(stricter)
 
 
 @pytest.mark.parametrize(
-    ('code', 'found', 'spoil'), CASES, ids=[f'{c[0]}-{c[1]}' for c in CASES]
+    ('record', 'release'),
+    [
+        (host('1.10'), ()),
+        (host('2.6'), (1, 14)),
+        (host('2.9'), (1, 55)),
+        (host('2.15'), (1, 249)),
+        (host('2.15', '1.249.42'), (1, 249, 42)),
+        (host('2.21', '24.19.2'), (24, 19, 2)),
+        (host('2.23', '26.17.0-3.g12ab'), (26, 17, 0)),
+        (host('2.23', '0.0.dev'), (26,)),
+        (host('2.21', 'unknown'), (23,)),
+    ],
 )
-def test_unmet_requirement_is_named(
-    code: str, found: str, spoil: Callable[[Any], Any]
+def test_release(record: dict[str, Any], release: releases.Release) -> None:
+    assert releases.of(record) == release
+
+
+def pif(**values: Any) -> dict[str, Any]:
+    return {'device': 'eth0', 'VLAN': '-1', 'physical': True, **values}
+
+
+def side(api: str, **classes: Any) -> sides.Side:
+    records = {
+        'pool': {'p': {'master': 'h'}},
+        'host': {'h': {**host(api), 'name_label': 'xen'}},
+        **classes,
+    }
+    return sides.Side(records, '20261123T10:11:12Z')
+
+
+@pytest.mark.parametrize(
+    ('api', 'found'),
+    [('2.3', ''), ('2.5', 'bond0'), ('2.7', 'bond0'), ('2.8', '')],
+)
+def test_xenserver_7_0_to_7_2_want_physical_interfaces_alone(
+    api: str, found: str
 ) -> None:
-    joiner = copy.deepcopy(side(2))
-    spoil(joiner.records)
-    (problem,) = requirements.check_join(joiner, side(1)).blockers
-    assert problem.code == code
-    assert found in problem.found
-    assert problem.remedy
-    assert problem.remedy in problem.message
+    pifs = {'a': pif(), 'b': pif(device='bond0', physical=False)}
+    facts = sides.Sides(side(api, PIF=pifs), side(api))
+    assert networks.PHYSICAL.find(facts) == found
 
 
-def test_every_rule_is_exercised() -> None:
-    seen = set()
-    for _code, _found, spoil in CASES:
-        joiner = copy.deepcopy(side(2))
-        spoil(joiner.records)
-        for number, rule in enumerate(requirements.JOIN_RULES):
-            if rule(joiner, side(1)) is not None:
-                seen.add(number)
-    full = copy.deepcopy(side(1))
-    full.records['host'].update({'a': host(8), 'b': host(9)})
-    small = copy.deepcopy(side(2))
-    pool(small.records)['restrictions']['restrict_pool_size'] = 'true'
-    for number, rule in enumerate(requirements.JOIN_RULES):
-        if rule(small, full) is not None:
-            seen.add(number)
-    assert seen == set(range(len(requirements.JOIN_RULES)))
+@pytest.mark.parametrize(
+    ('clock', 'read_at', 'found'),
+    [
+        ('20261123T10:11:12Z', 0.0, ''),
+        ('20261123T10:11:16Z', 0.0, ''),
+        ('20261123T10:11:18Z', 0.0, '6 s'),
+        # Read six seconds later: that is no skew.
+        ('20261123T10:11:18Z', 6.0, ''),
+        ('20261124T10:11:12.500Z', 0.0, '86400 s'),
+    ],
+)
+def test_clock_skew(clock: str, read_at: float, found: str) -> None:
+    other = sides.Side(side('2.21').records, '20261123T10:11:12Z')
+    facts = sides.Sides(sides.Side(other.records, clock, read_at), other)
+    assert advice.SKEW.find(facts) == found
 
 
-def test_warnings_do_not_block() -> None:
-    joiner = copy.deepcopy(side(2))
-    master(joiner.records)['hostname'] = 'xen1'
-    late = preflight.Side(joiner.records, '20261123T10:31:12Z')
-    report = requirements.check_join(late, side(1))
-    assert report.blockers == ()
-    assert [warning.code for warning in report.warnings] == [
-        'HOST_CLOCK_SKEW_DETECTED',
-        'NAME_CLASH',
-    ]
-    assert '1200 s' in report.warnings[0].found
-
-
-def test_all_problems_come_at_once() -> None:
-    joiner = copy.deepcopy(side(2))
-    for _code, _found, spoil in CASES:
-        if _code != 'OPERATION_NOT_ALLOWED':
-            spoil(joiner.records)
-    assert len(requirements.check_join(joiner, side(1)).blockers) > 15
+@pytest.mark.parametrize(
+    ('have', 'common', 'lost'),
+    [
+        ('', 'ff', ''),
+        ('ff', '', ''),
+        ('000000ff', '000000ff', ''),
+        ('000000ff-00000001', '0000000f-00000003', '000000f0-00000000'),
+        ('ff-ff', 'ff', ''),
+    ],
+)
+def test_features_that_are_lost(have: str, common: str, lost: str) -> None:
+    assert advice._lost_bits(have, common) == lost

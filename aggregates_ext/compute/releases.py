@@ -1,0 +1,61 @@
+"""Which release of xapi a host runs, as far as its records tell.
+
+``software_version`` names it as ``xapi_build`` on newer products; ``xapi``
+there is no release on older ones. Their version of the API tells the
+product, and so the oldest release that it can be (contract 0).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+Release = tuple[int, ...]
+# Version of the API -> the first release of a product that has it.
+LADDER: tuple[tuple[Release, Release], ...] = (
+    ((2, 23), (26,)),
+    ((2, 21), (23,)),
+    ((2, 15), (1, 249)),
+    ((2, 14), (1, 214)),
+    ((2, 12), (1, 160)),
+    ((2, 11), (1, 110)),
+    ((2, 10), (1, 93)),
+    ((2, 8), (1, 55)),
+    ((2, 7), (1, 23)),
+    ((2, 6), (1, 14)),
+    ((2, 5), (1, 9, 80)),
+)
+# Before these, processors and builds must be equal as a whole, and all
+# interfaces physical (contract 4.2, checks 13 and 15).
+WHOLE_FEATURES_UNTIL: Release = (1, 9)
+PHYSICAL_PIFS_UNTIL: Release = (1, 35)
+# The releases in which checks of contract 4.2 came.
+POOL_SIZE: Release = (1, 54)
+SAME_API_VERSION: Release = (1, 32)
+ENFORCED_UPDATES: Release = (1, 40)
+NBD_PURPOSES: Release = (1, 55)
+TLS: Release = (1, 297)
+CA_CERTIFICATES: Release = (1, 302)
+UPDATES_RUNNING: Release = (1, 301)
+GUIDANCES: Release = (24, 10)
+SM_FEATURES: Release = (24, 37)
+CLUSTER_NETWORK: Release = (25, 8)
+TRUSTED_CERTIFICATES: Release = (26, 13)
+# Since then a join occupies the pool that it goes to (contract 4.3, S2).
+EXCHANGE: Release = (1, 298)
+# Since then secrets are copied for a management VLAN alone (contract 4.4).
+SECRETS_LOST: Release = (1, 45)
+
+
+def api_version(host: Mapping[str, Any]) -> Release:
+    """The version of the API of a host."""
+    return int(host['API_version_major']), int(host['API_version_minor'])
+
+
+def of(host: Mapping[str, Any]) -> Release:
+    """The release of xapi of a host, or the oldest that it can be."""
+    built = host['software_version'].get('xapi_build', '')
+    number = re.match(r'\d+(\.\d+)*', built)
+    named = tuple(map(int, number[0].split('.'))) if number else ()
+    spoken = api_version(host)
+    least = (release for since, release in LADDER if spoken >= since)
+    return max(named, next(least, ()))

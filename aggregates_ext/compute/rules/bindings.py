@@ -1,0 +1,60 @@
+"""What the aggregates themselves forbid, whatever the hosts say."""
+
+import dataclasses
+
+from aggregates_ext.compute import preflight
+from aggregates_ext.db import records
+
+
+@dataclasses.dataclass(frozen=True)
+class Binding:
+    """A host, and the aggregate that it is to enter or to leave."""
+
+    host: records.Host
+    aggregate: records.Aggregate
+
+
+Rule = preflight.Rule[Binding]
+
+
+def _where(host: records.Host) -> str:
+    if host.aggregate_id is None:
+        return f'host {host.name} in none'
+    return f'host {host.name} in aggregate {host.aggregate_id}, {host.phase}'
+
+
+def _zones(facts: Binding) -> str:
+    own, zone = facts.host.availability_zone, facts.aggregate.availability_zone
+    if None in (own, zone) or own == zone:
+        return ''
+    return f'{own} of host {facts.host.name}, {zone} of the aggregate'
+
+
+ADD_RULES: tuple[Rule, ...] = (
+    Rule(
+        'HOST_NOT_FREE',
+        'a host is added once, and to one aggregate at a time',
+        'Remove it there first, and wait until it is free.',
+        lambda facts: (
+            '' if facts.host.aggregate_id is None else _where(facts.host)
+        ),
+    ),
+    Rule(
+        'ZONE_MISMATCH',
+        'a host must be of the zone of the aggregate',
+        'Choose an aggregate of that zone.',
+        _zones,
+    ),
+)
+REMOVE_RULES: tuple[Rule, ...] = (
+    Rule(
+        'NOT_A_MEMBER',
+        'only a host of the aggregate can be removed from it',
+        'Name a host that the aggregate lists.',
+        lambda facts: (
+            ''
+            if facts.host.aggregate_id == facts.aggregate.id
+            else _where(facts.host)
+        ),
+    ),
+)
