@@ -115,6 +115,8 @@ class Members:
             'accept_data_loss': sorted(set(accept_data_loss)),
             'disks': found.shown_disks(accept_data_loss),
         }
+        if accept_data_loss:
+            parameters['accepted_by'] = ctx.user_id
         if found.phase == 'member':
             self._check(aggregate_id, host, 'remove', accept_data_loss)
         uuid = uuidutils.generate_uuid()

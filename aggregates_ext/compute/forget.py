@@ -11,7 +11,7 @@ from typing import Any
 
 from oslo_log import log as logging
 
-from aggregates_ext.compute import guard
+from aggregates_ext.compute import belongings
 from aggregates_ext.compute import pool
 from aggregates_ext.compute import run as compute_run
 from aggregates_ext.compute import silence
@@ -245,7 +245,8 @@ class _Forget:
         session = self._master.session
         found = {name: session.records(name) for name in CLASSES}
         ref = self._master.look().hosts[self._uuid].ref
-        disks, names = guard.local_disks(found, ref)
+        disks = belongings.local_disks(found, ref)
+        names = {sr['uuid']: sr['name_label'] for sr in found['SR'].values()}
         srs = [
             {'uuid': sr, 'name': names[sr], 'disks': disks[sr]}
             for sr in sorted(disks)

@@ -96,6 +96,34 @@ def test_running_machine_refuses_and_the_host_is_enabled_again(
     assert all(h['enabled'] for h in running.pool_of('xen2')['hosts'])
 
 
+def test_obstacle_that_passes_is_waited_for(running: service.Service) -> None:
+    running.conf.set_override('retry_interval', 0.01, 'compute')
+    key = running.create('xen1', 'xen2')
+    operation = running.sim.start_pool_operation('xen1', 'sync_updates')
+    running.members.remove_host(running.ctx, key, 'xen2')
+    running.work(2)
+    resting = running.operation(key)
+    assert resting.state == 'queued'
+    assert resting.error is not None
+    assert 'OTHER_OPERATION_IN_PROGRESS' in resting.error['message']
+    assert all(h['enabled'] for h in running.pool_of('xen2')['hosts'])
+    running.sim.end_pool_operation('xen1', operation)
+    for _ in range(1000):
+        running.work()
+        if running.state(key) != 'changing':
+            break
+    assert running.operation(key).state == 'succeeded'
+    assert ejects(running) == 1
+
+
+def test_who_consented_is_kept(running: service.Service) -> None:
+    key, sr = with_disk(running)
+    remove(running, key)
+    assert 'accepted_by' not in running.operation(key).parameters
+    remove(running, key, sr)
+    assert running.operation(key).parameters['accepted_by'] == 'user'
+
+
 def test_refused_eject_enables_the_host_again(
     running: service.Service,
 ) -> None:

@@ -4,17 +4,21 @@ from typing import Any
 
 import pytest
 
+from aggregates_ext.compute import belongings
 from aggregates_ext.compute import preflight
 from aggregates_ext.compute import releases
 from aggregates_ext.compute import requirements
 from aggregates_ext.compute import sides
 from aggregates_ext.compute.rules import advice
 from aggregates_ext.compute.rules import bindings
+from aggregates_ext.compute.rules import ejects
 from aggregates_ext.compute.rules import networks
+from aggregates_ext.compute.rules import remains
 
 TABLES: list[tuple[preflight.Rule[Any], ...]] = [
     (*requirements.JOIN_RULES, *requirements.JOIN_WARNINGS),
     (*requirements.FIRST_RULES, *requirements.FIRST_WARNINGS),
+    (*ejects.LEAVE_RULES, *remains.LEAVE_WARNINGS),
     (*bindings.ADD_RULES, *bindings.REMOVE_RULES),
 ]
 
@@ -41,7 +45,9 @@ def test_each_rule_stands_once_and_can_be_read(
         assert ('{}' in rule.remedy) == (rule.fill is not None)
 
 
-@pytest.mark.parametrize('table', [requirements.JOIN_RULES])
+@pytest.mark.parametrize(
+    'table', [requirements.JOIN_RULES, ejects.LEAVE_RULES]
+)
 def test_what_is_stricter_comes_after_what_xapi_says(
     table: tuple[preflight.Rule[Any], ...],
 ) -> None:
@@ -122,3 +128,10 @@ def test_clock_skew(clock: str, read_at: float, found: str) -> None:
 )
 def test_features_that_are_lost(have: str, common: str, lost: str) -> None:
     assert advice._lost_bits(have, common) == lost
+
+
+def test_long_lists_are_cut() -> None:
+    assert belongings.in_words(['b', 'a']) == 'a, b'
+    assert belongings.in_words(map(str, range(10, 40))).endswith(
+        '28, 29 and 10 more'
+    )
