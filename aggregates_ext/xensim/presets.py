@@ -46,6 +46,28 @@ PRESETS: dict[str, Preset] = {
         },
         login_penalty=5.0,
     ),
+    'xenserver-7.1': Preset(
+        (1, 14),
+        '2.6',
+        'free',
+        {
+            'build_number': '137272c',
+            'date': '2016-12-21',
+            'hostname': 'localhost',
+            'linux': '4.4.0+2',
+            'network_backend': 'openvswitch',
+            'platform_name': 'XCP',
+            'platform_version': '2.2.0',
+            'product_brand': 'XenServer',
+            'product_version': '7.1.0',
+            'product_version_text': '7.1',
+            'xapi': '1.14',
+            'xen': '4.7.1',
+            'xencenter_max': '2.6',
+            'xencenter_min': '2.6',
+        },
+        login_penalty=5.0,
+    ),
     'xcp-ng-8.2': Preset(
         (1, 249, 42),
         '2.15',
@@ -176,46 +198,57 @@ PARAMETERS: dict[str, list[tuple[tuple[int, ...], int]]] = {
 """How many parameters a method takes since which release: one before."""
 
 CLASSES_SINCE: dict[str, str] = {
-    'xcp-ng-8.2': 'Certificate Cluster Cluster_host PVS_cache_storage'
-    ' PVS_site SDN_controller VMSS network_sriov pool_update',
+    'xenserver-7.1': 'PVS_cache_storage PVS_site pool_update',
+    'xcp-ng-8.2': 'Certificate Cluster Cluster_host SDN_controller VMSS'
+    ' network_sriov',
     'xcp-ng-8.3': 'Repository',
 }
 """Classes by the first of these products which has them."""
 
 METHODS_SINCE: dict[str, str] = {
-    'xcp-ng-8.2': 'host.declare_dead task.set_progress task.set_status',
+    'xenserver-7.1': 'host.declare_dead',
+    'xcp-ng-8.2': 'task.set_progress task.set_status',
     'xcp-ng-8.3': 'host.emergency_disable_tls_verification'
     ' pool.enable_tls_verification',
 }
 """Methods by the first of these products which has them."""
 
 FIELDS_SINCE: dict[str, dict[str, str]] = {
-    'xcp-ng-8.2': {
-        'Bond': 'auto_update_mac',
-        'PIF': 'managed properties capabilities igmp_snooping_status'
-        ' sriov_physical_PIF_of sriov_logical_PIF_of PCI',
+    'xenserver-7.1': {
+        'PIF': 'managed properties capabilities',
         'SM': 'features required_cluster_stack',
         'SR': 'clustered is_tools_sr',
-        'VDI': 'is_tools_iso cbt_enabled',
+        'VDI': 'is_tools_iso',
         'VIF': 'ipv4_configuration_mode ipv4_addresses ipv4_gateway'
         ' ipv6_configuration_mode ipv6_addresses ipv6_gateway',
-        'VM': 'is_default_template snapshot_schedule is_vmss_snapshot'
-        ' generation_id hardware_platform_version has_vendor_device'
-        ' requires_reboot reference_label domain_type NVRAM',
+        'VM': 'generation_id hardware_platform_version has_vendor_device'
+        ' requires_reboot reference_label',
         'VM_guest_metrics': 'can_use_hotplug_vbd can_use_hotplug_vif'
         ' PV_drivers_detected',
-        'VM_metrics': 'hvm nested_virt nomigrate current_domain_type',
-        'host': 'updates PUSBs ssl_legacy display'
+        'VM_metrics': 'hvm nested_virt nomigrate',
+        'host': 'updates ssl_legacy display'
         ' virtual_hardware_platform_versions control_domain'
-        ' updates_requiring_reboot features iscsi_iqn multipathing'
-        ' uefi_certificates certificates editions',
-        'network': 'managed assigned_ips purpose',
+        ' updates_requiring_reboot',
+        'network': 'assigned_ips',
         'pool': 'health_check_config ha_cluster_stack guest_agent_config'
-        ' cpu_info policy_no_vendor_device live_patching_disabled'
-        ' igmp_snooping_enabled uefi_certificates is_psr_pending',
+        ' cpu_info policy_no_vendor_device live_patching_disabled',
         'pool_patch': 'pool_update',
         'session': 'originator',
         'task': 'backtrace',
+    },
+    'xcp-ng-8.2': {
+        'Bond': 'auto_update_mac',
+        'PIF': 'igmp_snooping_status sriov_physical_PIF_of'
+        ' sriov_logical_PIF_of PCI',
+        'VDI': 'cbt_enabled',
+        'VM': 'is_default_template snapshot_schedule is_vmss_snapshot'
+        ' domain_type NVRAM',
+        'VM_metrics': 'current_domain_type',
+        'host': 'PUSBs features iscsi_iqn multipathing uefi_certificates'
+        ' certificates editions',
+        'network': 'managed purpose',
+        'pool': 'igmp_snooping_enabled uefi_certificates is_psr_pending',
+        'pool_update': 'enforce_homogeneity',
     },
     'xcp-ng-8.3': {
         'Certificate': 'name type',

@@ -5,7 +5,7 @@ import requests
 
 from aggregates_ext.xensim import presets
 
-OLD, MIDDLE, NEW, NEWEST = presets.PRESETS
+OLD, SEVEN, MIDDLE, NEW, NEWEST = presets.PRESETS
 LOGIN = ('10.0.0.11', 'root', 'secret')
 
 
@@ -41,6 +41,7 @@ def of(*versions):
     ('version', 'api', 'schema'),
     [
         (OLD, '1.10', None),
+        (SEVEN, '2.6', None),
         (MIDDLE, '2.15', '5.603'),
         (NEW, '2.21', '5.779'),
         (NEWEST, '2.23', '5.909'),
@@ -56,7 +57,7 @@ def test_ladder(call, ref, host, api, schema):
 
 @pytest.mark.parametrize(
     ('version', 'seconds'),
-    [(OLD, 5), (MIDDLE, 5), (NEW, 2), (NEWEST, 2)],
+    [(OLD, 5), (SEVEN, 5), (MIDDLE, 5), (NEW, 2), (NEWEST, 2)],
     indirect=['version'],
 )
 def test_a_wrong_password_costs_time(call, clk, seconds):
@@ -73,6 +74,12 @@ def test_a_wrong_password_costs_time(call, clk, seconds):
             'SR.get_is_tools_sr pool.get_is_psr_pending pool_update.get_all'
             ' Cluster.get_all pool.enable_tls_verification'
             ' host.declare_dead Certificate.get_all_records',
+        ),
+        (
+            SEVEN,
+            'pool.get_is_psr_pending network.get_purpose Cluster.get_all'
+            ' network_sriov.get_all SDN_controller.get_all'
+            ' pool_update.get_enforce_homogeneity',
         ),
         (
             MIDDLE,
@@ -184,12 +191,15 @@ BY_RELEASE = [
     (MIDDLE, no_tls, None),
     (NEW, no_tls, 'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH'),
     (OLD, bond, None),
+    (SEVEN, bond, 'POOL_JOINING_HOST_MUST_ONLY_HAVE_PHYSICAL_PIFS'),
     (MIDDLE, bond, 'POOL_JOINING_HOST_HAS_BONDS'),
     (OLD, build, 'HOSTS_NOT_HOMOGENEOUS'),
+    (SEVEN, build, None),
     (MIDDLE, build, None),
     (OLD, features, 'HOSTS_NOT_HOMOGENEOUS'),
     (MIDDLE, features, None),
     (OLD, patch, 'HOSTS_NOT_HOMOGENEOUS'),
+    (SEVEN, patch, 'HOSTS_NOT_HOMOGENEOUS'),
     (MIDDLE, patch, None),
     (MIDDLE, guidance, None),
     (NEW, guidance, 'HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY'),
