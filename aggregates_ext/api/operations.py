@@ -16,7 +16,7 @@ from aggregates_ext.api import shapes
 from aggregates_ext.db import records
 
 # Parameters of an operation that tell what was asked for.
-_SHOWN_PARAMETERS = ('accept_data_loss', 'force', 'outcome')
+_SHOWN_PARAMETERS = ('accept_data_loss', 'accepted_by', 'force', 'outcome')
 
 
 def index(

@@ -124,12 +124,18 @@ def check_host(
     aggregate_id: str,
     body: Any,
 ) -> dict[str, Any]:
-    """Every blocker and warning of a change that is not made."""
+    """Every blocker and warning of a change that is not made.
+
+    For a removal with the disks that it would destroy, by SR.
+    """
     ctx.can(policy.CHECK_HOST)
     fields = schema.check(body, schema.CHECK_HOST)
     key = shape.aggregate_id(aggregate_id)
     report = domain.members.check_host(key, fields['host'], fields['for'])
-    shown = {name: report[name] for name in ('blockers', 'warnings')}
+    names = ['blockers', 'warnings']
+    if fields['for'] == 'remove':
+        names.append('disks')
+    shown = {name: report[name] for name in names}
     return {'check': {**fields, **shown}}
 
 

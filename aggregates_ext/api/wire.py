@@ -64,7 +64,11 @@ _ITEMS = {
     'drift': 'difference',
     'result': 'change',
     'accept_data_loss': 'sr',
+    'sr': 'disk',
+    'used_by': 'machine',
 }
+# Elements whose children are named by a uuid, which no element can be.
+_BY_UUID = {'disks': 'sr'}
 _NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]*')
 _NOT_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 _SURROGATE = re.compile('[\ud800-\udfff]')
@@ -337,6 +341,10 @@ def _fill(element: Any, value: Any) -> None:
 
 def _child(parent: Any, key: str) -> Any:
     """An element named after a key, or <meta key=""> where none can be."""
+    if parent.tag in _BY_UUID:
+        return etree.SubElement(
+            parent, _BY_UUID[parent.tag], {'uuid': _clean(key)}
+        )
     if _NAME.fullmatch(key):
         return etree.SubElement(parent, key)
     return etree.SubElement(parent, 'meta', {'key': _clean(key)})

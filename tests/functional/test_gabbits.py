@@ -5,6 +5,7 @@ its id for one of its own, so a story is run as the unittest suite it is.
 """
 
 import pathlib
+import types
 import unittest
 
 import pytest
@@ -13,8 +14,11 @@ from gabbi import suite
 from gabbi.handlers import jsonhandler
 
 from tests.functional import api_service
+from tests.functional import checked_service
 from tests.functional import xmlhandler
 
+# What the files name as theirs, from wherever it is.
+FIXTURES = types.SimpleNamespace(**vars(api_service) | vars(checked_service))
 DIRECTORY = pathlib.Path(__file__).parent / 'gabbits'
 
 
@@ -24,7 +28,7 @@ def stories() -> dict[str, suite.GabbiSuite]:
         str(DIRECTORY),
         unittest.TestLoader(),
         intercept=lambda: api_service.LAZY,
-        fixture_module=api_service,
+        fixture_module=FIXTURES,
         content_handlers=[xmlhandler.XMLHandler, jsonhandler.JSONHandler],
         test_loader_name='story',
     )

@@ -1,0 +1,90 @@
+"""The API with a compute service that answers checks, on simulated hosts."""
+
+import pathlib
+import shutil
+import tempfile
+
+from gabbi import fixture
+from oslo_config import cfg
+
+from aggregates_ext import conf as settings
+from aggregates_ext import deploy
+from aggregates_ext import rpc
+from aggregates_ext.api import versions
+from aggregates_ext.compute import check
+from aggregates_ext.compute import xenapi
+from aggregates_ext.db import engine
+from aggregates_ext.db import migration
+from aggregates_ext.xensim import clock as sim_clock
+from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim import topology
+from tests.functional import api_service
+from tests.functional import service
+
+SR = '1a4db38e-cbaf-53cd-a8d1-9e8907873579'
+DISK = {'name': 'customer', 'uuid': '22222222-2222-2222-2222-222222222222'}
+HOSTS = {
+    'hosts': [
+        {'name': 'xen1'},
+        {'name': 'xen2'},
+        {
+            'name': 'xen3',
+            'tls_verification_enabled': False,
+            'vms': [{'name': 'web'}],
+        },
+        {'name': 'xen4'},
+    ]
+}
+
+
+class CheckedService(fixture.GabbiFixture):
+    """xen1 and xen2 are aggregate 1; xen2 has a disk that a machine uses."""
+
+    def start_fixture(self) -> None:
+        self._directory = pathlib.Path(tempfile.mkdtemp())
+        conf = self._configure()
+        self._database = engine.Database(conf)
+        migration.upgrade(self._database)
+        clock = sim_clock.SteppedClock()
+        self._sim = simulator.Simulator(topology.load(HOSTS), clock=clock)
+        self._sim.start()
+        running = service.Service(conf, self._database, self._sim, clock)
+        running.register()
+        running.create('xen1', 'xen2')
+        self._fill()
+        self._server = check.get_server(
+            rpc.get_transport(conf),
+            check.Endpoint(
+                self._database, xenapi.Connector(conf), lambda: None
+            ),
+        )
+        self._server.start()
+        api_service.LAZY.application = versions.Versions(
+            api_service.Authtoken(deploy.build(conf))
+        )
+
+    def _configure(self) -> cfg.ConfigOpts:
+        conf = cfg.ConfigOpts()
+        settings.parse(conf, [], [])
+        rpc.get_transport(conf)
+        file = self._directory / 'db.sqlite'
+        conf.set_override('connection', f'sqlite:///{file}', 'database')
+        conf.set_override('settle_wait', 0, 'api')
+        conf.set_override('check_timeout', 30, 'api')
+        conf.set_override('transport_url', 'fake:/')
+        return conf
+
+    def _fill(self) -> None:
+        """Give xen2 storage of its own that holds something."""
+        uuid = self._sim.add_sr('xen2', 'data', vdis=[DISK])
+        db = self._sim.host('xen1').database
+        db.row('SR', db.by_uuid('SR', uuid))['uuid'] = SR
+        self._sim.add_vm('xen2', 'db', 'Halted', ['customer'])
+
+    def stop_fixture(self) -> None:
+        api_service.LAZY.application = None
+        self._server.stop()
+        self._server.wait()
+        self._sim.stop()
+        self._database.dispose()
+        shutil.rmtree(self._directory)
