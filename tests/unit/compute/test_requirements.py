@@ -10,16 +10,16 @@ from aggregates_ext.compute import releases
 from aggregates_ext.compute import requirements
 from aggregates_ext.compute import sides
 from aggregates_ext.compute.rules import advice
-from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import ejects
 from aggregates_ext.compute.rules import networks
 from aggregates_ext.compute.rules import remains
+from tests.unit.compute import rule_tables
 
+# Of each purpose all rules; a text stands in one table once.
 TABLES: list[tuple[preflight.Rule[Any], ...]] = [
     (*requirements.JOIN_RULES, *requirements.JOIN_WARNINGS),
-    (*requirements.FIRST_RULES, *requirements.FIRST_WARNINGS),
     (*ejects.LEAVE_RULES, *remains.LEAVE_WARNINGS),
-    (*bindings.ADD_RULES, *bindings.REMOVE_RULES),
+    *map(tuple, rule_tables.SECTIONS.values()),
 ]
 
 
@@ -134,4 +134,11 @@ def test_long_lists_are_cut() -> None:
     assert belongings.in_words(['b', 'a']) == 'a, b'
     assert belongings.in_words(map(str, range(10, 40))).endswith(
         '28, 29 and 10 more'
+    )
+
+
+def test_the_document_lists_the_rules_as_they_are() -> None:
+    written = rule_tables.DOCUMENT.read_text(encoding='utf-8')
+    assert written == rule_tables.render(), (
+        'run: python -m tests.unit.compute.rule_tables'
     )
