@@ -176,6 +176,7 @@ def _reinstall(world: worlds.World, victim: hosts.Host) -> None:
     victim.spec = dataclasses.replace(
         victim.spec, other_config={}, vlans=[], bonds=[], ha_enabled=False
     )
+    world.certify(victim)
     population.new_pool(victim, world.clock.time())
     db = victim.database
     storage = topology.Repository('Local storage', str(uuid.uuid4()))

@@ -47,6 +47,7 @@ class Simulator:
         self._acceptor = acceptor.Acceptor()
         self._ports: list[server.Port] = []
         self._identities = tls.Identities()
+        self.world.certify = self._certify
         installation.install(self.world, topology)
         for number, spec in enumerate(topology.hosts):
             self.host(spec.name).spec = self._identities.complete(
@@ -85,6 +86,12 @@ class Simulator:
                     lifecycle.start(self.world, host)
                 else:
                     liveness.fall_silent(self.world, host)
+
+    def _certify(self, host: hosts.Host) -> None:
+        """Give a host a new certificate; its next connections show it."""
+        host.spec = self._identities.renew(host.spec)
+        if isinstance(host.door, server.Port):
+            host.door.tls = tls.context(host.spec)
 
     def stop(self) -> None:
         """Save the disks, close all ports and let go all calls."""

@@ -19,6 +19,7 @@ class Identities:
 
     def __init__(self) -> None:
         self._directory: pathlib.Path | None = None
+        self._made = 0
 
     def complete(self, spec: topologies.Host, where: str) -> topologies.Host:
         """A host with the files it needs; they are tried at once."""
@@ -42,6 +43,15 @@ class Identities:
             ) from exc
         return spec
 
+    def renew(self, spec: topologies.Host) -> topologies.Host:
+        """A host whose certificates were erased, as an eject does (5.2).
+
+        Without the program ``openssl`` it keeps the one it has.
+        """
+        if not spec.tls or shutil.which('openssl') is None:
+            return spec
+        return self._make(spec, f'host {spec.name}')
+
     def _make(self, spec: topologies.Host, where: str) -> topologies.Host:
         """A self-signed certificate, as a host has after its installation."""
         program = shutil.which('openssl')
@@ -53,8 +63,9 @@ class Identities:
         if self._directory is None:
             self._directory = pathlib.Path(tempfile.mkdtemp('-xensim'))
             weakref.finalize(self, shutil.rmtree, self._directory, True)
-        certificate = self._directory / f'{spec.uuid}.crt'
-        key = self._directory / f'{spec.uuid}.key'
+        self._made += 1
+        certificate = self._directory / f'{spec.uuid}-{self._made}.crt'
+        key = certificate.with_suffix('.key')
         names = f'subjectAltName=IP:127.0.0.1,DNS:localhost,IP:{spec.address}'
         command = [program, 'req', '-x509', '-newkey', 'ec']
         command += ['-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']

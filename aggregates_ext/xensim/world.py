@@ -27,6 +27,10 @@ class Arrival:
     time: float
 
 
+def _keep_certificate(host: hosts.Host) -> None:
+    """For worlds without ports."""
+
+
 class World:
     """All state; every access holds the lock."""
 
@@ -42,6 +46,10 @@ class World:
         self.faults = faults.Faults()
         self.calls = collections.deque[Arrival](maxlen=CALLS_KEPT)
         self.destroyed_vdis: list[str] = []
+        self.certify: collections.abc.Callable[[hosts.Host], None] = (
+            _keep_certificate
+        )
+        """Makes the new certificate of a host that lost its own."""
 
     def add(self, host: hosts.Host) -> None:
         """Add a host; its name, address and uuid are for ever."""

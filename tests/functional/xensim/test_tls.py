@@ -3,6 +3,7 @@
 import shutil
 import ssl
 import subprocess
+import types
 import xmlrpc.client
 
 import pytest
@@ -89,6 +90,28 @@ def test_a_join_over_tls(sim, clk):
     with pytest.raises(XenAPI.Failure, match='HOST_IS_SLAVE'):
         login(slave)
     slave('close')()
+
+
+def test_an_ejected_host_has_a_new_certificate(sim, clk):
+    session = login(trusting(sim.host('xen2')))
+    session.xenapi.pool.join(conftest.MASTER, 'root', conftest.PASSWORD)
+    session('close')()
+    clk.advance(60)
+    before = sim.host('xen2').spec
+    master = login(trusting(sim.host('xen1')))
+    ref = master.xenapi.host.get_by_uuid(sim.host('xen2').uuid)
+    master.xenapi.pool.eject(ref)
+    master('close')()
+    clk.advance(600)
+    old = trusting(
+        sim.host('xen2'), trusted=types.SimpleNamespace(spec=before)
+    )
+    with pytest.raises(ssl.SSLCertVerificationError):
+        login(old)
+    old('close')()
+    new = login(trusting(sim.host('xen2')))
+    assert len(new.xenapi.host.get_all()) == 1
+    new('close')()
 
 
 def test_a_blocked_call_breaks_when_xapi_ends(sim):
