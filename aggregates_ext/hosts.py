@@ -7,6 +7,7 @@ from typing import Any
 from urllib import parse
 
 from aggregates_ext import exception
+from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import engine
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import records
@@ -68,6 +69,38 @@ class Hosts:
 
         self._database.write(work)
 
+    def change(self, name: str, values: Mapping[str, Any]) -> records.Host:
+        """Change a registration, by the same rules as a new one.
+
+        Who the host is stays what was learnt: at another URL it must answer
+        with the same XenServer uuid. The credential of a host that is in a
+        pool is that of the whole pool, since a pool has one password
+        (contract 4.4): it changes for all of it.
+
+        :param values: some of ``FIELDS`` but the name; None unsets a zone
+            or a fingerprint.
+        :raises exception.HostNotFound: it is not registered.
+        :raises exception.HostZoneMismatch: its aggregate is in another zone.
+        """
+
+        def work(connection: Any) -> records.Host:
+            host = db_hosts.get(connection, name)
+            if host.aggregate_id is not None:
+                _check_bound(connection, host.aggregate_id, name, values)
+            known = {field: getattr(host, field) for field in FIELDS}
+            checked = _check({**known, **values})
+            db_hosts.update(
+                connection, name, {field: checked[field] for field in values}
+            )
+            in_pool = host.phase in ('member', 'leaving')
+            if 'credential' in values and in_pool and host.aggregate_id:
+                _change_pool(
+                    connection, host.aggregate_id, checked['credential']
+                )
+            return db_hosts.get(connection, name)
+
+        return self._database.write(work)
+
     def accept_data_loss(self, name: str, srs: Sequence[str], by: str) -> None:
         """Consent to the loss of disks, for one eject within an hour.
 
@@ -94,6 +127,33 @@ class Hosts:
             db_hosts.grant(connection, name, consent, CONSENT_TTL)
 
         self._database.write(work)
+
+
+def _check_bound(
+    connection: Any, aggregate_id: int, name: str, values: Mapping[str, Any]
+) -> None:
+    """Whether a bound host may have another zone.
+
+    :raises exception.HostZoneMismatch: its aggregate is in another.
+    """
+    aggregate = db_aggregates.lock(connection, aggregate_id)
+    zone = values.get('availability_zone')
+    if None not in (zone, aggregate.availability_zone) and (
+        zone != aggregate.availability_zone
+    ):
+        raise exception.HostZoneMismatch(
+            host=name,
+            host_zone=zone,
+            aggregate_id=aggregate.id,
+            zone=aggregate.availability_zone,
+        )
+
+
+def _change_pool(connection: Any, aggregate_id: int, credential: str) -> None:
+    """Enter a pool, and all hosts in it, with another credential."""
+    if db_aggregates.lock(connection, aggregate_id).pool_uuid is not None:
+        db_aggregates.set_credential(connection, aggregate_id, credential)
+        db_hosts.change_credential(connection, aggregate_id, credential)
 
 
 def _check(registration: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,7 @@ def add_host(run: compute_run.Run) -> None:
     hosts = pool.all_hosts(run)
     with contextlib.closing(views.Eye(run.connector, host, CALL)) as joiner:
         answer = joiner.look()
+        _check_login(run, answer)
         if answer.pool and answer.pool.uuid == aggregate.pool_uuid:
             pool.add_first_host(run)
             return
@@ -127,6 +128,24 @@ def add_host(run: compute_run.Run) -> None:
             )
         with pool.master_of(run.connector, aggregate, hosts) as master:
             _Join(run, host, joiner, master).follow()
+
+
+def _check_login(run: compute_run.Run, answer: views.Answer) -> None:
+    """Do not look again and again with a password that was refused.
+
+    Hosts count that (contract 11, 14).
+
+    :raises compute_run.Failed: nothing was sent.
+    :raises compute_run.Postpone: something was: after a while.
+    """
+    if answer.code not in codes.LOGIN_REFUSED:
+        return
+    said = f'Host {run.host_name} {answer.describe()}.'
+    if run.sent:
+        raise compute_run.Postpone(
+            reason=said, code=answer.code, parameters=answer.parameters
+        )
+    raise compute_run.Failed(answer.code, said, list(answer.parameters))
 
 
 class _Join:
@@ -173,6 +192,7 @@ class _Join:
         # The joiner first: once its task is seen to have ended, what the
         # master lists after that is all that the join has left there.
         answer = self._joiner.look()
+        _check_login(self._run, answer)
         if answer.pool is not None:
             # Before anything is concluded: it may be another machine, or
             # share its uuid with a registered one.
@@ -220,12 +240,6 @@ class _Join:
         stuck = verdict is Verdict.FUSE and lasting >= run.options.fuse_wait
         if not run.sent:
             self._check_unsent(seen, verdict, overdue)
-        elif seen.joiner.code in codes.LOGIN_REFUSED and not overdue:
-            # Not once each watch_interval: logins that fail are counted.
-            raise compute_run.Postpone(
-                reason=f'Host {self._host.name} {seen.joiner.describe()}.',
-                code=seen.joiner.code,
-            )
         elif overdue or stuck:
             raise compute_run.Unresolved(
                 'UNRESOLVED',

@@ -72,6 +72,8 @@ class Manager:
         self._options = conf.compute
         self._database = database
         self._connector = connector
+        # Looks that nobody asked for.
+        self._looker = connector.patient()
         self._clock = clock or compute_clock.Clock()
         self._owner = uuidutils.generate_uuid()
         self._keeper = compute_lease.Keeper(
@@ -176,9 +178,7 @@ class Manager:
                 )
             ):
                 self._look_again(held, operation)
-            observe.observe(
-                held, self._connector, self._options.return_timeout
-            )
+            observe.observe(held, self._looker, self._options.return_timeout)
         except (
             exception.AggregatesError,
             compute_clock.Stopping,
@@ -305,7 +305,7 @@ class Manager:
         """Resolve an unresolved operation, if there is evidence now."""
         run = compute_run.Run(
             held,
-            self._connector,
+            self._looker,
             self._clock,
             self._conf,
             operation,

@@ -10,6 +10,7 @@ from typing import Any
 
 from oslo_log import log as logging
 
+from aggregates_ext.compute import codes
 from aggregates_ext.compute import drift
 from aggregates_ext.compute import forget
 from aggregates_ext.compute import join
@@ -203,13 +204,22 @@ def _note_overdue(
     answer: views.Answer,
     timeout: float,
 ) -> None:
-    """Raise the alarm of a host that has been away too long."""
+    """Raise the alarm of a host that needs somebody to come back.
+
+    It has been away too long, or refuses for a reason that does not pass,
+    such as another certificate or password.
+    """
     away = engine.read_clock(connection) - (host.phase_since or 0)
-    if away < timeout or (host.alarm or '').startswith(forget.FORGOTTEN):
+    if (host.alarm or '').startswith(forget.FORGOTTEN):
         return
+    stays = answer.code and not codes.passes(answer.code, answer.parameters)
+    if away < timeout and not stays:
+        if host.alarm is not None:
+            db_hosts.update(connection, host.name, {'alarm': None})
+        return
+    since = 'for now' if away < timeout else f'after {timeout:.0f} s'
     alarm = (
-        f'Ejected and not back after {timeout:.0f} s; at its address it '
-        f'{answer.describe()}.'
+        f'Ejected and not back {since}; at its address it {answer.describe()}.'
     )
     if alarm != host.alarm:
         LOG.warning('Host %s: %s', host.name, alarm)

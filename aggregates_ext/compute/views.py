@@ -230,7 +230,9 @@ class Eye:
             return _refusal(exc)
         except (xenapi.Unreachable, xenapi.AnswerLost) as exc:
             self.close()
-            return Answer('silent', str(exc), code=exc.code)
+            return Answer(
+                'silent', str(exc), code=exc.code, parameters=exc.parameters
+            )
         except xenapi.CredentialUnknown as exc:
             return Answer('refused', str(exc), code=exc.code)
 

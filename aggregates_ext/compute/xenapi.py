@@ -6,15 +6,18 @@ reset, its session logs in again and repeats up to three times (contract
 any other.
 """
 
+import copy
 import dataclasses
 import hashlib
 import hmac
 import http.client
 import os
 import ssl
+import time
 import xml.parsers.expat
 import xmlrpc.client
 from typing import Any
+from typing import NamedTuple
 
 import XenAPI
 from oslo_config import cfg
@@ -327,6 +330,17 @@ class Session:
         raise XenAPIError(self.host, code, tuple(parameters))
 
 
+class Refusal(NamedTuple):
+    """A login that a host did not take.
+
+    :ivar since: monotonic time of the last attempt.
+    """
+
+    since: float
+    code: str
+    parameters: tuple[str, ...]
+
+
 class Connector:
     """Makes sessions from registered hosts and configured credentials.
 
@@ -340,6 +354,19 @@ class Connector:
         self._unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._unchecked.check_hostname = False
         self._unchecked.verify_mode = ssl.CERT_NONE
+        self._refused: dict[tuple[str, Credential], Refusal] = {}
+        self._patient = False
+
+    def patient(self) -> 'Connector':
+        """For looks that nobody asked for: a refusal holds for a while.
+
+        Hosts count failed logins and may lock the account (contract 11,
+        14). The same password is not tried again at the same host within
+        ``observe_interval``, whoever tried it; another one is.
+        """
+        found = copy.copy(self)
+        found._patient = True
+        return found
 
     def credential(self, name: str, host: str) -> Credential:
         """A configured credential.
@@ -379,12 +406,30 @@ class Connector:
         transport = _Transport(
             timeout or self._conf.compute.call_timeout, tls, host.fingerprint
         )
-        return Session(
-            host.name,
-            host.url,
-            self.credential(credential or host.credential, host.name),
-            transport,
-        )
+        account = self.credential(credential or host.credential, host.name)
+        self._hold_back(host, account)
+        try:
+            session = Session(host.name, host.url, account, transport)
+        except XenAPIError as exc:
+            if exc.code in codes.LOGIN_REFUSED:
+                self._refused[host.url, account] = Refusal(
+                    time.monotonic(), exc.code, exc.parameters
+                )
+            raise
+        self._refused.pop((host.url, account), None)
+        return session
+
+    def _hold_back(self, host: records.Host, account: Credential) -> None:
+        """Spare a host a login that it has just refused.
+
+        :raises XenAPIError: as then.
+        """
+        refusal = self._refused.get((host.url, account))
+        if not self._patient or refusal is None:
+            return
+        age = time.monotonic() - refusal.since
+        if age < self._conf.compute.observe_interval:
+            raise XenAPIError(host.name, refusal.code, refusal.parameters)
 
     def _tls(self, host: records.Host) -> ssl.SSLContext | None:
         if host.url.startswith('http://'):

@@ -242,6 +242,17 @@ def set_master(
     )
 
 
+def set_credential(
+    connection: sa.Connection, aggregate_id: int, credential: str
+) -> None:
+    """Keep with which account the pool is entered from now on."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == aggregate_id)
+        .values(credential=credential)
+    )
+
+
 def forget_pool_if_empty(connection: sa.Connection, aggregate_id: int) -> None:
     """Forget the pool of an aggregate that has nothing in it any more.
 

@@ -185,6 +185,20 @@ def find(
     return [_record(row) for row in rows]
 
 
+def change_credential(
+    connection: sa.Connection, aggregate_id: int, credential: str
+) -> None:
+    """Give the account of a pool to all hosts that are in it."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(
+            _TABLE.c.aggregate_id == aggregate_id,
+            _TABLE.c.phase.in_(('member', 'leaving')),
+        )
+        .values(credential=credential)
+    )
+
+
 def grant(
     connection: sa.Connection, name: str, consent: dict[str, Any], ttl: float
 ) -> None:

@@ -35,7 +35,8 @@ def candidates(
     A deleted one wants it too, while a host of it is on its way back.
 
     :param observe_interval: seconds after which a pool is looked at again;
-        one that a host returns from is looked at more often.
+        one that a host returns from is looked at more often, unless an
+        alarm says that the host needs somebody.
     """
     earlier = _OPERATIONS.alias()
     due = sa.exists().where(
@@ -55,7 +56,9 @@ def candidates(
         ),
     )
     bound = sa.exists().where(_HOSTS.c.aggregate_id == _TABLE.c.id)
-    returning = bound.where(_HOSTS.c.phase == 'returning')
+    returning = bound.where(
+        _HOSTS.c.phase == 'returning', _HOSTS.c.alarm.is_(None)
+    )
     age = engine.now() - _TABLE.c.observed_at
     stale = sa.or_(
         sa.and_(

@@ -64,6 +64,29 @@ def test_hosts_are_registered_shown_and_forgotten(
     assert 'xen2' in capsys.readouterr().out
 
 
+def test_a_registration_is_changed(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ['--config-file', config, 'host']
+    manage.main(['--config-file', config, 'db', 'sync'])
+    manage.main([*run, 'add', 'xen1', '--url', 'https://10.0.0.1'])
+    capsys.readouterr()
+    seen = 'AB' * 32
+    change = ['set', 'xen1', '--url', 'https://10.0.0.2', '--zone', 'az1']
+    assert manage.main([*run, *change, '--fingerprint', seen]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown['url'], shown['zone']) == ('https://10.0.0.2', 'az1')
+    assert shown['fingerprint'] == seen.lower()
+    assert shown['credential'] == 'default'
+    assert manage.main([*run, 'set', 'xen1', '--no-zone']) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown['zone'], shown['fingerprint']) == (None, seen.lower())
+    assert manage.main([*run, 'set', 'xen1', '--no-fingerprint']) == 0
+    assert json.loads(capsys.readouterr().out)['fingerprint'] is None
+    with pytest.raises(SystemExit):
+        manage.main([*run, 'set', 'xen1', '--zone', 'a', '--no-zone'])
+
+
 @pytest.mark.parametrize(
     ('command', 'says'),
     [
@@ -73,6 +96,9 @@ def test_hosts_are_registered_shown_and_forgotten(
         (['host', 'add', '--file', '/nowhere'], 'nowhere'),
         (['host', 'check', 'xen1'], 'No compute service'),
         (['host', 'reset', 'xen1', 'free'], 'nothing to reset'),
+        (['host', 'set', 'xen1'], '--no-fingerprint'),
+        (['host', 'set', 'nobody', '--zone', 'a'], 'not registered'),
+        (['host', 'set', 'xen1', '--url', 'http://10.0.0.1'], 'https'),
         (['operation', 'show', 'x'], 'could not be found'),
         (['operation', 'list', '7'], 'could not be found'),
     ],

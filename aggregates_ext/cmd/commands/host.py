@@ -16,6 +16,8 @@ from aggregates_ext.cmd.commands import group
 from aggregates_ext.db import records
 
 CHECK_TIMEOUT = 60.0
+# An option that takes a value away, unlike one that is not given.
+NONE = object()
 
 
 def register(subparsers: Any) -> None:
@@ -28,6 +30,7 @@ def register(subparsers: Any) -> None:
     new.add_argument('--credential', default='default')
     new.add_argument('--fingerprint', help='SHA-256 of its certificate')
     new.add_argument('--file', help='a YAML list of hosts instead')
+    _register_change(actions)
     every = group.add_command(actions, 'list', 'all hosts', show_all)
     every.add_argument('--json', action='store_true')
     for name, does, command in (
@@ -47,6 +50,51 @@ def register(subparsers: Any) -> None:
     )
     accept.add_argument('host')
     accept.add_argument('sr', nargs='+', help='uuid of an SR')
+
+
+def _register_change(actions: Any) -> None:
+    parser = group.add_command(actions, 'set', 'change a registration', change)
+    parser.add_argument('host')
+    parser.add_argument('--url', help='where it is from now on')
+    parser.add_argument(
+        '--credential', help='of a host in a pool: that of the whole pool'
+    )
+    for name, help_text in (
+        ('zone', 'its availability zone'),
+        ('fingerprint', 'SHA-256 of its certificate, to be accepted'),
+    ):
+        either = parser.add_mutually_exclusive_group()
+        either.add_argument(f'--{name}', help=help_text)
+        either.add_argument(
+            f'--no-{name}',
+            dest=name,
+            action='store_const',
+            const=NONE,
+            help='unset it',
+        )
+
+
+def change(tools: group.Tools) -> int:
+    """Change a registration; what is not named stays."""
+    asked = {
+        'url': tools.asked.url,
+        'credential': tools.asked.credential,
+        'availability_zone': tools.asked.zone,
+        'fingerprint': tools.asked.fingerprint,
+    }
+    values = {
+        field: None if value is NONE else value
+        for field, value in asked.items()
+        if value is not None
+    }
+    if not values:
+        raise exception.Invalid(
+            reason='Give what is to be changed: --url, --zone, --no-zone, '
+            '--credential, --fingerprint or --no-fingerprint.'
+        )
+    changed = hosts.Hosts(tools.database).change(tools.asked.host, values)
+    print(json.dumps(_shown(changed), indent=2))
+    return 0
 
 
 def add(tools: group.Tools) -> int:
