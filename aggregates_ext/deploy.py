@@ -15,6 +15,7 @@ from aggregates_ext import members
 from aggregates_ext import operations
 from aggregates_ext import policy
 from aggregates_ext import pools
+from aggregates_ext import retries
 from aggregates_ext import rpc
 from aggregates_ext.api import app
 from aggregates_ext.api import faults
@@ -39,11 +40,13 @@ def build(
     transport = rpc.get_transport(conf)
     compute = rpc.ComputeAPI(transport, conf.api.check_timeout)
     intended = intent.Intent(database, compute, conf.api.settle_wait)
+    membership = members.Members(intended)
     domain = routing.Domain(
-        aggregates.Aggregates(intended),
-        members.Members(intended),
-        operations.Operations(database),
-        pools.Pools(intended),
+        aggregates=aggregates.Aggregates(intended),
+        members=membership,
+        operations=operations.Operations(database),
+        pools=pools.Pools(intended),
+        retries=retries.Retries(intended, membership),
     )
     enforcer = policy.make_enforcer(conf)
     embedded = next_application is not None

@@ -165,6 +165,10 @@ class OperationNotCancellable(Conflict):
     )
 
 
+class OperationNotRetryable(Conflict):
+    message = 'Operation {operation} is {state}. {remedy}'
+
+
 class HostExists(Conflict):
     message = (
         'A host named {name} is registered already; "aggregates-ext-manage '

@@ -49,17 +49,14 @@ class Members:
             another, or the compute service named unmet requirements.
         """
         found = self._intent.patiently(
-            exception.HostNotFree, lambda: self._find_free(aggregate_id, host)
+            exception.HostNotFree, lambda: self.find_free(aggregate_id, host)
         )
-        self._check(aggregate_id, host, 'add')
+        self.check(aggregate_id, host, 'add')
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> intent.Change:
             aggregate = db_aggregates.lock(connection, aggregate_id)
-            if not db_hosts.bind(connection, host, aggregate_id):
-                now = db_hosts.get(connection, host)
-                _refuse_bound(connection, aggregate_id, now)
-            _check_zone(aggregate, found)
+            bind(connection, aggregate, found)
             db_operations.insert(
                 connection,
                 uuid,
@@ -74,7 +71,7 @@ class Members:
 
         return self._intent.commit(work)
 
-    def _find_free(self, aggregate_id: int, host: str) -> records.Host:
+    def find_free(self, aggregate_id: int, host: str) -> records.Host:
         """A host that may be bound, as it is before anybody is asked.
 
         :raises exception.Conflict: it is bound already.
@@ -110,7 +107,7 @@ class Members:
         """
         if force:
             return self._forget_host(ctx, aggregate_id, host)
-        found = self._find_member(aggregate_id, host)
+        found = self.find_member(aggregate_id, host)
         parameters: dict[str, Any] = {
             'accept_data_loss': sorted(set(accept_data_loss)),
             'disks': found.shown_disks(accept_data_loss),
@@ -118,7 +115,7 @@ class Members:
         if accept_data_loss:
             parameters['accepted_by'] = ctx.user_id
         if found.phase == 'member':
-            self._check(aggregate_id, host, 'remove', accept_data_loss)
+            self.check(aggregate_id, host, 'remove', accept_data_loss)
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> intent.Change:
@@ -129,7 +126,7 @@ class Members:
                     db_aggregates.get(connection, aggregate_id)
                 )
             phases = db_aggregates.LISTED_PHASES
-            _move_out(connection, aggregate_id, host, phases)
+            move_out(connection, aggregate_id, host, phases)
             db_operations.insert(
                 connection,
                 uuid,
@@ -156,13 +153,7 @@ class Members:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> intent.Change:
-            found = db_hosts.get(connection, host)
-            _check_forgettable(connection, aggregate_id, found)
-            if found.phase == 'leaving':
-                _replace_removals(connection, aggregate_id, host)
-            else:
-                db_aggregates.lock(connection, aggregate_id)
-                _move_out(connection, aggregate_id, host, ('member',))
+            forget(connection, aggregate_id, host)
             db_operations.insert(
                 connection,
                 uuid,
@@ -178,7 +169,7 @@ class Members:
 
         return self._intent.commit(work)
 
-    def _find_member(self, aggregate_id: int, host: str) -> records.Host:
+    def find_member(self, aggregate_id: int, host: str) -> records.Host:
         """A host that the aggregate lists.
 
         :raises exception.AggregateHostNotFound: it does not.
@@ -215,7 +206,7 @@ class Members:
             )
         return report
 
-    def _check(
+    def check(
         self,
         aggregate_id: int,
         host: str,
@@ -241,6 +232,32 @@ class Members:
                 ],
             )
         return report
+
+
+def bind(connection: Any, aggregate: Any, host: records.Host) -> None:
+    """Make a free host join a locked aggregate.
+
+    :raises exception.Conflict: it is bound already, or in another zone.
+    """
+    if not db_hosts.bind(connection, host.name, aggregate.id):
+        now = db_hosts.get(connection, host.name)
+        _refuse_bound(connection, aggregate.id, now)
+    _check_zone(aggregate, host)
+
+
+def forget(connection: Any, aggregate_id: int, host: str) -> None:
+    """Let a host leave that is gone for good, whatever removes it now.
+
+    :raises exception.AggregateHostNotFound: it is not in the aggregate.
+    :raises exception.Conflict: its join or another removal is under way.
+    """
+    found = db_hosts.get(connection, host)
+    _check_forgettable(connection, aggregate_id, found)
+    if found.phase == 'leaving':
+        _replace_removals(connection, aggregate_id, host)
+    else:
+        db_aggregates.lock(connection, aggregate_id)
+        move_out(connection, aggregate_id, host, ('member',))
 
 
 def _check_zone(aggregate: Any, host: records.Host) -> None:
@@ -302,7 +319,7 @@ def _cancel_join(connection: Any, aggregate_id: int, host: str) -> bool:
     return False
 
 
-def _move_out(
+def move_out(
     connection: Any, aggregate_id: int, host: str, phases: tuple[str, ...]
 ) -> None:
     """Let a host leave.

@@ -27,6 +27,7 @@ POOL = POOLS.format('pool')
 OPERATIONS = POOLS.format('operations')
 CHECK_HOST = POOLS.format('check_host')
 CANCEL_OPERATION = POOLS.format('cancel_operation')
+RETRY_OPERATION = POOLS.format('retry_operation')
 RESET = POOLS.format('reset')
 ADOPT = POOLS.format('adopt')
 REAPPLY = POOLS.format('reapply')
@@ -80,6 +81,7 @@ _RULES = (
         'Remove a dead host with force: the pool forgets it. Asked beside '
         'remove_host.',
     ),
+    (RETRY_OPERATION, 'POST', _ACTION, 'Try an operation again.'),
     (RESET, 'POST', _ACTION, 'Tell the outcome of an unresolved operation.'),
     (ADOPT, 'POST', _ACTION, 'Let an aggregate follow its pool.'),
     (REAPPLY, 'POST', _ACTION, 'Make a pool what its aggregate says.'),

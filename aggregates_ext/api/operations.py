@@ -16,7 +16,14 @@ from aggregates_ext.api import shapes
 from aggregates_ext.db import records
 
 # Parameters of an operation that tell what was asked for.
-_SHOWN_PARAMETERS = ('accept_data_loss', 'accepted_by', 'force', 'outcome')
+_SHOWN_PARAMETERS = (
+    'accept_data_loss',
+    'accepted_by',
+    'force',
+    'outcome',
+    'retry_of',
+    'retried_by',
+)
 
 
 def index(
@@ -62,6 +69,7 @@ def view(operation: records.Operation, shape: shapes.Shape) -> dict[str, Any]:
         },
         'result': operation.parameters.get('result', []),
         'error': operation.error,
+        'retry_at': shape.time(shapes.moment(operation.not_before)),
         'request_id': operation.request_id,
         'user_id': operation.user_id,
         'project_id': operation.project_id,
@@ -84,6 +92,26 @@ def cancel_operation(
     key = shape.aggregate_id(aggregate_id)
     cancelled = domain.operations.cancel(key, fields['operation'])
     return {'operation': view(cancelled, shape)}
+
+
+def retry_operation(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> routing.Named:
+    """Try an operation again, or have it asked for once more."""
+    ctx.can(policy.RETRY_OPERATION)
+    fields = schema.check(body, schema.RETRY_OPERATION)
+    key = shape.aggregate_id(aggregate_id)
+    tried = domain.retries.retry(
+        ctx,
+        key,
+        fields['operation'],
+        lambda: ctx.can(policy.FORCE_REMOVE_HOST),
+    )
+    return routing.Named({'operation': view(tried, shape)}, tried.uuid)
 
 
 def reset(
@@ -110,5 +138,6 @@ ROUTES: routing.Routes = {
 # What POST /os-aggregates/{aggregate_id}/action can name.
 ACTIONS = {
     'cancel_operation': cancel_operation,
+    'retry_operation': retry_operation,
     'reset': reset,
 }

@@ -4,7 +4,6 @@ The pool as it was seen, and what is done to it; ``operations`` has the
 extension's other half.
 """
 
-import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +37,7 @@ def pool(
     key = shape.aggregate_id(aggregate_id)
     aggregate, hosts = domain.aggregates.pool(key)
     observation = aggregate.observation or {}
-    seen_at = shape.time(_moment(observation.get('seen_at')))
+    seen_at = shape.time(shapes.moment(observation.get('seen_at')))
     seen = [
         {**host, 'seen_at': seen_at} for host in observation.get('hosts', ())
     ]
@@ -56,20 +55,13 @@ def pool(
                     'code': entry.code,
                     'host': entry.host,
                     'message': entry.message,
-                    'since': shape.time(_moment(entry.since)),
+                    'since': shape.time(shapes.moment(entry.since)),
                 }
                 for entry in aggregate.drift
             ],
             'hosts': _hosts(hosts, seen, aggregate.drift),
         }
     }
-
-
-def _moment(seconds: float | None) -> datetime.datetime | None:
-    if seconds is None:
-        return None
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
-    return moment.replace(tzinfo=None)
 
 
 def _hosts(

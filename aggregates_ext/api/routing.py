@@ -18,6 +18,7 @@ from aggregates_ext import exception
 from aggregates_ext import members
 from aggregates_ext import operations
 from aggregates_ext import pools
+from aggregates_ext import retries
 
 LEGACY = 'legacy'
 MODERN = 'modern'
@@ -36,6 +37,7 @@ class Domain(NamedTuple):
     members: members.Members
     operations: operations.Operations
     pools: pools.Pools
+    retries: retries.Retries
 
 
 class Route(NamedTuple):

@@ -118,6 +118,9 @@ CHECK_HOST = _body(
 CANCEL_OPERATION = _body(
     'cancel_operation', _object(('operation',), operation=UUID)
 )
+RETRY_OPERATION = _body(
+    'retry_operation', _object(('operation',), operation=UUID)
+)
 RESET = _body(
     'reset',
     _object(

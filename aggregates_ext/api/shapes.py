@@ -15,6 +15,17 @@ _UUID_SINCE = (2, 41)
 ZONE_KEY = 'availability_zone'
 
 
+def moment(seconds: float | None) -> datetime.datetime | None:
+    """A point in time that the database's clock told, in UTC.
+
+    :param seconds: since the epoch.
+    """
+    if seconds is None:
+        return None
+    found = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return found.replace(tzinfo=None)
+
+
 class Shape(Protocol):
     """How a face reads ids and shows what there is."""
 

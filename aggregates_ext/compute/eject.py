@@ -359,6 +359,7 @@ class _Eject:
                     'accept_data_loss': consent['srs'],
                     'disks': consent['disks'],
                     'accepted_by': consent['by'],
+                    'consent_used': True,
                 }
             },
         )

@@ -276,6 +276,15 @@ def forget_pool_if_empty(connection: sa.Connection, aggregate_id: int) -> None:
     )
 
 
+def forget_look(connection: sa.Connection, aggregate_id: int) -> None:
+    """Let a pool be looked at again now."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == aggregate_id)
+        .values(observed_at=None)
+    )
+
+
 def set_observation(
     connection: sa.Connection,
     aggregate_id: int,

@@ -114,21 +114,42 @@ def unfinished(
 def latest(
     connection: sa.Connection,
     aggregate_id: int,
-    host: str,
+    host: str | None,
     kinds: tuple[str, ...],
 ) -> records.Operation | None:
-    """The newest operation of some kinds on a host."""
-    row = connection.execute(
-        sa.select(*_COLUMNS)
-        .where(
-            _TABLE.c.aggregate_id == aggregate_id,
-            _TABLE.c.host == host,
-            _TABLE.c.kind.in_(kinds),
+    """The newest operation of some kinds on a host; None: on no host.
+
+    Of a kind that is about the pool: on any host.
+    """
+    query = sa.select(*_COLUMNS).where(
+        _TABLE.c.aggregate_id == aggregate_id, _TABLE.c.kind.in_(kinds)
+    )
+    if not set(kinds) <= set(OF_THE_POOL):
+        query = query.where(
+            _TABLE.c.host == host if host else _TABLE.c.host.is_(None)
         )
-        .order_by(_TABLE.c.id.desc())
-        .limit(1)
+    row = connection.execute(
+        query.order_by(_TABLE.c.id.desc()).limit(1)
     ).one_or_none()
     return None if row is None else _record(row)
+
+
+def hasten(
+    connection: sa.Connection,
+    operation: records.Operation,
+    parameters: Mapping[str, Any],
+) -> bool:
+    """Let a resting operation try again now; False when it does not rest."""
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(
+            _TABLE.c.id == operation.id,
+            _TABLE.c.state.in_(UNFINISHED),
+            _TABLE.c.not_before > engine.now(),
+        )
+        .values(not_before=None, parameters=dict(parameters))
+    )
+    return bool(result.rowcount)
 
 
 def find_standing(connection: sa.Connection, host: str) -> int | None:

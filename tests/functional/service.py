@@ -16,6 +16,7 @@ from aggregates_ext import members
 from aggregates_ext import operations
 from aggregates_ext import policy
 from aggregates_ext import pools
+from aggregates_ext import retries
 from aggregates_ext.compute import clock as compute_clock
 from aggregates_ext.compute import manager
 from aggregates_ext.compute import xenapi
@@ -91,6 +92,7 @@ class Service:
         self.members = members.Members(intended)
         self.operations = operations.Operations(database)
         self.pools = pools.Pools(intended)
+        self.retries = retries.Retries(intended, self.members)
         self.manager = self.new_manager()
 
     def new_manager(self) -> manager.Manager:

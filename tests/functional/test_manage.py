@@ -134,6 +134,11 @@ def test_operations_are_listed_shown_and_cancelled(
     assert 'call' not in shown
     assert manage.main([*run, 'cancel', uuid]) == 1
     assert 'cancelled' in capsys.readouterr().err
+    assert manage.main([*run, 'retry', uuid]) == 0
+    again = capsys.readouterr().out.strip()
+    assert running.operations.get(again).parameters == {'retry_of': uuid}
+    assert manage.main([*run, 'retry', uuid]) == 1
+    assert 'already has host xen2' in capsys.readouterr().err
     reset = ['--config-file', config, 'host', 'reset', 'xen1', 'free']
     assert manage.main(reset) == 0
     assert running.hosts.get('xen1').phase == 'free'

@@ -27,6 +27,7 @@ ROUTES = [
     ('POST', '/1/action', {'remove_host': 1}, policy.REMOVE_HOST),
     ('POST', '/1/action', {'check_host': 1}, policy.CHECK_HOST),
     ('POST', '/1/action', {'cancel_operation': 1}, policy.CANCEL_OPERATION),
+    ('POST', '/1/action', {'retry_operation': 1}, policy.RETRY_OPERATION),
     ('POST', '/1/action', {'reset': 1}, policy.RESET),
     ('POST', '/1/action', {'adopt': 1}, policy.ADOPT),
     ('POST', '/1/action', {'reapply': 1}, policy.REAPPLY),

@@ -96,11 +96,18 @@ def test_ways_out_keep_the_budget(service: Counted) -> None:
         'POST', action, {'cancel_operation': {'operation': operation}}
     )
     assert answer.status_int == 200
+    retried, answer = service.send(
+        'POST', action, {'retry_operation': {'operation': operation}}
+    )
+    assert answer.status_int == 200
+    again = answer.headers['X-Aggregate-Operation']
+    service.send('POST', action, {'cancel_operation': {'operation': again}})
     reset, answer = service.send(
         'POST', action, {'reset': {'host': 'xen1', 'outcome': 'free'}}
     )
     assert answer.status_int == 200
     assert cancelled <= BUDGET
+    assert retried <= BUDGET
     # A rare act of an operator; it settles every operation of the host.
     assert reset <= BUDGET
 

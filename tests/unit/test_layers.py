@@ -62,6 +62,14 @@ BELOW = {
         'operations.py',
         'db/',
     ),
+    'retries.py': (
+        'context.py',
+        'exception.py',
+        'intent.py',
+        'members.py',
+        'operations.py',
+        'db/',
+    ),
     'hosts.py': ('exception.py', 'db/'),
     'compute/': ('conf.py', 'exception.py', 'operations.py', 'rpc.py', 'db/'),
     'api/': (
@@ -72,6 +80,7 @@ BELOW = {
         'operations.py',
         'policy.py',
         'pools.py',
+        'retries.py',
         'db/',
     ),
     'deploy.py': (
@@ -83,6 +92,7 @@ BELOW = {
         'operations.py',
         'policy.py',
         'pools.py',
+        'retries.py',
         'rpc.py',
         'api/',
         'db/',

@@ -8,7 +8,9 @@ from typing import Any
 from oslo_config import cfg
 
 from aggregates_ext import context
+from aggregates_ext import intent
 from aggregates_ext import policy
+from aggregates_ext import rpc
 from aggregates_ext.db import engine
 
 
@@ -23,6 +25,13 @@ class Tools:
         self.conf = conf
         self.asked = conf.command
         self.database = engine.Database(conf)
+
+    def intent(self) -> intent.Intent:
+        """What writes changes, and wakes compute services for them."""
+        compute = rpc.ComputeAPI(
+            rpc.get_transport(self.conf), self.conf.api.check_timeout
+        )
+        return intent.Intent(self.database, compute, self.conf.api.settle_wait)
 
     def context(self) -> context.RequestContext:
         """Who runs the command, for the record."""

@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
+from aggregates_ext import members
 from aggregates_ext import operations
+from aggregates_ext import retries
 from aggregates_ext.cmd.commands import group
 from aggregates_ext.db import records
 
@@ -20,6 +22,7 @@ def register(subparsers: Any) -> None:
     for name, does, command in (
         ('show', 'one operation', show),
         ('cancel', 'cancel a queued one', cancel),
+        ('retry', 'try one again', retry),
     ):
         group.add_command(actions, name, does, command).add_argument('uuid')
 
@@ -57,6 +60,17 @@ def show(tools: group.Tools) -> int:
     """Print one operation."""
     found = operations.Operations(tools.database).get(tools.asked.uuid)
     print(json.dumps(_shown(found), indent=2))
+    return 0
+
+
+def retry(tools: group.Tools) -> int:
+    """Try an operation again, and print the one that does."""
+    intended = tools.intent()
+    found = operations.Operations(tools.database).get(tools.asked.uuid)
+    tried = retries.Retries(intended, members.Members(intended)).retry(
+        tools.context(), found.aggregate_id, found.uuid
+    )
+    print(tried.uuid)
     return 0
 
 

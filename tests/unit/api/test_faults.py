@@ -39,6 +39,7 @@ EXPECTED = {
     exception.AggregateBusy: (409, 'conflictingRequest'),
     exception.AggregateHasNoPool: (409, 'conflictingRequest'),
     exception.OperationNotCancellable: (409, 'conflictingRequest'),
+    exception.OperationNotRetryable: (409, 'conflictingRequest'),
     exception.HostExists: (409, 'conflictingRequest'),
     exception.Refused: (409, 'conflictingRequest'),
     exception.TooLarge: (413, 'overLimit'),

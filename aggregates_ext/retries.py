@@ -1,0 +1,207 @@
+"""Trying an operation again, once what was in its way is mended.
+
+What rests is due at once, what is unresolved is looked at again, and what
+has failed or was cancelled is asked for again, by the rules of the request.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from oslo_utils import uuidutils
+
+from aggregates_ext import context
+from aggregates_ext import exception
+from aggregates_ext import intent
+from aggregates_ext import members
+from aggregates_ext import operations
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+
+# What a request asks for beside the host; all else in the parameters of an
+# operation was found out on the way.
+ASKED = ('accept_data_loss', 'accepted_by', 'disks', 'force')
+# Kinds that are written as done and are nothing to be tried.
+RECORDS = (operations.RESET,)
+
+# Writes into a transaction what a request writes beside its operation;
+# gets the connection and the locked aggregate.
+Queue = Callable[[Any, Any], None]
+
+
+class Retries:
+    """Tries operations again.
+
+    :param intended: how it gets into the database.
+    :param membership: whose rules joins and removals keep.
+    """
+
+    def __init__(
+        self, intended: intent.Intent, membership: members.Members
+    ) -> None:
+        self._intent = intended
+        self._members = membership
+
+    def retry(
+        self,
+        ctx: context.RequestContext,
+        aggregate_id: int,
+        uuid: str,
+        may_force: Callable[[], object] = bool,
+    ) -> records.Operation:
+        """Try an operation again.
+
+        :param may_force: called before a removal is forced once more; raises
+            what forbids it.
+        :returns: the same one, due now; or a new one, where it had ended.
+        :raises exception.OperationNotFound: not one of this aggregate.
+        :raises exception.OperationNotRetryable: it runs, has succeeded, or
+            a later one has taken its place.
+        :raises exception.Conflict: what was asked for is refused now.
+        """
+        with self._intent.database.reader() as connection:
+            found = db_operations.get(connection, uuid)
+        if found.aggregate_id != aggregate_id:
+            raise exception.OperationNotFound(operation=uuid)
+        if found.state == 'succeeded' or found.kind in RECORDS:
+            raise _refusal(found, 'It has done its work.')
+        if found.state in ('failed', 'cancelled'):
+            if found.parameters.get('force'):
+                may_force()
+            tried = self._repeat(ctx, found)
+        else:
+            tried = self._hasten(ctx, found)
+        self._intent.compute.wake_up()
+        return tried
+
+    def _hasten(
+        self, ctx: context.RequestContext, operation: records.Operation
+    ) -> records.Operation:
+        """Let what rests or is unresolved be taken up now."""
+
+        def work(connection: Any) -> records.Operation:
+            db_aggregates.lock(connection, operation.aggregate_id)
+            now = db_operations.get(connection, operation.uuid)
+            asked = {**now.parameters, 'retried_by': ctx.user_id}
+            if now.state == 'unresolved':
+                db_aggregates.forget_look(connection, now.aggregate_id)
+                db_operations.update(connection, now.id, {'parameters': asked})
+            elif not db_operations.hasten(connection, now, asked):
+                raise _refusal(
+                    now, 'It is under way, or due already: wait for its end.'
+                )
+            return db_operations.get(connection, operation.uuid)
+
+        return self._intent.database.write(work)
+
+    def _repeat(
+        self, ctx: context.RequestContext, old: records.Operation
+    ) -> records.Operation:
+        """Ask for what an operation did not do once more."""
+        parameters = _asked(old)
+        queue = self._prepare(old, parameters)
+        uuid = uuidutils.generate_uuid()
+
+        def work(connection: Any) -> records.Operation:
+            aggregate = db_aggregates.lock(connection, old.aggregate_id)
+            _check_latest(connection, old)
+            queue(connection, aggregate)
+            db_operations.insert(
+                connection,
+                uuid,
+                old.kind,
+                old.aggregate_id,
+                old.host,
+                operations.asked_by(ctx),
+                {**parameters, 'retry_of': old.uuid},
+            )
+            return db_operations.get(connection, uuid)
+
+        return self._intent.database.write(work)
+
+    def _prepare(
+        self, old: records.Operation, parameters: dict[str, Any]
+    ) -> Queue:
+        """Check what the request itself checks before its transaction."""
+        key, host = old.aggregate_id, old.host
+        if host is None:
+            return _queue_plain
+        if old.kind == operations.ADD_HOST:
+            found = self._members.find_free(key, host)
+            self._members.check(key, host, 'add')
+            return lambda connection, aggregate: members.bind(
+                connection, aggregate, found
+            )
+        if parameters.get('force'):
+            return lambda connection, aggregate: members.forget(
+                connection, key, host
+            )
+        if old.kind == operations.REMOVE_HOST:
+            found = self._members.find_member(key, host)
+            if found.phase == 'member':
+                accepted = parameters.get('accept_data_loss', ())
+                self._members.check(key, host, 'remove', accepted)
+            return lambda connection, aggregate: members.move_out(
+                connection, key, host, db_aggregates.LISTED_PHASES
+            )
+        if old.kind == operations.ADOPT:
+            # Of a whole pool, whose master is not bound yet.
+            self._members.find_free(key, host)
+            return _queue_plain
+        return lambda connection, aggregate: _check_member(
+            connection, aggregate.id, host
+        )
+
+
+def _asked(operation: records.Operation) -> dict[str, Any]:
+    """What the request said; nothing that was found out on the way.
+
+    A consent from the command line served once, and is not used again.
+    """
+    asked = {
+        name: operation.parameters[name]
+        for name in ASKED
+        if name in operation.parameters
+    }
+    if operation.parameters.get('consent_used'):
+        asked |= {'accept_data_loss': [], 'disks': []}
+        asked.pop('accepted_by', None)
+    return asked
+
+
+def _check_latest(connection: Any, old: records.Operation) -> None:
+    """Refuse what a later operation of the same kind and host replaced.
+
+    :raises exception.OperationNotRetryable: naming the later one.
+    """
+    later = db_operations.latest(
+        connection, old.aggregate_id, old.host, (old.kind,)
+    )
+    if later is not None and later.id != old.id:
+        raise _refusal(
+            old,
+            f'Operation {later.uuid}, which is {later.state}, has taken its '
+            'place.',
+        )
+
+
+def _queue_plain(connection: Any, aggregate: Any) -> None:
+    """For what binds no host: the aggregate is there, that is all."""
+
+
+def _check_member(connection: Any, aggregate_id: int, host: str) -> None:
+    """:raises exception.AggregateHostNotFound: it is no member."""
+    found = db_hosts.get(connection, host)
+    if (found.aggregate_id, found.phase) != (aggregate_id, 'member'):
+        raise exception.AggregateHostNotFound(
+            aggregate_id=aggregate_id, host=host
+        )
+
+
+def _refusal(
+    operation: records.Operation, remedy: str
+) -> exception.OperationNotRetryable:
+    return exception.OperationNotRetryable(
+        operation=operation.uuid, state=operation.state, remedy=remedy
+    )
