@@ -80,6 +80,7 @@ def get_all(
     *,
     states: tuple[str, ...] | None = None,
     kinds: tuple[str, ...] | None = None,
+    host: str | None = None,
     limit: int | None = None,
 ) -> list[records.Operation]:
     """Operations, the newest first."""
@@ -90,6 +91,8 @@ def get_all(
         query = query.where(_TABLE.c.state.in_(states))
     if kinds is not None:
         query = query.where(_TABLE.c.kind.in_(kinds))
+    if host is not None:
+        query = query.where(_TABLE.c.host == host)
     query = query.order_by(_TABLE.c.id.desc()).limit(limit)
     return [_record(row) for row in connection.execute(query)]
 

@@ -127,6 +127,12 @@ def test_operations_are_listed_shown_and_cancelled(
     run = ['--config-file', config, 'operation']
     assert manage.main([*run, 'list', str(key)]) == 0
     assert f'{uuid} ' in capsys.readouterr().out
+    filters = ['--state', 'queued', '--host', 'xen2', '--limit', '5', '--json']
+    assert manage.main([*run, 'list', *filters]) == 0
+    (listed,) = json.loads(capsys.readouterr().out)
+    assert (listed['uuid'], listed['aggregate']) == (uuid, key)
+    assert manage.main([*run, 'list', '--state', 'failed', '--json']) == 0
+    assert json.loads(capsys.readouterr().out) == []
     assert manage.main([*run, 'cancel', uuid]) == 0
     assert manage.main([*run, 'show', uuid]) == 0
     shown = json.loads(capsys.readouterr().out)
@@ -139,6 +145,10 @@ def test_operations_are_listed_shown_and_cancelled(
     assert running.operations.get(again).parameters == {'retry_of': uuid}
     assert manage.main([*run, 'retry', uuid]) == 1
     assert 'already has host xen2' in capsys.readouterr().err
+    assert manage.main([*run, 'purge', '--older-than', '-1']) == 1
+    assert '0 or more' in capsys.readouterr().err
+    assert manage.main([*run, 'purge', '--older-than', '1']) == 0
+    assert 'Deleted: 0 operations, 0' in capsys.readouterr().out
     reset = ['--config-file', config, 'host', 'reset', 'xen1', 'free']
     assert manage.main(reset) == 0
     assert running.hosts.get('xen1').phase == 'free'

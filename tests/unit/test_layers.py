@@ -62,6 +62,7 @@ BELOW = {
         'operations.py',
         'db/',
     ),
+    'history.py': ('exception.py', 'operations.py', 'db/'),
     'retries.py': (
         'context.py',
         'exception.py',

@@ -3,11 +3,21 @@
 import json
 from typing import Any
 
+from aggregates_ext import history
 from aggregates_ext import members
 from aggregates_ext import operations
 from aggregates_ext import retries
 from aggregates_ext.cmd.commands import group
 from aggregates_ext.db import records
+
+STATES = (
+    'queued',
+    'running',
+    'succeeded',
+    'failed',
+    'cancelled',
+    'unresolved',
+)
 
 
 def register(subparsers: Any) -> None:
@@ -16,9 +26,20 @@ def register(subparsers: Any) -> None:
         subparsers, 'operation', 'operations and their history'
     )
     every = group.add_command(
-        actions, 'list', 'those of an aggregate', show_all
+        actions, 'list', 'all, or those of an aggregate', show_all
     )
-    every.add_argument('aggregate', type=int, help='id of the aggregate')
+    every.add_argument(
+        'aggregate', type=int, nargs='?', help='id of the aggregate'
+    )
+    every.add_argument('--state', choices=STATES)
+    every.add_argument('--host', help='the host-id')
+    every.add_argument('--limit', type=int, default=1000)
+    every.add_argument('--json', action='store_true')
+    end = group.add_command(
+        actions, 'purge', 'delete what ended long ago', purge
+    )
+    end.add_argument('--older-than', type=float, required=True, metavar='DAYS')
+    end.add_argument('--aggregate', type=int, help='only of this aggregate')
     for name, does, command in (
         ('show', 'one operation', show),
         ('cancel', 'cancel a queued one', cancel),
@@ -28,13 +49,29 @@ def register(subparsers: Any) -> None:
 
 
 def show_all(tools: group.Tools) -> int:
-    """Print the operations of an aggregate, the newest first."""
-    done = operations.Operations(tools.database)
-    for operation in done.get_all(tools.asked.aggregate):
+    """Print operations, the newest first."""
+    asked = tools.asked
+    found = history.History(tools.database).get_all(
+        asked.aggregate, asked.state, asked.host, asked.limit
+    )
+    if asked.json:
+        print(json.dumps([_shown(operation) for operation in found]))
+        return 0
+    for operation in found:
         print(
             f'{operation.uuid} {operation.created_at:%Y-%m-%d %H:%M:%S} '
-            f'{operation.kind} {operation.host or "-"} {operation.state}'
+            f'{operation.aggregate_id} {operation.kind} '
+            f'{operation.host or "-"} {operation.state}'
         )
+    return 0
+
+
+def purge(tools: group.Tools) -> int:
+    """Delete operations that ended long ago, and what they held."""
+    ended, aggregates = history.History(tools.database).purge(
+        tools.asked.older_than, tools.asked.aggregate
+    )
+    print(f'Deleted: {ended} operations, {aggregates} deleted aggregates.')
     return 0
 
 

@@ -1,0 +1,92 @@
+"""The history of all operations, and its end."""
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+from oslo_utils import timeutils
+
+from aggregates_ext import exception
+from aggregates_ext import operations
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import engine
+from aggregates_ext.db import history as db_history
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+
+# Rows that one transaction deletes.
+BATCH = 500
+# What operations.take_back reads to know the phase before a removal.
+TELLING = (operations.ADD_HOST, operations.RESET)
+
+
+class History:
+    """The operator's side of operations: all of them, and an end of them."""
+
+    def __init__(self, database: engine.Database) -> None:
+        self._database = database
+
+    def get_all(
+        self,
+        aggregate_id: int | None = None,
+        state: str | None = None,
+        host: str | None = None,
+        limit: int = 1000,
+    ) -> list[records.Operation]:
+        """Operations, the newest first.
+
+        :param aggregate_id: of this aggregate, also a deleted one; else all.
+        :raises exception.AggregateNotFound: there never was one.
+        """
+        if limit < 1:
+            raise exception.Invalid(reason='The limit must be 1 or more.')
+        with self._database.reader() as connection:
+            if aggregate_id is not None:
+                db_aggregates.get(connection, aggregate_id, deleted=True)
+            return db_operations.get_all(
+                connection,
+                aggregate_id,
+                states=None if state is None else (state,),
+                host=host,
+                limit=limit,
+            )
+
+    def purge(
+        self, days: float, aggregate_id: int | None = None
+    ) -> tuple[int, int]:
+        """Delete what has ended long ago and counts for nothing.
+
+        Operations that still count for the state of an aggregate stay, and
+        so does how a bound host came in; then deleted aggregates that
+        nothing names any more go. Each batch is a transaction of its own.
+
+        :param days: how long ago it must have ended.
+        :param aggregate_id: only of this aggregate.
+        :returns: how many operations and aggregates were deleted.
+        """
+        if days < 0:
+            raise exception.Invalid(
+                reason=f'{days} days: it must be 0 or more.'
+            )
+        before = timeutils.utcnow() - datetime.timedelta(days=days)
+        return (
+            self._empty(
+                lambda connection: db_history.delete_operations(
+                    connection, before, TELLING, BATCH, aggregate_id
+                )
+            ),
+            self._empty(
+                lambda connection: db_history.delete_aggregates(
+                    connection, before, BATCH, aggregate_id
+                )
+            ),
+        )
+
+    def _empty(self, delete: Callable[[Any], int]) -> int:
+        """Delete batch by batch until there is nothing left."""
+        every = 0
+        while found := self._database.write(delete):
+            every += found
+            if found < BATCH:
+                break
+        return every

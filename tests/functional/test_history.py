@@ -1,0 +1,173 @@
+"""The end of history: what may go, and what has to stay."""
+
+import pytest
+
+from aggregates_ext import exception
+from aggregates_ext import history
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+from tests.functional import service
+
+
+def purge(
+    running: service.Service, aggregate_id: int | None = None
+) -> tuple[int, int]:
+    """Purge all that has ended by now."""
+    return history.History(running.database).purge(0, aggregate_id)
+
+
+def kinds(running: service.Service, key: int) -> list[tuple[str, str]]:
+    return [(o.kind, o.state) for o in running.operations.get_all(key)]
+
+
+def test_only_what_ended_long_ago_goes(running: service.Service) -> None:
+    key = running.create('xen1')
+    running.aggregates.update(running.ctx, key, {'name': 'new'})
+    running.work()
+    before = kinds(running, key)
+    assert history.History(running.database).purge(1) == (0, 0)
+    assert kinds(running, key) == before
+    assert purge(running) == (1, 0)
+    assert kinds(running, key) == [('add_host', 'succeeded')]
+
+
+def test_what_counts_for_the_state_stays(running: service.Service) -> None:
+    key = running.create('xen1')
+    running.sim.add_vm('xen2', 'web', power_state='Running')
+    running.members.add_host(running.ctx, key, 'xen2')
+    running.work()
+    assert running.state(key) == 'error'
+    assert purge(running) == (0, 0)
+    assert running.state(key) == 'error'
+    running.operations.reset(running.ctx, key, 'xen2', 'free')
+    assert purge(running) == (2, 0)
+    assert running.state(key) == 'active'
+
+
+def test_what_is_unfinished_stays(running: service.Service) -> None:
+    key = running.create('xen1')
+    running.members.add_host(running.ctx, key, 'xen2')
+    assert purge(running) == (0, 0)
+    running.work()
+    assert running.hosts.get('xen2').phase == 'member'
+
+
+def take_out_and_back(running: service.Service, key: int, host: str) -> str:
+    """The phase that a cancelled removal gives back."""
+    running.members.remove_host(running.ctx, key, host)
+    running.operations.cancel(key, running.operation(key).uuid)
+    return running.hosts.get(host).phase
+
+
+@pytest.mark.parametrize('first', [False, True])
+def test_cancelled_removal_gives_back_the_same_phase(
+    running: service.Service, first: bool
+) -> None:
+    """A member was reset to one; without the purge it is a member too."""
+    key = running.create('xen1', 'xen2')
+    running.operations.reset(running.ctx, key, 'xen2', 'member')
+    if first:
+        assert purge(running) == (1, 0)
+    assert take_out_and_back(running, key, 'xen2') == 'member'
+
+
+def test_join_that_came_to_nothing_is_remembered_while_it_counts(
+    running: service.Service,
+) -> None:
+    """Its removal, queued behind it, leads to free and not to member."""
+    key = running.create('xen1')
+    running.members.add_host(running.ctx, key, 'xen2')
+    join = running.operation(key)
+    with running.database.writer() as connection:
+        db_operations.start(connection, join.id)
+    running.members.remove_host(running.ctx, key, 'xen2')
+    removal = running.operation(key)
+    with running.database.writer() as connection:
+        db_operations.finish(connection, join, 'failed', {'code': 'X'})
+        db_operations.update(connection, join.id, {'settled': True})
+    assert purge(running) == (0, 0)
+    running.operations.cancel(key, removal.uuid)
+    assert running.hosts.get('xen2').phase == 'free'
+    assert purge(running) == (2, 0)
+
+
+def test_deleted_aggregate_goes_with_its_last_operation(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1')
+    running.members.remove_host(running.ctx, key, 'xen1')
+    running.work()
+    running.aggregates.delete(key)
+    newest = running.create(name='newest')
+    assert len(running.operations.get_all(key)) == 2
+    assert purge(running) == (2, 1)
+    with pytest.raises(exception.AggregateNotFound):
+        running.operations.get_all(key)
+    assert running.aggregates.get(newest).id == newest
+
+
+def test_ids_are_not_reused_after_a_purge(running: service.Service) -> None:
+    """Nor where the database counts on from the highest id there is."""
+    keys = [running.create(name=f'n{number}') for number in range(3)]
+    for key in keys:
+        running.aggregates.delete(key)
+    assert purge(running) == (0, 2)
+    assert running.operations.get_all(keys[-1]) == []
+    assert running.create(name='next') > keys[-1]
+
+
+def test_host_that_returns_keeps_its_aggregate(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1', 'xen2')
+    for host in ('xen2', 'xen1'):
+        running.members.remove_host(running.ctx, key, host)
+        running.work()
+    running.aggregates.delete(key)
+    running.create(name='newest')
+    assert running.hosts.get('xen2').phase == 'returning'
+    assert purge(running)[1] == 0
+    running.watch(key, 600)
+    assert running.hosts.get('xen2').phase == 'free'
+    assert purge(running)[1] == 1
+
+
+def test_one_aggregate_alone(running: service.Service) -> None:
+    first, second = running.create('xen1'), running.create('xen2', name='b')
+    for key in (first, second):
+        running.aggregates.update(running.ctx, key, {'name': f'new{key}'})
+    running.work()
+    assert purge(running, second) == (1, 0)
+    assert len(kinds(running, first)) == 2
+
+
+def test_batches_leave_nothing_behind(
+    running: service.Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch is a transaction of its own."""
+    key = running.create('xen1')
+    for _ in range(5):
+        running.operations.reset(running.ctx, key, 'xen1', 'member')
+    monkeypatch.setattr(history, 'BATCH', 2)
+    assert purge(running) == (5, 0)
+    assert kinds(running, key) == [('reset', 'succeeded')]
+
+
+def test_filters(running: service.Service) -> None:
+    first, second = running.create('xen1', 'xen2'), running.create(name='b')
+    running.members.add_host(running.ctx, second, 'xen3')
+    past = history.History(running.database)
+
+    def found(**filters: object) -> list[str | None]:
+        listed: list[records.Operation] = past.get_all(**filters)  # type: ignore[arg-type]
+        return [operation.host for operation in listed]
+
+    assert found() == ['xen3', 'xen2', 'xen1']
+    assert found(limit=1) == ['xen3']
+    assert found(state='queued') == ['xen3']
+    assert found(host='xen1') == ['xen1']
+    assert found(aggregate_id=first, host='xen3') == []
+    with pytest.raises(exception.Invalid, match='limit'):
+        found(limit=0)
+    with pytest.raises(exception.AggregateNotFound):
+        found(aggregate_id=99)
