@@ -11,9 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from aggregates_ext import conf as options
 from aggregates_ext import exception
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import leases
+from aggregates_ext.db import models
 from tests.functional import service
 
 Make = Callable[..., service.Service]
@@ -127,24 +131,28 @@ def test_another_password_is_tried_at_once(running: service.Service) -> None:
     assert running.aggregates.get(key).drift == ()
 
 
+@pytest.mark.parametrize('lost', [False, True])
 def test_a_join_that_was_sent_does_not_hammer_a_refusing_host(
-    running: service.Service,
+    running: service.Service, lost: bool
 ) -> None:
-    """Its password changes under a join whose answer was lost.
+    """Its password changes while it joins.
 
-    The logins before: to look, to send, and to end the session of the call.
+    The logins before: to look, to send, and where the answer was lost, to
+    end the session of the call.
     """
     running.conf.set_override('retry_interval', 0.01, 'compute')
     key = running.create('xen1')
-    running.sim.plant(
-        call='Async.pool.join', host='xen2', action='drop_answer'
-    )
+    if lost:
+        running.sim.plant(
+            call='Async.pool.join', host='xen2', action='drop_answer'
+        )
+    right = 3 if lost else 2
     running.sim.plant(
         call=LOGIN,
         host='xen2',
         action='fail',
         code='SESSION_AUTHENTICATION_FAILED',
-        nth=4,
+        nth=right + 1,
         times=0,
     )
     running.members.add_host(running.ctx, key, 'xen2')
@@ -156,7 +164,7 @@ def test_a_join_that_was_sent_does_not_hammer_a_refusing_host(
     operation = running.operation(key)
     assert operation.state == 'running', operation
     assert operation.not_before is not None
-    assert logins(running, 'xen2') == 4
+    assert logins(running, 'xen2') == right + 1
 
 
 def test_joining_host_is_not_asked_with_the_account_of_the_pool(
@@ -186,6 +194,29 @@ def tls_service(make_service: Make) -> service.Service:
     return running
 
 
+def candidates_later(running: service.Service, seconds: float) -> list[int]:
+    """The aggregates that want work so long after their last look."""
+    with running.database.writer() as connection:
+        column = models.aggregates.c.observed_at
+        connection.execute(
+            sa.update(models.aggregates).values(observed_at=column - seconds)
+        )
+        return leases.candidates(connection, 60, 10)
+
+
+@pytest.mark.parametrize(('alarm', 'often'), [(None, True), ('x', False)])
+def test_returning_host_with_an_alarm_is_not_looked_at_more_often(
+    running: service.Service, alarm: str | None, often: bool
+) -> None:
+    key = running.create('xen1', 'xen2')
+    running.members.remove_host(running.ctx, key, 'xen2')
+    running.work()
+    with running.database.writer() as connection:
+        db_hosts.update(connection, 'xen2', {'alarm': alarm})
+    assert candidates_later(running, 20) == ([key] if often else [])
+    assert candidates_later(running, 60) == [key]
+
+
 def fingerprint(running: service.Service, host: str) -> str:
     """The fingerprint of the certificate that a host shows now."""
     path = pathlib.Path(running.sim.host(host).spec.tls_certificate)
@@ -210,6 +241,7 @@ def test_ejected_host_comes_free_when_its_new_certificate_is_accepted(
     assert found.fingerprint != seen
     assert found.alarm is not None
     assert f'host set xen2 --fingerprint {seen}' in found.alarm
+    assert candidates_later(running, 20) == []
     running.hosts.change('xen2', {'fingerprint': seen})
     running.watch(key, 10)
     assert running.hosts.get('xen2').phase == 'free'
