@@ -1,6 +1,7 @@
 """Every option, with what happens when it is changed."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -201,8 +202,14 @@ CREDENTIAL_OPTS = [
         'password',
         secret=True,
         help='Password of the account. Any oslo.config driver (environment, '
-        'castellan, a file of its own) can hold it.',
+        'castellan, a file of its own) can hold it; as a variable it is '
+        'OS_XENSERVER_DEFAULT__PASSWORD for the credential default.',
     ),
+]
+
+_ALIAS_OPTS = [
+    cfg.StrOpt('username', help='As in [xenserver:NAME].'),
+    cfg.StrOpt('password', secret=True, help='As in [xenserver:NAME].'),
 ]
 
 _GROUPS = {
@@ -229,6 +236,23 @@ def register_credential(conf: cfg.ConfigOpts, name: str) -> str:
     group = f'xenserver:{name}'
     conf.register_opts(CREDENTIAL_OPTS, group)
     return group
+
+
+def read_credential(conf: cfg.ConfigOpts, name: str) -> tuple[str, str | None]:
+    """User name and password of a named credential, as they are now.
+
+    Shells and systemd cannot set ``OS_XENSERVER:DEFAULT__PASSWORD``, the
+    variable of oslo.config's environment driver: a second group, whose name
+    has an underscore for each other sign, counts before the first.
+    """
+    group = conf[register_credential(conf, name)]
+    alias = f'xenserver_{re.sub("[^A-Za-z0-9]", "_", name)}'
+    conf.register_opts(_ALIAS_OPTS, alias)
+    plain = conf[alias]
+    return (
+        plain.username or group.username,
+        plain.password or group.password,
+    )
 
 
 def config_dirs() -> list[str]:

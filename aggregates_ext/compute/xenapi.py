@@ -376,10 +376,10 @@ class Connector:
         """
         if name not in self._conf.xenserver.credentials:
             raise CredentialUnknown(credential=name, host=host)
-        group = self._conf[options.register_credential(self._conf, name)]
-        if group.password is None:
+        username, password = options.read_credential(self._conf, name)
+        if password is None:
             raise CredentialUnknown(credential=name, host=host)
-        return Credential(name, group.username, group.password)
+        return Credential(name, username, password)
 
     def login(
         self,

@@ -18,6 +18,7 @@ import types
 import urllib.parse
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -85,10 +86,15 @@ class Process:
     """A command of the project that runs.
 
     :param log: gets what it writes, to be read while it runs.
+    :param variables: further ones for its environment.
     """
 
     def __init__(
-        self, log: pathlib.Path, command: str, *arguments: str
+        self,
+        log: pathlib.Path,
+        command: str,
+        *arguments: str,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.log = log
         program = pathlib.Path(sys.executable).with_name(command)
@@ -98,8 +104,12 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env=environment(),
+                env={**environment(), **(variables or {})},
             )
+
+    def reload(self) -> None:
+        """Let it read its configuration again."""
+        self._popen.send_signal(signal.SIGHUP)
 
     def text(self) -> str:
         """What it has written so far."""
@@ -282,10 +292,19 @@ class Site:
         finally:
             database.dispose()
 
-    def start(self, command: str) -> Process:
-        """Start a command with the configuration of this site."""
+    def start(self, command: str, **variables: str) -> Process:
+        """Start a command with the configuration of this site.
+
+        :param variables: further ones for its environment.
+        """
         log = self.directory / f'{command}-{len(self.processes)}.log'
-        process = Process(log, command, '--config-file', str(self.config))
+        process = Process(
+            log,
+            command,
+            '--config-file',
+            str(self.config),
+            variables=variables,
+        )
         self.processes.append(process)
         return process
 
@@ -302,9 +321,15 @@ class Site:
 
         return Client(wait_for('the API serves', look), self.answers)
 
-    def start_compute(self) -> Process:
+    def start_compute(self, **variables: str) -> Process:
         """Start a compute service; it works soon after."""
-        return self.start('aggregates-ext-compute')
+        return self.start('aggregates-ext-compute', **variables)
+
+    def configure(self, old: str, new: str) -> None:
+        """Change a text in the configuration."""
+        before = self.config.read_text()
+        assert old in before
+        self.config.write_text(before.replace(old, new))
 
     def run(self, command: str, *arguments: str) -> str:
         """Run a command to its end; the answer: what it wrote."""
