@@ -399,7 +399,7 @@ def give_back(run: compute_run.Run, session: xenapi.Session) -> None:
     """
     try:
         view = views.pool_view(session)
-        if view.mark is not None:
+        if view.mark == run.aggregate().uuid:
             run.change(
                 session,
                 'pool.remove_from_other_config',

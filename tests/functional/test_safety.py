@@ -324,3 +324,29 @@ def test_failed_eject_is_not_sent_again_when_its_task_is_gone(
     error = running.operation(key).error
     assert error is not None
     assert error['code'] == 'VDI_IN_USE'
+
+
+def test_mark_of_another_is_not_taken_away(running: service.Service) -> None:
+    """It came between our look and our own mark."""
+    key = running.aggregates.create('pool', None).id
+    running.members.add_host(running.ctx, key, 'xen1')
+    real = service.manager.compute_run.Run.note
+
+    def note(self: Any, **values: Any) -> None:
+        real(self, **values)
+        if (
+            (values.get('call') or {})
+            .get('call', '')
+            .endswith('add_to_other_config')
+        ):
+            with contextlib.closing(running.login('xen1')) as session:
+                (ref,) = session.call('pool.get_all')
+                session.call(
+                    'pool.add_to_other_config', ref, views.MARK, 'theirs'
+                )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service.manager.compute_run.Run, 'note', note)
+        running.work()
+    assert running.operation(key).state == 'failed'
+    assert running.pool_of('xen1')['other_config'][views.MARK] == 'theirs'
