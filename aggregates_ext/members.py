@@ -111,6 +111,7 @@ class Members:
         parameters: dict[str, Any] = {
             'accept_data_loss': sorted(set(accept_data_loss)),
             'disks': found.shown_disks(accept_data_loss),
+            'was': found.phase,
         }
         if accept_data_loss:
             parameters['accepted_by'] = ctx.user_id

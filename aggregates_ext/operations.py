@@ -197,13 +197,15 @@ def take_back(connection: Any, operation: records.Operation) -> None:
 
 
 def _phase_before(connection: Any, removal: records.Operation) -> str:
-    """The phase of a host without its removal: what its join came to.
+    """The phase of a host without its removal.
 
-    One that was joined by hand, and is ejected to reapply the membership,
-    was free before.
+    For one that was joining, what that came to since. One that was joined by
+    hand, and is ejected to reapply the membership, was free before.
     """
     if removal.parameters.get('reapply'):
         return 'free'
+    if removal.parameters.get('was') == 'member':
+        return 'member'
     entry = db_operations.latest(
         connection,
         removal.aggregate_id,

@@ -139,6 +139,7 @@ class Retries:
             )
         if old.kind == operations.REMOVE_HOST:
             found = self._members.find_member(key, host)
+            parameters['was'] = found.phase
             if found.phase == 'member':
                 accepted = parameters.get('accept_data_loss', ())
                 self._members.check(key, host, 'remove', accepted)

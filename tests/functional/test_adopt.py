@@ -304,3 +304,22 @@ def test_host_of_an_aggregate_is_not_adopted(
     running.create('xen1')
     with pytest.raises(exception.HostInOtherAggregate):
         running.pools.adopt_pool(running.ctx, 'new', 'xen1')
+
+
+def test_cancelled_removal_leaves_an_adopted_host_a_member(
+    running: service.Service,
+) -> None:
+    """However an earlier request to add it ended."""
+    key = running.create('xen1')
+    running.sim.plant(
+        host='xen2', action='fail', step='S2', code='LICENCE_RESTRICTION'
+    )
+    running.members.add_host(running.ctx, key, 'xen2')
+    running.work()
+    assert running.hosts.get('xen2').phase == 'free'
+    byhand.join(running, 'xen2', 'xen1')
+    assert adopt(running, key).state == 'succeeded'
+    change = running.members.remove_host(running.ctx, key, 'xen2')
+    running.operations.cancel(key, change.operation or '')
+    host = running.hosts.get('xen2')
+    assert (host.phase, host.aggregate_id) == ('member', key)

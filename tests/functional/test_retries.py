@@ -134,7 +134,11 @@ def test_removal_keeps_what_was_accepted_and_nothing_found_out(
         )
     running.operations.cancel(key, operation.uuid)
     again = retry(running, operation)
-    assert again.parameters == {**asked, 'retry_of': operation.uuid}
+    assert again.parameters == {
+        **asked,
+        'was': 'member',
+        'retry_of': operation.uuid,
+    }
 
 
 def test_consent_for_one_use_is_not_used_again(
@@ -154,6 +158,7 @@ def test_consent_for_one_use_is_not_used_again(
     assert again.parameters == {
         'accept_data_loss': [],
         'disks': [],
+        'was': 'member',
         'retry_of': failed.uuid,
     }
 
