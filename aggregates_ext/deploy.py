@@ -11,6 +11,7 @@ from aggregates_ext import aggregates
 from aggregates_ext import conf as settings
 from aggregates_ext import exception
 from aggregates_ext import intent
+from aggregates_ext import inventory
 from aggregates_ext import members
 from aggregates_ext import operations
 from aggregates_ext import policy
@@ -47,16 +48,18 @@ def build(
         operations=operations.Operations(database),
         pools=pools.Pools(intended),
         retries=retries.Retries(intended, membership),
+        inventory=inventory.Inventory(database),
     )
     enforcer = policy.make_enforcer(conf)
     embedded = next_application is not None
-    router = routing.Router(app.ROUTES, face, embedded)
+    known = app.catalogue(embedded)
+    router = routing.Router(app.routes(known, embedded), face, embedded)
     application = faults.FaultWrapper(
         app.Application(domain, enforcer, router)
     )
     if next_application is None:
         return application
-    return app.Filter(application, router, next_application)
+    return app.Filter(application, router, known, next_application)
 
 
 def _configuration(config_file: str | None) -> cfg.ConfigOpts:

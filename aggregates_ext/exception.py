@@ -74,6 +74,14 @@ class OperationNotFound(NotFound):
     )
 
 
+class HypervisorNotFound(NotFound):
+    message = "Hypervisor with ID '{hypervisor_id}' could not be found."
+
+
+class NoHypervisorMatches(NotFound):
+    message = "No hypervisor matching '{pattern}' could be found."
+
+
 class ExtensionNotFound(NotFound):
     message = (
         'Extension {alias} could not be found; GET /extensions lists '
@@ -209,6 +217,12 @@ class MethodNotAllowed(AggregatesError):
     """:param allowed: the methods that the URL has, for ``Allow``."""
 
     message = 'Method {method} is not allowed here; use {allowed}.'
+
+
+class NotSupported(AggregatesError):
+    """Something that this service never does."""
+
+    message = '{reason}'
 
 
 class Unavailable(AggregatesError):

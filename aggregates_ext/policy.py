@@ -1,8 +1,8 @@
 """The rules of who may do what, under Nova's names, and their enforcer.
 
-Names, defaults and base rules are those of Nova's own
-``os_compute_api:os-aggregates`` policies, so that an operator's
-``policy.yaml`` keeps working; the ``os-aggregate-pools`` ones are ours.
+Names, defaults and base rules are those of Nova's own policies, and the
+names that Nova had for them before are known too, so that an operator's
+policy file keeps working; the ``os-aggregate-pools`` ones are ours.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,27 @@ REAPPLY = POOLS.format('reapply')
 FORCE_REMOVE_HOST = POOLS.format('force_remove_host')
 SET_MASTER = POOLS.format('set_master')
 
+HOSTS = 'os_compute_api:os-hosts'
+HOSTS_LIST = f'{HOSTS}:list'
+HOSTS_SHOW = f'{HOSTS}:show'
+
+SERVICES = 'os_compute_api:os-services'
+SERVICES_LIST = f'{SERVICES}:list'
+
+HYPERVISORS = 'os_compute_api:os-hypervisors'
+HYPERVISORS_LIST = f'{HYPERVISORS}:list'
+HYPERVISORS_DETAIL = f'{HYPERVISORS}:list-detail'
+HYPERVISORS_STATISTICS = f'{HYPERVISORS}:statistics'
+HYPERVISORS_SHOW = f'{HYPERVISORS}:show'
+HYPERVISORS_UPTIME = f'{HYPERVISORS}:uptime'
+HYPERVISORS_SEARCH = f'{HYPERVISORS}:search'
+HYPERVISORS_SERVERS = f'{HYPERVISORS}:servers'
+
+ZONES_LIST = 'os_compute_api:os-availability-zone:list'
+ZONES_DETAIL = 'os_compute_api:os-availability-zone:detail'
+
 ADMIN = 'rule:context_is_admin'
+ANYBODY = '@'
 
 _BASE = (
     ('context_is_admin', 'role:admin', 'Who is an administrator.'),
@@ -89,18 +109,113 @@ _RULES = (
 )
 
 
+# One rule for each of these extensions until 2020; the present ones of the
+# extension default to it, so that it still decides for all.
+_GROUPS = (
+    (HOSTS, 'Base rule of os-hosts.'),
+    (SERVICES, 'Base rule of os-services.'),
+    (HYPERVISORS, 'Base rule of os-hypervisors.'),
+)
+_HYPERVISOR = '/os-hypervisors/{hypervisor_id}'
+_PATTERN = '/os-hypervisors/{hypervisor_hostname_pattern}'
+_READ = (
+    (HOSTS_LIST, '/os-hosts', 'List hosts.'),
+    (HOSTS_SHOW, '/os-hosts/{host_name}', 'Show a host.'),
+    (SERVICES_LIST, '/os-services', 'List hosts as compute services.'),
+    (HYPERVISORS_LIST, '/os-hypervisors', 'List hosts as hypervisors.'),
+    (
+        HYPERVISORS_DETAIL,
+        '/os-hypervisors/detail',
+        'List hypervisors with details.',
+    ),
+    (
+        HYPERVISORS_STATISTICS,
+        '/os-hypervisors/statistics',
+        'Count the hypervisors.',
+    ),
+    (HYPERVISORS_SHOW, _HYPERVISOR, 'Show a hypervisor.'),
+    (HYPERVISORS_UPTIME, f'{_HYPERVISOR}/uptime', 'Ask for its uptime.'),
+    (HYPERVISORS_SEARCH, f'{_PATTERN}/search', 'Search hypervisors by name.'),
+    (
+        HYPERVISORS_SERVERS,
+        f'{_PATTERN}/servers',
+        'List the servers on hypervisors, of which nothing is known here.',
+    ),
+    (ZONES_LIST, '/os-availability-zone', 'List availability zones.'),
+    (
+        ZONES_DETAIL,
+        '/os-availability-zone/detail',
+        'List availability zones with their hosts.',
+    ),
+)
+# Rule -> the name that it had in Nova before the API v2.1 (2015).
+_FORMERLY = {
+    **{
+        AGGREGATES.format(verb): 'compute_extension:aggregates'
+        for verb in (
+            'index',
+            'create',
+            'show',
+            'update',
+            'delete',
+            'set_metadata',
+            'add_host',
+            'remove_host',
+        )
+    },
+    HOSTS: 'compute_extension:hosts',
+    SERVICES: 'compute_extension:services',
+    HYPERVISORS: 'compute_extension:hypervisors',
+    ZONES_LIST: 'compute_extension:availability_zone:list',
+    ZONES_DETAIL: 'compute_extension:availability_zone:detail',
+}
+
+
+def _former(name: str, check: str) -> policy.DeprecatedRule | None:
+    """The old name of a rule; in a policy file it still decides."""
+    if name not in _FORMERLY:
+        return None
+    return policy.DeprecatedRule(
+        _FORMERLY[name],
+        check,
+        deprecated_reason="It is the name of the rule in Nova's API v2.",
+        deprecated_since='2015.1',
+    )
+
+
+def _documented(
+    name: str, check: str, method: str, path: str, description: str
+) -> policy.RuleDefault:
+    return policy.DocumentedRuleDefault(
+        name,
+        check,
+        description,
+        [{'method': method, 'path': path}],
+        scope_types=['project'],
+        deprecated_rule=_former(name, check),
+    )
+
+
+def _check_of_read(name: str) -> str:
+    if name == ZONES_LIST:
+        return ANYBODY
+    group = name.rpartition(':')[0]
+    grouped = any(group == base for base, _description in _GROUPS)
+    return f'rule:{group}' if grouped else ADMIN
+
+
 def list_rules() -> Iterable[policy.RuleDefault]:
     """All rules with their defaults, for oslo.policy's own tools."""
     for name, check, description in _BASE:
         yield policy.RuleDefault(name, check, description)
     for name, method, path, description in _RULES:
-        yield policy.DocumentedRuleDefault(
-            name,
-            ADMIN,
-            description,
-            [{'method': method, 'path': path}],
-            scope_types=['project'],
+        yield _documented(name, ADMIN, method, path, description)
+    for name, description in _GROUPS:
+        yield policy.RuleDefault(
+            name, ADMIN, description, deprecated_rule=_former(name, ADMIN)
         )
+    for name, path, description in _READ:
+        yield _documented(name, _check_of_read(name), 'GET', path, description)
 
 
 def make_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:

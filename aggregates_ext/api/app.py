@@ -12,14 +12,18 @@ from aggregates_ext import exception
 from aggregates_ext.api import aggregates
 from aggregates_ext.api import exchange
 from aggregates_ext.api import extensions
+from aggregates_ext.api import hosts
+from aggregates_ext.api import hypervisors
 from aggregates_ext.api import identity
 from aggregates_ext.api import microversions
 from aggregates_ext.api import operations
 from aggregates_ext.api import pools
 from aggregates_ext.api import routing
 from aggregates_ext.api import schema
+from aggregates_ext.api import services
 from aggregates_ext.api import shapes
 from aggregates_ext.api import wire
+from aggregates_ext.api import zones
 
 WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -54,16 +58,39 @@ def act(
     return result
 
 
-# The more special paths first: the first match counts.
-ROUTES: routing.Routes = {
-    **extensions.ROUTES,
-    **operations.ROUTES,
-    **pools.ROUTES,
-    **aggregates.ROUTES,
+_ACTION: routing.Routes = {
     '/os-aggregates/{aggregate_id}/action': {
         'POST': routing.Route(act, 'body')
     },
 }
+# What a compute API has of its own, and a stand-alone one must have too.
+_NEIGHBOURS = (hosts, services, hypervisors, zones)
+
+
+def catalogue(embedded: bool) -> extensions.Catalogue:
+    """The extensions that are answered.
+
+    :param embedded: in the pipeline of another compute API.
+    """
+    modules = (
+        (aggregates, pools) if embedded else (aggregates, pools, *_NEIGHBOURS)
+    )
+    return extensions.Catalogue(module.EXTENSION for module in modules)
+
+
+def routes(known: extensions.Catalogue, embedded: bool) -> routing.Routes:
+    """Every path that is answered, the more special ones first."""
+    table = {
+        **known.routes(),
+        **operations.ROUTES,
+        **pools.ROUTES,
+        **aggregates.ROUTES,
+        **_ACTION,
+    }
+    if not embedded:
+        for module in _NEIGHBOURS:
+            table |= module.ROUTES
+    return table
 
 
 class Application:
@@ -104,10 +131,14 @@ class Application:
             shape = shapes.Modern(_microversion(request, match, answered))
         _check_project(ctx, arguments.pop('project_id', None))
         route = _route(match, request.method)
+        if route.until and shape.supports(route.until):
+            raise exception.NotFound()
         if route.takes == 'body':
             arguments['body'] = wire.read(request, xml=answered.legacy)
-        elif route.takes == 'query':
+        elif route.takes:
             arguments['query'] = schema.parse_query(request.query_string)
+        if route.takes == 'page':
+            arguments['url'] = request.path_url
         result = route.handler(ctx, self._domain, shape, **arguments)
         response = _respond(result, answered)
         finished: Iterable[bytes] = response(environ, start_response)
@@ -161,6 +192,7 @@ class Filter:
 
     :param application: ours, wrapped for faults.
     :param router: tells what is ours.
+    :param known: the extensions that are ours.
     :param next_application: what comes behind in the pipeline.
     """
 
@@ -168,10 +200,12 @@ class Filter:
         self,
         application: WSGI,
         router: routing.Router,
+        known: extensions.Catalogue,
         next_application: WSGI,
     ) -> None:
         self._application = application
         self._router = router
+        self._known = known
         self._next = next_application
 
     def __call__(
@@ -192,7 +226,7 @@ class Filter:
         if match.may_be_foreign(identity.project_of(environ)):
             return True
         if match.template == extensions.ITEM:
-            return not extensions.is_ours(match.arguments['alias'])
+            return match.arguments['alias'] not in self._known
         return match.template == extensions.COLLECTION and environ[
             'REQUEST_METHOD'
         ] not in ('GET', 'HEAD')
@@ -210,6 +244,6 @@ class Filter:
         media = wire.JSON
         if match.place.face == routing.LEGACY:
             media = wire.choose(environ.get('HTTP_ACCEPT'), match.place.suffix)
-        extensions.merge(response, media)
+        self._known.merge(response, media)
         answer: Iterable[bytes] = response(environ, start_response)
         return answer

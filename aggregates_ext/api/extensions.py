@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,6 @@ import webob
 
 from aggregates_ext import context
 from aggregates_ext import exception
-from aggregates_ext.api import aggregates
-from aggregates_ext.api import pools
 from aggregates_ext.api import routing
 from aggregates_ext.api import shapes
 from aggregates_ext.api import wire
@@ -20,8 +19,6 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 COLLECTION = '/extensions'
 ITEM = '/extensions/{alias}'
-EXTENSIONS = (aggregates.EXTENSION, pools.EXTENSION)
-_BY_ALIAS = {str(entry['alias']): entry for entry in EXTENSIONS}
 # What would let the next application answer with less than its whole list.
 _CONDITIONS = (
     'HTTP_ACCEPT_ENCODING',
@@ -35,34 +32,79 @@ _CONDITIONS = (
 _VALIDATORS = ('ETag', 'Last-Modified', 'Content-MD5')
 
 
-def index(
-    ctx: context.RequestContext, domain: routing.Domain, shape: shapes.Shape
-) -> dict[str, Any]:
-    """The extensions; there is no policy on knowing them."""
-    return {'extensions': list(EXTENSIONS)}
+class Catalogue:
+    """The extensions of one application.
 
+    :param entries: their descriptors, in the order in which they are listed.
+    """
 
-def show(
-    ctx: context.RequestContext,
-    domain: routing.Domain,
-    shape: shapes.Shape,
-    alias: str,
-) -> dict[str, Any]:
-    """One extension; its documents write the alias in either case."""
-    if not is_ours(alias):
-        raise exception.ExtensionNotFound(alias=alias[:255])
-    return {'extension': _BY_ALIAS[alias.lower()]}
+    def __init__(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        self._by_alias = {str(entry['alias']): entry for entry in entries}
 
+    def routes(self) -> routing.Routes:
+        """Where the extensions are asked for."""
+        return {
+            COLLECTION: {'GET': routing.Route(self.index)},
+            ITEM: {'GET': routing.Route(self.show)},
+        }
 
-def is_ours(alias: str) -> bool:
-    """Whether an alias names an extension of ours."""
-    return alias.lower() in _BY_ALIAS
+    def index(
+        self,
+        ctx: context.RequestContext,
+        domain: routing.Domain,
+        shape: shapes.Shape,
+    ) -> dict[str, Any]:
+        """The extensions; there is no policy on knowing them."""
+        return {'extensions': list(self._by_alias.values())}
 
+    def show(
+        self,
+        ctx: context.RequestContext,
+        domain: routing.Domain,
+        shape: shapes.Shape,
+        alias: str,
+    ) -> dict[str, Any]:
+        """One extension; its documents write the alias in either case."""
+        if alias not in self:
+            raise exception.ExtensionNotFound(alias=alias[:255])
+        return {'extension': self._by_alias[alias.lower()]}
 
-ROUTES: routing.Routes = {
-    COLLECTION: {'GET': routing.Route(index)},
-    ITEM: {'GET': routing.Route(show)},
-}
+    def __contains__(self, alias: str) -> bool:
+        return alias.lower() in self._by_alias
+
+    def merge(self, response: webob.Response, media: wire.Media) -> None:
+        """Put our entries into the list that another application answered.
+
+        In place where it has the alias, else at the end. What is no such
+        list stays as it is.
+        """
+        if response.status_int != 200:
+            return
+        try:
+            listed = json.loads(response.body)['extensions']
+            aliases = [entry['alias'] for entry in listed]
+        except (ValueError, TypeError, KeyError):
+            return
+        merged = self._merged(listed, aliases)
+        response.body = wire.write({'extensions': merged}, media)
+        response.headers['Content-Type'] = media.content_type
+        for name in _VALIDATORS:
+            response.headers.pop(name, None)
+
+    def _merged(
+        self, listed: Sequence[Any], aliases: Sequence[Any]
+    ) -> list[Any]:
+        merged = [
+            self._by_alias.get(alias, entry)
+            if isinstance(alias, str)
+            else entry
+            for alias, entry in zip(aliases, listed, strict=True)
+        ]
+        return merged + [
+            entry
+            for alias, entry in self._by_alias.items()
+            if alias not in aliases
+        ]
 
 
 def ask(
@@ -76,33 +118,3 @@ def ask(
         asked['PATH_INFO'] = environ['PATH_INFO'].rpartition('.')[0]
     response: webob.Response = webob.Request(asked).get_response(application)
     return response
-
-
-def merge(response: webob.Response, media: wire.Media) -> None:
-    """Put our entries into the list that another application answered.
-
-    In place where it has the alias, else at the end. What is no such list
-    stays as it is.
-    """
-    if response.status_int != 200:
-        return
-    try:
-        listed = json.loads(response.body)['extensions']
-        aliases = [entry['alias'] for entry in listed]
-    except (ValueError, TypeError, KeyError):
-        return
-    merged = _merged(listed, aliases)
-    response.body = wire.write({'extensions': merged}, media)
-    response.headers['Content-Type'] = media.content_type
-    for name in _VALIDATORS:
-        response.headers.pop(name, None)
-
-
-def _merged(listed: Sequence[Any], aliases: Sequence[Any]) -> list[Any]:
-    merged = [
-        _BY_ALIAS.get(alias, entry) if isinstance(alias, str) else entry
-        for alias, entry in zip(aliases, listed, strict=True)
-    ]
-    return merged + [
-        entry for alias, entry in _BY_ALIAS.items() if alias not in aliases
-    ]

@@ -26,6 +26,7 @@ STATUS: dict[type, tuple[int, str]] = {
     exception.Conflict: (409, 'conflictingRequest'),
     exception.TooLarge: (413, 'overLimit'),
     exception.UnsupportedMediaType: (415, 'badMediaType'),
+    exception.NotSupported: (501, 'notImplemented'),
     exception.Unavailable: (503, 'serviceUnavailable'),
 }
 UNEXPECTED = (500, 'computeFault')

@@ -15,6 +15,7 @@ import routes
 
 from aggregates_ext import aggregates
 from aggregates_ext import exception
+from aggregates_ext import inventory
 from aggregates_ext import members
 from aggregates_ext import operations
 from aggregates_ext import pools
@@ -38,6 +39,7 @@ class Domain(NamedTuple):
     operations: operations.Operations
     pools: pools.Pools
     retries: retries.Retries
+    inventory: inventory.Inventory
 
 
 class Route(NamedTuple):
@@ -45,11 +47,14 @@ class Route(NamedTuple):
 
     :ivar handler: called with the context, the domain, the shape, the
         arguments in the path by name, and ``takes``.
-    :ivar takes: 'body', 'query' or nothing.
+    :ivar takes: 'body', 'query', 'page' (a query, and the URL that it was
+        sent to) or nothing.
+    :ivar until: the first microversion that does not have it any more.
     """
 
     handler: Callable[..., Any]
     takes: str = ''
+    until: tuple[int, int] | None = None
 
 
 class Named(NamedTuple):

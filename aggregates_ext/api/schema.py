@@ -46,10 +46,30 @@ UUID = {
     'pattern': r'^[0-9A-Fa-f-]{32,36}\Z',
     'description': 'a UUID',
 }
-_NUMBER = {
+NUMBER = {
     'type': 'string',
     'pattern': r'^[0-9]{1,9}\Z',
     'description': 'a number of up to 9 digits',
+}
+ANY_TEXT = {'type': 'string', 'description': 'text'}
+_TRUE = ('True', 'TRUE', 'true', '1', 'ON', 'On', 'on', 'YES', 'Yes', 'yes')
+_FALSE = (
+    'False',
+    'FALSE',
+    'false',
+    '0',
+    'OFF',
+    'Off',
+    'off',
+    'NO',
+    'No',
+    'no',
+)
+# As Nova spells it in queries.
+BOOLEAN = {
+    'type': 'string',
+    'enum': [*_TRUE, *_FALSE],
+    'description': 'true or false',
 }
 
 
@@ -135,17 +155,19 @@ RESET = _body(
 ADOPT = _body('adopt', _object())
 REAPPLY = _body('reapply', _object())
 SET_MASTER = _body('set_master', _object(('host',), host=HOST))
-INDEX_QUERY = jsonschema.Draft202012Validator(
-    {
-        'type': 'object',
-        'properties': {
-            'limit': _NUMBER,
-            'marker': _NUMBER,
-            'name': NAME,
-            'availability_zone': NAME,
-            'host': HOST,
-        },
-    }
+
+
+def query(**properties: Any) -> jsonschema.Draft202012Validator:
+    """The rules for the fields of a query, none of which is required."""
+    return jsonschema.Draft202012Validator(_object(**properties))
+
+
+INDEX_QUERY = query(
+    limit=NUMBER,
+    marker=NUMBER,
+    name=NAME,
+    availability_zone=NAME,
+    host=HOST,
 )
 
 
@@ -161,20 +183,26 @@ def check(body: Any, validator: jsonschema.Draft202012Validator) -> Any:
 
 
 def check_query(
-    query: Mapping[str, str], validator: jsonschema.Draft202012Validator
+    asked: Mapping[str, str],
+    validator: jsonschema.Draft202012Validator,
+    *,
+    strict: bool = False,
 ) -> dict[str, Any]:
-    """The known fields of a query; numbers as such, others are ignored.
+    """The known fields of a query, numbers and booleans as such.
 
+    :param strict: whether others are refused instead of ignored.
     :raises exception.Invalid: naming the field and the rule.
     """
     known = validator.schema['properties']
     fields: dict[str, Any] = {
-        name: value for name, value in query.items() if name in known
+        name: value for name, value in asked.items() if strict or name in known
     }
     _refuse_breach('Invalid query', fields, validator)
     for name, value in fields.items():
-        if known[name] is _NUMBER:
+        if known[name] is NUMBER:
             fields[name] = int(value)
+        elif known[name] is BOOLEAN:
+            fields[name] = value in _TRUE
     return fields
 
 

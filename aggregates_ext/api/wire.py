@@ -17,6 +17,7 @@ from lxml import etree
 from webob import acceptparse
 
 from aggregates_ext import exception
+from aggregates_ext.api import oldxml
 
 MAX_BODY = 114_688  # bytes, as oslo.middleware's own limit
 MAX_DEPTH = 32
@@ -70,7 +71,6 @@ _ITEMS = {
 # Elements whose children are named by a uuid, which no element can be.
 _BY_UUID = {'disks': 'sr'}
 _NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]*')
-_NOT_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 _SURROGATE = re.compile('[\ud800-\udfff]')
 
 
@@ -297,6 +297,10 @@ def write(body: Mapping[str, Any], media: Media) -> bytes:
         return _document(_extensions(value))
     if name == 'extension':
         return _document(_extension(etree.Element('extension'), value))
+    if name in oldxml.WRITERS:
+        return bytes(
+            etree.tostring(oldxml.WRITERS[name](value), encoding='UTF-8')
+        )
     root = etree.Element(name)
     _fill(root, value)
     return bytes(etree.tostring(root, encoding='UTF-8'))
@@ -312,17 +316,12 @@ def write_fault(name: str, code: int, message: str, media: Media) -> bytes:
         nsmap={None: COMPUTE_NAMESPACE},
     )
     child = etree.SubElement(root, etree.QName(COMPUTE_NAMESPACE, 'message'))
-    child.text = _clean(message)
+    child.text = oldxml.clean(message)
     return bytes(etree.tostring(root, encoding='UTF-8'))
 
 
 def _document(root: Any) -> bytes:
     return bytes(etree.tostring(root, xml_declaration=True, encoding='UTF-8'))
-
-
-def _clean(text: str) -> str:
-    """Text without the characters that XML cannot carry in any way."""
-    return _NOT_XML.sub('\ufffd', text)
 
 
 def _fill(element: Any, value: Any) -> None:
@@ -336,29 +335,29 @@ def _fill(element: Any, value: Any) -> None:
     elif isinstance(value, bool):
         element.text = str(value).lower()
     elif value is not None:
-        element.text = _clean(str(value))
+        element.text = oldxml.clean(str(value))
 
 
 def _child(parent: Any, key: str) -> Any:
     """An element named after a key, or <meta key=""> where none can be."""
     if parent.tag in _BY_UUID:
         return etree.SubElement(
-            parent, _BY_UUID[parent.tag], {'uuid': _clean(key)}
+            parent, _BY_UUID[parent.tag], {'uuid': oldxml.clean(key)}
         )
     if _NAME.fullmatch(key):
         return etree.SubElement(parent, key)
-    return etree.SubElement(parent, 'meta', {'key': _clean(key)})
+    return etree.SubElement(parent, 'meta', {'key': oldxml.clean(key)})
 
 
 def _extension(element: Any, value: Mapping[str, Any]) -> Any:
     """Fill an extension; without namespace, as its document shows it."""
     for name in ('name', 'namespace', 'alias', 'updated'):
-        element.set(name, _clean(str(value.get(name) or '')))
+        element.set(name, oldxml.clean(str(value.get(name) or '')))
     namespace = etree.QName(element).namespace
     description = etree.SubElement(
         element, etree.QName(namespace, 'description')
     )
-    description.text = _clean(str(value.get('description') or ''))
+    description.text = oldxml.clean(str(value.get('description') or ''))
     return element
 
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import webob
+from oslo_policy import policy as oslo_policy
 
 from aggregates_ext import policy
 from tests.functional import api_service
 
+HYPERVISORS = '/v2.1/os-hypervisors'
 UUID = '0a4e6c32-9b1e-4a8e-9d57-1e0a6d1c2b3f'
 ROUTES = [
     ('GET', '', None, policy.INDEX),
@@ -33,6 +35,21 @@ ROUTES = [
     ('POST', '/1/action', {'reapply': 1}, policy.REAPPLY),
     ('POST', '/1/action', {'set_master': 1}, policy.SET_MASTER),
 ]
+# Below these microversions the neighbours have most paths.
+NEIGHBOURS = [
+    ('/v2.1/os-hosts', policy.HOSTS_LIST),
+    ('/v2.1/os-hosts/xen1', policy.HOSTS_SHOW),
+    ('/v2.1/os-services', policy.SERVICES_LIST),
+    (HYPERVISORS, policy.HYPERVISORS_LIST),
+    (f'{HYPERVISORS}/detail', policy.HYPERVISORS_DETAIL),
+    (f'{HYPERVISORS}/statistics', policy.HYPERVISORS_STATISTICS),
+    (f'{HYPERVISORS}/1', policy.HYPERVISORS_SHOW),
+    (f'{HYPERVISORS}/1/uptime', policy.HYPERVISORS_UPTIME),
+    (f'{HYPERVISORS}/xen/search', policy.HYPERVISORS_SEARCH),
+    (f'{HYPERVISORS}/xen/servers', policy.HYPERVISORS_SERVERS),
+    ('/v2.1/os-availability-zone/detail', policy.ZONES_DETAIL),
+]
+FREE = {policy.ZONES_LIST}
 
 
 @pytest.fixture(scope='module')
@@ -65,14 +82,37 @@ def test_rule_of_the_route(
         assert message == f"Policy doesn't allow {rule} to be performed."
 
 
+@pytest.mark.parametrize(('path', 'rule'), NEIGHBOURS)
+def test_rule_of_a_neighbour(
+    application: api_service.WSGI, path: str, rule: str
+) -> None:
+    request = webob.Request.blank(path)
+    request.headers['X-Auth-Token'] = 'user:abc:member,reader'
+    answer = request.get_response(application)
+    assert answer.status_int == 403
+    message = answer.json['forbidden']['message']
+    assert message == f"Policy doesn't allow {rule} to be performed."
+
+
+def test_zones_are_listed_to_everybody(
+    application: api_service.WSGI,
+) -> None:
+    request = webob.Request.blank('/v2.1/os-availability-zone')
+    request.headers['X-Auth-Token'] = 'user:abc:reader'
+    assert request.get_response(application).status_int == 200
+
+
 def test_no_rule_is_left_out() -> None:
-    names = {
-        name for name in vars(policy) if name.isupper() and name[0] != '_'
-    } - {'AGGREGATES', 'POOLS', 'ADMIN'}
-    rules = {getattr(policy, name) for name in names}
+    rules = {
+        rule.name
+        for rule in policy.list_rules()
+        if isinstance(rule, oslo_policy.DocumentedRuleDefault)
+    }
+    asked = {rule for _method, _path, _body, rule in ROUTES}
+    asked |= {rule for _path, rule in NEIGHBOURS}
     # Asked beside another rule: a test of its own.
-    rules.remove(policy.FORCE_REMOVE_HOST)
-    assert rules == {rule for _method, _path, _body, rule in ROUTES}
+    asked.add(policy.FORCE_REMOVE_HOST)
+    assert rules == asked | FREE
 
 
 @pytest.mark.parametrize('force', [True, False])

@@ -3,16 +3,31 @@
 import contextlib
 import pathlib
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 import webob
 
+from aggregates_ext.db import hosts
 from tests.functional import api_service
 
 ADMIN = {'X-Auth-Token': f'operator:{api_service.PROJECT}:admin'}
 BUDGET = 8
+NEIGHBOURS = [
+    'os-hosts',
+    'os-hosts/xen1',
+    'os-services',
+    'os-hypervisors',
+    'os-hypervisors/detail',
+    'os-hypervisors/statistics',
+    'os-hypervisors/1',
+    'os-hypervisors/xen/search',
+    'os-hypervisors/xen/servers',
+    'os-availability-zone',
+    'os-availability-zone/detail',
+]
 
 
 class Counted:
@@ -22,9 +37,13 @@ class Counted:
         self._application, self.database = api_service.make(database_file)
 
     def send(
-        self, method: str, path: str, body: Any = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] = ADMIN,
     ) -> tuple[int, webob.Response]:
-        request = webob.Request.blank(path, method=method, headers=ADMIN)
+        request = webob.Request.blank(path, method=method, headers=headers)
         if body is not None:
             request.json = body
         with counting() as statements:
@@ -69,6 +88,7 @@ def test_every_route_keeps_the_budget(service: Counted) -> None:
         ('GET', f'{one}/pool', None),
         ('GET', f'{one}/operations', None),
         ('GET', '/v2.1/extensions', None),
+        *(('GET', f'/v2.1/{path}', None) for path in NEIGHBOURS),
         ('POST', action, {'remove_host': {'host': 'xen2'}}),
         ('POST', action, {'remove_host': {'host': 'xen1'}}),
         ('DELETE', '/v2.1/os-aggregates/2', None),
@@ -158,3 +178,47 @@ def test_ways_to_resolve_drift_keep_the_budget(service: Counted) -> None:
         count, answer = service.send('POST', action, {name: {}})
         assert answer.status_int == 200, answer
         assert count <= BUDGET
+
+
+@pytest.mark.parametrize('path', NEIGHBOURS)
+def test_neighbours_cost_the_same_whatever_there_is(
+    service: Counted, path: str
+) -> None:
+    few, answer = service.send('GET', f'/v2.1/{path}')
+    assert answer.status_int == 200
+    with service.database.writer() as connection:
+        for number in range(40):
+            hosts.insert(
+                connection,
+                {
+                    'name': f'more{number}',
+                    'url': 'https://more.test',
+                    'credential': 'default',
+                },
+            )
+    many, answer = service.send('GET', f'/v2.1/{path}')
+    assert answer.status_int == 200
+    assert few == many == 2
+
+
+@pytest.mark.parametrize('token', ['user:abc123:member', None])
+def test_who_may_not_ask_costs_no_statement(
+    service: Counted, token: str | None
+) -> None:
+    requests: list[tuple[str, str, Any]] = [
+        ('GET', '/v2.1/os-aggregates', None),
+        ('GET', '/v2.1/os-aggregates/1', None),
+        ('POST', '/v2.1/os-aggregates', {'aggregate': {'name': 'b'}}),
+        ('DELETE', '/v2.1/os-aggregates/1', None),
+        (
+            'POST',
+            '/v2.1/os-aggregates/1/action',
+            {'add_host': {'host': 'xen1'}},
+        ),
+        ('GET', '/v2.1/os-hypervisors/detail', None),
+    ]
+    headers = {} if token is None else {'X-Auth-Token': token}
+    for method, path, body in requests:
+        count, answer = service.send(method, path, body, headers)
+        assert answer.status_int == (401 if token is None else 403)
+        assert count == 0

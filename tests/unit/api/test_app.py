@@ -13,8 +13,9 @@ from oslo_config import cfg
 from oslo_context import context as oslo_context
 
 from aggregates_ext import deploy
-from aggregates_ext.api import extensions
+from aggregates_ext.api import aggregates
 from aggregates_ext.api import identity
+from aggregates_ext.api import pools
 from aggregates_ext.db import engine
 
 THEIRS = [
@@ -87,6 +88,11 @@ def ask(application: Any, env: dict[str, Any]) -> webob.Response:
         ('GET', '/v2.1/os-aggregates/1/unknown'),
         ('GET', '/v2.1/extensions/os-keypairs'),
         ('POST', '/v2.1/extensions'),
+        ('GET', '/v2.1/extensions/os-hosts'),
+        ('GET', '/v2.1/os-hosts'),
+        ('GET', '/v2.1/os-services'),
+        ('GET', '/v2.1/os-hypervisors/detail'),
+        ('GET', '/v2.1/os-availability-zone'),
         ('GET', '/v1.1/os-aggregates'),
         ('GET', '/v2.1/\xff'),
         ('GET', '/v2.1/\xff/os-aggregates'),
@@ -194,7 +200,7 @@ def test_extensions_are_merged_in_place_and_at_the_end(
         HTTP_IF_NONE_MATCH='"old"',
     )
     answer = ask(application, env)
-    ours = extensions.EXTENSIONS
+    ours = [aggregates.EXTENSION, pools.EXTENSION]
     assert answer.json['extensions'] == [
         THEIRS[0],
         ours[0],
@@ -239,7 +245,9 @@ def test_without_theirs_ours_stand_alone(
 ) -> None:
     behind.answer = webob.Response('nothing', status=404)
     answer = ask(application, environ('GET', '/v2.1/extensions'))
-    assert answer.json == {'extensions': list(extensions.EXTENSIONS)}
+    assert answer.json == {
+        'extensions': [aggregates.EXTENSION, pools.EXTENSION]
+    }
 
 
 @pytest.mark.parametrize(

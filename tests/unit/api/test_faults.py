@@ -26,6 +26,8 @@ EXPECTED = {
     exception.AggregateHostNotFound: (404, 'itemNotFound'),
     exception.OperationNotFound: (404, 'itemNotFound'),
     exception.ExtensionNotFound: (404, 'itemNotFound'),
+    exception.HypervisorNotFound: (404, 'itemNotFound'),
+    exception.NoHypervisorMatches: (404, 'itemNotFound'),
     exception.MethodNotAllowed: (405, 'badMethod'),
     exception.NotAcceptable: (406, 'notAcceptable'),
     exception.Conflict: (409, 'conflictingRequest'),
@@ -44,6 +46,7 @@ EXPECTED = {
     exception.Refused: (409, 'conflictingRequest'),
     exception.TooLarge: (413, 'overLimit'),
     exception.UnsupportedMediaType: (415, 'badMediaType'),
+    exception.NotSupported: (501, 'notImplemented'),
     exception.Unavailable: (503, 'serviceUnavailable'),
     # Never on the way out of a request; a bug if it were.
     exception.AggregatesError: (500, 'computeFault'),

@@ -1,0 +1,72 @@
+"""The extension os-hosts: the registered hosts, read only.
+
+As Nova has it until microversion 2.42. What a host has of processors, memory
+and disks is not known here, so it is zero, as of a host that has none.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aggregates_ext import context
+from aggregates_ext import exception
+from aggregates_ext import policy
+from aggregates_ext.api import routing
+from aggregates_ext.api import schema
+from aggregates_ext.api import shapes
+
+EXTENSION = {
+    'updated': '2011-06-29T00:00:00+00:00',
+    'name': 'Hosts',
+    'links': [],
+    'namespace': 'http://docs.openstack.org/compute/ext/hosts/api/v1.1',
+    'alias': 'os-hosts',
+    'description': 'Admin-only host administration',
+}
+_UNTIL = (2, 43)
+_QUERY = schema.query(zone=schema.NAME)
+# What Nova sums up for a host, whatever servers it has.
+_SUMS = ('(total)', '(used_now)', '(used_max)')
+
+
+def index(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    query: Mapping[str, str],
+) -> dict[str, Any]:
+    """List the enabled hosts, by name; of one zone where it is named."""
+    ctx.can(policy.HOSTS_LIST)
+    zone = schema.check_query(query, _QUERY).get('zone')
+    return {
+        'hosts': [
+            {'host_name': node.name, 'service': 'compute', 'zone': node.zone}
+            for node in domain.inventory.get_all()
+            if node.enabled and zone in (None, node.zone)
+        ]
+    }
+
+
+def show(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    host_name: str,
+) -> dict[str, Any]:
+    """Show the resources of one host."""
+    ctx.can(policy.HOSTS_SHOW)
+    names = [node.name for node in domain.inventory.get_all()]
+    if host_name not in names:
+        raise exception.HostNotFound(host=ascii(host_name[:255]))
+    none = {'cpu': 0, 'memory_mb': 0, 'disk_gb': 0}
+    return {
+        'host': [
+            {'resource': {'host': host_name, 'project': project, **none}}
+            for project in _SUMS
+        ]
+    }
+
+
+ROUTES: routing.Routes = {
+    '/os-hosts': {'GET': routing.Route(index, 'query', until=_UNTIL)},
+    '/os-hosts/{host_name}': {'GET': routing.Route(show, until=_UNTIL)},
+}

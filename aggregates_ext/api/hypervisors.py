@@ -1,0 +1,294 @@
+"""The extension os-hypervisors: each registered host as a hypervisor.
+
+What is not known is null where Nova's schemas allow it, and else zero or
+empty. Uptime is among that, and so are servers.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from urllib import parse
+
+from oslo_utils import uuidutils
+
+from aggregates_ext import context
+from aggregates_ext import exception
+from aggregates_ext import inventory
+from aggregates_ext import policy
+from aggregates_ext.api import routing
+from aggregates_ext.api import schema
+from aggregates_ext.api import shapes
+
+EXTENSION = {
+    'updated': '2012-06-21T00:00:00+00:00',
+    'name': 'Hypervisors',
+    'links': [],
+    'namespace': 'http://docs.openstack.org/compute/ext/hypervisors/api/v1.1',
+    'alias': 'os-hypervisors',
+    'description': 'Admin-only hypervisor administration.',
+}
+_PAGES_SINCE = (2, 33)
+# From here on ids are UUIDs, and queries do what paths did.
+_UUID_SINCE = (2, 53)
+_SERVERS_SINCE = (2, 75)
+_BARE_SINCE = (2, 88)
+_CPU_OBJECT_SINCE = (2, 28)
+_UNKNOWN = {
+    'vcpus': 0,
+    'memory_mb': 0,
+    'local_gb': 0,
+    'vcpus_used': 0,
+    'memory_mb_used': 0,
+    'local_gb_used': 0,
+    'free_ram_mb': None,
+    'free_disk_gb': None,
+    'current_workload': None,
+    'running_vms': None,
+    'disk_available_least': None,
+}
+_PAGE = schema.query(limit=schema.NUMBER, marker=schema.ANY_TEXT)
+_QUERY = schema.query(
+    limit=schema.NUMBER,
+    marker=schema.ANY_TEXT,
+    hypervisor_hostname_pattern=schema.NAME,
+    with_servers=schema.BOOLEAN,
+)
+_SHOW_QUERY = schema.query(with_servers=schema.BOOLEAN)
+
+
+def index(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    query: Mapping[str, str],
+    url: str,
+) -> dict[str, Any]:
+    """List the hypervisors, by host."""
+    ctx.can(policy.HYPERVISORS_LIST)
+    return _list(domain, shape, query, url, detailed=False)
+
+
+def detail(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    query: Mapping[str, str],
+    url: str,
+) -> dict[str, Any]:
+    """List the hypervisors with all that is told of them."""
+    ctx.can(policy.HYPERVISORS_DETAIL)
+    return _list(domain, shape, query, url, detailed=True)
+
+
+def _list(
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    query: Mapping[str, str],
+    url: str,
+    *,
+    detailed: bool,
+) -> dict[str, Any]:
+    asked = _asked(shape, query)
+    nodes: Sequence[inventory.Node] = domain.inventory.get_all()
+    if 'hypervisor_hostname_pattern' in asked:
+        nodes = _matching(nodes, asked['hypervisor_hostname_pattern'])
+    nodes = _page(nodes, asked, shape)
+    shown = [_view(node, shape, detailed, asked) for node in nodes]
+    result: dict[str, Any] = {'hypervisors': shown}
+    if shown and len(shown) == asked.get('limit'):
+        following = {**query, 'marker': shown[-1]['id']}
+        href = f'{url}?{parse.urlencode(following)}'
+        result['hypervisors_links'] = [{'rel': 'next', 'href': href}]
+    return result
+
+
+def _asked(shape: shapes.Shape, query: Mapping[str, str]) -> dict[str, Any]:
+    """What a query means at a microversion.
+
+    :raises exception.Invalid: a field breaks its rule, or does not go
+        together with another.
+    """
+    if not shape.supports(_PAGES_SINCE):
+        return {}
+    if not shape.supports(_UUID_SINCE):
+        return schema.check_query(query, _PAGE)
+    asked = schema.check_query(query, _QUERY, strict=True)
+    if 'hypervisor_hostname_pattern' in asked and (
+        'limit' in asked or 'marker' in asked
+    ):
+        raise exception.Invalid(
+            reason='Paging over hypervisors with the '
+            'hypervisor_hostname_pattern query parameter is not supported; '
+            'leave out limit and marker.'
+        )
+    return asked
+
+
+def _matching(
+    nodes: Sequence[inventory.Node], pattern: str
+) -> list[inventory.Node]:
+    """The hosts whose names contain a text, in any case, as in Nova.
+
+    :raises exception.NoHypervisorMatches: none does.
+    """
+    found = [node for node in nodes if pattern.lower() in node.name.lower()]
+    if not found:
+        raise exception.NoHypervisorMatches(pattern=pattern[:255])
+    return found
+
+
+def _page(
+    nodes: Sequence[inventory.Node],
+    asked: Mapping[str, Any],
+    shape: shapes.Shape,
+) -> Sequence[inventory.Node]:
+    marker = asked.get('marker')
+    if marker:
+        ids = [str(_id(node, shape)) for node in nodes]
+        if marker not in ids:
+            raise exception.Invalid(
+                reason=f'marker [{ascii(marker[:40])[1:-1]}] not found'
+            )
+        nodes = nodes[ids.index(marker) + 1 :]
+    return nodes[: asked.get('limit')]
+
+
+def show(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    hypervisor_id: str,
+    query: Mapping[str, str],
+) -> dict[str, Any]:
+    """Show one hypervisor."""
+    ctx.can(policy.HYPERVISORS_SHOW)
+    strict = shape.supports(_UUID_SINCE)
+    asked = schema.check_query(query, _SHOW_QUERY, strict=strict)
+    node = _find(domain, shape, hypervisor_id)
+    return {'hypervisor': _view(node, shape, True, asked)}
+
+
+def uptime(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    hypervisor_id: str,
+) -> None:
+    """Say that the uptime is not known, as of drivers that cannot tell."""
+    ctx.can(policy.HYPERVISORS_UPTIME)
+    node = _find(domain, shape, hypervisor_id)
+    raise exception.NotSupported(
+        reason=f'The uptime of host {node.name} is not known here: the '
+        'requested functionality is not supported.'
+    )
+
+
+def search(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    pattern: str,
+) -> dict[str, Any]:
+    """List the hypervisors whose names contain a text."""
+    ctx.can(policy.HYPERVISORS_SEARCH)
+    found = _matching(domain.inventory.get_all(), pattern)
+    return {'hypervisors': [_view(node, shape) for node in found]}
+
+
+def servers(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    pattern: str,
+) -> dict[str, Any]:
+    """The same: of servers nothing is known."""
+    ctx.can(policy.HYPERVISORS_SERVERS)
+    found = _matching(domain.inventory.get_all(), pattern)
+    return {'hypervisors': [_view(node, shape) for node in found]}
+
+
+def statistics(
+    ctx: context.RequestContext, domain: routing.Domain, shape: shapes.Shape
+) -> dict[str, Any]:
+    """Count the hypervisors."""
+    ctx.can(policy.HYPERVISORS_STATISTICS)
+    count = len(domain.inventory.get_all())
+    return {'hypervisor_statistics': {'count': count, **_UNKNOWN}}
+
+
+def _id(node: inventory.Node, shape: shapes.Shape) -> str | int:
+    return node.hypervisor_uuid if shape.supports(_UUID_SINCE) else node.id
+
+
+def _find(
+    domain: routing.Domain, shape: shapes.Shape, hypervisor_id: str
+) -> inventory.Node:
+    """The host with an id.
+
+    :raises exception.Invalid: it is no UUID where it must be one.
+    :raises exception.HypervisorNotFound: no host has it.
+    """
+    if shape.supports(_UUID_SINCE) and not uuidutils.is_uuid_like(
+        hypervisor_id
+    ):
+        raise exception.Invalid(reason=f'Invalid uuid {hypervisor_id[:40]}')
+    wanted = hypervisor_id.lower()
+    for node in domain.inventory.get_all():
+        if str(_id(node, shape)) == wanted:
+            return node
+    raise exception.HypervisorNotFound(hypervisor_id=hypervisor_id[:40])
+
+
+def _view(
+    node: inventory.Node,
+    shape: shapes.Shape,
+    detailed: bool = False,
+    asked: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A hypervisor with the keys of Nova at that microversion."""
+    shown: dict[str, Any] = {
+        'id': _id(node, shape),
+        'hypervisor_hostname': node.name,
+        'state': 'up' if node.up else 'down',
+        'status': 'enabled' if node.enabled else 'disabled',
+    }
+    if detailed:
+        shown |= _details(node, shape)
+    if (asked or {}).get('with_servers') and shape.supports(_SERVERS_SINCE):
+        shown['servers'] = []
+    return shown
+
+
+def _details(node: inventory.Node, shape: shapes.Shape) -> dict[str, Any]:
+    uuid = shape.supports(_UUID_SINCE)
+    shown: dict[str, Any] = {
+        'hypervisor_type': 'XenServer',
+        'hypervisor_version': 0,
+        'host_ip': node.address,
+        'service': {
+            'id': node.service_uuid if uuid else node.id,
+            'host': node.name,
+            'disabled_reason': None
+            if node.enabled
+            else inventory.DISABLED_REASON,
+        },
+    }
+    if shape.supports(_BARE_SINCE):
+        return shown | {'uptime': None}
+    cpu_info = {} if shape.supports(_CPU_OBJECT_SINCE) else ''
+    return shown | _UNKNOWN | {'cpu_info': cpu_info}
+
+
+_ITEM = '/os-hypervisors/{hypervisor_id}'
+_PATTERN = '/os-hypervisors/{pattern}'
+ROUTES: routing.Routes = {
+    '/os-hypervisors': {'GET': routing.Route(index, 'page')},
+    '/os-hypervisors/detail': {'GET': routing.Route(detail, 'page')},
+    '/os-hypervisors/statistics': {
+        'GET': routing.Route(statistics, until=_BARE_SINCE)
+    },
+    _ITEM: {'GET': routing.Route(show, 'query')},
+    f'{_ITEM}/uptime': {'GET': routing.Route(uptime, until=_BARE_SINCE)},
+    f'{_PATTERN}/search': {'GET': routing.Route(search, until=_UUID_SINCE)},
+    f'{_PATTERN}/servers': {'GET': routing.Route(servers, until=_UUID_SINCE)},
+}

@@ -1,0 +1,116 @@
+"""The registered hosts as other parts of a compute API tell of them.
+
+Services, hypervisors and availability zones are views of one registry.
+Nothing is asked of a host: what a view says is what is known.
+"""
+
+import dataclasses
+import datetime
+import uuid
+from urllib import parse
+
+from aggregates_ext.db import engine
+from aggregates_ext.db import inventory as db_inventory
+
+# What Nova calls the zone of a host that is in none.
+DEFAULT_ZONE = 'nova'
+DISABLED_REASON = 'Disabled in its pool.'
+_NAMESPACE = uuid.UUID('6d1f3c52-8a0e-4f0b-9d55-0f6b8f3a1c77')
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """A host in the words of other compute APIs.
+
+    :ivar id: number of its registration; never used again.
+    :ivar hypervisor_uuid, service_uuid: made of the registration, so they
+        never change. The XenServer uuid is not known before first contact.
+    :ivar zone: that of its aggregate, else its own, else ``DEFAULT_ZONE``.
+    :ivar up: nothing that was seen speaks against it.
+    :ivar enabled: its pool starts machines on it, as far as is known.
+    :ivar seen_at: when its pool was last looked at.
+    """
+
+    id: int
+    name: str
+    hypervisor_uuid: str
+    service_uuid: str
+    zone: str
+    address: str | None
+    up: bool
+    enabled: bool
+    seen_at: datetime.datetime | None
+
+
+class Inventory:
+    """All hosts there are.
+
+    :param database: where they are registered.
+    """
+
+    def __init__(self, database: engine.Database) -> None:
+        self._database = database
+
+    def get_all(self) -> list[Node]:
+        """Every host by name, in two statements whatever their number."""
+        with self._database.reader() as connection:
+            entries = db_inventory.read(connection)
+        return [_node(entry) for entry in entries]
+
+
+def _node(entry: db_inventory.Entry) -> Node:
+    up, enabled = _state(entry)
+    return Node(
+        id=entry.id,
+        name=entry.name,
+        hypervisor_uuid=_uuid('hypervisor', entry),
+        service_uuid=_uuid('service', entry),
+        zone=_zone(entry),
+        address=entry.address or parse.urlsplit(entry.url).hostname,
+        up=up,
+        enabled=enabled,
+        seen_at=_seen_at(entry),
+    )
+
+
+def _uuid(kind: str, entry: db_inventory.Entry) -> str:
+    name = f'{kind} {entry.id} {entry.name} {entry.created_at.isoformat()}'
+    return str(uuid.uuid5(_NAMESPACE, name))
+
+
+def _zone(entry: db_inventory.Entry) -> str:
+    zone = entry.availability_zone
+    if entry.home is not None:
+        zone = entry.home.availability_zone or zone
+    return zone or DEFAULT_ZONE
+
+
+def _looked_at(entry: db_inventory.Entry) -> db_inventory.Home | None:
+    """The aggregate of a member whose pool has been looked at."""
+    home = entry.home
+    if entry.phase != 'member' or home is None or home.observed_at is None:
+        return None
+    return home
+
+
+def _state(entry: db_inventory.Entry) -> tuple[bool, bool]:
+    """Whether a host is up, and enabled, as far as is known."""
+    if entry.phase == 'returning':
+        return False, True
+    home = _looked_at(entry)
+    if home is None:
+        return True, True
+    found = (home.seen or {}).get(entry.uuid or '')
+    if found is None:
+        return False, True
+    return bool(found['live']), bool(found['enabled'])
+
+
+def _seen_at(entry: db_inventory.Entry) -> datetime.datetime | None:
+    home = _looked_at(entry)
+    if home is None or home.observed_at is None:
+        return None
+    moment = datetime.datetime.fromtimestamp(
+        home.observed_at, datetime.timezone.utc
+    )
+    return moment.replace(tzinfo=None)

@@ -1,0 +1,88 @@
+"""A host that is down or disabled, in the views of other extensions."""
+
+import datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from aggregates_ext import inventory
+from aggregates_ext.api import hosts
+from aggregates_ext.api import hypervisors
+from aggregates_ext.api import services
+from aggregates_ext.api import shapes
+from aggregates_ext.api import zones
+
+SEEN = datetime.datetime(2026, 11, 23, 2, 58, 27)
+ANYBODY: Any = SimpleNamespace(can=lambda rule: None)
+
+
+def node(name: str, zone: str, **state: bool) -> inventory.Node:
+    return inventory.Node(
+        id=1,
+        name=name,
+        hypervisor_uuid='h',
+        service_uuid='s',
+        zone=zone,
+        address=None,
+        up=state.get('up', True),
+        enabled=state.get('enabled', True),
+        seen_at=SEEN,
+    )
+
+
+@pytest.fixture
+def domain() -> Any:
+    nodes = [
+        node('ill', 'az2', up=False),
+        node('off', 'az1', enabled=False),
+        node('well', 'az2'),
+    ]
+    return SimpleNamespace(
+        inventory=SimpleNamespace(get_all=lambda: nodes),
+    )
+
+
+def test_only_enabled_hosts_are_listed(domain: Any) -> None:
+    found = hosts.index(ANYBODY, domain, shapes.Legacy(), {})
+    assert [host['host_name'] for host in found['hosts']] == ['ill', 'well']
+
+
+def test_services_tell_state_and_status(domain: Any) -> None:
+    found = services.index(ANYBODY, domain, shapes.Modern((2, 1)), {})
+    assert [
+        (s['state'], s['status'], s['disabled_reason'], s['updated_at'])
+        for s in found['services']
+    ] == [
+        ('down', 'enabled', None, '2026-11-23T02:58:27.000000'),
+        (
+            'up',
+            'disabled',
+            'Disabled in its pool.',
+            '2026-11-23T02:58:27.000000',
+        ),
+        ('up', 'enabled', None, '2026-11-23T02:58:27.000000'),
+    ]
+
+
+def test_hypervisors_tell_state_and_status(domain: Any) -> None:
+    shape = shapes.Modern((2, 88))
+    found = hypervisors.detail(ANYBODY, domain, shape, {}, 'http://test')
+    ill, off, _well = found['hypervisors']
+    assert (ill['state'], ill['status']) == ('down', 'enabled')
+    assert (off['state'], off['status']) == ('up', 'disabled')
+    assert off['service']['disabled_reason'] == 'Disabled in its pool.'
+    assert ill['host_ip'] is None
+
+
+def test_a_zone_without_enabled_hosts_is_not_available(domain: Any) -> None:
+    found = zones.detail(ANYBODY, domain, shapes.Modern((2, 1)), {})
+    az2, az1 = found['availabilityZoneInfo']
+    assert az1 == {
+        'zoneName': 'az1',
+        'zoneState': {'available': False},
+        'hosts': None,
+    }
+    assert az2['zoneState'] == {'available': True}
+    assert az2['hosts']['ill']['nova-compute']['available'] is False
+    assert az2['hosts']['well']['nova-compute']['available'] is True

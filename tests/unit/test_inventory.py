@@ -1,0 +1,140 @@
+"""What is said of a host, by what is known of it."""
+
+import datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from aggregates_ext import inventory
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import engine
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import models
+
+UUID = '7e2f3a52-0c6e-4a41-9d0a-1d1c5b1f4e90'
+
+
+def register(
+    database: engine.Database,
+    phase: str = 'free',
+    zone: str | None = None,
+    aggregate_zone: str | None = None,
+    observation: dict[str, Any] | None = None,
+    observed: bool = False,
+) -> None:
+    """One host, xen1, in an aggregate unless it is free."""
+    with database.writer() as connection:
+        db_hosts.insert(
+            connection,
+            {
+                'name': 'xen1',
+                'url': 'https://10.0.0.11',
+                'credential': 'default',
+                'availability_zone': zone,
+            },
+        )
+        if phase == 'free':
+            return
+        key = db_aggregates.insert(connection, UUID, 'a', aggregate_zone)
+        connection.execute(
+            sa.update(models.hosts).values(
+                uuid=UUID, aggregate_id=key, phase=phase
+            )
+        )
+        if observed:
+            db_aggregates.set_observation(connection, key, observation, [])
+
+
+def seen(uuid: str = UUID, **values: Any) -> dict[str, Any]:
+    host = {'uuid': uuid, 'enabled': True, 'live': True, **values}
+    return {'name_label': 'a', 'master': uuid, 'hosts': [host]}
+
+
+def node(database: engine.Database) -> inventory.Node:
+    (found,) = inventory.Inventory(database).get_all()
+    return found
+
+
+def test_a_free_host_has_nothing_against_it(
+    database: engine.Database,
+) -> None:
+    register(database)
+    found = node(database)
+    assert (found.up, found.enabled, found.seen_at) == (True, True, None)
+    assert (found.zone, found.address) == ('nova', '10.0.0.11')
+
+
+@pytest.mark.parametrize(
+    ('phase', 'observed', 'observation', 'up', 'enabled'),
+    [
+        ('joining', False, None, True, True),
+        ('joining', True, seen('other'), True, True),
+        ('member', False, None, True, True),
+        ('member', True, seen(), True, True),
+        ('member', True, seen(enabled=False), True, False),
+        ('member', True, seen(live=False), False, True),
+        # Not in the pool; the pool not to be seen.
+        ('member', True, seen('other'), False, True),
+        ('member', True, None, False, True),
+        ('leaving', True, seen(), True, True),
+        ('returning', True, seen(), False, True),
+    ],
+)
+def test_state_is_what_was_seen(
+    database: engine.Database,
+    phase: str,
+    observed: bool,
+    observation: dict[str, Any] | None,
+    up: bool,
+    enabled: bool,
+) -> None:
+    register(database, phase, observation=observation, observed=observed)
+    found = node(database)
+    assert (found.up, found.enabled) == (up, enabled)
+    assert (found.seen_at is not None) == (observed and phase == 'member')
+
+
+def test_it_is_told_when_a_member_was_seen(database: engine.Database) -> None:
+    register(database, 'member', observation=seen(), observed=True)
+    with database.reader() as connection:
+        now = engine.read_clock(connection)
+    at = node(database).seen_at
+    assert at is not None
+    passed = now - at.replace(tzinfo=datetime.timezone.utc).timestamp()
+    assert 0 <= passed < 3600
+
+
+@pytest.mark.parametrize(
+    ('own', 'aggregate', 'zone'),
+    [
+        (None, None, 'nova'),
+        ('az1', None, 'az1'),
+        (None, 'az2', 'az2'),
+        ('az1', 'az1', 'az1'),
+    ],
+)
+def test_zone_is_that_of_the_aggregate_or_its_own(
+    database: engine.Database,
+    own: str | None,
+    aggregate: str | None,
+    zone: str,
+) -> None:
+    register(database, 'member', own, aggregate)
+    assert node(database).zone == zone
+
+
+def test_ids_stay_and_are_those_of_this_registration(
+    database: engine.Database,
+) -> None:
+    register(database)
+    first = node(database)
+    assert node(database) == first
+    assert first.hypervisor_uuid != first.service_uuid
+    with database.writer() as connection:
+        db_hosts.delete(connection, 'xen1')
+    register(database)
+    second = node(database)
+    assert second.id != first.id
+    ids = {first.hypervisor_uuid, first.service_uuid}
+    assert not ids & {second.hypervisor_uuid, second.service_uuid}
