@@ -47,6 +47,7 @@ def asked_by(ctx: context.RequestContext) -> dict[str, str | None]:
         'request_id': ctx.request_id,
         'user_id': ctx.user_id,
         'project_id': ctx.project_id,
+        'global_request_id': ctx.global_request_id,
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import webob
+from oslo_log import log as logging
 from oslo_policy import policy
 
 from aggregates_ext import context
@@ -24,6 +25,8 @@ from aggregates_ext.api import services
 from aggregates_ext.api import shapes
 from aggregates_ext.api import wire
 from aggregates_ext.api import zones
+
+LOG = logging.getLogger(__name__)
 
 WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -140,6 +143,14 @@ class Application:
         if route.takes == 'page':
             arguments['url'] = request.path_url
         result = route.handler(ctx, self._domain, shape, **arguments)
+        if isinstance(result, routing.Named) and result.operation:
+            LOG.info(
+                '%s %s is accepted as operation %s, request %s',
+                request.method,
+                ascii(request.path)[1:-1],
+                result.operation,
+                answered.request_id,
+            )
         response = _respond(result, answered)
         finished: Iterable[bytes] = response(environ, start_response)
         return finished
@@ -150,7 +161,9 @@ def _microversion(
 ) -> Any:
     if not match.place.microversions:
         return microversions.MIN
+    # Known before it is refused: the refusal tells which it was, as Nova's.
     answered.microversion = microversions.parse(request.headers)
+    microversions.check(answered.microversion)
     return answered.microversion
 
 

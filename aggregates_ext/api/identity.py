@@ -30,7 +30,11 @@ _NOVA_ATTRIBUTES = (
     'service_user_id',
     'service_project_id',
     'service_roles',
+    'global_request_id',
 )
+# What another service called its request that caused ours; oslo.middleware
+# has checked its form.
+GLOBAL_REQUEST_ID = 'openstack.global_request_id'
 
 
 def project_of(environ: dict[str, Any]) -> str | None:
@@ -66,12 +70,16 @@ def context_of(
             project_id=project or project_id,
             roles=['admin'],
             request_id=request_id,
+            global_request_id=environ.get(GLOBAL_REQUEST_ID),
             enforcer=enforcer,
         )
     if not _confirmed(environ):
         raise exception.Unauthorized()
     found: context.RequestContext = context.RequestContext.from_environ(
-        environ, request_id=request_id, enforcer=enforcer
+        environ,
+        request_id=request_id,
+        global_request_id=environ.get(GLOBAL_REQUEST_ID),
+        enforcer=enforcer,
     )
     if found.user_id is None:
         raise exception.Unauthorized()

@@ -71,6 +71,7 @@ def view(operation: records.Operation, shape: shapes.Shape) -> dict[str, Any]:
         'error': operation.error,
         'retry_at': shape.time(shapes.moment(operation.not_before)),
         'request_id': operation.request_id,
+        'global_request_id': operation.parameters.get('global_request_id'),
         'user_id': operation.user_id,
         'project_id': operation.project_id,
         'created_at': shape.time(operation.created_at),

@@ -28,6 +28,11 @@ _VERSIONS = {
         '2.1',
     ),
 }
+_MANUAL = {
+    'rel': 'describedby',
+    'type': 'text/html',
+    'href': 'http://docs.openstack.org/',
+}
 _LISTED = ('v2', 'v2.1')
 
 
@@ -93,7 +98,8 @@ def _document(
         'type': f'{kind};version={_VERSIONS[segment][-1]}',
     }
     entry = _entry(environ, base, segment)
-    return {'version': {**entry, 'media-types': [media]}}
+    links = [*entry['links'], _MANUAL]
+    return {'version': {**entry, 'links': links, 'media-types': [media]}}
 
 
 def _list(environ: dict[str, Any], base: str) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from aggregates_ext.compute import lease as compute_lease
 from aggregates_ext.compute import observe
 from aggregates_ext.compute import pool
 from aggregates_ext.compute import reapply
+from aggregates_ext.compute import requests
 from aggregates_ext.compute import run as compute_run
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
@@ -163,7 +164,8 @@ class Manager:
             operation = next_due(pending, now)
             if operation is None:
                 break
-            self._run(held, operation, now)
+            with requests.logged(operation):
+                self._run(held, operation, now)
         self._observe(held)
 
     def _observe(self, held: compute_lease.Held) -> None:

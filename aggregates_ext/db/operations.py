@@ -33,16 +33,22 @@ def insert(
     kind: str,
     aggregate_id: int,
     host: str | None,
-    asked: Mapping[str, Any],
+    asked: Mapping[str, str | None],
     parameters: Mapping[str, Any] | None = None,
     *,
     done: bool = False,
 ) -> None:
     """Queue an operation.
 
-    :param asked: request_id, user_id and project_id of who asked.
+    :param asked: request_id, user_id and project_id of who asked; also
+        global_request_id, which is kept among the parameters.
     :param done: it has succeeded by being written, and is history.
     """
+    columns = dict(asked)
+    known = dict(parameters or {})
+    cause = columns.pop('global_request_id', None)
+    if cause is not None:
+        known['global_request_id'] = cause
     connection.execute(
         sa.insert(_TABLE).values(
             uuid=uuid,
@@ -53,10 +59,10 @@ def insert(
             settled=done,
             progress=100 if done else 0,
             attempts=0,
-            parameters=dict(parameters or {}),
+            parameters=known,
             created_at=timeutils.utcnow(),
             finished_at=timeutils.utcnow() if done else None,
-            **asked,
+            **columns,
         )
     )
 

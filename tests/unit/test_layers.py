@@ -25,7 +25,7 @@ OWNERS = {
     'oslo_messaging': ('rpc.py', 'compute/', 'cmd/'),
     'oslo_service': ('cmd/', 'wsgi.py'),
     'oslo_policy': ('policy.py', 'context.py', 'api/'),
-    'oslo_context': ('context.py', 'api/'),
+    'oslo_context': ('context.py', 'api/', 'compute/requests.py'),
     'waitress': ('cmd/api.py',),
     'rich': ('cmd/', 'demo/'),
     'XenAPI': ('compute/xenapi.py',),

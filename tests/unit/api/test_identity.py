@@ -66,6 +66,20 @@ def test_others_are_not(who: Any, environ: dict[str, Any]) -> None:
         who(environ)
 
 
+@pytest.mark.parametrize(
+    'environ', [CONFIRMED, {identity.NOAUTH: ('u1', 'p1')}]
+)
+def test_the_request_of_another_service_is_known(
+    who: Any, environ: dict[str, Any]
+) -> None:
+    assert who(environ).global_request_id is None
+    caused = {**environ, 'openstack.global_request_id': 'req-cause'}
+    assert who(caused).global_request_id == 'req-cause'
+    # A client cannot say it past the filter that checks its form.
+    forged = {**environ, 'HTTP_X_OPENSTACK_REQUEST_ID': 'req-cause'}
+    assert who(forged).global_request_id is None
+
+
 def test_without_authtoken_nobody_has_a_project() -> None:
     environ = {'HTTP_X_PROJECT_ID': 'p1'}
     assert identity.project_of(environ) is None
@@ -73,10 +87,14 @@ def test_without_authtoken_nobody_has_a_project() -> None:
 
 def test_context_of_nova_is_believed_and_stays(who: Any) -> None:
     theirs = oslo_context.RequestContext(
-        user_id='u2', project_id='p2', roles=['member']
+        user_id='u2',
+        project_id='p2',
+        roles=['member'],
+        global_request_id='req-cause',
     )
     ctx = who({identity.NOVA_CONTEXT: theirs, **CONFIRMED})
     assert (ctx.user_id, ctx.project_id) == ('u2', 'p2')
+    assert ctx.global_request_id == 'req-cause'
     assert not ctx.is_admin
     with pytest.raises(exception.Forbidden):
         ctx.can(policy.INDEX)

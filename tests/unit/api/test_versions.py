@@ -44,7 +44,12 @@ def test_document(script: str, path: str, key: str, link: str) -> None:
     version = answer.json['version']
     assert version['id'] == key
     assert version['links'] == [
-        {'rel': 'self', 'href': f'http://localhost{link}'}
+        {'rel': 'self', 'href': f'http://localhost{link}'},
+        {
+            'rel': 'describedby',
+            'type': 'text/html',
+            'href': 'http://docs.openstack.org/',
+        },
     ]
     assert version['media-types'][0]['base'] == 'application/json'
 
