@@ -5,10 +5,13 @@ names that Nova had for them before are known too, so that an operator's
 policy file keeps working; the ``os-aggregate-pools`` ones are ours.
 """
 
+import argparse
 from collections.abc import Iterable
 
 from oslo_config import cfg
 from oslo_policy import policy
+
+from aggregates_ext import conf as settings
 
 AGGREGATES = 'os_compute_api:os-aggregates:{}'
 POOLS = 'os_compute_api:os-aggregate-pools:{}'
@@ -230,7 +233,12 @@ def make_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
 
 
 def get_enforcer() -> policy.Enforcer:
-    """For ``oslopolicy-checker`` and its siblings, which pass no argument."""
-    conf = cfg.CONF
-    conf([], project='aggregates_ext')
-    return make_enforcer(conf)
+    """For ``oslopolicy-validator`` and its siblings, which pass nothing.
+
+    Their command lines have options of their own; ``--config-file`` is ours.
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument('--config-file', action='append')
+    known, _theirs = parser.parse_known_args()
+    settings.parse(cfg.CONF, [], known.config_file)
+    return make_enforcer(cfg.CONF)

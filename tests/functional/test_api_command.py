@@ -60,11 +60,15 @@ def test_wsgi_module_reads_no_command_line(
     done = subprocess.run(
         [sys.executable, '-c', code, '--bind', 'of-the-server'],
         env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        capture_output=True,
         text=True,
         check=True,
         timeout=60,
     )
     last = done.stdout.splitlines()[-1]
     assert json.loads(last)['version']['id'] == 'v2.1'
+    # Nobody is asked for a token here, and the log says so.
+    (warning,) = (
+        line for line in done.stdout.splitlines() if 'EVERYBODY' in line
+    )
+    assert ' WARNING ' in warning

@@ -1,6 +1,8 @@
 """Each route asks the rule that its documentation names."""
 
 import pathlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -135,3 +137,34 @@ def test_force_has_a_rule_of_its_own(
     if force:
         message = answer.json['forbidden']['message']
         assert policy.FORCE_REMOVE_HOST in message
+
+
+@pytest.mark.parametrize(
+    ('tool', 'text', 'status', 'told'),
+    [
+        ('list-redundant', f'"{policy.SHOW}": "{policy.ADMIN}"', 0, 'show'),
+        ('list-redundant', f'"{policy.SHOW}": "role:a"', 0, ''),
+        ('validator', f'"{policy.SHOW}": "role:a"', 0, ''),
+        ('validator', f'"{policy.SHOW}": "role:a or"', 1, 'role:a or'),
+        ('validator', '"os_compute_api:os-nothing": "role:a"', 1, 'nothing'),
+    ],
+)
+def test_tools_of_oslo_policy_read_the_file_of_the_operator(
+    tmp_path: pathlib.Path, tool: str, text: str, status: int, told: str
+) -> None:
+    (tmp_path / 'policy.yaml').write_text(f'{text}\n')
+    config = tmp_path / 'ours.conf'
+    config.write_text(
+        f'[oslo_policy]\npolicy_file = {tmp_path / "policy.yaml"}\n'
+    )
+    program = pathlib.Path(sys.executable).with_name(f'oslopolicy-{tool}')
+    done = subprocess.run(
+        [program, '--namespace', 'aggregates_ext', '--config-file', config],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == status, done.stderr
+    assert told in done.stdout + done.stderr
+    if not told:
+        assert done.stdout == ''

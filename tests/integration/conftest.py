@@ -13,7 +13,31 @@ pytest.register_assert_rewrite(
     'tests.integration.processes', 'tests.integration.stories'
 )
 
+from tests.integration import environments  # noqa: E402
+from tests.integration import keystone as keystone_server  # noqa: E402
 from tests.integration import processes  # noqa: E402
+
+
+@pytest.fixture(scope='session')
+def nova_venv() -> pathlib.Path:
+    """A virtual environment with Nova."""
+    return environments.install('nova', 'nova', 'setuptools>=77', 'waitress')
+
+
+@pytest.fixture(scope='session')
+def keystone_venv() -> pathlib.Path:
+    """A virtual environment with Keystone."""
+    return environments.install('keystone', 'keystone', 'waitress')
+
+
+@pytest.fixture(scope='session')
+def keystone(
+    keystone_venv: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[keystone_server.Keystone]:
+    """A Keystone that all tests share: they change nothing in it."""
+    directory = tmp_path_factory.mktemp('keystone')
+    with keystone_server.serve(keystone_venv, directory) as made:
+        yield made
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pathlib
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 from typing import NamedTuple
 
-ROOT = pathlib.Path(__file__).parents[2]
+from tests.integration import environments
+
 # Nova takes nothing but hexadecimal digits and dashes for a project in a URL.
 PROJECT = '5f1c0f7e2b6d4b6f9a3e8d7c6b5a4f3e'
 # What authtoken would tell keystonecontext; one name for both servers, as
@@ -32,10 +32,6 @@ import waitress
 from nova.wsgi import osapi_compute
 waitress.serve(osapi_compute.application, sockets=[socket.socket(fileno=0)])
 """
-
-
-class CommandFailed(Exception):
-    """A command of the set-up failed; the message is its output."""
 
 
 class Answer(NamedTuple):
@@ -91,31 +87,6 @@ class Server(NamedTuple):
         )
 
 
-def run(*command: str | pathlib.Path) -> None:
-    """Run a command; its output is told only when it fails."""
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    if done.returncode:
-        raise CommandFailed(f'{command[0]}: {done.stdout[-4000:]}')
-
-
-def install_nova() -> pathlib.Path:
-    """The virtual environment with Nova; one made before is kept."""
-    chosen = os.environ.get('AGGREGATES_EXT_NOVA_VENV')
-    venv = pathlib.Path(chosen or ROOT / '.tox' / 'nova-venv').absolute()
-    major, minor = sys.version_info[:2]
-    if not (venv / 'bin' / f'pip{major}.{minor}').exists():
-        run(sys.executable, '-m', 'venv', '--clear', venv)
-    # Asks no index when all is there, and completes what was interrupted.
-    run(venv / 'bin' / 'pip', 'install', 'nova', 'setuptools>=77')
-    return venv
-
-
 def install_project(venv: pathlib.Path, directory: pathlib.Path) -> None:
     """Install the project as it is now.
 
@@ -124,9 +95,9 @@ def install_project(venv: pathlib.Path, directory: pathlib.Path) -> None:
     """
     source = directory / 'source'
     ignored = shutil.ignore_patterns('.*', '*.egg-info', 'build', 'tests')
-    shutil.copytree(ROOT, source, ignore=ignored)
+    shutil.copytree(environments.ROOT, source, ignore=ignored)
     pip = venv / 'bin' / 'pip'
-    run(pip, 'install', '--no-build-isolation', source)
+    environments.run(pip, 'install', '--no-build-isolation', source)
 
 
 def configure(venv: pathlib.Path, directory: pathlib.Path) -> None:
@@ -142,9 +113,11 @@ def configure(venv: pathlib.Path, directory: pathlib.Path) -> None:
     )
     cell0 = f'sqlite:///{directory}/nova_cell0.sqlite'
     manage = (venv / 'bin' / 'nova-manage', '--config-file', conf)
-    run(*manage, 'api_db', 'sync')
-    run(*manage, 'cell_v2', 'map_cell0', '--database_connection', cell0)
-    run(*manage, 'db', 'sync')
+    environments.run(*manage, 'api_db', 'sync')
+    environments.run(
+        *manage, 'cell_v2', 'map_cell0', '--database_connection', cell0
+    )
+    environments.run(*manage, 'db', 'sync')
 
     ours = directory / 'aggregates_ext.conf'
     ours.write_text(
@@ -152,7 +125,7 @@ def configure(venv: pathlib.Path, directory: pathlib.Path) -> None:
         f'connection = sqlite:///{directory}/aggregates_ext.sqlite\n'
     )
     manage = (venv / 'bin' / 'aggregates-ext-manage', '--config-file', ours)
-    run(*manage, 'db', 'sync')
+    environments.run(*manage, 'db', 'sync')
 
     shipped = (venv / 'etc' / 'nova' / 'api-paste.ini').read_text()
     plain = edited(shipped, 'authtoken keystonecontext', 'keystonecontext')

@@ -164,6 +164,7 @@ class Answer(NamedTuple):
 
     status: int
     body: Any
+    headers: http.client.HTTPMessage | None = None
 
 
 class Site:
@@ -176,6 +177,8 @@ class Site:
     :param times: of the simulated hosts that differ.
     :param connection: another database than a SQLite file of its own.
     :param transport_url: of a broker, where there is one.
+    :param authtoken: options of [keystone_authtoken]; without any everybody
+        is trusted.
     """
 
     def __init__(
@@ -188,11 +191,13 @@ class Site:
         times: dict[str, float] | None = None,
         connection: str | None = None,
         transport_url: str = '',
+        authtoken: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
         file = directory / 'aggregates_ext.sqlite'
         self.connection = connection or f'sqlite:///{file}'
         self._transport_url = transport_url
+        self._authtoken = authtoken or {}
         self.config = directory / 'aggregates_ext.conf'
         self.answers: list[str] = []
         self.processes: list[Process] = []
@@ -253,7 +258,7 @@ class Site:
             f'connection = {self.connection}',
             '[api]',
             'bind_port = 0',
-            'auth_strategy = noauth',
+            f'auth_strategy = {"keystone" if self._authtoken else "noauth"}',
             'settle_wait = 1',
             '[compute]',
             *(f'{name} = {value}' for name, value in compute.items()),
@@ -262,6 +267,9 @@ class Site:
         ]
         for name, password in self._credentials.items():
             lines += [f'[xenserver:{name}]', f'password = {password}']
+        if self._authtoken:
+            lines.append('[keystone_authtoken]')
+            lines += [f'{k} = {v}' for k, v in self._authtoken.items()]
         self.config.write_text('\n'.join(lines) + '\n')
 
     def url(self, host: str) -> str:
@@ -450,28 +458,44 @@ class Client:
     """Speaks with one API process.
 
     :param answers: gets the text of each answer, headers included.
+    :param headers: sent with each request.
+    :ivar url: where the API is.
     """
 
-    def __init__(self, url: str, answers: list[str]) -> None:
+    def __init__(
+        self,
+        url: str,
+        answers: list[str],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.url = url
         self._place = urllib.parse.urlsplit(url).netloc
         self._answers = answers
+        self._headers = dict(headers or {})
+
+    def sending(self, **headers: str) -> 'Client':
+        """The same client with further headers; ``_`` stands for ``-``."""
+        more = {name.replace('_', '-'): v for name, v in headers.items()}
+        return Client(self.url, self._answers, self._headers | more)
 
     def ask(
         self, verb: str, path: str, body: Any = None, prefix: str = '/v2.1'
     ) -> Answer:
-        """One request."""
+        """One request; a body that is not text is sent as JSON."""
+        if body is not None and not isinstance(body, str):
+            body = json.dumps(body)
         connection = http.client.HTTPConnection(self._place, timeout=DEADLINE)
         with contextlib.closing(connection):
             connection.request(
                 verb,
                 f'{prefix}{path}',
-                None if body is None else json.dumps(body),
-                {'Content-Type': 'application/json'},
+                body,
+                {'Content-Type': 'application/json'} | self._headers,
             )
             response = connection.getresponse()
             text = response.read().decode()
         self._answers.append(f'{response.status} {response.headers}\n{text}')
-        return Answer(response.status, json.loads(text) if text else None)
+        return Answer(response.status, _parsed(text), response.headers)
 
     def done(self, verb: str, path: str, body: Any = None) -> Any:
         """The body of a request that succeeds."""
@@ -539,6 +563,14 @@ class Client:
             ended = self.settle(key)
             assert ended['state'] == 'succeeded', self.operations(key)
         return key
+
+
+def _parsed(text: str) -> Any:
+    """JSON as data, nothing as None; all else as it is."""
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text
 
 
 def check_agreement(site: Site, client: Client, key: int) -> None:

@@ -5,7 +5,6 @@ the filter in them.
 """
 
 import contextlib
-import os
 import pathlib
 import sqlite3
 from collections.abc import Iterator
@@ -27,39 +26,28 @@ PREFIXES = ['/v2.1', f'/v2.1/{nova.PROJECT}', '/v2']
 
 
 @pytest.fixture(scope='module')
-def venv() -> pathlib.Path:
-    try:
-        return nova.install_nova()
-    except nova.CommandFailed as exc:
-        reason = f'nova is missing and cannot be installed: {exc}'
-        if os.environ.get('REQUIRE_SERVICES') == '1':
-            pytest.fail(reason)
-        pytest.skip(reason)
-
-
-@pytest.fixture(scope='module')
 def directory(
-    venv: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+    nova_venv: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
 ) -> pathlib.Path:
     path = tmp_path_factory.mktemp('nova')
-    nova.install_project(venv, path)
-    nova.configure(venv, path)
+    nova.install_project(nova_venv, path)
+    nova.configure(nova_venv, path)
     return path
 
 
 @pytest.fixture(scope='module')
 def plain(
-    venv: pathlib.Path, directory: pathlib.Path
+    nova_venv: pathlib.Path, directory: pathlib.Path
 ) -> Iterator[nova.Server]:
-    with nova.serve(venv, directory, 'plain') as server:
+    with nova.serve(nova_venv, directory, 'plain') as server:
         yield server
 
 
 @pytest.fixture(scope='module')
 def filtered(
-    venv: pathlib.Path, directory: pathlib.Path
+    nova_venv: pathlib.Path, directory: pathlib.Path
 ) -> Iterator[nova.Server]:
-    with nova.serve(venv, directory, 'filtered') as server:
+    with nova.serve(nova_venv, directory, 'filtered') as server:
         yield server
 
 

@@ -35,7 +35,7 @@ OWNERS = {
 BELOW = {
     'exception.py': (),
     'conf.py': (),
-    'policy.py': (),
+    'policy.py': ('conf.py',),
     'context.py': ('exception.py',),
     'rpc.py': (),
     'db/': ('exception.py',),
