@@ -143,7 +143,7 @@ def _page(
     shape: shapes.Shape,
 ) -> Sequence[inventory.Node]:
     marker = asked.get('marker')
-    if marker:
+    if marker is not None:
         ids = [str(_id(node, shape)) for node in nodes]
         if marker not in ids:
             raise exception.Invalid(
@@ -162,8 +162,9 @@ def show(
 ) -> dict[str, Any]:
     """Show one hypervisor."""
     ctx.can(policy.HYPERVISORS_SHOW)
-    strict = shape.supports(_UUID_SINCE)
-    asked = schema.check_query(query, _SHOW_QUERY, strict=strict)
+    asked = {}
+    if shape.supports(_UUID_SINCE):
+        asked = schema.check_query(query, _SHOW_QUERY, strict=True)
     node = _find(domain, shape, hypervisor_id)
     return {'hypervisor': _view(node, shape, True, asked)}
 

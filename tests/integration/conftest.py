@@ -15,6 +15,7 @@ pytest.register_assert_rewrite(
 
 from tests.integration import environments  # noqa: E402
 from tests.integration import keystone as keystone_server  # noqa: E402
+from tests.integration import nova  # noqa: E402
 from tests.integration import processes  # noqa: E402
 
 
@@ -22,6 +23,26 @@ from tests.integration import processes  # noqa: E402
 def nova_venv() -> pathlib.Path:
     """A virtual environment with Nova."""
     return environments.install('nova', 'nova', 'setuptools>=77', 'waitress')
+
+
+@pytest.fixture(scope='session')
+def nova_directory(
+    nova_venv: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
+    """Configurations and databases of Nova, with the filter and without."""
+    path = tmp_path_factory.mktemp('nova')
+    nova.install_project(nova_venv, path)
+    nova.configure(nova_venv, path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def plain(
+    nova_venv: pathlib.Path, nova_directory: pathlib.Path
+) -> Iterator[nova.Server]:
+    """A Nova API as it is."""
+    with nova.serve(nova_venv, nova_directory, 'plain') as server:
+        yield server
 
 
 @pytest.fixture(scope='session')

@@ -26,28 +26,10 @@ PREFIXES = ['/v2.1', f'/v2.1/{nova.PROJECT}', '/v2']
 
 
 @pytest.fixture(scope='module')
-def directory(
-    nova_venv: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
-) -> pathlib.Path:
-    path = tmp_path_factory.mktemp('nova')
-    nova.install_project(nova_venv, path)
-    nova.configure(nova_venv, path)
-    return path
-
-
-@pytest.fixture(scope='module')
-def plain(
-    nova_venv: pathlib.Path, directory: pathlib.Path
-) -> Iterator[nova.Server]:
-    with nova.serve(nova_venv, directory, 'plain') as server:
-        yield server
-
-
-@pytest.fixture(scope='module')
 def filtered(
-    nova_venv: pathlib.Path, directory: pathlib.Path
+    nova_venv: pathlib.Path, nova_directory: pathlib.Path
 ) -> Iterator[nova.Server]:
-    with nova.serve(nova_venv, directory, 'filtered') as server:
+    with nova.serve(nova_venv, nova_directory, 'filtered') as server:
         yield server
 
 
@@ -156,10 +138,10 @@ def test_extension_is_ours(filtered: nova.Server, prefix: str) -> None:
 
 
 def test_aggregates_are_kept_in_our_database(
-    directory: pathlib.Path, aggregate: dict[str, Any]
+    nova_directory: pathlib.Path, aggregate: dict[str, Any]
 ) -> None:
-    assert names(directory / 'aggregates_ext.sqlite') == ['pool1']
-    assert names(directory / 'nova_api.sqlite') == []
+    assert names(nova_directory / 'aggregates_ext.sqlite') == ['pool1']
+    assert names(nova_directory / 'nova_api.sqlite') == []
 
 
 @pytest.mark.parametrize('prefix', PREFIXES)

@@ -1,0 +1,251 @@
+"""Extensions beside aggregates, held against a real Nova.
+
+Where there are no hosts both must answer the same, and where there are, our
+answers must meet the schemas that Nova has for its own.
+"""
+
+import json
+import pathlib
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import XenAPI
+
+from tests.integration import nova
+from tests.integration import processes
+
+# Around each change of what is answered here.
+VERSIONS = [
+    '2.1',
+    '2.10',
+    '2.11',
+    '2.27',
+    '2.28',
+    '2.32',
+    '2.33',
+    '2.40',
+    '2.41',
+    '2.42',
+    '2.43',
+    '2.52',
+    '2.53',
+    '2.68',
+    '2.69',
+    '2.74',
+    '2.75',
+    '2.87',
+    '2.88',
+    '2.101',
+    '2.102',
+    '2.104',
+]
+UUID = 'b1e43b5f-eec1-44e0-9f10-7b4945c0226d'
+PATHS = [
+    '/os-hosts',
+    '/os-hosts?zone=az1&unknown=1',
+    '/os-hosts/none',
+    '/os-services',
+    '/os-services?binary=nova-compute&host=none',
+    '/os-services?unknown=1',
+    '/os-hypervisors',
+    '/os-hypervisors?unknown=1',
+    '/os-hypervisors?limit=1',
+    '/os-hypervisors?limit=none',
+    '/os-hypervisors?limit=-1',
+    '/os-hypervisors?limit=0',
+    '/os-hypervisors?marker=',
+    f'/os-hypervisors?marker={UUID}',
+    '/os-hypervisors?hypervisor_hostname_pattern=none',
+    '/os-hypervisors?hypervisor_hostname_pattern=none&limit=1',
+    '/os-hypervisors?with_servers=1',
+    '/os-hypervisors?with_servers=perhaps',
+    '/os-hypervisors/detail',
+    '/os-hypervisors/detail?limit=1',
+    '/os-hypervisors/detail?unknown=1',
+    '/os-hypervisors/1',
+    '/os-hypervisors/none',
+    f'/os-hypervisors/{UUID}',
+    f'/os-hypervisors/{UUID}?with_servers=perhaps',
+    f'/os-hypervisors/{UUID}?unknown=1',
+    '/os-hypervisors/1/uptime',
+    f'/os-hypervisors/{UUID}/uptime',
+    '/os-hypervisors/none/search',
+    '/os-hypervisors/none/servers',
+    '/os-availability-zone',
+    '/os-availability-zone/detail',
+    '/os-availability-zone?unknown=1',
+    '/os-availability-zone/detail?unknown=1',
+    '/os-availability-zone/none',
+]
+# Path -> the route of Nova that it takes.
+KNOWN = {
+    '/os-hosts': '/os-hosts',
+    '/os-hosts/xen1': '/os-hosts/{id}',
+    '/os-services': '/os-services',
+    '/os-services?binary=nova-compute': '/os-services',
+    '/os-hypervisors': '/os-hypervisors',
+    '/os-hypervisors?limit=1': '/os-hypervisors',
+    '/os-hypervisors?with_servers=1': '/os-hypervisors',
+    '/os-hypervisors/detail': '/os-hypervisors/detail',
+    '/os-hypervisors/detail?limit=1': '/os-hypervisors/detail',
+    '/os-hypervisors/detail?with_servers=1': '/os-hypervisors/detail',
+    '/os-hypervisors/1': '/os-hypervisors/{id}',
+    '/os-hypervisors/{uuid}': '/os-hypervisors/{id}',
+    '/os-hypervisors/{uuid}?with_servers=1': '/os-hypervisors/{id}',
+    '/os-hypervisors/xen/search': '/os-hypervisors/{id}/search',
+    '/os-hypervisors/xen/servers': '/os-hypervisors/{id}/servers',
+    '/os-hypervisors/statistics': '/os-hypervisors/statistics',
+    '/os-availability-zone': '/os-availability-zone',
+    '/os-availability-zone/detail': '/os-availability-zone/detail',
+    '/os-aggregates': '/os-aggregates',
+    '/os-aggregates/1': '/os-aggregates/{id}',
+}
+# Reads answers and tells what is wrong with them, by Nova's own schemas.
+JUDGE = """
+import json
+import sys
+from nova.api.openstack import api_version_request
+from nova.api.openstack.compute import routes
+from nova.api.validation import validators
+
+ACTIONS = {path: methods for path, methods in routes.ROUTE_LIST}
+
+def schema_of(path, version):
+    factory, action = ACTIONS[path]['GET']
+    method = getattr(factory.args[0], action)
+    wanted = api_version_request.APIVersionRequest(version)
+    found = [
+        schema
+        for schema, low, high in method.response_body_schemas._schemas
+        if wanted.matches(low, high)
+    ]
+    return found[0]
+
+faults = []
+for path, version, body in json.load(sys.stdin):
+    schema = schema_of(path, version)
+    try:
+        validators._SchemaValidator(schema, is_body=True).validate(body)
+    except Exception as exc:
+        faults.append(f'{path} at {version}: {exc!r} in {body}')
+print(json.dumps(faults))
+"""
+
+
+@pytest.fixture(scope='module')
+def empty(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[processes.Client]:
+    """An API without hosts."""
+    directory = tmp_path_factory.mktemp('empty')
+    with processes.Site(directory, 1) as site:
+        site.run('aggregates-ext-manage', 'db', 'sync')
+        yield site.start_api()
+
+
+@pytest.mark.parametrize('path', PATHS)
+def test_without_hosts_the_answers_are_those_of_nova(
+    plain: nova.Server, empty: processes.Client, path: str
+) -> None:
+    differences = {}
+    for version in VERSIONS:
+        header = {'OpenStack_API_Version': f'compute {version}'}
+        theirs = plain.request('GET', f'/v2.1{path}', **header)
+        ours = empty.sending(**header).ask('GET', path)
+        expected = [theirs.status]
+        told = [ours.status]
+        if theirs.status == 200:
+            expected.append(theirs.json())
+            told.append(ours.body)
+        if told != expected:
+            differences[version] = (told, expected)
+    assert differences == {}
+
+
+@pytest.fixture(scope='module')
+def answers(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[tuple[str, str, Any]]:
+    """What is answered of a pool, a free host and a disabled one."""
+    directory = tmp_path_factory.mktemp('some')
+    with processes.Site(directory, 3) as site:
+        site.set_up()
+        site.start_compute()
+        api = site.start_api()
+        key = api.make_pool('pool1', ['xen1', 'xen2'])
+        disable(site, 'xen1', 'xen2')
+        processes.wait_for(
+            'the API tells who is disabled', lambda: is_disabled(api, 'xen2')
+        )
+        assert key == 1
+        return [
+            (route, version, body)
+            for version in VERSIONS
+            for route, body in all_answers(api, version)
+        ]
+
+
+def disable(site: processes.Site, master: str, host: str) -> None:
+    """Disable a host as an operator of its pool would."""
+    session = XenAPI.Session(site.url(master))
+    session.xenapi.login_with_password(
+        'root', processes.PASSWORD, '1.0', 'test'
+    )
+    (ref,) = session.xenapi.host.get_by_name_label(host)
+    session.xenapi.host.disable(ref)
+    session.xenapi.session.logout()
+
+
+def is_disabled(api: processes.Client, host: str) -> bool:
+    services = api.done('GET', f'/os-services?host={host}')['services']
+    return bool(services[0]['status'] == 'disabled')
+
+
+def all_answers(
+    api: processes.Client, version: str
+) -> Iterator[tuple[str, Any]]:
+    """Every answer there is at a version, with the route of Nova."""
+    asking = api.sending(OpenStack_API_Version=f'compute {version}')
+    listed = asking.done('GET', '/os-hypervisors')['hypervisors']
+    uuid = str(listed[0]['id'])
+    for path, route in KNOWN.items():
+        answer = asking.ask('GET', path.replace('{uuid}', uuid))
+        if answer.status == 200:
+            yield route, answer.body
+
+
+def test_answers_meet_the_schemas_of_nova(
+    nova_venv: pathlib.Path, answers: list[tuple[str, str, Any]]
+) -> None:
+    # Each route was answered at some version.
+    assert {route for route, _v, _b in answers} == set(KNOWN.values())
+    done = subprocess.run(
+        [nova_venv / 'bin' / 'python', '-c', JUDGE],
+        input=json.dumps(answers),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_the_answers_tell_of_every_kind_of_host(
+    answers: list[tuple[str, str, Any]],
+) -> None:
+    hypervisors = {
+        shown['hypervisor_hostname']: shown
+        for route, version, body in answers
+        if (route, version) == ('/os-hypervisors/detail', '2.88')
+        for shown in body['hypervisors']
+    }
+    told = {
+        name: (shown['state'], shown['status'])
+        for name, shown in hypervisors.items()
+    }
+    assert told == {
+        'xen1': ('up', 'enabled'),
+        'xen2': ('up', 'disabled'),
+        'xen3': ('up', 'enabled'),
+    }
