@@ -52,10 +52,21 @@ def keystone_venv() -> pathlib.Path:
 
 
 @pytest.fixture(scope='session')
+def clients_venv() -> pathlib.Path:
+    """A virtual environment with the clients of OpenStack."""
+    return environments.install(
+        'clients',
+        'openstacksdk',
+        'python-novaclient',
+        'python-openstackclient',
+    )
+
+
+@pytest.fixture(scope='session')
 def keystone(
     keystone_venv: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[keystone_server.Keystone]:
-    """A Keystone that all tests share: they change nothing in it."""
+    """A Keystone that all tests share; an API has a region of its own."""
     directory = tmp_path_factory.mktemp('keystone')
     with keystone_server.serve(keystone_venv, directory) as made:
         yield made

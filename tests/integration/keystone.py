@@ -14,7 +14,7 @@ from typing import Any
 from tests.integration import environments
 
 PASSWORD = 'the-password-of-all-users'
-REGION = 'RegionOne'
+REGION = 'RegionOne'  # of Keystone itself
 DEFAULT = {'id': 'default'}
 SERVE = """
 import socket
@@ -151,16 +151,16 @@ class Keystone:
         path = f'{place}/users/{self.users[user]}/roles/{self._roles[role]}'
         self.ask('PUT', path, None, **{'X-Auth-Token': self._admin})
 
-    def add_endpoint(self, url: str) -> None:
-        """Tell where the compute API is."""
-        service = self.add('service', type='compute', name='pools')
-        for interface in ('public', 'internal', 'admin'):
+    def add_endpoint(self, url: str, region: str) -> None:
+        """Tell where the compute API of a region is; Keystone is there too."""
+        for kind, place in (('compute', url), ('identity', self.url)):
+            service = self.add('service', type=kind, name=f'{region}-{kind}')
             self.add(
                 'endpoint',
                 service_id=service,
-                interface=interface,
-                region=REGION,
-                url=url,
+                interface='public',
+                region=region,
+                url=place,
             )
 
     def set_up(self) -> None:
@@ -200,8 +200,8 @@ class Keystone:
             'token_cache_time': '-1',
         }
 
-    def variables(self, user: str, **more: str) -> dict[str, str]:
-        """The environment of a client."""
+    def variables(self, user: str, region: str) -> dict[str, str]:
+        """What tells a client who it is, and where to look."""
         return {
             'OS_AUTH_URL': self.url,
             'OS_USERNAME': user,
@@ -209,9 +209,8 @@ class Keystone:
             'OS_PROJECT_NAME': 'pools',
             'OS_USER_DOMAIN_ID': 'default',
             'OS_PROJECT_DOMAIN_ID': 'default',
-            'OS_REGION_NAME': REGION,
+            'OS_REGION_NAME': region,
             'OS_IDENTITY_API_VERSION': '3',
-            **more,
         }
 
 

@@ -177,6 +177,7 @@ class Site:
     :param times: of the simulated hosts that differ.
     :param connection: another database than a SQLite file of its own.
     :param transport_url: of a broker, where there is one.
+    :param settle_wait: seconds that the API waits for what is ending.
     :param authtoken: options of [keystone_authtoken]; without any everybody
         is trusted.
     """
@@ -192,12 +193,14 @@ class Site:
         connection: str | None = None,
         transport_url: str = '',
         authtoken: Mapping[str, str] | None = None,
+        settle_wait: float = 1,
     ) -> None:
         self.directory = directory
         file = directory / 'aggregates_ext.sqlite'
         self.connection = connection or f'sqlite:///{file}'
         self._transport_url = transport_url
         self._authtoken = authtoken or {}
+        self._settle_wait = settle_wait
         self.config = directory / 'aggregates_ext.conf'
         self.answers: list[str] = []
         self.processes: list[Process] = []
@@ -259,7 +262,7 @@ class Site:
             '[api]',
             'bind_port = 0',
             f'auth_strategy = {"keystone" if self._authtoken else "noauth"}',
-            'settle_wait = 1',
+            f'settle_wait = {self._settle_wait}',
             '[compute]',
             *(f'{name} = {value}' for name, value in compute.items()),
             '[xenserver]',

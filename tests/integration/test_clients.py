@@ -1,0 +1,394 @@
+"""Clients of OpenStack against the running service, with real tokens.
+
+All of them make pools of simulated hosts, and know nothing of that.
+"""
+
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration import clients
+from tests.integration import keystone as keystone_server
+from tests.integration import processes
+
+REGION = 'Pools'
+EXTENSIONS = {
+    'os-aggregates',
+    'os-aggregate-pools',
+    'os-hosts',
+    'os-services',
+    'os-hypervisors',
+    'os-availability-zone',
+}
+HOSTS = 8
+
+
+@pytest.fixture(scope='module')
+def site(
+    keystone: keystone_server.Keystone,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[processes.Site]:
+    directory: pathlib.Path = tmp_path_factory.mktemp('site')
+    with processes.Site(
+        directory, HOSTS, authtoken=keystone.authtoken(), settle_wait=30
+    ) as made:
+        made.set_up()
+        made.start_compute()
+        yield made
+
+
+@pytest.fixture(scope='module')
+def api(
+    site: processes.Site, keystone: keystone_server.Keystone
+) -> processes.Client:
+    """The API, seen by an administrator."""
+    client = site.start_api()
+    keystone.add_endpoint(f'{client.url}/v2.1', REGION)
+    return client.sending(X_Auth_Token=keystone.token('operator'))
+
+
+@pytest.fixture(scope='module')
+def variables(
+    api: processes.Client, keystone: keystone_server.Keystone
+) -> dict[str, str]:
+    """Who an administrator is, and where the API is."""
+    return keystone.variables('operator', REGION)
+
+
+@pytest.fixture(scope='module')
+def openstack(
+    clients_venv: pathlib.Path, variables: dict[str, str]
+) -> Iterator[clients.Shell]:
+    with clients.Shell(clients_venv, variables) as shell:
+        yield shell
+
+
+@pytest.mark.parametrize('version', ['2.1', '2.41', ''])
+def test_openstackclient_makes_a_pool(
+    site: processes.Site,
+    api: processes.Client,
+    openstack: clients.Shell,
+    version: str,
+) -> None:
+    name = site.new_name()
+    host = site.take_hosts(1)[0]
+
+    def run(*command: str) -> Any:
+        done = openstack('aggregate', *command, '-f', 'json', version=version)
+        return done.json()
+
+    def quietly(*command: str) -> None:
+        done = openstack('aggregate', *command, version=version)
+        assert (done.status, done.out) == (0, ''), done.err
+
+    created = run(
+        'create', '--zone', f'az-{name}', '--property', 'ssd=true', name
+    )
+    assert created['name'] == name
+    listed = {row['Name']: row for row in run('list', '--long')}
+    assert listed[name]['Availability Zone'] == f'az-{name}'
+    assert listed[name]['Properties'] == {'ssd': 'true'}
+
+    assert run('add', 'host', name, host)['hosts'] == [host]
+    assert api.settle(created['id'])['state'] == 'succeeded'
+    assert site.pool_of(host)['name_label'] == name
+    shown = run('show', name)
+    assert shown['hosts'] == [host]
+    # Actions are asked without a version, so only this one tells it.
+    assert (shown['uuid'] is not None) == (version != '2.1')
+    assert run('show', str(created['id']))['name'] == name
+
+    quietly('set', '--property', 'os=xcp', '--name', f'{name}-b', name)
+    api.settle(created['id'])
+    assert site.pool_of(host)['name_label'] == f'{name}-b'
+    quietly('unset', '--property', 'ssd', f'{name}-b')
+    shown = run('show', f'{name}-b')
+    assert shown['properties'] == {'os': 'xcp'}
+    assert shown['updated_at'] is not None
+
+    refused = openstack('aggregate', 'delete', f'{name}-b', version=version)
+    assert refused.status == 1
+    assert f'Remove these hosts first: {host}.' in refused.err
+    assert run('remove', 'host', f'{name}-b', host)['hosts'] == []
+    quietly('delete', f'{name}-b')
+    assert f'{name}-b' not in [row['Name'] for row in run('list')]
+
+
+def test_the_program_openstack_itself(
+    clients_venv: pathlib.Path, api: processes.Client, variables: Any
+) -> None:
+    done = clients.run(
+        clients_venv,
+        variables,
+        'openstack',
+        'aggregate',
+        'list',
+        '-f',
+        'json',
+    )
+    assert isinstance(done.json(), list)
+
+
+def test_openstackclient_tells_why_it_is_refused(
+    openstack: clients.Shell, api: processes.Client, site: processes.Site
+) -> None:
+    name = site.new_name()
+    openstack('aggregate', 'create', name)
+    for command, reason in [
+        (('create', name), f'Aggregate {name} already exists'),
+        (('create', '--zone', 'a:b', f'{name}-b'), 'without ":"'),
+        (('show', 'nothing'), 'No Aggregate found for nothing'),
+        (('add', 'host', name, 'nothing'), 'Host nothing is not registered'),
+        (('remove', 'host', name, 'xen1'), 'has no host xen1'),
+        (
+            ('cache', 'image', name, 'b1e43b5f-eec1-44e0-9f10-7b4945c0226d'),
+            '',
+        ),
+    ]:
+        done = openstack('aggregate', *command)
+        assert done.status == 1, command
+        assert reason in done.err, command
+    assert openstack('aggregate', 'delete', name).status == 0
+
+
+def test_openstackclient_finds_hosts_and_zones(
+    openstack: clients.Shell, api: processes.Client
+) -> None:
+    def run(*command: str, version: str = '') -> Any:
+        return openstack(*command, '-f', 'json', version=version).json()
+
+    names = {f'xen{number + 1}' for number in range(HOSTS)}
+    rows = run('extension', 'list', '--compute')
+    assert {row['Alias'] for row in rows} == EXTENSIONS
+    rows = run('host', 'list')
+    assert {row['Host Name'] for row in rows} == names
+    rows = run('host', 'show', 'xen1')
+    assert [row['Project'] for row in rows] == [
+        '(total)',
+        '(used_now)',
+        '(used_max)',
+    ]
+    for version in ('2.1', '2.53', ''):
+        rows = run('compute', 'service', 'list', version=version)
+        assert {row['Host'] for row in rows} == names
+        assert {row['State'] for row in rows} == {'up'}
+        rows = run('hypervisor', 'list', version=version)
+        assert {row['Hypervisor Hostname'] for row in rows} == names
+        shown = run('hypervisor', 'show', 'xen1', version=version)
+        assert shown['hypervisor_type'] == 'XenServer'
+        assert shown['service_host'] == 'xen1'
+    rows = run('hypervisor', 'list', '--long', version='2.87')
+    assert {row['State'] for row in rows} == {'up'}
+    shown = run('hypervisor', 'stats', 'show', version='2.87')
+    assert shown['count'] == HOSTS
+    rows = run('availability', 'zone', 'list', '--compute', '--long')
+    assert names <= {row['Host Name'] for row in rows}
+    assert {row['Zone Status'] for row in rows} == {'available'}
+
+
+def test_openstackclient_finds_the_versions(
+    openstack: clients.Shell, api: processes.Client
+) -> None:
+    done = openstack(
+        'versions',
+        'show',
+        '--service',
+        'compute',
+        '--region-name',
+        REGION,
+        '-f',
+        'json',
+    )
+    versions = {row['Version']: row for row in done.json()}
+    assert versions['2.1']['Status'] == 'CURRENT'
+    assert versions['2.1']['Min Microversion'] == '2.1'
+    assert versions['2.1']['Max Microversion'] == '2.104'
+    assert versions['2.1']['Endpoint'] == f'{api.url}/v2.1/'
+
+
+SDK = """
+import json
+import sys
+import openstack
+from openstack import exceptions
+name, host, version = sys.argv[1:]
+conn = openstack.connect(
+    load_yaml_config=False,
+    compute_default_microversion=version or None,
+)
+compute = conn.compute
+told = {}
+made = compute.create_aggregate(name=name, availability_zone='az-' + name)
+told['created'] = made.to_dict(computed=False)
+assert compute.find_aggregate(name).id == made.id
+assert made.id in [found.id for found in compute.aggregates()]
+compute.set_aggregate_metadata(made, {'ssd': 'true', 'old': 'x'})
+compute.set_aggregate_metadata(made, {'old': None})
+assert compute.add_host_to_aggregate(made, host).hosts == [host]
+told['shown'] = compute.get_aggregate(made.id).to_dict(computed=False)
+compute.update_aggregate(made, name=name + '-b')
+assert compute.remove_host_from_aggregate(made, host).hosts == []
+compute.delete_aggregate(made, ignore_missing=False)
+assert compute.find_aggregate(name + '-b') is None
+# The other layer of the same client.
+made = conn.create_aggregate(name)
+assert conn.get_aggregate(name).id == made.id
+assert [found.id for found in conn.search_aggregates(name)] == [made.id]
+conn.set_aggregate_metadata(made.id, {'a': 'b'})
+conn.update_aggregate(made.id, availability_zone='az-b')
+assert conn.get_aggregate(made.id).metadata['a'] == 'b'
+assert conn.delete_aggregate(made.id)
+services = list(compute.services(binary='nova-compute', host=host))
+told['services'] = [found.to_dict(computed=False) for found in services]
+hypervisors = list(compute.hypervisors(details=True))
+told['hypervisors'] = [found.name for found in hypervisors]
+found = compute.find_hypervisor(host, ignore_missing=False)
+told['hypervisor'] = compute.get_hypervisor(found).to_dict(computed=False)
+zones = compute.availability_zones(details=True)
+told['zones'] = [zone.name for zone in zones]
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.parametrize('version', ['2.1', '2.41', ''])
+def test_openstacksdk(
+    site: processes.Site,
+    clients_venv: pathlib.Path,
+    variables: dict[str, str],
+    version: str,
+) -> None:
+    # It adds and removes at once, so the host stays free.
+    name = site.new_name()
+    done = clients.run(
+        clients_venv, variables, 'python', '-c', SDK, name, 'xen1', version
+    )
+    assert done.status == 0, done.err
+    told = json.loads(done.out)
+    assert told['created']['availability_zone'] == f'az-{name}'
+    assert (told['created']['uuid'] is not None) == (version != '2.1')
+    shown = told['shown']
+    assert shown['hosts'] == ['xen1']
+    assert shown['metadata'] == {
+        'ssd': 'true',
+        'availability_zone': f'az-{name}',
+    }
+    assert [service['host'] for service in told['services']] == ['xen1']
+    assert len(told['hypervisors']) == HOSTS
+    assert told['hypervisor']['name'] == 'xen1'
+    assert 'nova' in told['zones']
+
+
+NOVA = """
+import json
+import sys
+from keystoneauth1 import loading, session
+from novaclient import api_versions, client, exceptions
+import os
+name, host, version = sys.argv[1:]
+loader = loading.get_plugin_loader('password')
+auth = loader.load_from_options(
+    auth_url=os.environ['OS_AUTH_URL'],
+    username=os.environ['OS_USERNAME'],
+    password=os.environ['OS_PASSWORD'],
+    project_name=os.environ['OS_PROJECT_NAME'],
+    user_domain_id='default',
+    project_domain_id='default',
+)
+arguments = dict(
+    session=session.Session(auth=auth),
+    region_name=os.environ['OS_REGION_NAME'],
+)
+if not version:
+    newest = client.Client('2.1', **arguments)
+    found = api_versions.discover_version(
+        newest, api_versions.APIVersion('2.latest'))
+    version = found.get_string()
+nova = client.Client(version, **arguments)
+told = {'version': version}
+made = nova.aggregates.create(name, 'az-' + name)
+assert made.id in [found.id for found in nova.aggregates.list()]
+assert nova.aggregates.get(made.id).hosts == []
+assert made.update({'name': name + '-b'}).name == name + '-b'
+assert made.set_metadata({'ssd': 'true'}).metadata['ssd'] == 'true'
+assert made.add_host(host).hosts == [host]
+told['shown'] = nova.aggregates.get_details(made.id).to_dict()
+assert made.remove_host(host).hosts == []
+try:
+    nova.aggregates.cache_images(
+        made, ['b1e43b5f-eec1-44e0-9f10-7b4945c0226d'])
+except exceptions.BadRequest as exc:
+    told['images'] = str(exc)
+except exceptions.VersionNotFoundForAPIMethod:
+    told['images'] = None
+made.delete()
+try:
+    nova.aggregates.get(made.id)
+except exceptions.NotFound:
+    told['gone'] = True
+told['services'] = [
+    found.host for found in nova.services.list(binary='nova-compute')]
+told['hypervisors'] = [
+    found.hypervisor_hostname for found in nova.hypervisors.list()]
+(found,) = nova.hypervisors.search(host)
+told['hypervisor'] = nova.hypervisors.get(found).to_dict()
+told['zones'] = [zone.zoneName for zone in nova.availability_zones.list()]
+try:
+    told['count'] = nova.hypervisors.statistics().count
+except (exceptions.VersionNotFoundForAPIMethod, exceptions.UnsupportedVersion):
+    told['count'] = None
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.parametrize('version', ['2.1', '2.41', '2.87', ''])
+def test_novaclient(
+    site: processes.Site,
+    clients_venv: pathlib.Path,
+    variables: dict[str, str],
+    version: str,
+) -> None:
+    name = site.new_name()
+    done = clients.run(
+        clients_venv, variables, 'python', '-c', NOVA, name, 'xen1', version
+    )
+    assert done.status == 0, done.err
+    told = json.loads(done.out)
+    numbers = tuple(map(int, told['version'].split('.')))
+    assert told['shown']['metadata']['ssd'] == 'true'
+    assert ('uuid' in told['shown']) == (numbers >= (2, 41))
+    assert told['gone']
+    assert told['images'] is None or 'no image cache' in told['images']
+    assert (told['images'] is not None) == (numbers >= (2, 81))
+    assert len(told['services']) == len(told['hypervisors']) == HOSTS
+    assert told['hypervisor']['hypervisor_hostname'] == 'xen1'
+    assert told['zones'] == ['nova']
+    if numbers < (2, 88):
+        assert told['count'] == HOSTS
+
+
+def test_an_aggregate_of_another_region_is_not_seen(
+    clients_venv: pathlib.Path,
+    api: processes.Client,
+    keystone: keystone_server.Keystone,
+) -> None:
+    elsewhere = keystone.variables('operator', keystone_server.REGION)
+    done = clients.run(
+        clients_venv, elsewhere, 'openstack', 'aggregate', 'list'
+    )
+    assert done.status == 1
+    assert 'compute' in done.err
+
+
+def test_one_who_is_no_administrator_is_told_so(
+    clients_venv: pathlib.Path,
+    api: processes.Client,
+    keystone: keystone_server.Keystone,
+) -> None:
+    reader = keystone.variables('reader', REGION)
+    done = clients.run(clients_venv, reader, 'openstack', 'aggregate', 'list')
+    assert done.status == 1
+    rule = 'os_compute_api:os-aggregates:index'
+    assert f"Policy doesn't allow {rule} to be performed." in done.err
