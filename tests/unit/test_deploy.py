@@ -63,6 +63,19 @@ def test_pipelines_serve(global_conf: cfg.ConfigOpts) -> None:
     ]
 
 
+def test_pipeline_without_keystone_lets_clients_of_2012_log_in(
+    global_conf: cfg.ConfigOpts,
+) -> None:
+    application = deploy.load(global_conf)
+    request = webob.Request.blank('/v1.1/')
+    request.headers['X-Auth-User'] = 'joe'
+    request.headers['X-Auth-Project-Id'] = 'demo'
+    answer = request.get_response(application)
+    assert answer.status_int == 204
+    url = answer.headers['X-Server-Management-Url']
+    assert url == 'http://localhost/v1.1/demo'
+
+
 def test_pipeline_with_keystone_asks_for_a_token(
     global_conf: cfg.ConfigOpts,
 ) -> None:
