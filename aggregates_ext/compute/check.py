@@ -162,12 +162,7 @@ class Endpoint:
                 guard.check_leave(master.session, host.uuid, *consent),
                 master.session,
                 host,
-                [
-                    other
-                    for other in hosts
-                    if other.aggregate_id == aggregate.id
-                    and other.phase == 'member'
-                ],
+                [h for h in hosts if h.aggregate_id == aggregate.id],
             )
         return report
 

@@ -126,19 +126,16 @@ class _Eject:
         """
         self._finish_refused()
         session = self._master.session
-        members = [
-            host
-            for host in hosts
-            if host.aggregate_id == self._run.aggregate_id
-            and host.phase == 'member'
-        ]
+        key = self._run.aggregate_id
+        bound = [host for host in hosts if host.aggregate_id == key]
         report, chosen = successor.settle(
-            self._look_at_loss(session), session, self._host, members
+            self._look_at_loss(session), session, self._host, bound
         )
         self._refuse_by(report)
         if chosen is None:
             raise compute_run.Postpone(
-                reason='The master has changed while it was looked at.'
+                reason='The other hosts of the pool leave it first, or the '
+                'master has changed while it was looked at.'
             )
         return chosen
 

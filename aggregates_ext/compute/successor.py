@@ -4,6 +4,7 @@
 known to forbid it is read before (contract 6 and 7).
 """
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -224,18 +225,24 @@ def settle(
     report: preflight.Report,
     session: xenapi.Session,
     leaving: records.Host,
-    members: Sequence[records.Host],
+    bound: Sequence[records.Host],
 ) -> tuple[preflight.Report, records.Host | None]:
     """What an eject guard's report becomes when another host takes over.
 
     :param report: of ``guard.check_leave`` for the host that leaves.
+    :param bound: the hosts of its aggregate, in any phase.
     :returns: the report with what a change of master adds to it, and who
-        would become the master; None: nobody has to, or can.
+        would become the master; None: nobody has to, or can, or all others
+        leave before it.
     """
     others = tuple(p for p in report.blockers if p.code != IS_MASTER)
     if len(others) == len(report.blockers):
         return report, None
-    chosen, problems = choose(read(session), leaving.uuid, members)
+    found = read(session)
+    if _all_leave(found, leaving, bound):
+        return dataclasses.replace(report, blockers=others), None
+    members = [host for host in bound if host.phase == 'member']
+    chosen, problems = choose(found, leaving.uuid, members)
     codes = {problem.code for problem in others}
     added = tuple(p for p in problems if p.code not in codes)
     warnings = report.warnings
@@ -243,6 +250,14 @@ def settle(
         warnings = (*warnings, _notice(leaving, chosen))
     settled = preflight.Report((*others, *added), warnings, report.disks)
     return settled, chosen
+
+
+def _all_leave(
+    found: Read, last: records.Host, bound: Sequence[records.Host]
+) -> bool:
+    """Whether a pool is being emptied: its other hosts leave already."""
+    others = {host['uuid'] for host in found['host'].values()} - {last.uuid}
+    return others <= {host.uuid for host in bound if host.phase == 'leaving'}
 
 
 def _notice(leaving: records.Host, chosen: records.Host) -> Problem:

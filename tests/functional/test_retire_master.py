@@ -61,6 +61,25 @@ def test_master_leaves_when_another_has_taken_over(
     assert running.state(key) == 'active'
 
 
+@pytest.mark.parametrize(
+    'hosts', [('xen1', 'xen2', 'xen3'), ('xen3', 'xen1', 'xen2')]
+)
+def test_a_pool_is_emptied_in_any_order(
+    running: service.Service, hosts: tuple[str, ...]
+) -> None:
+    """The master is asked to leave while the others are about to."""
+    key = running.create('xen1', 'xen2', 'xen3')
+    for host in hosts:
+        running.members.remove_host(running.ctx, key, host)
+    running.settle(key)
+    states = [item.state for item in running.operations.get_all(key)]
+    assert set(states) == {'succeeded'}, running.operations.get_all(key)
+    assert CALL not in [method for _host, method in changing(running)]
+    assert running.aggregates.get(key).hosts == ()
+    running.watch(key, 600)
+    running.aggregates.delete(key)
+
+
 def test_most_recent_version_takes_over(running: service.Service) -> None:
     key = running.create('xen1', 'xen2', 'xen3')
     newer = {'xapi': '99.1'}
@@ -254,6 +273,21 @@ def test_check_tells_who_takes_over(
     assert warning['code'] == 'MASTER_CHANGES'
     assert 'Host xen2 is made the master first' in warning['message']
     assert asked.check_host(key, 'xen2', 'remove')['warnings'] == []
+
+
+def test_master_may_be_asked_to_leave_after_all_others(
+    running: service.Service, asked: members.Members
+) -> None:
+    key = running.create('xen1', 'xen2')
+    asked.remove_host(running.ctx, key, 'xen2')
+    report = asked.check_host(key, 'xen1', 'remove')
+    assert report['blockers'] == []
+    codes = [warning['code'] for warning in report['warnings']]
+    assert 'MASTER_CHANGES' not in codes
+    asked.remove_host(running.ctx, key, 'xen1')
+    running.settle(key)
+    assert running.aggregates.get(key).hosts == ()
+    assert running.state(key) != 'error'
 
 
 def test_check_tells_why_nobody_takes_over(
