@@ -6,6 +6,7 @@ Nothing is asked of a host: what a view says is what is known.
 
 import dataclasses
 import datetime
+import functools
 import uuid
 from urllib import parse
 
@@ -28,6 +29,8 @@ class Node:
     :ivar zone: that of its aggregate, else its own, else ``DEFAULT_ZONE``.
     :ivar up: nothing that was seen speaks against it.
     :ivar enabled: its pool starts machines on it, as far as is known.
+    :ivar version: of XenServer, three digits for each part but the first;
+        0: not known.
     :ivar seen_at: when its pool was last looked at.
     """
 
@@ -39,6 +42,7 @@ class Node:
     address: str | None
     up: bool
     enabled: bool
+    version: int
     seen_at: datetime.datetime | None
 
 
@@ -59,7 +63,7 @@ class Inventory:
 
 
 def _node(entry: db_inventory.Entry) -> Node:
-    up, enabled = _state(entry)
+    up, enabled, version = _state(entry)
     return Node(
         id=entry.id,
         name=entry.name,
@@ -69,6 +73,7 @@ def _node(entry: db_inventory.Entry) -> Node:
         address=entry.address or parse.urlsplit(entry.url).hostname,
         up=up,
         enabled=enabled,
+        version=version,
         seen_at=_seen_at(entry),
     )
 
@@ -93,17 +98,26 @@ def _looked_at(entry: db_inventory.Entry) -> db_inventory.Home | None:
     return home
 
 
-def _state(entry: db_inventory.Entry) -> tuple[bool, bool]:
-    """Whether a host is up, and enabled, as far as is known."""
+def _state(entry: db_inventory.Entry) -> tuple[bool, bool, int]:
+    """Whether a host is up and enabled, and its version, where known."""
     if entry.phase == 'returning':
-        return False, True
+        return False, True, 0
     home = _looked_at(entry)
     if home is None:
-        return True, True
+        return True, True, 0
     found = (home.seen or {}).get(entry.uuid or '')
     if found is None:
-        return False, True
-    return bool(found['live']), bool(found['enabled'])
+        return False, True, 0
+    version = _number(found.get('version', ''))
+    return bool(found['live']), bool(found['enabled']), version
+
+
+def _number(version: str) -> int:
+    """A version as the number that Nova makes of one: 8.3.0 is 8003000."""
+    parts = version.split('.')
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        return 0
+    return functools.reduce(lambda high, low: high * 1000 + int(low), parts, 0)
 
 
 def _seen_at(entry: db_inventory.Entry) -> datetime.datetime | None:

@@ -264,7 +264,7 @@ def _details(node: inventory.Node, shape: shapes.Shape) -> dict[str, Any]:
     uuid = shape.supports(_UUID_SINCE)
     shown: dict[str, Any] = {
         'hypervisor_type': 'XenServer',
-        'hypervisor_version': 0,
+        'hypervisor_version': node.version,
         'host_ip': node.address,
         'service': {
             'id': node.service_uuid if uuid else node.id,

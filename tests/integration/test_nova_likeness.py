@@ -249,3 +249,10 @@ def test_the_answers_tell_of_every_kind_of_host(
         'xen2': ('up', 'disabled'),
         'xen3': ('up', 'enabled'),
     }
+    versions = {
+        name: shown['hypervisor_version']
+        for name, shown in hypervisors.items()
+    }
+    # Nothing has been seen of the free one.
+    assert versions['xen3'] == 0
+    assert versions['xen1'] == versions['xen2'] > 7_000_000

@@ -106,6 +106,26 @@ def test_it_is_told_when_a_member_was_seen(database: engine.Database) -> None:
 
 
 @pytest.mark.parametrize(
+    ('version', 'number'),
+    [
+        ('8.3.0', 8003000),
+        ('8.2', 8002),
+        ('', 0),
+        ('next', 0),
+        ('8.x', 0),
+        ('8..1', 0),
+    ],
+)
+def test_version_is_a_number_where_it_can_be(
+    database: engine.Database, version: str, number: int
+) -> None:
+    register(
+        database, 'member', observation=seen(version=version), observed=True
+    )
+    assert node(database).version == number
+
+
+@pytest.mark.parametrize(
     ('own', 'aggregate', 'zone'),
     [
         (None, None, 'nova'),

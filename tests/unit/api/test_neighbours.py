@@ -27,6 +27,7 @@ def node(name: str, zone: str, **state: bool) -> inventory.Node:
         address=None,
         up=state.get('up', True),
         enabled=state.get('enabled', True),
+        version=8003000,
         seen_at=SEEN,
     )
 
@@ -73,6 +74,7 @@ def test_hypervisors_tell_state_and_status(domain: Any) -> None:
     assert (off['state'], off['status']) == ('up', 'disabled')
     assert off['service']['disabled_reason'] == 'Disabled in its pool.'
     assert ill['host_ip'] is None
+    assert ill['hypervisor_version'] == 8003000
 
 
 def test_a_zone_without_enabled_hosts_is_not_available(domain: Any) -> None:
