@@ -104,6 +104,7 @@ class _Queue:
                 'request_id': asked.request_id,
                 'user_id': asked.user_id,
                 'project_id': asked.project_id,
+                'global_request_id': asked.parameters.get('global_request_id'),
             },
             {**parameters, 'reapply': True},
         )
