@@ -129,7 +129,7 @@ ACTION = [
     ('{"add_host": {"host": 5}}', 'add_host.host must be text'),
     ('{"add_host": {"host": ""}}', 'add_host.host must be text'),
     ('{"remove_host": {}}', 'remove_host has no host'),
-    ('{"remove_host": {"host": "xen1", "force": true}}', 'unknown force'),
+    ('{"remove_host": {"host": "xen1", "hard": true}}', 'unknown hard'),
     (
         '{"remove_host": {"host": "xen1", "accept_data_loss": ["all"]}}',
         'remove_host.accept_data_loss',
