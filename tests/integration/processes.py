@@ -376,7 +376,8 @@ class Site:
         def stopped_outside() -> bool:
             process.freeze()
             try:
-                self.query(self._try_lock)
+                with self._connect(patience=0) as connection:
+                    connection.exec_driver_sql(self._try_lock)
             except (sa.exc.OperationalError, sa.exc.DBAPIError):
                 process.thaw()
                 return False
@@ -401,11 +402,14 @@ class Site:
         return [tuple(row) for row in rows]
 
     @contextlib.contextmanager
-    def _connect(self) -> Iterator[sa.Connection]:
-        """A connection of its own, without a transaction, that never waits."""
+    def _connect(self, patience: float = DEADLINE) -> Iterator[sa.Connection]:
+        """A connection of its own, without a transaction.
+
+        :param patience: seconds to wait for writers, which only SQLite has.
+        """
         url = sa.make_url(self.connection)
         if url.drivername == 'sqlite':
-            url = url.update_query_dict({'timeout': '0'})
+            url = url.update_query_dict({'timeout': str(patience)})
         engine = sa.create_engine(
             url, poolclass=sa.NullPool, isolation_level='AUTOCOMMIT'
         )
