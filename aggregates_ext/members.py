@@ -193,7 +193,7 @@ class Members:
         """Every blocker and warning of adding or removing a host.
 
         :param purpose: 'add' or 'remove'.
-        :raises exception.Unavailable: no compute service answers.
+        :raises exception.Unavailable: no compute service makes the check.
         """
         with self._intent.database.reader() as connection:
             db_hosts.get(connection, host)
@@ -201,9 +201,9 @@ class Members:
         report = self._intent.compute.check_host(host, aggregate_id, purpose)
         if report is None:
             raise exception.Unavailable(
-                reason='No compute service answered in time. Check that '
-                'aggregates-ext-compute runs and that transport_url and '
-                '[api] check_timeout are set.'
+                reason='No compute service made the check in time. See that '
+                'aggregates-ext-compute runs, that transport_url and [api] '
+                'check_timeout are set, and what the log of the API says.'
             )
         return report
 

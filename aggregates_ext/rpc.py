@@ -9,6 +9,7 @@ History of the interface:
   accept_data_loss)``
 """
 
+import functools
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,8 @@ import oslo_messaging
 from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_messaging import opts as messaging_opts
+
+from aggregates_ext import aside
 
 LOG = logging.getLogger(__name__)
 
@@ -47,7 +50,10 @@ def get_transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport | None:
 
 
 class ComputeAPI:
-    """The client half; ``compute/manager.py`` serves it.
+    """The client half; ``compute/check.py`` serves it.
+
+    No caller ever waits for a broker longer than ``check_timeout``, and for
+    a wake-up not at all.
 
     :param transport: None: nothing is sent.
     :param check_timeout: seconds to wait for a check; 0 never asks.
@@ -61,6 +67,8 @@ class ComputeAPI:
         self._check_timeout = check_timeout
         self._client: oslo_messaging.RPCClient | None = None
         self._warned = False
+        self._signal = aside.Signal(self._cast)
+        self._questions: aside.Questions[dict[str, Any]] = aside.Questions()
         if transport is not None:
             self._client = oslo_messaging.get_rpc_client(
                 transport,
@@ -75,13 +83,31 @@ class ComputeAPI:
     def wake_up(self) -> None:
         """Tell some compute service that there is work in the database.
 
-        A failure is logged once and forgotten: the service polls too.
+        It is sent soon, by a thread of its own. A failure is logged once
+        and forgotten: the service polls too.
         """
+        if self._client is not None:
+            self._signal()
+
+    def hand_over(self, timeout: float) -> None:
+        """Wake another compute service up, for the end of this one.
+
+        :param timeout: seconds to wait until the message is with the broker.
+        """
+        sending: aside.Questions[None] = aside.Questions()
+        try:
+            sending.ask(self._cast, timeout)
+        except aside.Hangs:
+            LOG.debug('Nobody could be woken up')
+
+    def _cast(self) -> None:
         if self._client is None:
             return
         try:
             self._client.prepare(retry=0).cast({}, 'wake_up')
-        except oslo_messaging.MessagingException as exc:
+        except Exception as exc:
+            # Of any class: the driver lets errors of kombu, of amqp and of
+            # sockets through.
             if not self._warned:
                 LOG.warning(
                     'No wake-up could be sent (%s); compute services find '
@@ -99,29 +125,39 @@ class ComputeAPI:
         purpose: str,
         accept_data_loss: Sequence[str] = (),
     ) -> dict[str, Any] | None:
-        """Ask a compute service to check a host; None: nobody answers.
+        """Ask a compute service to check a host; None: there is no answer.
 
         :param purpose: 'add', 'remove' or 'contact'.
         :returns: ``preflight.Report.as_dict()``.
         """
         if self._client is None or not self.asks:
             return None
+        call = functools.partial(
+            self._client.prepare(timeout=self._check_timeout, retry=0).call,
+            {},
+            'check_host',
+            host=host,
+            aggregate_id=aggregate_id,
+            purpose=purpose,
+            accept_data_loss=list(accept_data_loss),
+        )
         try:
-            answer: dict[str, Any] = self._client.prepare(
-                timeout=self._check_timeout, retry=0
-            ).call(
-                {},
-                'check_host',
-                host=host,
-                aggregate_id=aggregate_id,
-                purpose=purpose,
-                accept_data_loss=list(accept_data_loss),
-            )
-        except oslo_messaging.MessagingException as exc:
+            return self._questions.ask(call, self._check_timeout)
+        except Exception as exc:
+            # Of any class, as above; and of those that crossed the wire the
+            # builtin ones are raised as themselves.
             LOG.info(
                 'No check of host %s before acceptance: %s',
                 host,
-                type(exc).__name__,
+                _describe(exc),
             )
             return None
-        return answer
+
+
+def _describe(exc: Exception) -> str:
+    """What kept a check from being made; without what a broker is told."""
+    if isinstance(exc, aside.Hangs):
+        return str(exc)
+    if isinstance(exc, oslo_messaging.RemoteError):
+        return f'the compute service answered {exc.exc_type}'
+    return type(exc).__name__

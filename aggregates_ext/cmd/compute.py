@@ -2,27 +2,32 @@
 
 from aggregates_ext.cmd import threads  # noqa: F401, I001 (first)
 
+import functools
 import logging as std_logging
+import os
 import signal
 import sys
 import threading
+import time
 
-import oslo_messaging
 from oslo_config import cfg
 from oslo_log import log as logging
 
 from aggregates_ext import conf as options
 from aggregates_ext import rpc
 from aggregates_ext.compute import check
+from aggregates_ext.compute import listener as compute_listener
 from aggregates_ext.compute import manager as compute_manager
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import engine
 
 LOG = logging.getLogger(__name__)
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+# Seconds that the end waits for a broker.
+BROKER_WAIT = 3.0
 
 
-def main() -> int:
+def main() -> None:
     """Serve until SIGTERM; SIGHUP reads the configuration again."""
     conf = cfg.CONF
     logging.register_options(conf)
@@ -31,40 +36,71 @@ def main() -> int:
     # SQL with its parameters is never logged, whatever the level.
     std_logging.getLogger('sqlalchemy').setLevel(std_logging.WARNING)
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    database = engine.Database(conf)
-    connector = xenapi.Connector(conf)
-    manager = compute_manager.Manager(conf, database, connector)
-    transport = rpc.get_transport(conf)
-    server = None
-    if transport is not None:
-        endpoint = check.Endpoint(database, connector, manager.wake_up)
-        server = check.get_server(transport, endpoint)
-    worker = threading.Thread(target=manager.serve, name='manager')
-    worker.start()
-    listening = threading.Event()
-    if server is not None:
-        # Aside: with the broker away it tries until there is one.
-        threading.Thread(
-            target=_listen, args=(server, listening), daemon=True
-        ).start()
+    service = Service(conf)
+    service.start()
     LOG.info('The compute service works')
     while signal.sigwait(SIGNALS) == signal.SIGHUP:
         conf.reload_config_files()
         LOG.info('The configuration was read again')
     LOG.info('The compute service stops')
-    if server is not None and listening.is_set():
-        server.stop()
-    manager.stop()
-    worker.join()
-    return 0
+    service.stop(conf.compute.graceful_shutdown_timeout)
+    std_logging.shutdown()
+    # Not by returning: the interpreter would wait, however long it takes,
+    # for each call that is still in flight when the time is over.
+    os._exit(0)
 
 
-def _listen(
-    server: oslo_messaging.MessageHandlingServer, listening: threading.Event
-) -> None:
-    server.start()
-    listening.set()
+class Service:
+    """The manager and, where messaging is set up, its ear on the bus."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        database = engine.Database(conf)
+        connector = xenapi.Connector(conf)
+        self._manager = compute_manager.Manager(conf, database, connector)
+        self._worker = threading.Thread(
+            target=self._manager.serve, name='manager'
+        )
+        transport = rpc.get_transport(conf)
+        self._others = rpc.ComputeAPI(transport, 0)
+        self._listener: compute_listener.Listener | None = None
+        if transport is not None:
+            endpoint = check.Endpoint(
+                database, connector, self._manager.wake_up
+            )
+            self._listener = compute_listener.Listener(
+                functools.partial(check.get_server, transport, endpoint)
+            )
+
+    def start(self) -> None:
+        """Begin to work, whether or not there is a broker."""
+        self._worker.start()
+        if self._listener is not None:
+            self._listener.start()
+
+    def stop(self, limit: float) -> None:
+        """Finish what is in flight, and give the rest to other services.
+
+        :param limit: seconds; what takes longer is left as a crash would
+            leave it, for whoever takes it up when its lease has run out.
+        """
+        end = time.monotonic() + limit
+        if self._listener is not None:
+            self._listener.stop()
+        self._manager.stop()
+        self._worker.join(limit)
+        if self._worker.is_alive():
+            LOG.warning(
+                'The time for the stop is over; what is in flight '
+                'is left to whoever takes it up.'
+            )
+        if self._listener is None:
+            return
+        left = max(0.0, end - time.monotonic())
+        if self._listener.join(min(BROKER_WAIT, left)):
+            # Also for the wake-ups that came to this service and not to them.
+            left = max(0.0, end - time.monotonic())
+            self._others.hand_over(min(BROKER_WAIT, left))
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import oslo_messaging
+from oslo_db import exception as db_exc
+from oslo_log import log as logging
 
 from aggregates_ext import exception
 from aggregates_ext import rpc
@@ -29,6 +31,8 @@ from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import engine
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import records
+
+LOG = logging.getLogger(__name__)
 
 
 class Endpoint:
@@ -51,8 +55,13 @@ class Endpoint:
 
     def wake_up(self, ctxt: dict[str, Any]) -> None:
         """There is work in the database."""
+        LOG.debug('Woken up')
         self._wake_up()
 
+    # No bugs, so without a traceback in the log. The caller is told a class.
+    @oslo_messaging.expected_exceptions(  # type: ignore[untyped-decorator]
+        exception.AggregatesError, db_exc.DBError
+    )
     def check_host(
         self,
         ctxt: dict[str, Any],
@@ -66,6 +75,7 @@ class Endpoint:
         :param aggregate_id: that it is added to or removed from.
         :param purpose: 'add', 'remove', or 'contact' (can it be worked with).
         """
+        LOG.debug('Asked about host %s: %s', host, purpose)
         with self._database.reader() as connection:
             found = db_hosts.get(connection, host)
             hosts = db_hosts.get_all(connection)

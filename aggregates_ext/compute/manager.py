@@ -104,9 +104,15 @@ class Manager:
                 self._woken.wait(self._options.poll_interval)
         finally:
             workers.shutdown(wait=False, cancel_futures=True)
-            concurrent.futures.wait(
+            _done, late = concurrent.futures.wait(
                 busy, self._options.graceful_shutdown_timeout
             )
+            if late:
+                LOG.warning(
+                    'The time for the stop is over with %d pool(s) in a '
+                    'call; their leases run out by themselves.',
+                    len(late),
+                )
             self._keeper.stop()
 
     def stop(self) -> None:
@@ -134,8 +140,10 @@ class Manager:
         """Claim an aggregate, run what is due, look at its pool."""
         try:
             with self._keeper.hold(aggregate_id) as held:
-                if held is not None:
-                    self._run_all(held)
+                ran = held is not None and self._run_all(held)
+            if ran:
+                # A wake-up that came while it was held found nothing to do.
+                self.wake_up()
         except compute_clock.Stopping:
             LOG.info('Aggregate %s: paused for the stop', aggregate_id)
         except exception.LeaseLost:
@@ -154,7 +162,9 @@ class Manager:
         except Exception:
             LOG.exception('Aggregate %s: a bug', aggregate_id)
 
-    def _run_all(self, held: compute_lease.Held) -> None:
+    def _run_all(self, held: compute_lease.Held) -> bool:
+        """Run what is due, then observe; whether an operation was run."""
+        ran = False
         while not self._stopping.is_set():
             pending, now = held.read(
                 lambda connection: db_operations.unfinished(
@@ -166,7 +176,9 @@ class Manager:
                 break
             with requests.logged(operation):
                 self._run(held, operation, now)
+            ran = True
         self._observe(held)
+        return ran
 
     def _observe(self, held: compute_lease.Held) -> None:
         """Look at the pool, and at operations that it may resolve.

@@ -1,5 +1,6 @@
 """Fixtures of the integration tests."""
 
+import os
 import pathlib
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from tests.integration import environments  # noqa: E402
 from tests.integration import keystone as keystone_server  # noqa: E402
 from tests.integration import nova  # noqa: E402
 from tests.integration import processes  # noqa: E402
+from tests.integration import rabbitmq  # noqa: E402
 
 
 @pytest.fixture(scope='session')
@@ -85,3 +87,25 @@ def make_site(
             return stack.enter_context(site)
 
         yield make
+
+
+@pytest.fixture(scope='session')
+def shared_broker(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[rabbitmq.Broker]:
+    """A RabbitMQ that all tests share; see ``broker``."""
+    try:
+        made = rabbitmq.Broker(tmp_path_factory.mktemp('rabbitmq'))
+    except rabbitmq.Missing as exc:
+        if os.environ.get('REQUIRE_SERVICES') == '1':
+            pytest.fail(str(exc))
+        pytest.skip(str(exc))
+    with made:
+        yield made
+
+
+@pytest.fixture
+def broker(shared_broker: rabbitmq.Broker) -> Iterator[rabbitmq.Broker]:
+    """The RabbitMQ; it runs again after the test, whatever that did."""
+    yield shared_broker
+    shared_broker.recover()

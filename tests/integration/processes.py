@@ -342,8 +342,11 @@ class Site:
         assert old in before
         self.config.write_text(before.replace(old, new))
 
-    def run(self, command: str, *arguments: str) -> str:
-        """Run a command to its end; the answer: what it wrote."""
+    def run(self, command: str, *arguments: str, code: int = 0) -> str:
+        """Run a command to its end; the answer: what it wrote.
+
+        :param code: the exit code that it shall have.
+        """
         program = pathlib.Path(sys.executable).with_name(command)
         done = subprocess.run(
             [program, '--config-file', str(self.config), *arguments],
@@ -352,7 +355,7 @@ class Site:
             timeout=60,
             env=environment(),
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == code, done.stderr
         return done.stdout
 
     def take_hosts(self, number: int) -> list[str]:
@@ -524,6 +527,11 @@ class Client:
     def remove(self, key: int, host: str) -> Answer:
         """Ask for a host to be removed."""
         body = {'remove_host': {'host': host}}
+        return self.ask('POST', f'/os-aggregates/{key}/action', body)
+
+    def check(self, key: int, host: str, purpose: str) -> Answer:
+        """Ask what stands against adding ('add') or removing a host."""
+        body = {'check_host': {'host': host, 'for': purpose}}
         return self.ask('POST', f'/os-aggregates/{key}/action', body)
 
     def show(self, key: int) -> dict[str, Any]:

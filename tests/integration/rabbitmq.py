@@ -1,0 +1,237 @@
+"""A RabbitMQ of the tests' own: private, on loopback, without root.
+
+Debian's ``/usr/sbin/rabbitmq-server`` insists on its own account, so the
+scripts behind it are called, with everything of theirs in one directory.
+"""
+
+import contextlib
+import os
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import kombu
+
+from tests.integration import processes
+
+# Debian's place first: what is on PATH may be the wrapper.
+PLACES = f'/usr/lib/rabbitmq/bin:{os.environ.get("PATH", "")}'
+PROGRAMS = ('rabbitmq-server', 'rabbitmqctl', 'epmd')
+CLIENT_PORTS = pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range')
+START_LIMIT = 90.0
+STOP_LIMIT = 20.0
+USER = 'aggregates'
+PASSWORD = 'zQ5-password-of-the-broker'
+# Few threads, which sleep at once: the machine has other things to do.
+ERLANG = '-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none'
+
+
+class Missing(Exception):
+    """A program that is needed is not installed."""
+
+
+def find_programs() -> dict[str, str]:
+    """The full path of each program.
+
+    :raises Missing: one is not there.
+    """
+    found = {name: shutil.which(name, path=PLACES) for name in PROGRAMS}
+    missing = [name for name, path in found.items() if path is None]
+    if missing:
+        raise Missing(
+            f'RabbitMQ: there is no {", ".join(missing)}; '
+            'the package is rabbitmq-server'
+        )
+    return {name: str(path) for name, path in found.items()}
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports on loopback that nobody listens on.
+
+    None that the system gives to clients: one of those might have it when a
+    broker that was killed is started again.
+    """
+    lowest = int(CLIENT_PORTS.read_text().split()[0])
+    found: list[int] = []
+    for port in random.sample(range(10_000, max(lowest, 20_000)), 1000):
+        with contextlib.suppress(OSError):
+            socket.create_server(('127.0.0.1', port)).close()
+            found.append(port)
+        if len(found) == number:
+            return found
+    raise Missing('RabbitMQ: there are no free ports')
+
+
+class Broker:
+    """One broker with its own name server of Erlang (epmd).
+
+    :param directory: everything it writes goes there, cookie and all.
+    :raises Missing: it is not installed.
+    """
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self._programs = find_programs()
+        self.directory = directory
+        self.port, self._distribution, self._names = free_ports(3)
+        self._vhosts = 0
+        self._server: subprocess.Popen[bytes] | None = None
+        self._epmd: subprocess.Popen[bytes] | None = None
+        for name in ('home', 'mnesia', 'log'):
+            (directory / name).mkdir()
+        (directory / 'enabled_plugins').write_text('[].\n')
+        (directory / 'rabbitmq.conf').write_text(
+            f'listeners.tcp.1 = 127.0.0.1:{self.port}\n'
+            f'default_user = {USER}\n'
+            f'default_pass = {PASSWORD}\n'
+        )
+
+    def __enter__(self) -> 'Broker':
+        with (self.directory / 'epmd.out').open('wb') as output:
+            self._epmd = subprocess.Popen(
+                [
+                    self._programs['epmd'],
+                    *('-port', str(self._names), '-address', '127.0.0.1'),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.kill()
+        if self._epmd is not None:
+            self._epmd.kill()
+            self._epmd.wait()
+
+    def _environment(self) -> dict[str, str]:
+        place = self.directory
+        return {
+            'PATH': os.environ.get('PATH', os.defpath),
+            'HOME': str(place / 'home'),
+            'LANG': 'C.UTF-8',
+            'ERL_EPMD_PORT': str(self._names),
+            'ERL_EPMD_ADDRESS': '127.0.0.1',
+            'RABBITMQ_NODENAME': 'aggregates@localhost',
+            'RABBITMQ_NODE_IP_ADDRESS': '127.0.0.1',
+            'RABBITMQ_NODE_PORT': str(self.port),
+            'RABBITMQ_DIST_PORT': str(self._distribution),
+            'RABBITMQ_MNESIA_BASE': str(place / 'mnesia'),
+            'RABBITMQ_LOG_BASE': str(place / 'log'),
+            'RABBITMQ_CONFIG_FILE': str(place / 'rabbitmq.conf'),
+            'RABBITMQ_CONF_ENV_FILE': str(place / 'none'),
+            'RABBITMQ_ENABLED_PLUGINS_FILE': str(place / 'enabled_plugins'),
+            'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS': ERLANG,
+        }
+
+    def start(self) -> None:
+        """Start it, and wait until it serves."""
+        output = self.directory / 'broker.out'
+        with output.open('ab') as file:
+            # A group of its own, to be signalled as a whole: the script
+            # and the machine of Erlang under it.
+            self._server = subprocess.Popen(
+                [self._programs['rabbitmq-server']],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env=self._environment(),
+                cwd=self.directory,
+                start_new_session=True,
+            )
+
+        def serves() -> bool:
+            assert self._server is not None
+            assert self._server.poll() is None, output.read_text()
+            try:
+                with self.connect('/', timeout=1):
+                    return True
+            except OSError:
+                return False
+
+        processes.wait_for('RabbitMQ serves', serves, START_LIMIT)
+
+    def kill(self) -> None:
+        """End it as a power failure would."""
+        if self._server is not None and self._server.poll() is None:
+            self._signal(signal.SIGKILL)
+            self._server.wait(STOP_LIMIT)
+        self._server = None
+
+    def recover(self) -> None:
+        """Let it run again, whatever was done to it."""
+        if self._server is not None and self._server.poll() is None:
+            self.thaw()
+        else:
+            self.start()
+
+    def freeze(self) -> None:
+        """Let it do nothing more: connections stay, nobody answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen broker go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._server is not None:
+            os.killpg(self._server.pid, number)
+
+    def control(self, *arguments: str) -> str:
+        """Run rabbitmqctl; the answer: what it wrote."""
+        done = subprocess.run(
+            [self._programs['rabbitmqctl'], '--quiet', *arguments],
+            capture_output=True,
+            text=True,
+            timeout=START_LIMIT,
+            env=self._environment(),
+            cwd=self.directory,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def make_vhost(self) -> str:
+        """A part of the broker that nobody else uses; the answer: its name."""
+        self._vhosts += 1
+        vhost = f'v{self._vhosts}'
+        self.control('add_vhost', vhost)
+        self.allow(vhost)
+        return vhost
+
+    def allow(self, vhost: str) -> None:
+        """Let the account of ``transport_url`` do everything there."""
+        self.control('set_permissions', '-p', vhost, USER, '.*', '.*', '.*')
+
+    def url(self, vhost: str, password: str = PASSWORD) -> str:
+        """A ``transport_url``; a broker that is back is found soon."""
+        place = f'{USER}:{password}@127.0.0.1:{self.port}/{vhost}'
+        return f'rabbit://{place}?rabbit_interval_max=1'
+
+    @contextlib.contextmanager
+    def connect(
+        self, vhost: str, timeout: float = 10
+    ) -> Iterator[kombu.Connection]:
+        """A connection that is open.
+
+        :raises OSError: there is nobody.
+        """
+        connection = kombu.Connection(
+            hostname='127.0.0.1',
+            port=self.port,
+            userid=USER,
+            password=PASSWORD,
+            virtual_host=vhost,
+            connect_timeout=timeout,
+        )
+        with connection:
+            connection.connect()
+            yield connection
