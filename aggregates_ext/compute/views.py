@@ -182,7 +182,7 @@ def tasks(session: xenapi.Session, call: str) -> tuple[Task, ...]:
             call=task['name_label'],
             status=task['status'],
             progress=float(task['progress']),
-            error=tuple(task['error_info']),
+            error=tuple(map(session.redact, task['error_info'])),
         )
         for ref, task in session.records('task').items()
         if task['name_label'] == f'Async.{call}'

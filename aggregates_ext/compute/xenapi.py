@@ -16,6 +16,7 @@ import ssl
 import time
 import xml.parsers.expat
 import xmlrpc.client
+from collections.abc import Collection
 from typing import Any
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from aggregates_ext.compute import codes
 from aggregates_ext.db import records
 
 ORIGINATOR = 'aggregates-ext'
+REDACTED = '***'
 
 
 class HostError(exception.AggregatesError):
@@ -196,6 +198,8 @@ class Session:
     :param url: where its xapi is.
     :param credential: whom to log in as.
     :param transport: how to get there.
+    :param passwords: that may have been sent to the host, in this session
+        or in another one; what it says of errors may repeat them.
     :raises XenAPIError: the login was refused.
     :raises Unreachable: there was nobody to refuse it.
     """
@@ -206,9 +210,12 @@ class Session:
         url: str,
         credential: Credential,
         transport: _Transport,
+        passwords: Collection[str],
     ) -> None:
         self.host = host
         self.credential = credential
+        self._passwords = passwords
+        self._ref = ''
         self._url = url
         self._transport = transport
         self._client = _Client(url, transport=transport)
@@ -288,6 +295,13 @@ class Session:
         finally:
             self._transport.close()
 
+    def redact(self, text: str) -> str:
+        """What a host says of an error, without the secrets it was told."""
+        secrets = {*list(self._passwords), self._ref} - {''}
+        for secret in sorted(secrets, key=len, reverse=True):
+            text = text.replace(secret, REDACTED)
+        return text
+
     def _request(self, method: str, *params: Any) -> Any:
         try:
             answer = self._client.xenapi_request(method, params)
@@ -302,14 +316,15 @@ class Session:
             UnicodeError,
         ) as exc:
             self._transport.close()
-            reason = str(exc) or type(exc).__name__
+            reason = self.redact(str(exc)) or type(exc).__name__
+            # Without its cause, which may tell what ``reason`` does not.
             if not self._transport.sent:
                 raise Unreachable(
                     host=self.host, url=self._url, reason=reason
-                ) from exc
+                ) from None
             raise AnswerLost(
                 host=self.host, call=method, reason=reason
-            ) from exc
+            ) from None
         return self._value(answer, method)
 
     def _value(self, answer: Any, method: str) -> Any:
@@ -327,6 +342,9 @@ class Session:
         code, *parameters = map(str, details)
         if code == 'SESSION_INVALID' or parameters[:1] == ['session']:
             parameters = []
+        if code != 'HOST_IS_SLAVE':
+            # That one is about an address, which is looked up.
+            parameters = [self.redact(text) for text in parameters]
         raise XenAPIError(self.host, code, tuple(parameters))
 
 
@@ -349,6 +367,9 @@ class Connector:
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._conf = conf
+        # All that were given out, which a reload does not take back; a dict
+        # because sessions in other threads read it meanwhile.
+        self._passwords: dict[str, None] = {}
         self._authorities: tuple[Any, ssl.SSLContext] | None = None
         # A pinned certificate is checked by itself, see connect().
         self._unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -379,6 +400,7 @@ class Connector:
         username, password = options.read_credential(self._conf, name)
         if password is None:
             raise CredentialUnknown(credential=name, host=host)
+        self._passwords[password] = None
         return Credential(name, username, password)
 
     def login(
@@ -409,7 +431,9 @@ class Connector:
         account = self.credential(credential or host.credential, host.name)
         self._hold_back(host, account)
         try:
-            session = Session(host.name, host.url, account, transport)
+            session = Session(
+                host.name, host.url, account, transport, self._passwords
+            )
         except XenAPIError as exc:
             if exc.code in codes.LOGIN_REFUSED:
                 self._refused[host.url, account] = Refusal(

@@ -2,15 +2,17 @@
 
 The simulator and the proxies before its hosts run in the process of the
 tests; the API and the compute services are processes of their own, on one
-SQLite file and without a broker.
+SQLite file and without a broker unless a test has others.
 """
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
 import pathlib
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -35,6 +37,7 @@ from aggregates_ext.xensim import clock
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim import topology
 from tests.integration import proxy
+from tests.integration import wire
 
 ROOT = pathlib.Path(__file__).parents[2]
 PASSWORD = 'the-password-of-all-hosts'
@@ -110,6 +113,10 @@ class Process:
     def reload(self) -> None:
         """Let it read its configuration again."""
         self._popen.send_signal(signal.SIGHUP)
+
+    @property
+    def process_id(self) -> int:
+        return self._popen.pid
 
     def text(self) -> str:
         """What it has written so far."""
@@ -218,7 +225,7 @@ class Site:
             ),
             clock.RunningClock(SPEED),
         )
-        self._proxies: dict[str, proxy.Proxy] = {}
+        self._proxies: dict[str, proxy.Proxy | wire.Wire] = {}
         self._spare = [host['name'] for host in described]
         self._names = 0
         self._write_config({**COMPUTE, **(compute or {})}, logging)
@@ -226,7 +233,11 @@ class Site:
     def __enter__(self) -> 'Site':
         self.sim.start()
         for name, host in self.sim.world.hosts.items():
-            made = proxy.Proxy(name, host.port, self.traffic)
+            made = (
+                wire.Wire('https', host.port)
+                if host.spec.tls
+                else proxy.Proxy(name, host.port, self.traffic)
+            )
             self._proxies[name] = made
             made.start()
         return self
@@ -296,12 +307,27 @@ class Site:
                         'name': name,
                         'url': self.url(name),
                         'credential': credentials.get(name, first),
+                        'fingerprint': self._fingerprint(name),
                     }
                     for name in self._proxies
                 ]
             )
         finally:
             database.dispose()
+
+    def _fingerprint(self, host: str) -> str | None:
+        """Of the certificate of a host that speaks TLS."""
+        spec = self.sim.host(host).spec
+        if not spec.tls:
+            return None
+        text = pathlib.Path(spec.tls_certificate).read_text()
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(text)).hexdigest()
+
+    def wire_of(self, host: str) -> wire.Wire:
+        """What has passed to and from a host that speaks TLS."""
+        found = self._proxies[host]
+        assert isinstance(found, wire.Wire)
+        return found
 
     def start(self, command: str, **variables: str) -> Process:
         """Start a command with the configuration of this site.

@@ -6,6 +6,7 @@ import os
 import pathlib
 import ssl
 import threading
+import traceback
 import xmlrpc.client
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -15,12 +16,14 @@ import pytest
 from oslo_config import cfg
 
 from aggregates_ext import conf as options
+from aggregates_ext import exception
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import records
 
 TLS = pathlib.Path(__file__).parent / 'tls'
 CERTIFICATE = TLS / 'certificate.pem'
 SESSION = 'OpaqueRef:the-session'
+PASSWORD = 'sentinel'
 
 
 class Host(http.server.ThreadingHTTPServer):
@@ -107,13 +110,14 @@ def login() -> Callable[..., xenapi.Session]:
     conf.set_override('credentials', ['default'], 'xenserver')
     conf.set_override('call_timeout', 5.0, 'compute')
     group = options.register_credential(conf, 'default')
-    conf.set_override('password', 'sentinel', group)
+    conf.set_override('password', PASSWORD, group)
     connector = xenapi.Connector(conf)
 
     def log_in(
         server: Host,
         scheme: str = 'http',
         ca_file: str | None = None,
+        passwords: dict[str, str] | None = None,
         **columns: Any,
     ) -> xenapi.Session:
         conf.set_override('ca_file', ca_file, 'xenserver')
@@ -137,6 +141,12 @@ def login() -> Callable[..., xenapi.Session]:
             consent=None,
             **values,
         )
+        for name, password in (passwords or {}).items():
+            other = options.register_credential(conf, name)
+            conf.set_override('password', password, other)
+            conf.set_override('credentials', ['default', name], 'xenserver')
+            connector.credential(name, 'xen1')
+        conf.set_override('credentials', ['default'], 'xenserver')
         return connector.login(record)
 
     return log_in
@@ -221,6 +231,48 @@ def test_password_is_in_no_representation(host: Host, login: Login) -> None:
     session = login(host)
     assert 'sentinel' not in repr(session.credential)
     assert 'sentinel' not in str(session.credential)
+    session.close()
+
+
+@pytest.mark.parametrize(
+    'answer',
+    [
+        failure('INTERNAL_ERROR', 'login(root, sentinel) failed'),
+        failure('INTERNAL_ERROR', f'session {SESSION} is tired'),
+        xmlrpc.client.dumps(xmlrpc.client.Fault(1, 'sentinel')).encode(),
+    ],
+)
+def test_what_a_host_repeats_of_secrets_is_not_passed_on(
+    host: Host, login: Login, answer: Any
+) -> None:
+    host.answers['pool.join'] = answer
+    session = login(host)
+    with pytest.raises(exception.AggregatesError) as error:
+        session.call('pool.join', '10.0.0.1', 'root', PASSWORD)
+    told = ''.join(traceback.format_exception(error.value))
+    assert 'sentinel' not in told
+    assert SESSION not in told
+    assert xenapi.REDACTED in str(error.value)
+    session.close()
+
+
+def test_redaction_spares_the_address_of_the_master(
+    host: Host, login: Login
+) -> None:
+    """It is looked up, whatever it has in common with a password."""
+    host.answers['host.get_all'] = failure('HOST_IS_SLAVE', 'sentinel')
+    session = login(host)
+    with pytest.raises(xenapi.XenAPIError) as error:
+        session.call('host.get_all')
+    assert error.value.parameters == ('sentinel',)
+    session.close()
+
+
+def test_password_that_is_part_of_another_leaves_nothing_of_it(
+    host: Host, login: Login
+) -> None:
+    session = login(host, passwords={'short': 'sent', 'long': 'sentinel-2'})
+    assert session.redact('sent sentinel-2 sentinel') == '*** *** ***'
     session.close()
 
 
