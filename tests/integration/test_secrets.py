@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 import XenAPI
 
 from aggregates_ext.compute import xenapi
+from tests import databases
 from tests.integration import bus
 from tests.integration import processes
 from tests.integration import proxy
@@ -48,11 +50,49 @@ LEVELS = 'default_log_levels = ' + ','.join(
         'waitress': 'DEBUG',
     }.items()
 )
+# Server, and what makes an account with a password there, also twice.
+ACCOUNTS = {
+    'mysql': (
+        'mariadb',
+        (
+            "CREATE OR REPLACE USER sentinel@'127.0.0.1' "
+            f"IDENTIFIED BY '{DATABASE_PASSWORD}'",
+            "GRANT ALL ON *.* TO sentinel@'127.0.0.1'",
+        ),
+    ),
+    'postgresql': (
+        'postgresql',
+        (
+            'DO $$ BEGIN CREATE ROLE sentinel SUPERUSER LOGIN PASSWORD '
+            f"'{DATABASE_PASSWORD}'; "
+            'EXCEPTION WHEN duplicate_object THEN NULL; END $$',
+        ),
+    ),
+}
 RECORD = ('operations', 'call')
-BREAK = """
+# What makes each database refuse the record of a call, and what mends it.
+BREAK = {
+    'sqlite': """
 CREATE TRIGGER planted BEFORE UPDATE OF call ON operations
 BEGIN SELECT RAISE(ABORT, 'planted'); END
-"""
+""",
+    'mysql': """
+CREATE TRIGGER planted BEFORE UPDATE ON operations FOR EACH ROW
+IF NOT (NEW.`call` <=> OLD.`call`) THEN
+SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'planted'; END IF
+""",
+    'postgresql': """
+CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'planted'; END $$;
+CREATE TRIGGER planted BEFORE UPDATE OF call ON operations
+FOR EACH ROW EXECUTE FUNCTION planted()
+""",
+}
+MEND = {
+    'sqlite': 'DROP TRIGGER planted',
+    'mysql': 'DROP TRIGGER planted',
+    'postgresql': 'DROP TRIGGER planted ON operations',
+}
 # How a host may repeat what it was told.
 ECHO = f'login of root with {PASSWORDS["default"]} failed'
 
@@ -138,7 +178,10 @@ class Story:
     def _break_database(self) -> None:
         """Let the database refuse the record of a call for a while."""
         site = self._site
-        rule = proxy.Rule('session.get_uuid', after=lambda: site.query(BREAK))
+        kind = sa.make_url(site.connection).get_backend_name()
+        rule = proxy.Rule(
+            'session.get_uuid', after=lambda: site.query(BREAK[kind])
+        )
         site.traffic.plant(rule)
         body = {'aggregate': {'name': 'renamed'}}
         self._client.done('PUT', f'/os-aggregates/{self._key}', body)
@@ -146,7 +189,7 @@ class Story:
             'the database fails',
             lambda: 'the database failed' in self._service.text(),
         )
-        site.query('DROP TRIGGER planted')
+        site.query(MEND[kind])
         assert self._client.settle(self._key)['state'] == 'succeeded'
 
 
@@ -167,7 +210,23 @@ def check_site(site: processes.Site) -> None:
 
 
 @pytest.fixture
-def make_telling_site(make_site: MakeSite) -> Callable[..., processes.Site]:
+def connection(database_url: str, request: pytest.FixtureRequest) -> str:
+    """The database as an account that has a password."""
+    url = sa.make_url(database_url)
+    kind = url.get_backend_name()
+    if kind == 'sqlite':
+        return database_url
+    servers: databases.Servers = request.getfixturevalue('servers')
+    name, statements = ACCOUNTS[kind]
+    servers.get(name).administer(*statements)
+    url = url.set(username='sentinel', password=DATABASE_PASSWORD)
+    return url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def make_telling_site(
+    make_site: MakeSite, connection: str
+) -> Callable[..., processes.Site]:
     """Builds a site that logs all it can; xen3 has another password."""
 
     def make(transport_url: str = '') -> processes.Site:
@@ -175,6 +234,7 @@ def make_telling_site(make_site: MakeSite) -> Callable[..., processes.Site]:
             HOSTS,
             credentials=PASSWORDS,
             logging=[LEVELS],
+            connection=connection,
             transport_url=transport_url,
         )
         site.set_up(xen3='lab')
@@ -183,6 +243,7 @@ def make_telling_site(make_site: MakeSite) -> Callable[..., processes.Site]:
     return make
 
 
+@pytest.mark.every_database
 def test_secrets_stay_where_they_belong(make_telling_site: MakeSite) -> None:
     """Passwords in the configuration, one session while a call is under way.
 
@@ -200,6 +261,7 @@ def test_secrets_stay_where_they_belong(make_telling_site: MakeSite) -> None:
     check_site(site)
 
 
+@pytest.mark.every_database
 def test_secrets_are_in_no_message(
     make_telling_site: MakeSite, broker: rabbitmq.Broker
 ) -> None:
