@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Iterator
 
 import kombu
+import psutil
 
 from tests.integration import processes
 
@@ -161,9 +162,16 @@ class Broker:
         processes.wait_for('RabbitMQ serves', serves, START_LIMIT)
 
     def kill(self) -> None:
-        """End it as a power failure would."""
+        """End it as a power failure would, with all that it has started.
+
+        From time to time that is a start of epmd, in a group of its own; it
+        would find the port free once ours has ended.
+        """
         if self._server is not None and self._server.poll() is None:
-            self._signal(signal.SIGKILL)
+            server = psutil.Process(self._server.pid)
+            for process in [server, *server.children(recursive=True)]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
             self._server.wait(STOP_LIMIT)
         self._server = None
 
