@@ -73,6 +73,7 @@ class Stage:
             self.sim.host(name).url,
             xenapi.Credential('c', *account),
             xenapi._Transport(60, None, None),
+            (),
         )
         stack.callback(session.close)
         return session
