@@ -251,12 +251,11 @@ class Filter:
         match: routing.Match,
     ) -> Iterable[bytes]:
         """Our extensions among those of the next application."""
-        response = extensions.ask({**environ, MARK: True}, match, self._next)
-        if response.status_int == 404:
+        theirs = extensions.ask({**environ, MARK: True}, match, self._next)
+        if theirs.code == 404:
+            theirs.close()
             return self._application(environ, start_response)
         media = wire.JSON
         if match.place.face == routing.LEGACY:
             media = wire.choose(environ.get('HTTP_ACCEPT'), match.place.suffix)
-        self._known.merge(response, media)
-        answer: Iterable[bytes] = response(environ, start_response)
-        return answer
+        return self._known.merge(theirs, media)(environ, start_response)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 import webob
 
@@ -16,6 +17,7 @@ from aggregates_ext.api import shapes
 from aggregates_ext.api import wire
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+Headers = Sequence[tuple[str, str]]
 
 COLLECTION = '/extensions'
 ITEM = '/extensions/{alias}'
@@ -29,7 +31,48 @@ _CONDITIONS = (
     'HTTP_IF_UNMODIFIED_SINCE',
     'HTTP_RANGE',
 )
-_VALIDATORS = ('ETag', 'Last-Modified', 'Content-MD5')
+_VALIDATORS = ('etag', 'last-modified', 'content-md5')
+
+
+class Answer(NamedTuple):
+    """What the next application answered, as it came.
+
+    Not a response of webob's, which would make locations absolute, and raise
+    the error that an application answers on behalf of.
+
+    :ivar error: the ``exc_info`` that came with status and headers.
+    """
+
+    status: str
+    headers: Headers
+    body: Iterable[bytes]
+    error: Any = None
+
+    @property
+    def code(self) -> int:
+        """The number in the status."""
+        return int(self.status.split(' ', 1)[0])
+
+    def read(self) -> bytes:
+        """The whole body, which is over then."""
+        try:
+            return b''.join(self.body)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Tell the application that nobody reads the body any more."""
+        if hasattr(self.body, 'close'):
+            self.body.close()
+
+    def __call__(
+        self, environ: Mapping[str, Any], start_response: Any
+    ) -> Iterable[bytes]:
+        start_response(self.status, self.headers, self.error)
+        if environ['REQUEST_METHOD'] == 'HEAD':
+            self.close()
+            return []
+        return self.body
 
 
 class Catalogue:
@@ -72,49 +115,72 @@ class Catalogue:
     def __contains__(self, alias: str) -> bool:
         return alias.lower() in self._by_alias
 
-    def merge(self, response: webob.Response, media: wire.Media) -> None:
+    def merge(self, theirs: Answer, media: wire.Media) -> Answer:
         """Put our entries into the list that another application answered.
 
         In place where it has the alias, else at the end. What is no such
         list stays as it is.
         """
-        if response.status_int != 200:
-            return
+        if theirs.code != 200:
+            return theirs
+        content = theirs.read()
         try:
-            listed = json.loads(response.body)['extensions']
+            listed = json.loads(content)['extensions']
             aliases = [entry['alias'] for entry in listed]
         except (ValueError, TypeError, KeyError):
-            return
-        merged = self._merged(listed, aliases)
-        response.body = wire.write({'extensions': merged}, media)
-        response.headers['Content-Type'] = media.content_type
-        for name in _VALIDATORS:
-            response.headers.pop(name, None)
+            return theirs._replace(body=[content])
+        merged = wire.write(
+            {'extensions': self._merged(listed, aliases)}, media
+        )
+        return theirs._replace(
+            headers=_replaced(
+                theirs.headers,
+                {
+                    'content-type': media.content_type,
+                    'content-length': str(len(merged)),
+                },
+            ),
+            body=[merged],
+        )
 
     def _merged(
         self, listed: Sequence[Any], aliases: Sequence[Any]
     ) -> list[Any]:
+        keys = [str(alias).lower() for alias in aliases]
         merged = [
-            self._by_alias.get(alias, entry)
-            if isinstance(alias, str)
-            else entry
-            for alias, entry in zip(aliases, listed, strict=True)
+            self._by_alias.get(key, entry)
+            for key, entry in zip(keys, listed, strict=True)
         ]
         return merged + [
             entry
             for alias, entry in self._by_alias.items()
-            if alias not in aliases
+            if alias not in keys
         ]
 
 
 def ask(
     environ: dict[str, Any], match: routing.Match, application: Application
-) -> webob.Response:
+) -> Answer:
     """The answer of the next application to the same question in JSON."""
     asked = {k: v for k, v in environ.items() if k not in _CONDITIONS}
     asked['REQUEST_METHOD'] = 'GET'
     asked['HTTP_ACCEPT'] = 'application/json'
     if match.place.suffix:
         asked['PATH_INFO'] = environ['PATH_INFO'].rpartition('.')[0]
-    response: webob.Response = webob.Request(asked).get_response(application)
-    return response
+    status, headers, body, error = webob.Request(asked).call_application(
+        application, catch_exc_info=True
+    )
+    return Answer(status, headers, body, error)
+
+
+def _replaced(
+    headers: Headers, values: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """Headers with some values in place of theirs, and no validators."""
+    missing = dict(values)
+    kept = [
+        (name, missing.pop(name.lower(), value))
+        for name, value in headers
+        if name.lower() not in _VALIDATORS
+    ]
+    return [*kept, *((name.title(), missing[name]) for name in missing)]
