@@ -1,0 +1,232 @@
+"""The application under servers that fork: gunicorn and uwsgi.
+
+The commands are those of the installation document.
+"""
+
+import concurrent.futures
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+from typing import NamedTuple
+
+import psutil
+import pytest
+
+from aggregates_ext.db import engine
+from tests.integration import documents
+from tests.integration import environments
+from tests.integration import processes
+
+DOCUMENTED = '127.0.0.1:8774'
+# Server -> package, what starts it here, where requests go.
+SERVERS = {
+    'gunicorn': ('gunicorn', ['-m', 'gunicorn'], ''),
+    'uwsgi': ('pyuwsgi', ['-c', 'import pyuwsgi; pyuwsgi.run()'], '/compute'),
+}
+WORKERS = 4
+BODY = {'aggregate': {'name': 'pool', 'availability_zone': 'az1'}}
+
+
+class Answer(NamedTuple):
+    """What a server answered."""
+
+    status: int
+    body: Any
+
+
+class Server(NamedTuple):
+    """A server that runs, and its prefix."""
+
+    process: psutil.Process
+    port: int
+    prefix: str
+    log: pathlib.Path
+
+    def request(self, method: str, path: str, body: Any = None) -> Answer:
+        connection = http.client.HTTPConnection(
+            '127.0.0.1', self.port, timeout=60
+        )
+        with contextlib.closing(connection):
+            connection.request(
+                method,
+                self.prefix + path,
+                None if body is None else json.dumps(body),
+                {'Content-Type': 'application/json'},
+            )
+            response = connection.getresponse()
+            answered = response.read()
+        return Answer(
+            response.status, json.loads(answered) if answered else None
+        )
+
+    def post_chunked(self, path: str, body: Any) -> int:
+        """The status; all is sent at once, as not everybody reads it."""
+        content = json.dumps(body).encode()
+        sent = (
+            f'POST {self.prefix}{path} HTTP/1.1\r\nHost: localhost\r\n'
+            'Content-Type: application/json\r\nConnection: close\r\n'
+            'Transfer-Encoding: chunked\r\n\r\n'
+            f'{len(content):x}\r\n{content.decode()}\r\n0\r\n\r\n'
+        )
+        address = ('127.0.0.1', self.port)
+        with socket.create_connection(address, timeout=60) as connection:
+            connection.sendall(sent.encode())
+            return int(connection.makefile().readline().split()[1])
+
+    def workers(self) -> list[psutil.Process]:
+        found: list[psutil.Process] = self.process.children()
+        return found
+
+
+@pytest.fixture
+def serve(
+    tmp_path: pathlib.Path, database_url: str, database: engine.Database
+) -> Iterator[Callable[..., Server]]:
+    """Starts a server as the document says, with further arguments."""
+    (tmp_path / 'aggregates_ext.conf').write_text(
+        '[DEFAULT]\ntransport_url = fake:/\n'
+        '[api]\nauth_strategy = noauth\n'
+        f'[database]\nconnection = {database_url}\n'
+    )
+    paste = environments.ROOT / 'etc' / 'aggregates_ext' / 'api-paste.ini'
+    shutil.copy(paste, tmp_path)
+    with contextlib.ExitStack() as stack:
+
+        def start(name: str, *arguments: str) -> Server:
+            return stack.enter_context(running(tmp_path, name, *arguments))
+
+        yield start
+
+
+@contextlib.contextmanager
+def running(
+    directory: pathlib.Path, name: str, *arguments: str
+) -> Iterator[Server]:
+    package, program, prefix = SERVERS[name]
+    venv = environments.install(name, package)
+    [site] = venv.glob('lib/python*/site-packages')
+    words = [
+        word.replace(DOCUMENTED, '127.0.0.1:0')
+        for word in documents.command('install.rst', name)[1:]
+    ]
+    log = directory / f'{name}.log'
+    with log.open('w') as output:
+        process = psutil.Popen(
+            [sys.executable, *program, *arguments, *words],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=os.environ
+            | {
+                'HOME': str(directory),
+                'OS_AGGREGATES_EXT_CONFIG_DIR': str(directory),
+                'PYTHONPATH': f'{environments.ROOT}{os.pathsep}{site}',
+            },
+        )
+
+    def ready() -> Server | None:
+        assert process.poll() is None, log.read_text()
+        bound = re.search(r'127\.0\.0\.1:([1-9]\d*)', log.read_text())
+        if not bound or len(process.children()) < WORKERS:
+            return None
+        return Server(process, int(bound[1]), prefix, log)
+
+    try:
+        yield processes.wait_for(f'{name} runs', ready)
+    finally:
+        end(process)
+
+
+def end(process: psutil.Popen) -> None:
+    """SIGTERM ends a server and its workers."""
+    process.terminate()
+    try:
+        process.wait(timeout=30)
+    except psutil.TimeoutExpired:
+        for found in [*process.children(recursive=True), process]:
+            found.kill()
+        raise
+
+
+@pytest.mark.parametrize('name', SERVERS)
+def test_it_answers_with_the_prefix_of_its_place(
+    serve: Callable[..., Server], name: str
+) -> None:
+    server = serve(name)
+    root = f'http://127.0.0.1:{server.port}{server.prefix}'
+    shown = server.request('GET', '/v2.1').body['version']
+    assert shown['links'][0]['href'] == f'{root}/v2.1/'
+    listed = server.request('GET', '/').body['versions']
+    assert [entry['links'][0]['href'] for entry in listed] == [
+        f'{root}/v2/',
+        f'{root}/v2.1/',
+    ]
+    created = server.request('POST', '/v2.1/os-aggregates', BODY)
+    assert created.status == 200, server.log.read_text()
+    key = created.body['aggregate']['id']
+    # With the project in the URL, on the face of that time.
+    path = f'/v1.1/admin/os-aggregates/{key}'
+    assert server.request('GET', path).body['aggregate']['hosts'] == []
+    refused = server.request('GET', '/v2.1/os-aggregates/unknown')
+    assert refused.body['badRequest']['code'] == 400
+    assert server.request('GET', '/v2.1/unknown').status == 404
+    assert server.request('GET', '/healthcheck').status == 200
+    # As the document says of either.
+    body = {'aggregate': {'name': 'chunked'}}
+    status = server.post_chunked('/v2.1/os-aggregates', body)
+    assert status == {'gunicorn': 200, 'uwsgi': 400}[name]
+    assert 'Traceback' not in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    'database_url', ['postgresql'], indirect=True, ids=['postgresql']
+)
+@pytest.mark.parametrize(
+    ('name', 'arguments'), [('gunicorn', ['--preload']), ('uwsgi', [])]
+)
+def test_each_worker_has_connections_of_its_own(
+    serve: Callable[..., Server],
+    database_url: str,
+    name: str,
+    arguments: list[str],
+) -> None:
+    """Loaded before the fork: none is shared, and none is the master's."""
+    server = serve(name, *arguments)
+    master = server.process
+
+    def create(number: int) -> int:
+        body = {'aggregate': {'name': f'pool{number}'}}
+        return server.request('POST', '/v2.1/os-aggregates', body).status
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(create, range(64))) == {200}
+    answer = server.request('GET', '/v2.1/os-aggregates')
+    names = [entry['name'] for entry in answer.body['aggregates']]
+    assert sorted(names) == sorted(f'pool{n}' for n in range(64))
+    port = int(re.findall(r':(\d+)/', database_url)[0])
+    assert connections(master, port) == set()
+    used = [connections(worker, port) for worker in server.workers()]
+    assert len(used) == WORKERS
+    assert sum(1 for own in used if own) > 1
+    assert len(set.union(*used)) == sum(map(len, used))
+    assert 'Traceback' not in server.log.read_text()
+
+
+def connections(process: psutil.Process, port: int) -> set[int]:
+    """Local ports of what a process has open to the database."""
+    return {
+        found.laddr.port
+        for found in process.net_connections('tcp')
+        if found.raddr and found.raddr.port == port
+    }
