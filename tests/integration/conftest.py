@@ -48,6 +48,24 @@ def plain(
 
 
 @pytest.fixture(scope='session')
+def filtered(
+    nova_venv: pathlib.Path, nova_directory: pathlib.Path
+) -> Iterator[nova.Server]:
+    """A Nova API with the filter in its pipelines."""
+    with nova.serve(nova_venv, nova_directory, 'filtered') as server:
+        yield server
+
+
+@pytest.fixture(scope='session')
+def beside(
+    nova_venv: pathlib.Path, nova_directory: pathlib.Path
+) -> Iterator[nova.Server]:
+    """A Nova API with our application at prefixes of its own."""
+    with nova.serve(nova_venv, nova_directory, 'beside') as server:
+        yield server
+
+
+@pytest.fixture(scope='session')
 def keystone_venv() -> pathlib.Path:
     """A virtual environment with Keystone."""
     return environments.install('keystone', 'keystone', 'waitress')

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 from typing import NamedTuple
 
+from tests.integration import documents
 from tests.integration import environments
 
 # Nova takes nothing but hexadecimal digits and dashes for a project in a URL.
@@ -25,13 +26,12 @@ HEADERS = {
     'X-Roles': 'admin',
 }
 VOLATILE = {'date', 'x-compute-request-id', 'x-openstack-request-id'}
-# Nova refuses arguments it does not know, so the listener is standard input.
-SERVE = """
-import socket
-import waitress
-from nova.wsgi import osapi_compute
-waitress.serve(osapi_compute.application, sockets=[socket.socket(fileno=0)])
-"""
+URLMAP = (
+    '[composite:osapi_compute]\n'
+    'use = call:nova.api.openstack.urlmap:urlmap_factory\n'
+)
+# Isolated: what stands beside it is not for Nova to import.
+PROCESS = pathlib.Path(__file__).with_name('nova_process.py')
 
 
 class Answer(NamedTuple):
@@ -59,18 +59,27 @@ class Server(NamedTuple):
     def request(
         self, method: str, path: str, body: Any = None, **headers: str
     ) -> Answer:
-        """Answer of one request; a body that is not bytes is sent as JSON."""
+        """Answer of one request.
+
+        :param body: bytes; a list of them, sent in chunks; anything else is
+            sent as JSON.
+        """
         sent = HEADERS | {k.replace('_', '-'): v for k, v in headers.items()}
         if body is not None:
-            sent['Content-Type'] = 'application/json'
-            if not isinstance(body, bytes):
+            sent.setdefault('Content-Type', 'application/json')
+            if not isinstance(body, bytes | list):
                 body = json.dumps(body)
         connection = http.client.HTTPConnection(
             '127.0.0.1', self.port, timeout=120
         )
+        chunked = isinstance(body, list)
+        if chunked:
+            sent['Transfer-Encoding'] = 'chunked'
         with contextlib.closing(connection):
             try:
-                connection.request(method, path, body, sent)
+                connection.request(
+                    method, path, body, sent, encode_chunked=chunked
+                )
                 response = connection.getresponse()
                 content = response.read()
             except ConnectionError as exc:
@@ -85,6 +94,15 @@ class Server(NamedTuple):
             ],
             content,
         )
+
+    def state(self) -> dict[str, Any]:
+        """What the process is like, without the place of its Paste file."""
+        answer = self.request('GET', '/state-of-the-process')
+        assert answer.status == 200, self.log.read_text()[-4000:]
+        found: dict[str, Any] = json.loads(
+            answer.body.replace(self.log.stem.encode() + b'/api-', b'api-')
+        )
+        return found
 
 
 def install_project(venv: pathlib.Path, directory: pathlib.Path) -> None:
@@ -128,21 +146,52 @@ def configure(venv: pathlib.Path, directory: pathlib.Path) -> None:
     environments.run(*manage, 'db', 'sync')
 
     shipped = (venv / 'etc' / 'nova' / 'api-paste.ini').read_text()
-    plain = edited(shipped, 'authtoken keystonecontext', 'keystonecontext')
-    (directory / 'plain.ini').write_text(plain)
-    application = 'osapi_compute_app_v21\n'
-    (directory / 'filtered.ini').write_text(
-        edited(plain, f' {application}', f' aggregates {application}')
-        + '\n[filter:aggregates]\n'
-        'use = egg:aggregates_ext#aggregates\n'
-        f'config_file = {ours}\n'
+    for name, edit in EDITS.items():
+        paste = directory / name / 'api-paste.ini'
+        paste.parent.mkdir()
+        paste.write_text(adapted(edit(shipped), ours))
+    # The application beside Nova has a database of its own.
+    shutil.copy(
+        directory / 'aggregates_ext.sqlite', directory / 'beside.sqlite'
     )
+    conf = directory / 'beside.conf'
+    conf.write_text(ours.read_text().replace('aggregates_ext.', 'beside.'))
+    paste = directory / 'beside' / 'api-paste.ini'
+    paste.write_text(paste.read_text().replace(str(ours), str(conf)))
 
 
-def edited(paste: str, old: str, new: str) -> str:
-    """Change the pipelines of both API versions in an api-paste.ini."""
-    assert paste.count(old) == 2, f'{old!r} in\n{paste}'
-    return paste.replace(old, new)
+def with_filter(paste: str) -> str:
+    """An api-paste.ini as the document makes it: the filter put in."""
+    for line in documents.blocks('filter.rst'):
+        if line.startswith('keystone = '):
+            before = line.replace(' aggregates ', ' ')
+            assert line != before
+            assert paste.count(before) == 1, f'{before!r} in\n{paste}'
+            paste = paste.replace(before, line)
+    return paste + documents.block('filter.rst', '[filter:aggregates]')
+
+
+def with_application(paste: str) -> str:
+    """An api-paste.ini as the document makes it: our application beside."""
+    head, opening, rest = paste.partition(URLMAP)
+    assert opening, f'{URLMAP!r} in\n{paste}'
+    paths = documents.block('filter.rst', '/v1.1: ')
+    sections = documents.block('filter.rst', '[pipeline:aggregates_beside]')
+    return f'{head}{opening}{paths}{rest}\n{sections}'
+
+
+EDITS = {
+    'plain': str,
+    'filtered': with_filter,
+    'beside': with_application,
+}
+
+
+def adapted(paste: str, conf: pathlib.Path) -> str:
+    """The same without Keystone: what authtoken tells is in HEADERS."""
+    paste = paste.replace(' authtoken keystonecontext', ' keystonecontext')
+    paste = paste.replace(' authtoken ', ' keystonecontext ')
+    return paste.replace('/etc/aggregates_ext/aggregates_ext.conf', str(conf))
 
 
 @contextlib.contextmanager
@@ -153,7 +202,8 @@ def serve(
 
     Requests wait at the listener until the process answers, or is gone.
     """
-    files = f'{directory / name}.ini;{directory / "nova.conf"}'
+    paste = directory / name / 'api-paste.ini'
+    files = f'{paste};{directory / "nova.conf"}'
     log = directory / f'{name}.log'
     with (
         log.open('w') as output,
@@ -161,7 +211,7 @@ def serve(
     ):
         port = listener.getsockname()[1]
         process = subprocess.Popen(
-            [venv / 'bin' / 'python', '-c', SERVE],
+            [venv / 'bin' / 'python', '-I', PROCESS],
             stdin=listener.fileno(),
             stdout=output,
             stderr=output,

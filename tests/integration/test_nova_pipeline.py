@@ -25,14 +25,6 @@ AGGREGATES = {
 PREFIXES = ['/v2.1', f'/v2.1/{nova.PROJECT}', '/v2']
 
 
-@pytest.fixture(scope='module')
-def filtered(
-    nova_venv: pathlib.Path, nova_directory: pathlib.Path
-) -> Iterator[nova.Server]:
-    with nova.serve(nova_venv, nova_directory, 'filtered') as server:
-        yield server
-
-
 @pytest.fixture
 def aggregate(filtered: nova.Server) -> Iterator[dict[str, Any]]:
     body = {'aggregate': {'name': 'pool1', 'availability_zone': 'az1'}}
@@ -48,39 +40,6 @@ def names(database: pathlib.Path) -> list[str]:
     with contextlib.closing(sqlite3.connect(database)) as connection:
         rows = connection.execute('SELECT name FROM aggregates').fetchall()
     return [name for (name,) in rows]
-
-
-@pytest.mark.parametrize(
-    ('method', 'path', 'body'),
-    [
-        ('GET', '/', None),
-        ('GET', '/v2.1', None),
-        ('GET', '/v2.1/', None),
-        ('GET', '/v2.1/flavors', None),
-        ('GET', '/v2.1/servers/detail?all_tenants=1', None),
-        ('GET', '/v2.1/extensions/os-services', None),
-        ('GET', '/v2/flavors', None),
-        ('GET', '/v2.1/flavors/extensions', None),
-        ('GET', '/v2.1/servers/os-aggregates', None),
-        ('GET', '/v2.1/unknown', None),
-        ('GET', '/v2.1/%ff', None),
-        ('HEAD', '/v2.1/flavors', None),
-        ('OPTIONS', '/v2.1/flavors', None),
-        ('DELETE', '/v2.1/flavors/unknown', None),
-        ('POST', '/v2.1/servers', b'{'),
-        ('POST', '/v2.1/servers', {'server': 1}),
-        ('POST', '/v2.1/flavors', b'[' + b' ' * 200_000),
-    ],
-)
-def test_other_urls_answer_as_without_the_filter(
-    plain: nova.Server,
-    filtered: nova.Server,
-    method: str,
-    path: str,
-    body: Any,
-) -> None:
-    answer = filtered.request(method, path, body)
-    assert answer == plain.request(method, path, body)
 
 
 def test_nova_answers_without_a_user(
