@@ -4,23 +4,28 @@ Tests take it from there, so that a document cannot say anything else than
 what is tested.
 """
 
-import re
+import itertools
 import shlex
 import textwrap
 
 from tests.integration import environments
 
 SOURCE = environments.ROOT / 'doc' / 'source'
-_LITERAL = re.compile(r'::\n\n((?: +.*\n|\n)+)')
 
 
 def blocks(document: str) -> list[str]:
     """The literal blocks of a document, without their indentation."""
-    text = (SOURCE / document).read_text()
-    return [
-        textwrap.dedent(found).strip('\n') + '\n'
-        for found in _LITERAL.findall(text)
-    ]
+    _before, *parts = (SOURCE / document).read_text().split('::\n\n')
+    return [_block(part.splitlines()) for part in parts]
+
+
+def _block(lines: list[str]) -> str:
+    """What a text begins with, up to a line that is indented less."""
+    margin = len(lines[0]) - len(lines[0].lstrip())
+    found = itertools.takewhile(
+        lambda line: not line.strip() or line[:margin].isspace(), lines
+    )
+    return textwrap.dedent('\n'.join(found)).strip('\n') + '\n'
 
 
 def block(document: str, start: str) -> str:
