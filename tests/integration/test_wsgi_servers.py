@@ -22,10 +22,12 @@ from typing import NamedTuple
 import psutil
 import pytest
 
+from aggregates_ext import hosts
 from aggregates_ext.db import engine
 from tests.integration import documents
 from tests.integration import environments
 from tests.integration import processes
+from tests.integration import rabbitmq
 
 DOCUMENTED = '127.0.0.1:8774'
 # Server -> package, what starts it here, where requests go.
@@ -196,35 +198,50 @@ def test_it_answers_with_the_prefix_of_its_place(
     ('name', 'arguments'), [('gunicorn', ['--preload']), ('uwsgi', [])]
 )
 def test_each_worker_has_connections_of_its_own(
+    tmp_path: pathlib.Path,
     serve: Callable[..., Server],
     database_url: str,
+    database: engine.Database,
+    broker: rabbitmq.Broker,
     name: str,
     arguments: list[str],
 ) -> None:
     """Loaded before the fork: none is shared, and none is the master's."""
+    conf = tmp_path / 'aggregates_ext.conf'
+    text = conf.read_text().replace('[api]', '[api]\ncheck_timeout = 1')
+    conf.write_text(text.replace('fake:/', broker.url(broker.make_vhost())))
+    numbers = range(1, 33)
+    hosts.Hosts(database).add(
+        [{'name': f'xen{n}', 'url': f'https://10.0.0.{n}'} for n in numbers]
+    )
     server = serve(name, *arguments)
-    master = server.process
 
-    def create(number: int) -> int:
+    def create(number: int) -> tuple[int, int]:
+        path = '/v2.1/os-aggregates'
         body = {'aggregate': {'name': f'pool{number}'}}
-        return server.request('POST', '/v2.1/os-aggregates', body).status
+        created = server.request('POST', path, body)
+        key = created.body['aggregate']['id']
+        joined = server.request(
+            'POST', f'{path}/{key}/action', {'add_host': {'host': f'xen{key}'}}
+        )
+        return created.status, joined.status
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        assert set(pool.map(create, range(64))) == {200}
+        assert set(pool.map(create, numbers)) == {(200, 200)}
     answer = server.request('GET', '/v2.1/os-aggregates')
     names = [entry['name'] for entry in answer.body['aggregates']]
-    assert sorted(names) == sorted(f'pool{n}' for n in range(64))
-    port = int(re.findall(r':(\d+)/', database_url)[0])
-    assert connections(master, port) == set()
-    used = [connections(worker, port) for worker in server.workers()]
-    assert len(used) == WORKERS
-    assert sum(1 for own in used if own) > 1
-    assert len(set.union(*used)) == sum(map(len, used))
+    assert sorted(names) == sorted(f'pool{n}' for n in numbers)
+    for port in (broker.port, int(re.findall(r':(\d+)/', database_url)[0])):
+        assert connections(server.process, port) == set()
+        used = [connections(worker, port) for worker in server.workers()]
+        assert len(used) == WORKERS
+        assert sum(1 for own in used if own) > 1
+        assert len(set.union(*used)) == sum(map(len, used))
     assert 'Traceback' not in server.log.read_text()
 
 
 def connections(process: psutil.Process, port: int) -> set[int]:
-    """Local ports of what a process has open to the database."""
+    """Local ports of what a process has open to another one."""
     return {
         found.laddr.port
         for found in process.net_connections('tcp')
