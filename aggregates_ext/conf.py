@@ -3,10 +3,15 @@
 import os
 import re
 import sys
+from collections.abc import Callable
 from collections.abc import Sequence
 
 from oslo_config import cfg
 from oslo_db import options as db_options
+from oslo_log import log as logging
+
+# Reads the configuration into an object, and returns that.
+Parse = Callable[[cfg.ConfigOpts], cfg.ConfigOpts]
 
 API_OPTS = [
     cfg.HostAddressOpt(
@@ -52,6 +57,14 @@ API_OPTS = [
         '0 never waits.',
     ),
     cfg.FloatOpt(
+        'graceful_shutdown_timeout',
+        mutable=True,
+        default=60.0,
+        min=0,
+        help='Seconds that SIGTERM leaves aggregates-ext-api to answer the '
+        'requests in flight.',
+    ),
+    cfg.FloatOpt(
         'settle_wait',
         default=10.0,
         min=0,
@@ -71,6 +84,7 @@ COMPUTE_OPTS = [
     ),
     cfg.FloatOpt(
         'poll_interval',
+        mutable=True,
         default=1.0,
         min=0.05,
         max=60,
@@ -79,6 +93,7 @@ COMPUTE_OPTS = [
     ),
     cfg.FloatOpt(
         'watch_interval',
+        mutable=True,
         default=0.5,
         min=0.01,
         max=60,
@@ -87,6 +102,7 @@ COMPUTE_OPTS = [
     ),
     cfg.FloatOpt(
         'observe_interval',
+        mutable=True,
         default=60.0,
         min=0.1,
         help='Seconds between two observations of a pool at rest. Longer '
@@ -103,6 +119,7 @@ COMPUTE_OPTS = [
     ),
     cfg.FloatOpt(
         'call_timeout',
+        mutable=True,
         default=30.0,
         min=0.1,
         max=600,
@@ -110,6 +127,7 @@ COMPUTE_OPTS = [
     ),
     cfg.FloatOpt(
         'join_timeout',
+        mutable=True,
         default=600.0,
         min=1,
         help='Seconds after which a join whose outcome is not known becomes '
@@ -117,6 +135,7 @@ COMPUTE_OPTS = [
     ),
     cfg.FloatOpt(
         'eject_timeout',
+        mutable=True,
         default=600.0,
         min=1,
         help='Seconds after which an eject whose outcome is not known '
@@ -124,6 +143,7 @@ COMPUTE_OPTS = [
     ),
     cfg.FloatOpt(
         'master_timeout',
+        mutable=True,
         default=600.0,
         min=1,
         help='Seconds after which a change of master whose outcome is not '
@@ -132,6 +152,7 @@ COMPUTE_OPTS = [
     ),
     cfg.FloatOpt(
         'designate_wait',
+        mutable=True,
         default=180.0,
         min=0.01,
         help='Seconds after a change of master was sent in which it is only '
@@ -141,6 +162,7 @@ COMPUTE_OPTS = [
     ),
     cfg.FloatOpt(
         'return_timeout',
+        mutable=True,
         default=1800.0,
         min=0,
         help='Seconds after which an ejected host that has not come back is '
@@ -148,6 +170,7 @@ COMPUTE_OPTS = [
     ),
     cfg.FloatOpt(
         'fuse_wait',
+        mutable=True,
         default=60.0,
         min=0.1,
         help='Seconds that a host whose join has succeeded may go on '
@@ -155,6 +178,7 @@ COMPUTE_OPTS = [
     ),
     cfg.FloatOpt(
         'confirm_interval',
+        mutable=True,
         default=30.0,
         min=0.01,
         help='Seconds between the two looks that must agree before a join is '
@@ -163,6 +187,7 @@ COMPUTE_OPTS = [
     ),
     cfg.FloatOpt(
         'retry_interval',
+        mutable=True,
         default=5.0,
         min=0.01,
         help='Seconds before an operation that met a passing obstacle (a '
@@ -171,6 +196,7 @@ COMPUTE_OPTS = [
     ),
     cfg.FloatOpt(
         'graceful_shutdown_timeout',
+        mutable=True,
         default=60.0,
         min=0,
         help='Seconds that SIGTERM leaves to the calls in flight.',
@@ -180,12 +206,14 @@ COMPUTE_OPTS = [
 XENSERVER_OPTS = [
     cfg.ListOpt(
         'credentials',
+        mutable=True,
         default=[],
         help='Names of the credentials. For each name a group '
         '[xenserver:NAME] holds username and password.',
     ),
     cfg.StrOpt(
         'ca_file',
+        mutable=True,
         help='PEM file of the authorities that signed the certificates of '
         "the hosts; unset: the system's. A host with a fingerprint of its "
         'own is checked by that instead.',
@@ -195,11 +223,13 @@ XENSERVER_OPTS = [
 CREDENTIAL_OPTS = [
     cfg.StrOpt(
         'username',
+        mutable=True,
         default='root',
         help='Account on the host; it must have the pool-operator role.',
     ),
     cfg.StrOpt(
         'password',
+        mutable=True,
         secret=True,
         help='Password of the account. Any oslo.config driver (environment, '
         'castellan, a file of its own) can hold it; as a variable it is '
@@ -208,8 +238,13 @@ CREDENTIAL_OPTS = [
 ]
 
 _ALIAS_OPTS = [
-    cfg.StrOpt('username', help='As in [xenserver:NAME].'),
-    cfg.StrOpt('password', secret=True, help='As in [xenserver:NAME].'),
+    cfg.StrOpt('username', mutable=True, help='As in [xenserver:NAME].'),
+    cfg.StrOpt(
+        'password',
+        mutable=True,
+        secret=True,
+        help='As in [xenserver:NAME].',
+    ),
 ]
 
 _GROUPS = {
@@ -299,6 +334,30 @@ def parse(
         default_config_files=list(config_files),
         default_config_dirs=[],
     )
+
+
+def parse_service(conf: cfg.ConfigOpts, args: Sequence[str]) -> cfg.ConfigOpts:
+    """Read the configuration of a service, with options for its log.
+
+    :returns: ``conf``.
+    """
+    logging.register_options(conf)
+    parse(conf, args)
+    return conf
+
+
+def validate(conf: cfg.ConfigOpts) -> None:
+    """Read every option of ours: oslo.config looks at values when asked.
+
+    :raises ValueError: naming an option whose value is wrong.
+    """
+    for name, (_title, opts) in _GROUPS.items():
+        for opt in opts:
+            getattr(conf[name], opt.dest)
+    for name in conf.xenserver.credentials:
+        group = register_credential(conf, name)
+        for opt in CREDENTIAL_OPTS:
+            getattr(conf[group], opt.dest)
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

@@ -5,7 +5,6 @@ from aggregates_ext.cmd import threads  # noqa: F401, I001 (first)
 import functools
 import logging as std_logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -15,6 +14,7 @@ from oslo_log import log as logging
 
 from aggregates_ext import conf as options
 from aggregates_ext import rpc
+from aggregates_ext.cmd import signals
 from aggregates_ext.compute import check
 from aggregates_ext.compute import listener as compute_listener
 from aggregates_ext.compute import manager as compute_manager
@@ -22,7 +22,6 @@ from aggregates_ext.compute import xenapi
 from aggregates_ext.db import engine
 
 LOG = logging.getLogger(__name__)
-SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 # Seconds that the end waits for a broker.
 BROKER_WAIT = 3.0
 
@@ -30,18 +29,16 @@ BROKER_WAIT = 3.0
 def main() -> None:
     """Serve until SIGTERM; SIGHUP reads the configuration again."""
     conf = cfg.CONF
-    logging.register_options(conf)
-    options.parse(conf, sys.argv[1:])
+    read = functools.partial(options.parse_service, args=sys.argv[1:])
+    read(conf)
     logging.setup(conf, 'aggregates_ext')
     # SQL with its parameters is never logged, whatever the level.
     std_logging.getLogger('sqlalchemy').setLevel(std_logging.WARNING)
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    signals.block()
     service = Service(conf)
     service.start()
     LOG.info('The compute service works')
-    while signal.sigwait(SIGNALS) == signal.SIGHUP:
-        conf.reload_config_files()
-        LOG.info('The configuration was read again')
+    signals.wait(conf, service.is_alive, read)
     LOG.info('The compute service stops')
     service.stop(conf.compute.graceful_shutdown_timeout)
     std_logging.shutdown()
@@ -76,6 +73,10 @@ class Service:
         self._worker.start()
         if self._listener is not None:
             self._listener.start()
+
+    def is_alive(self) -> bool:
+        """Whether it still looks for work."""
+        return self._manager.is_alive()
 
     def stop(self, limit: float) -> None:
         """Finish what is in flight, and give the rest to other services.

@@ -7,6 +7,7 @@ shortens the wait (design 2).
 import concurrent.futures
 import hashlib
 import threading
+import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -54,6 +55,9 @@ MAX_BACKOFF = 60.0
 MAX_DOUBLINGS = 13
 # Seconds that an operation may go on past its limit, and keep its lease.
 GRACE = 120.0
+# Seconds after which a loop that does not turn is called dead; longer than
+# a database may take to answer.
+STUCK = 60.0
 
 
 class Manager:
@@ -82,10 +86,16 @@ class Manager:
         )
         self._woken = threading.Event()
         self._stopping = threading.Event()
+        self._turned = time.monotonic()
 
     def wake_up(self) -> None:
         """Look for work now."""
         self._woken.set()
+
+    def is_alive(self) -> bool:
+        """Whether ``serve`` still looks for work."""
+        limit = STUCK + float(self._options.poll_interval)
+        return time.monotonic() - self._turned < limit
 
     def serve(self) -> None:
         """Work until ``stop``; what is in flight then is finished."""
@@ -96,6 +106,7 @@ class Manager:
         busy: set[concurrent.futures.Future[None]] = set()
         try:
             while not self._stopping.is_set():
+                self._turned = time.monotonic()
                 self._woken.clear()
                 busy = {future for future in busy if not future.done()}
                 room = self._options.workers - len(busy)

@@ -345,9 +345,9 @@ class Site:
         self.processes.append(process)
         return process
 
-    def start_api(self) -> 'Client':
+    def start_api(self, **variables: str) -> 'Client':
         """Start an API; it serves when this returns."""
-        process = self.start('aggregates-ext-api')
+        process = self.start('aggregates-ext-api', **variables)
 
         def look() -> str | None:
             assert process.running, process.text()

@@ -7,6 +7,8 @@ import pytest
 from tests.integration import processes
 
 MakeSite = Callable[..., processes.Site]
+# Not a part of the test's name, which paths in the log have.
+ROTATED = 'the-next-password'
 REFUSED = 'SESSION_AUTHENTICATION_FAILED'
 LINE = f'password = {processes.PASSWORD}'
 
@@ -35,7 +37,7 @@ def test_rotated_password_is_used_after_sighup(site: processes.Site) -> None:
     key = client.make_pool('pool', ['xen1', 'xen2'])
     with site.sim.world.lock:
         for name in ('xen1', 'xen2'):
-            site.sim.host(name).password = 'rotated'
+            site.sim.host(name).password = ROTATED
     processes.wait_for(
         'drift tells',
         lambda: any(
@@ -48,7 +50,7 @@ def test_rotated_password_is_used_after_sighup(site: processes.Site) -> None:
     assert failed['attempts'] == 1
     assert client.show(key)['hosts'] == ['xen1', 'xen2']
 
-    site.configure(LINE, 'password = rotated')
+    site.configure(LINE, f'password = {ROTATED}')
     service.reload()
     processes.wait_for('no drift', lambda: client.pool(key)['drift'] == [])
     body = {'retry_operation': {'operation': failed['uuid']}}
@@ -58,4 +60,4 @@ def test_rotated_password_is_used_after_sighup(site: processes.Site) -> None:
     processes.wait_for(
         'xen2 is free', lambda: len(client.pool(key)['hosts']) == 1
     )
-    assert 'rotated' not in service.text()
+    assert ROTATED not in service.text()

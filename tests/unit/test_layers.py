@@ -32,7 +32,7 @@ OWNERS = {
     'oslo_service': ('cmd/', 'wsgi.py'),
     'oslo_policy': ('policy.py', 'context.py', 'api/'),
     'oslo_context': ('context.py', 'api/', 'compute/requests.py'),
-    'waitress': ('cmd/api.py',),
+    'waitress': ('cmd/server.py',),
     'rich': ('cmd/', 'demo/'),
     'XenAPI': ('compute/xenapi.py',),
 }

@@ -2,7 +2,7 @@
 
 The text around them is the generators' own and differs from one release of
 them to the next, so what is compared is what we said: names, defaults,
-bounds, choices and the words of help.
+bounds, choices, whether a reload changes them, and the words of help.
 """
 
 import pathlib
@@ -25,6 +25,7 @@ RULE = re.compile(r'#"([^"]+)": "([^"]*)"')
 ADDED = re.compile(r' \((?:[a-z]+ )+value\)')
 BOUND = re.compile(r'(Minimum|Maximum) value: (\S+)')
 CHOICE = re.compile(r'(\S+) - <')
+MUTABLE = 'This option can be changed without restarting.'
 
 # What the generators themselves do is not ours to mend: older releases
 # leave files open and call stevedore in a deprecated way.
@@ -41,6 +42,7 @@ class Option(NamedTuple):
     help: str
     bounds: tuple[tuple[str, str], ...]
     choices: tuple[str, ...]
+    mutable: bool
 
 
 def entries(
@@ -71,6 +73,7 @@ def read_options(text: str) -> dict[tuple[str, str], Option]:
             comment[: added.start()],
             tuple(BOUND.findall(rest)),
             tuple(CHOICE.findall(rest)),
+            MUTABLE in rest,
         )
     return found
 

@@ -1,0 +1,100 @@
+"""The HTTP server of aggregates-ext-api, which ends without losing answers.
+
+waitress alone answers SIGTERM by ending its loop: what its threads finish
+after that is never sent.
+"""
+
+import threading
+import time
+from typing import Any
+
+from waitress import channel as waitress_channel
+from waitress import server as waitress_server
+from waitress import wasyncore
+
+# What a body may have before the server itself refuses it; the API's own
+# limit is lower, and its answer a fault that says so.
+MAX_BODY = 16 * 2**20
+# Seconds after which a loop that does not turn is called dead.
+STUCK = 30.0
+POLL = 1.0
+DRAIN_POLL = 0.1
+
+
+class Server:
+    """A WSGI application, served by a thread of its own.
+
+    :param options: the group ``api``.
+    """
+
+    def __init__(self, application: Any, options: Any) -> None:
+        self._map: dict[int, Any] = {}
+        server = waitress_server.create_server(
+            application,
+            map=self._map,
+            host=options.bind_host,
+            port=options.bind_port,
+            threads=options.threads,
+            max_request_body_size=MAX_BODY,
+            ident=None,
+        )
+        self._tasks = server.task_dispatcher
+        self._listeners = self._of(waitress_server.BaseWSGIServer)
+        self._end: float | None = None
+        self._turned = time.monotonic()
+        self._thread = threading.Thread(target=self._serve, name='server')
+
+    @property
+    def port(self) -> int:
+        """Where it listens; the first, where there are several."""
+        return int(self._listeners[0].effective_port)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Whether it still turns to its connections."""
+        return (
+            self._thread.is_alive() and time.monotonic() - self._turned < STUCK
+        )
+
+    def stop(self, limit: float) -> None:
+        """Accept nothing more, and answer what has been accepted.
+
+        :param limit: seconds; what takes longer gets no answer.
+        """
+        self._end = time.monotonic() + limit
+        self._listeners[0].pull_trigger()
+        self._thread.join()
+
+    def _of(self, kind: type) -> list[Any]:
+        return [d for d in list(self._map.values()) if isinstance(d, kind)]
+
+    def _turn(self, timeout: float) -> None:
+        wasyncore.loop(timeout, use_poll=True, map=self._map, count=1)
+        self._turned = time.monotonic()
+
+    def _serve(self) -> None:
+        while self._end is None:
+            self._turn(POLL)
+        # Accept who waits for it, and read what they have sent.
+        self._turn(0)
+        self._turn(0)
+        for listener in self._listeners:
+            # Not its own way, which closes the trigger that threads use to
+            # have their answers sent.
+            wasyncore.dispatcher.close(listener)
+        while self._drain() and time.monotonic() < self._end:
+            self._turn(DRAIN_POLL)
+        self._tasks.shutdown(timeout=0)
+        wasyncore.close_all(self._map)
+
+    def _drain(self) -> bool:
+        """Close connections that are at rest; whether others are left."""
+        channels = self._of(waitress_channel.HTTPChannel)
+        for channel in channels:
+            with channel.requests_lock:
+                rests = not channel.requests and channel.request is None
+            if rests and not channel.total_outbufs_len:
+                channel.handle_close()
+        return bool(self._of(waitress_channel.HTTPChannel))
