@@ -86,7 +86,7 @@ class Server:
             wasyncore.dispatcher.close(listener)
         while self._drain() and time.monotonic() < self._end:
             self._turn(DRAIN_POLL)
-        self._tasks.shutdown(timeout=0)
+        self._tasks.shutdown(timeout=1)
         wasyncore.close_all(self._map)
 
     def _drain(self) -> bool:
