@@ -30,6 +30,7 @@ OWNERS = {
     'paste': ('deploy.py',),
     'oslo_messaging': ('rpc.py', 'compute/', 'cmd/'),
     'oslo_service': ('cmd/', 'wsgi.py'),
+    'oslo_middleware': ('healthcheck.py',),
     'oslo_policy': ('policy.py', 'context.py', 'api/'),
     'oslo_context': ('context.py', 'api/', 'compute/requests.py'),
     'waitress': ('cmd/server.py',),
@@ -80,6 +81,7 @@ BELOW = {
     ),
     'hosts.py': ('exception.py', 'db/'),
     'inventory.py': ('db/',),
+    'healthcheck.py': ('conf.py', 'exception.py', 'db/'),
     'compute/': ('conf.py', 'exception.py', 'operations.py', 'rpc.py', 'db/'),
     'api/': (
         'aggregates.py',

@@ -1,0 +1,97 @@
+"""/healthcheck asks the database, and never for long."""
+
+import pathlib
+import socket
+import threading
+from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent import futures
+
+import pytest
+import webob
+from oslo_config import cfg
+from paste import deploy as paste_deploy
+
+from aggregates_ext import conf as settings
+from aggregates_ext import healthcheck
+from aggregates_ext.db import engine
+from aggregates_ext.db import migration
+
+PASTE = pathlib.Path(__file__).parents[2] / 'etc/aggregates_ext/api-paste.ini'
+Ask = Callable[..., webob.Response]
+
+
+@pytest.fixture
+def load(tmp_path: pathlib.Path) -> Callable[[str], Ask]:
+    """Makes the healthcheck of the Paste file, for a database's URL."""
+
+    def make(url: str) -> Ask:
+        configuration = tmp_path / 'aggregates_ext.conf'
+        configuration.write_text(f'[database]\nconnection = {url}\n')
+        paste = tmp_path / 'paste.ini'
+        section = '[app:healthcheck]\n'
+        text = PASTE.read_text()
+        assert section in text
+        paste.write_text(
+            text.replace(section, f'{section}config_file = {configuration}\n')
+        )
+        application = paste_deploy.loadapp(f'config:{paste}', 'healthcheck')
+
+        def ask(**wanted: str) -> webob.Response:
+            request = webob.Request.blank('/healthcheck', **wanted)
+            return request.get_response(application)
+
+        return ask
+
+    return make
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The URL of a database that accepts connections and says nothing."""
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = server.getsockname()[1]
+        yield f'mysql+pymysql://nobody@127.0.0.1:{port}/none'
+
+
+def test_a_database_that_answers_is_healthy(
+    load: Callable[[str], Ask], tmp_path: pathlib.Path
+) -> None:
+    """From when it has a schema; and no longer when it is gone."""
+    url = f'sqlite:///{tmp_path}/db.sqlite'
+    ask = load(url)
+    answer = ask()
+    assert (answer.status_int, answer.text) == (503, healthcheck.EMPTY)
+    conf = cfg.ConfigOpts()
+    settings.parse(conf, [], [])
+    conf.set_override('connection', url, 'database')
+    database = engine.Database(conf)
+    migration.upgrade(database)
+    database.dispose()
+    assert (ask().status_int, ask().text) == (200, 'OK')
+    assert ask(method='HEAD').status_int == 204
+    assert ask(accept='application/json').json['reasons'] == ['OK']
+
+
+def test_no_database_is_told(load: Callable[[str], Ask]) -> None:
+    answer = load('sqlite:////nowhere/at/all.sqlite')()
+    assert answer.status_int == 503
+    assert 'cannot be asked: DBNonExistentDatabase' in answer.text
+    assert 'nowhere' not in answer.text
+
+
+def test_a_silent_database_does_not_hold_the_answer(
+    load: Callable[[str], Ask],
+    silent: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor a thread for each of those who ask."""
+    monkeypatch.setattr(healthcheck, 'LIMIT', 0.1)
+    ask = load(silent + '?connect_timeout=2')
+    with futures.ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(lambda _: ask(), range(8)))
+        looking = [t for t in threading.enumerate() if t.name == 'healthcheck']
+    assert {answer.status_int for answer in answers} == {503}
+    assert {answer.text for answer in answers} == {healthcheck.SILENT}
+    assert len(looking) == 1
+    looking[0].join()
