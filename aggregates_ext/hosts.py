@@ -198,6 +198,12 @@ def _invalid(name: Any, field: str, rule: str) -> exception.Invalid:
     return exception.Invalid(reason=f'Host {name}: {field}: {rule}.')
 
 
+def is_clear(url: str) -> bool:
+    """Whether what is sent there crosses a network in clear text."""
+    parts = parse.urlsplit(url)
+    return parts.scheme == 'http' and parts.hostname not in LOOPBACK
+
+
 def _check_url(name: str, url: str) -> str:
     """An https URL of a host; clear text only to this very machine."""
     parts = parse.urlsplit(url)
@@ -205,7 +211,7 @@ def _check_url(name: str, url: str) -> str:
         raise _invalid(name, 'url', 'https://ADDRESS is expected')
     if parts.username or parts.password or parts.query or parts.fragment:
         raise _invalid(name, 'url', 'no account, query or fragment in it')
-    if parts.scheme == 'http' and parts.hostname not in LOOPBACK:
+    if is_clear(url):
         raise _invalid(
             name, 'url', 'a password would cross the network in clear; https'
         )

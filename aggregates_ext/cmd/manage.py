@@ -17,9 +17,10 @@ from aggregates_ext.cmd.commands import group
 from aggregates_ext.cmd.commands import host
 from aggregates_ext.cmd.commands import operation
 from aggregates_ext.cmd.commands import pool
+from aggregates_ext.cmd.commands import upgrade
 
 # Each adds its commands to the command line.
-GROUPS = (db, host, operation, pool)
+GROUPS = (db, host, operation, pool, upgrade)
 
 
 def _add_groups(subparsers: Any) -> None:

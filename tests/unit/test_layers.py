@@ -33,6 +33,7 @@ OWNERS = {
     'oslo_middleware': ('healthcheck.py',),
     'oslo_policy': ('policy.py', 'context.py', 'api/'),
     'oslo_context': ('context.py', 'api/', 'compute/requests.py'),
+    'oslo_upgradecheck': ('cmd/commands/',),
     'waitress': ('cmd/server.py',),
     'rich': ('cmd/', 'demo/'),
     'XenAPI': ('compute/xenapi.py',),

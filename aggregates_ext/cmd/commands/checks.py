@@ -1,0 +1,219 @@
+"""What ``upgrade check`` looks at; each check tells all that it finds."""
+
+import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from oslo_config import cfg
+
+from aggregates_ext import conf as settings
+from aggregates_ext import hosts
+from aggregates_ext import policy
+from aggregates_ext import rpc
+from aggregates_ext.cmd.commands import group
+from aggregates_ext.db import migration
+from aggregates_ext.db import records
+from aggregates_ext.db import server as db_server
+
+WARNING, FAILURE = 'warning', 'failure'
+# What the tests run on; older ones may do.
+TESTED = {'sqlite': (3, 40), 'mariadb': (10, 11), 'postgresql': (15,)}
+# Option of [compute], the least for real hosts, why.
+LEAST = (
+    ('fuse_wait', 10, 'a xapi that has joined restarts only after ten'),
+    ('designate_wait', 180, 'a second change of master can wreck the pool'),
+    ('confirm_interval', 30, 'two looks must be far enough apart'),
+    ('join_timeout', 180, 'XenAPI itself may need three minutes'),
+    ('lease_ttl', 30, 'a database may take 12 s to answer, and half of the '
+     'value must be left'),
+)  # fmt: skip
+# Seconds: TimeoutStopSec of the units, less what the end itself takes.
+STOP_LIMIT = 75
+
+
+class Finding(NamedTuple):
+    """One thing that is not as it should be.
+
+    :ivar level: WARNING: it works, perhaps not as meant; or FAILURE.
+    """
+
+    level: str
+    message: str
+
+
+def values(tools: group.Tools) -> Iterator[Finding]:
+    """Options whose value cannot be read."""
+    try:
+        settings.validate(tools.conf)
+    except ValueError as exc:
+        yield Finding(FAILURE, f'{exc}.')
+
+
+def names(tools: group.Tools) -> Iterator[Finding]:
+    """Options in our groups that do not exist: mistyped, or removed."""
+    known = {
+        name: {opt.name for opt in opts} for name, opts in settings.list_opts()
+    }
+    account = known.pop('xenserver:default')
+    for path in _files(tools.conf):
+        sections: dict[str, dict[str, list[str]]] = {}
+        cfg.ConfigParser(str(path), sections).parse()
+        for section, options in sections.items():
+            right = known.get(section)
+            if section.startswith('xenserver:'):
+                right = account
+            for name in sorted(set(options) - (right or set(options))):
+                yield Finding(
+                    WARNING, f'{path}: [{section}] has no option {name}.'
+                )
+
+
+def _files(conf: cfg.ConfigOpts) -> Iterator[pathlib.Path]:
+    yield from map(pathlib.Path, conf.config_file or ())
+    for directory in conf.config_dir or ():
+        yield from sorted(pathlib.Path(directory).glob('*.conf'))
+
+
+def time_limits(tools: group.Tools) -> Iterator[Finding]:
+    """Limits that are too short for real hosts, or for one another."""
+    options = tools.conf.compute
+    for name, least, reason in LEAST:
+        if options[name] < least:
+            yield Finding(
+                WARNING,
+                f'[compute] {name} = {options[name]:g} is for simulated '
+                f'hosts: with less than {least}, {reason}.',
+            )
+    if options.master_timeout < options.designate_wait:
+        yield Finding(
+            WARNING,
+            f'[compute] master_timeout = {options.master_timeout:g} is less '
+            f'than designate_wait = {options.designate_wait:g}.',
+        )
+    for name in ('api', 'compute'):
+        limit = tools.conf[name].graceful_shutdown_timeout
+        if limit > STOP_LIMIT:
+            yield Finding(
+                WARNING,
+                f'[{name}] graceful_shutdown_timeout = {limit:g}: systemd '
+                'kills the service first, unless TimeoutStopSec is raised.',
+            )
+
+
+def server(tools: group.Tools) -> Iterator[Finding]:
+    """A database of a kind or release that no test runs on."""
+    found = db_server.describe(tools.database)
+    told = f'{found.kind} {".".join(map(str, found.version))}'
+    if found.kind not in TESTED:
+        yield Finding(WARNING, f'The database is {told}; no test runs on it.')
+    elif found.version < TESTED[found.kind]:
+        tested = '.'.join(map(str, TESTED[found.kind]))
+        yield Finding(
+            WARNING,
+            f'The database is {told}; the tests run on {tested} and newer.',
+        )
+
+
+def schema(tools: group.Tools) -> Iterator[Finding]:
+    """A schema that is not the newest."""
+    db_server.describe(tools.database)
+    found, newest = migration.version(tools.database), migration.newest()
+    if found != newest:
+        yield Finding(
+            FAILURE,
+            f'The schema is {found or "empty"}, this release needs {newest}: '
+            'run "aggregates-ext-manage db sync".',
+        )
+
+
+def _registered(tools: group.Tools) -> list[records.Host]:
+    """The hosts, where there is a schema that can be asked."""
+    db_server.describe(tools.database)
+    if migration.version(tools.database) != migration.newest():
+        return []
+    return hosts.Hosts(tools.database).get_all()
+
+
+def credentials(tools: group.Tools) -> Iterator[Finding]:
+    """Credentials without a password, and hosts without a credential."""
+    listed = tools.conf.xenserver.credentials
+    if not listed:
+        yield Finding(
+            WARNING,
+            '[xenserver] credentials is empty, which is right where no '
+            'compute service runs.',
+        )
+        return
+    for name in listed:
+        _username, password = settings.read_credential(tools.conf, name)
+        if not password:
+            yield Finding(FAILURE, f'[xenserver:{name}] has no password.')
+    for host in _registered(tools):
+        if host.credential not in listed:
+            yield Finding(
+                FAILURE,
+                f'Host {host.name} has the credential {host.credential}, '
+                'which [xenserver] credentials does not list.',
+            )
+
+
+def urls(tools: group.Tools) -> Iterator[Finding]:
+    """Hosts to which passwords go in clear."""
+    for host in _registered(tools):
+        if hosts.is_clear(host.url):
+            yield Finding(
+                FAILURE,
+                f'Host {host.name} is at {host.url}: a password would cross '
+                'the network in clear.',
+            )
+
+
+def policy_file(tools: group.Tools) -> Iterator[Finding]:
+    """Wrong references in it, and rules of ours that do not exist."""
+    faults = list(policy.find_faults(tools.conf))
+    for wrong in faults:
+        yield Finding(FAILURE, wrong)
+    if faults:
+        return
+    for name in policy.find_unknown(tools.conf):
+        yield Finding(
+            WARNING, f'The policy file has a rule {name}, which is unknown.'
+        )
+
+
+def paste_file(tools: group.Tools) -> Iterator[Finding]:
+    """No Paste file, or one that is used without Keystone."""
+    name = tools.conf.api.paste_config
+    if settings.find_file(name) is None:
+        places = ', '.join(settings.config_dirs())
+        yield Finding(
+            WARNING,
+            f'The Paste file {name} is in none of {places}, which is right '
+            'where no API runs.',
+        )
+    if tools.conf.api.auth_strategy == 'noauth':
+        yield Finding(
+            WARNING,
+            '[api] auth_strategy is noauth: everybody who reaches the API '
+            'is its administrator.',
+        )
+
+
+def messaging(tools: group.Tools) -> Iterator[Finding]:
+    """No messaging, or one that cannot be set up."""
+    try:
+        transport = rpc.get_transport(tools.conf)
+    except Exception as exc:
+        # Its drivers raise what they like; without a message, which may
+        # repeat the URL.
+        yield Finding(
+            FAILURE,
+            f'[DEFAULT] transport_url cannot be used: {type(exc).__name__}.',
+        )
+        return
+    if transport is None:
+        yield Finding(
+            WARNING,
+            '[DEFAULT] transport_url is unset: work begins up to '
+            'poll_interval later, and no request is checked beforehand.',
+        )

@@ -1,0 +1,87 @@
+"""aggregates-ext-manage upgrade: is this installation ready to start?"""
+
+import functools
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+from oslo_upgradecheck import common_checks
+from oslo_upgradecheck import upgradecheck
+
+from aggregates_ext import exception
+from aggregates_ext.cmd.commands import checks
+from aggregates_ext.cmd.commands import group
+
+# In the order in which one would mend things.
+CHECKS: tuple[
+    tuple[str, Callable[[group.Tools], Iterable[checks.Finding]]], ...
+]
+CHECKS = (
+    ('Values of options', checks.values),
+    ('Names of options', checks.names),
+    ('Time limits', checks.time_limits),
+    ('Database server', checks.server),
+    ('Database schema', checks.schema),
+    ('Credentials', checks.credentials),
+    ('URLs of hosts', checks.urls),
+    ('Policy file', checks.policy_file),
+    ('Paste file', checks.paste_file),
+    ('Messaging', checks.messaging),
+)
+CODES = {
+    checks.WARNING: upgradecheck.Code.WARNING,
+    checks.FAILURE: upgradecheck.Code.FAILURE,
+}
+
+
+def register(subparsers: Any) -> None:
+    """Add the group to the command line."""
+    actions = group.add_group(
+        subparsers, 'upgrade', 'is this installation ready to start?'
+    )
+    parser = group.add_command(
+        actions,
+        'check',
+        'look at configuration and database; 0 success, 1 warning, 2 failure',
+        check,
+    )
+    parser.add_argument('--json', action='store_true')
+
+
+class _Commands(upgradecheck.UpgradeCommands):
+    """The checks, in the form of oslo.upgradecheck."""
+
+    def __init__(self, tools: group.Tools) -> None:
+        super().__init__()
+        own = tuple(
+            (name, functools.partial(_run, look=look, tools=tools))
+            for name, look in CHECKS
+        )
+        json = (common_checks.check_policy_json, {'conf': tools.conf})
+        self._upgrade_checks = (*own, ('Format of the policy file', json))
+
+
+def _run(
+    _commands: _Commands,
+    look: Callable[[group.Tools], Iterable[checks.Finding]],
+    tools: group.Tools,
+) -> upgradecheck.Result:
+    """Everything that one check finds, as one result."""
+    try:
+        found = list(look(tools))
+    except (exception.AggregatesError, ValueError) as exc:
+        # ValueError: an option; the first check tells it too.
+        found = [checks.Finding(checks.FAILURE, str(exc))]
+    code = max(
+        (CODES[finding.level] for finding in found),
+        default=upgradecheck.Code.SUCCESS,
+    )
+    details = ' '.join(finding.message for finding in found)
+    return upgradecheck.Result(code, details or None)
+
+
+def check(tools: group.Tools) -> int:
+    """Print what every check finds; the answer: the worst of them."""
+    # Where oslo.upgradecheck looks for --json.
+    upgradecheck.CONF = tools.conf
+    return int(_Commands(tools).check())
