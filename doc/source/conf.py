@@ -16,3 +16,22 @@ html_show_copyright = False
 smartquotes = False
 highlight_language = 'none'
 nitpicky = True
+# Page, section, and what its first line says after the name.
+_PAGES = (
+    ('api', 8, 'serve the API of host aggregates'),
+    ('compute', 8, 'form and watch the pools of host aggregates'),
+    ('manage', 8, 'commands for the operator of host aggregates'),
+    ('xensim', 1, 'simulate XenServer hosts'),
+    ('demo', 1, 'show host aggregates on simulated hosts'),
+)
+man_pages = [
+    (
+        f'man/aggregates-ext-{name}',
+        f'aggregates-ext-{name}',
+        about,
+        'The aggregates_ext project',
+        section,
+    )
+    for name, section, about in _PAGES
+]
+man_show_urls = True
