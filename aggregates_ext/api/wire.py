@@ -223,6 +223,11 @@ class _Element:
                 reason=f'text stands beside elements in {_brief(self.name)}.'
             )
         if self.name in _LISTS:
+            if self.text.strip() or self.attributes:
+                raise exception.Malformed(
+                    reason=f'{self.name} has elements alone, one for each '
+                    'item.'
+                )
             return [value for _key, value in self.children]
         if self.text and not self.children:
             return _flag(self.name, self.text)

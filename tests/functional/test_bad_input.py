@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import webob
 
+from aggregates_ext.api import app
 from tests.functional import api_service
 
 ADMIN = {'X-Auth-Token': f'operator:{api_service.PROJECT}:admin'}
@@ -129,11 +130,32 @@ ACTION = [
     ('{"add_host": {"host": 5}}', 'add_host.host must be text'),
     ('{"add_host": {"host": ""}}', 'add_host.host must be text'),
     ('{"remove_host": {}}', 'remove_host has no host'),
-    ('{"remove_host": {"host": "xen1", "hard": true}}', 'unknown hard'),
+    ('{"remove_host": {"host": "xen1", "force": 1}}', 'be true or false'),
+    ('{"remove_host": {"host": "xen1", "force": null}}', 'true or false'),
+    ('{"remove_host": {"host": "xen1", "forced": 1}}', 'unknown forced'),
+    (
+        '{"remove_host": {"host": "xen1", "accept_data_loss": "all"}}',
+        'a list of up to 255 SR UUIDs',
+    ),
     (
         '{"remove_host": {"host": "xen1", "accept_data_loss": ["all"]}}',
         'remove_host.accept_data_loss',
     ),
+    ('{"check_host": {"host": "xen1"}}', 'check_host has no for'),
+    ('{"check_host": {"host": "xen1", "for": "x"}}', '"add" or "remove"'),
+    ('{"check_host": {"host": 1, "for": "add"}}', 'check_host.host must be'),
+    ('{"set_master": {}}', 'set_master has no host'),
+    ('{"set_master": {"host": {}}}', 'set_master.host must be text'),
+    ('{"set_master": {"host": "xen1", "a": 1}}', 'has the unknown a'),
+    ('{"adopt": null}', 'adopt must be an object'),
+    ('{"adopt": {"host": "xen1"}}', 'adopt has the unknown host'),
+    ('{"reapply": []}', 'reapply must be an object'),
+    ('{"reapply": {"force": true}}', 'reapply has the unknown force'),
+    ('{"reset": {"outcome": "free"}}', 'reset has no host'),
+    ('{"reset": {"host": "xen1"}}', 'reset has no outcome'),
+    ('{"reset": {"host": "xen1", "outcome": 0}}', '"member" or "free"'),
+    ('{"cancel_operation": {}}', 'cancel_operation has no operation'),
+    ('{"cancel_operation": {"operation": "x"}}', 'must be a UUID'),
     ('{"set_metadata": {}}', 'set_metadata has no metadata'),
     ('{"set_metadata": {"metadata": null}}', 'must be an object'),
     ('{"set_metadata": {"metadata": []}}', 'must be an object'),
@@ -164,6 +186,18 @@ XML_ACTION = [
     ('<add_host>x<host>b</host></add_host>', 'beside elements'),
     ('<add_host host="&#1;"/>', 'not XML'),
     ('<add_host host="&x;"/>', 'not XML'),
+    ('<remove_host host="xen1" force="1"/>', 'force must be true or false'),
+    (
+        '<remove_host host="a"><accept_data_loss>x</accept_data_loss>'
+        '</remove_host>',
+        'accept_data_loss has elements alone',
+    ),
+    ('<check_host host="a" for="b"/>', '"add" or "remove"'),
+    ('<set_master/>', 'set_master has no host'),
+    ('<adopt host="a"/>', 'adopt has the unknown host'),
+    ('<reapply>x</reapply>', 'reapply must be an object'),
+    ('<reset host="a"/>', 'reset has no outcome'),
+    ('<cancel_operation operation="1"/>', 'must be a UUID'),
     ('<zzz/>', "Aggregates does not have 'zzz' action"),
     ('{"add_host": {"host": "xen2"}}', 'not XML'),
     ('<set_metadata><metadata>x</metadata></set_metadata>', 'an object'),
@@ -258,6 +292,17 @@ def test_body_without_end(api: Api) -> None:
 def test_other_media_types(api: Api, root: str, kind: str) -> None:
     answer = api.send('POST', root, b'name=a', kind)
     assert f'{kind} is not understood' in message(answer, 415)
+
+
+@pytest.mark.parametrize('root', [LEGACY, MODERN])
+@pytest.mark.parametrize('name', sorted(app.ACTIONS))
+def test_no_action_takes_what_it_does_not_know(
+    api: Api, root: str, name: str
+) -> None:
+    """Whatever actions there are: none lacks a schema."""
+    path = f'{root}/1/action'
+    for fields in (None, [], 'x', {'what?': 1}):
+        assert name in refuse(api, 'POST', path, json.dumps({name: fields}))
 
 
 def test_nothing_has_happened(api: Api) -> None:
