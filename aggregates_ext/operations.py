@@ -68,14 +68,32 @@ class Operations:
         with self._database.reader() as connection:
             return db_operations.get(connection, uuid)
 
-    def get_all(self, aggregate_id: int) -> list[records.Operation]:
-        """The history of an aggregate, the newest first, 1,000 at most.
+    def get_all(
+        self,
+        aggregate_id: int,
+        *,
+        limit: int = 1000,
+        marker: str | None = None,
+        state: str | None = None,
+    ) -> list[records.Operation]:
+        """The history of an aggregate, the newest first.
 
+        :param marker: uuid of the last one of the page before.
         :raises exception.AggregateNotFound: there never was one.
+        :raises exception.Invalid: the marker is none of its operations.
         """
         with self._database.reader() as connection:
             db_aggregates.get(connection, aggregate_id, deleted=True)
-            return db_operations.get_all(connection, aggregate_id, limit=1000)
+            before = None
+            if marker is not None:
+                before = _find_marker(connection, aggregate_id, marker)
+            return db_operations.get_all(
+                connection,
+                aggregate_id,
+                states=None if state is None else (state,),
+                before=before,
+                limit=limit,
+            )
 
     def aggregate_of(self, host: str) -> int | None:
         """The aggregate in which failures of a host still count."""
@@ -156,6 +174,21 @@ class Operations:
             return db_operations.get(connection, uuid)
 
         return self._database.write(work, is_written)
+
+
+def _find_marker(connection: Any, aggregate_id: int, marker: str) -> int:
+    """The place of an operation in the history of its aggregate."""
+    try:
+        found = db_operations.get(connection, marker)
+    except exception.OperationNotFound:
+        found = None
+    if found is None or found.aggregate_id != aggregate_id:
+        raise exception.Invalid(
+            reason=f'Invalid query: marker {marker} is no operation of '
+            f'aggregate {aggregate_id}; take the uuid of the last one of '
+            'the page before.'
+        )
+    return found.id
 
 
 def is_written(connection: Any, wanted: records.Operation) -> bool:

@@ -30,12 +30,16 @@ def index(
     domain: routing.Domain,
     shape: shapes.Shape,
     query: Mapping[str, str],
-) -> dict[str, Any]:
+) -> routing.Page:
     """List the aggregates, by id."""
     ctx.can(policy.INDEX)
     filters = schema.check_query(query, schema.INDEX_QUERY)
-    found = domain.aggregates.get_all(**filters)
-    return {'aggregates': [shape.aggregate(item) for item in found]}
+    limit = filters.pop('limit', None)
+    found = domain.aggregates.get_all(
+        **filters, limit=None if limit is None else limit + 1
+    )
+    shown = [shape.aggregate(item) for item in found]
+    return routing.Page.of('aggregates', shown, limit, 'id')
 
 
 def create(

@@ -1,5 +1,6 @@
 """From a request to its handler, and from what that returns to an answer."""
 
+import urllib.parse
 from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
@@ -151,6 +152,8 @@ class Application:
                 result.operation,
                 answered.request_id,
             )
+        if isinstance(result, routing.Page):
+            result = _page(result, request)
         response = _respond(result, answered)
         finished: Iterable[bytes] = response(environ, start_response)
         return finished
@@ -185,6 +188,18 @@ def _route(match: routing.Match, method: str) -> routing.Route:
             method=ascii(method[:20]), allowed=', '.join(allowed)
         )
     return route
+
+
+def _page(page: routing.Page, request: webob.Request) -> dict[str, Any]:
+    """A list, with a link to its next page where there is one."""
+    body: dict[str, Any] = {page.collection: page.items}
+    if page.marker is not None:
+        query = schema.parse_query(request.query_string)
+        following = urllib.parse.urlencode({**query, 'marker': page.marker})
+        body[f'{page.collection}_links'] = [
+            {'rel': 'next', 'href': f'{request.path_url}?{following}'}
+        ]
+    return body
 
 
 def _respond(

@@ -3,6 +3,7 @@
 History, progress, and what ends a state that does not end by itself.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from oslo_utils import uuidutils
@@ -15,6 +16,8 @@ from aggregates_ext.api import schema
 from aggregates_ext.api import shapes
 from aggregates_ext.db import records
 
+# More than that are not shown at once.
+_PAGE = 1000
 # Parameters of an operation that tell what was asked for.
 _SHOWN_PARAMETERS = (
     'accept_data_loss',
@@ -31,11 +34,17 @@ def index(
     domain: routing.Domain,
     shape: shapes.Shape,
     aggregate_id: str,
-) -> dict[str, Any]:
+    query: Mapping[str, str],
+) -> routing.Page:
     """The operations of an aggregate, also a deleted one; newest first."""
     ctx.can(policy.OPERATIONS)
-    found = domain.operations.get_all(shape.aggregate_id(aggregate_id))
-    return {'operations': [view(item, shape) for item in found]}
+    filters = schema.check_query(query, schema.OPERATIONS_QUERY)
+    limit = min(filters.pop('limit', _PAGE), _PAGE)
+    found = domain.operations.get_all(
+        shape.aggregate_id(aggregate_id), limit=limit + 1, **filters
+    )
+    shown = [view(item, shape) for item in found]
+    return routing.Page.of('operations', shown, limit, 'uuid')
 
 
 def show(
@@ -134,7 +143,9 @@ def reset(
 
 ROUTES: routing.Routes = {
     '/os-aggregates/operations/{uuid}': {'GET': routing.Route(show)},
-    '/os-aggregates/{aggregate_id}/operations': {'GET': routing.Route(index)},
+    '/os-aggregates/{aggregate_id}/operations': {
+        'GET': routing.Route(index, 'query')
+    },
 }
 # What POST /os-aggregates/{aggregate_id}/action can name.
 ACTIONS = {

@@ -64,6 +64,34 @@ class Named(NamedTuple):
     operation: str | None
 
 
+class Page(NamedTuple):
+    """A list, or one page of it.
+
+    :ivar collection: the name of the list.
+    :ivar marker: of the last one shown, when more follow.
+    """
+
+    collection: str
+    items: list[dict[str, Any]]
+    marker: str | None
+
+    @classmethod
+    def of(
+        cls,
+        collection: str,
+        items: list[dict[str, Any]],
+        limit: int | None,
+        key: str,
+    ) -> 'Page':
+        """The page that one more item than asked for makes.
+
+        :param key: the field by which an item is a marker.
+        """
+        shown = items[:limit]
+        more = bool(shown) and len(items) > len(shown)
+        return cls(collection, shown, str(shown[-1][key]) if more else None)
+
+
 Routes = Mapping[str, Mapping[str, Route]]
 
 

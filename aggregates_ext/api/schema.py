@@ -46,6 +46,14 @@ UUID = {
     'pattern': r'^[0-9A-Fa-f-]{32,36}\Z',
     'description': 'a UUID',
 }
+OPERATION_STATES = (
+    'queued',
+    'running',
+    'succeeded',
+    'failed',
+    'cancelled',
+    'unresolved',
+)
 NUMBER = {
     'type': 'string',
     'pattern': r'^[0-9]{1,9}\Z',
@@ -162,6 +170,14 @@ def query(**properties: Any) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(_object(**properties))
 
 
+OPERATIONS_QUERY = query(
+    limit=NUMBER,
+    marker=UUID,
+    state={
+        'enum': [*OPERATION_STATES],
+        'description': f'one of {", ".join(OPERATION_STATES)}',
+    },
+)
 INDEX_QUERY = query(
     limit=NUMBER,
     marker=NUMBER,

@@ -294,10 +294,13 @@ def _read_xml(data: bytes) -> Any:
 
 
 def write(body: Mapping[str, Any], media: Media) -> bytes:
-    """An answer as bytes; ``body`` has one key, the root."""
+    """An answer as bytes.
+
+    :param body: has one key, the root, and may have links beside a list.
+    """
     if media.kind == 'json':
         return json.dumps(body).encode()
-    [(name, value)] = body.items()
+    (name, value), *beside = body.items()
     if name == 'extensions':
         return _document(_extensions(value))
     if name == 'extension':
@@ -308,7 +311,20 @@ def write(body: Mapping[str, Any], media: Media) -> bytes:
         )
     root = etree.Element(name)
     _fill(root, value)
+    for _name, links in beside:
+        _link(root, links)
     return bytes(etree.tostring(root, encoding='UTF-8'))
+
+
+def _link(element: Any, links: list[Mapping[str, str]]) -> None:
+    """Links as children in the namespace of Atom, as Nova wrote them."""
+    for link in links:
+        etree.SubElement(
+            element,
+            etree.QName(ATOM_NAMESPACE, 'link'),
+            {name: oldxml.clean(text) for name, text in link.items()},
+            nsmap={'atom': ATOM_NAMESPACE},
+        )
 
 
 def write_fault(name: str, code: int, message: str, media: Media) -> bytes:

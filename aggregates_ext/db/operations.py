@@ -87,9 +87,13 @@ def get_all(
     states: tuple[str, ...] | None = None,
     kinds: tuple[str, ...] | None = None,
     host: str | None = None,
+    before: int | None = None,
     limit: int | None = None,
 ) -> list[records.Operation]:
-    """Operations, the newest first."""
+    """Operations, the newest first.
+
+    :param before: id of one; only older ones.
+    """
     query = sa.select(*_COLUMNS)
     if aggregate_id is not None:
         query = query.where(_TABLE.c.aggregate_id == aggregate_id)
@@ -99,6 +103,8 @@ def get_all(
         query = query.where(_TABLE.c.kind.in_(kinds))
     if host is not None:
         query = query.where(_TABLE.c.host == host)
+    if before is not None:
+        query = query.where(_TABLE.c.id < before)
     query = query.order_by(_TABLE.c.id.desc()).limit(limit)
     return [_record(row) for row in connection.execute(query)]
 
