@@ -24,6 +24,10 @@ class Aggregates:
     def __init__(self, intended: intent.Intent) -> None:
         self._intent = intended
 
+    def under(self, guard: db_aggregates.Guard) -> 'Aggregates':
+        """The same for a request that wants a certain state."""
+        return Aggregates(self._intent.under(guard))
+
     def get_all(self, **filters: Any) -> list[records.Aggregate]:
         """Aggregates by id; filters as ``db.aggregates.get_all``."""
         with self._intent.database.reader() as connection:
@@ -70,7 +74,7 @@ class Aggregates:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> intent.Change:
-            before = db_aggregates.lock(connection, aggregate_id)
+            before = self._intent.lock(connection, aggregate_id)
             hosts = db_hosts.get_all(connection, aggregate_id)
             if ZONE_KEY in values:
                 _check_zone_change(aggregate_id, hosts, values[ZONE_KEY])
@@ -103,7 +107,7 @@ class Aggregates:
         """
 
         def work(connection: Any) -> records.Aggregate:
-            before = db_aggregates.lock(connection, aggregate_id)
+            before = self._intent.lock(connection, aggregate_id)
             merged = {**before.metadata, **metadata}
             values: dict[str, Any] = {}
             if ZONE_KEY in merged:
@@ -129,7 +133,7 @@ class Aggregates:
         """
 
         def work(connection: Any) -> None:
-            db_aggregates.lock(connection, aggregate_id)
+            self._intent.lock(connection, aggregate_id)
             aggregate = db_aggregates.get(connection, aggregate_id)
             if aggregate.hosts:
                 raise exception.AggregateNotEmpty(

@@ -199,6 +199,16 @@ class Refused(Conflict):
         super().__init__(f'{subject} {reasons}', problems=self.problems)
 
 
+class PreconditionFailed(AggregatesError):
+    """The state is not the one that the request was made for."""
+
+    message = (
+        'Aggregate {aggregate_id} is not as If-Match or If-None-Match wants '
+        'it; nothing was changed. Look at it, and repeat the request with '
+        'the ETag that it has now.'
+    )
+
+
 class TooLarge(AggregatesError):
     message = 'The request is too large: {reason}'
 

@@ -4,6 +4,7 @@ The database holds what is wanted; the compute service finds it there
 (design 2).
 """
 
+import copy
 import dataclasses
 import time
 from collections.abc import Callable
@@ -51,6 +52,7 @@ class Intent:
     :param compute: wakes compute services.
     :param settle_wait: seconds to wait for what is just ending.
     :param sleep: replaced in tests.
+    :ivar guard: looks at each aggregate before it is changed.
     """
 
     def __init__(
@@ -64,6 +66,17 @@ class Intent:
         self.compute = compute
         self._settle_wait = settle_wait
         self._sleep = sleep
+        self.guard: db_aggregates.Guard | None = None
+
+    def under(self, guard: db_aggregates.Guard) -> 'Intent':
+        """The same for one request that asks for a certain state."""
+        guarded = copy.copy(self)
+        guarded.guard = guard
+        return guarded
+
+    def lock(self, connection: Any, aggregate_id: int) -> Any:
+        """Hold an aggregate that is to be changed, if it may be."""
+        return db_aggregates.lock(connection, aggregate_id, self.guard)
 
     def commit(self, work: Callable[[Any], Change]) -> Change:
         """Write an intent, then wake a compute service for it."""

@@ -36,6 +36,10 @@ class Members:
     def __init__(self, intended: intent.Intent) -> None:
         self._intent = intended
 
+    def under(self, guard: db_aggregates.Guard) -> 'Members':
+        """The same for a request that wants a certain state."""
+        return Members(self._intent.under(guard))
+
     def add_host(
         self,
         ctx: context.RequestContext,
@@ -55,7 +59,7 @@ class Members:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> intent.Change:
-            aggregate = db_aggregates.lock(connection, aggregate_id)
+            aggregate = self._intent.lock(connection, aggregate_id)
             bind(connection, aggregate, found)
             db_operations.insert(
                 connection,
@@ -120,7 +124,7 @@ class Members:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> intent.Change:
-            db_aggregates.lock(connection, aggregate_id)
+            self._intent.lock(connection, aggregate_id)
             joining = found.phase == 'joining'
             if joining and _cancel_join(connection, aggregate_id, host):
                 return intent.Change(
@@ -154,6 +158,8 @@ class Members:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> intent.Change:
+            if self._intent.guard is not None:
+                self._intent.lock(connection, aggregate_id)
             forget(connection, aggregate_id, host)
             db_operations.insert(
                 connection,

@@ -55,10 +55,20 @@ class Operations:
     """What can be read of operations, and done to them.
 
     :param database: where they are.
+    :param guard: looks at each aggregate before it is changed.
     """
 
-    def __init__(self, database: engine.Database) -> None:
+    def __init__(
+        self,
+        database: engine.Database,
+        guard: db_aggregates.Guard | None = None,
+    ) -> None:
         self._database = database
+        self._guard = guard
+
+    def under(self, guard: db_aggregates.Guard) -> 'Operations':
+        """The same for a request that wants a certain state."""
+        return Operations(self._database, guard)
 
     def get(self, uuid: str) -> records.Operation:
         """One operation, also of a deleted aggregate.
@@ -108,7 +118,7 @@ class Operations:
         """
 
         def work(connection: Any) -> records.Operation:
-            db_aggregates.lock(connection, aggregate_id)
+            db_aggregates.lock(connection, aggregate_id, self._guard)
             operation = db_operations.get(connection, uuid)
             if operation.aggregate_id != aggregate_id:
                 raise exception.OperationNotFound(operation=uuid)
@@ -146,6 +156,8 @@ class Operations:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> records.Operation:
+            if self._guard is not None:
+                db_aggregates.lock(connection, aggregate_id, self._guard)
             if not db_leases.revoke(connection, aggregate_id):
                 raise exception.AggregateNotFound(aggregate_id=aggregate_id)
             bound = db_hosts.get(connection, host)

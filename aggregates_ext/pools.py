@@ -26,6 +26,10 @@ class Pools:
     def __init__(self, intended: intent.Intent) -> None:
         self._intent = intended
 
+    def under(self, guard: db_aggregates.Guard) -> 'Pools':
+        """The same for a request that wants a certain state."""
+        return Pools(self._intent.under(guard))
+
     def set_master(
         self, ctx: context.RequestContext, aggregate_id: int, host: str
     ) -> records.Operation:
@@ -39,7 +43,7 @@ class Pools:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> records.Operation:
-            db_aggregates.lock(connection, aggregate_id)
+            self._intent.lock(connection, aggregate_id)
             _check_member(aggregate_id, db_hosts.get(connection, host))
             db_operations.insert(
                 connection,
@@ -81,7 +85,7 @@ class Pools:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> records.Operation:
-            aggregate = db_aggregates.lock(connection, aggregate_id)
+            aggregate = self._intent.lock(connection, aggregate_id)
             if aggregate.pool_uuid is None:
                 raise exception.AggregateHasNoPool(
                     aggregate_id=aggregate_id, kind=kind

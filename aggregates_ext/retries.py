@@ -43,6 +43,10 @@ class Retries:
         self._intent = intended
         self._members = membership
 
+    def under(self, guard: db_aggregates.Guard) -> 'Retries':
+        """The same for a request that wants a certain state."""
+        return Retries(self._intent.under(guard), self._members.under(guard))
+
     def retry(
         self,
         ctx: context.RequestContext,
@@ -81,7 +85,7 @@ class Retries:
         """Let what rests or is unresolved be taken up now."""
 
         def work(connection: Any) -> records.Operation:
-            db_aggregates.lock(connection, operation.aggregate_id)
+            self._intent.lock(connection, operation.aggregate_id)
             now = db_operations.get(connection, operation.uuid)
             asked = {**now.parameters, 'retried_by': ctx.user_id}
             if now.state == 'unresolved':
@@ -104,7 +108,7 @@ class Retries:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> records.Operation:
-            aggregate = db_aggregates.lock(connection, old.aggregate_id)
+            aggregate = self._intent.lock(connection, old.aggregate_id)
             _check_latest(connection, old)
             queue(connection, aggregate)
             db_operations.insert(

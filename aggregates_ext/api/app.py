@@ -3,6 +3,7 @@
 import urllib.parse
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import webob
@@ -12,6 +13,7 @@ from oslo_policy import policy
 from aggregates_ext import context
 from aggregates_ext import exception
 from aggregates_ext.api import aggregates
+from aggregates_ext.api import conditions
 from aggregates_ext.api import exchange
 from aggregates_ext.api import extensions
 from aggregates_ext.api import hosts
@@ -62,6 +64,10 @@ def act(
     return result
 
 
+_SAFE = ('GET', 'HEAD')
+_ONE = '/os-aggregates/{aggregate_id}'
+# Where an aggregate has a tag.
+_TAGGED = (_ONE, f'{_ONE}/action')
 _ACTION: routing.Routes = {
     '/os-aggregates/{aggregate_id}/action': {
         'POST': routing.Route(act, 'body')
@@ -134,29 +140,67 @@ class Application:
         if not answered.legacy:
             shape = shapes.Modern(_microversion(request, match, answered))
         _check_project(ctx, arguments.pop('project_id', None))
+        response = self._answer(ctx, shape, request, match, arguments)
+        finished: Iterable[bytes] = response(environ, start_response)
+        return finished
+
+    def _answer(
+        self,
+        ctx: context.RequestContext,
+        shape: shapes.Shape,
+        request: webob.Request,
+        match: routing.Match,
+        arguments: dict[str, Any],
+    ) -> webob.Response:
+        """What the handler says, on the condition of the request."""
+        answered = exchange.of(request.environ)
         route = _route(match, request.method)
         if route.until and shape.supports(route.until):
             raise exception.NotFound()
-        if route.takes == 'body':
-            arguments['body'] = wire.read(request, xml=answered.legacy)
-        elif route.takes:
-            arguments['query'] = schema.parse_query(request.query_string)
-        if route.takes == 'page':
-            arguments['url'] = request.path_url
-        result = route.handler(ctx, self._domain, shape, **arguments)
-        if isinstance(result, routing.Named) and result.operation:
-            LOG.info(
-                '%s %s is accepted as operation %s, request %s',
-                request.method,
-                ascii(request.path)[1:-1],
-                result.operation,
-                answered.request_id,
-            )
+        arguments |= _taken(route, request, answered)
+        condition = conditions.Condition(request)
+        domain = self._domain
+        if condition and request.method not in _SAFE:
+            domain = domain.under(condition.check)
+        result = route.handler(ctx, domain, shape, **arguments)
+        if isinstance(result, routing.Named):
+            _log(result, request, answered)
         if isinstance(result, routing.Page):
             result = _page(result, request)
         response = _respond(result, answered)
-        finished: Iterable[bytes] = response(environ, start_response)
-        return finished
+        if match.template in _TAGGED:
+            name = _tag(result, answered)
+            response.etag = name
+            if name and request.method in _SAFE:
+                _apply(condition, name, arguments, response)
+        return response
+
+
+def _taken(
+    route: routing.Route, request: webob.Request, answered: exchange.Exchange
+) -> dict[str, Any]:
+    """What a handler wants beside the arguments in the path."""
+    found: dict[str, Any] = {}
+    if route.takes == 'body':
+        found['body'] = wire.read(request, xml=answered.legacy)
+    elif route.takes:
+        found['query'] = schema.parse_query(request.query_string)
+    if route.takes == 'page':
+        found['url'] = request.path_url
+    return found
+
+
+def _log(
+    result: routing.Named, request: webob.Request, answered: exchange.Exchange
+) -> None:
+    if result.operation:
+        LOG.info(
+            '%s %s is accepted as operation %s, request %s',
+            request.method,
+            ascii(request.path)[1:-1],
+            result.operation,
+            answered.request_id,
+        )
 
 
 def _microversion(
@@ -188,6 +232,35 @@ def _route(match: routing.Match, method: str) -> routing.Route:
             method=ascii(method[:20]), allowed=', '.join(allowed)
         )
     return route
+
+
+def _tag(
+    result: dict[str, Any] | routing.Named | None, answered: exchange.Exchange
+) -> str | None:
+    """The tag of the aggregate that is shown, if one is."""
+    body = result.body if isinstance(result, routing.Named) else result
+    if not body or 'aggregate' not in body:
+        return None
+    return conditions.tag(body['aggregate'], answered.media.kind)
+
+
+def _apply(
+    condition: conditions.Condition,
+    name: str,
+    arguments: Mapping[str, Any],
+    response: webob.Response,
+) -> None:
+    """Answer a conditional question for an aggregate.
+
+    :param name: the tag of what is shown.
+    :raises exception.PreconditionFailed: it is not what If-Match wants.
+    """
+    if not condition.is_wanted([name]):
+        raise exception.PreconditionFailed(**arguments)
+    if condition.is_known([name]):
+        response.status_int = 304
+        response.app_iter = []
+        response.content_length = response.content_type = None
 
 
 def _page(page: routing.Page, request: webob.Request) -> dict[str, Any]:

@@ -24,6 +24,7 @@ STATUS: dict[type, tuple[int, str]] = {
     exception.MethodNotAllowed: (405, 'badMethod'),
     exception.NotAcceptable: (406, 'notAcceptable'),
     exception.Conflict: (409, 'conflictingRequest'),
+    exception.PreconditionFailed: (412, 'preconditionFailed'),
     exception.TooLarge: (413, 'overLimit'),
     exception.UnsupportedMediaType: (415, 'badMediaType'),
     exception.NotSupported: (501, 'notImplemented'),

@@ -20,6 +20,7 @@ from aggregates_ext import members
 from aggregates_ext import operations
 from aggregates_ext import pools
 from aggregates_ext import retries
+from aggregates_ext.db import records
 
 LEGACY = 'legacy'
 MODERN = 'modern'
@@ -40,6 +41,17 @@ class Domain(NamedTuple):
     pools: pools.Pools
     retries: retries.Retries
     inventory: inventory.Inventory
+
+    def under(self, guard: Callable[[records.Aggregate], None]) -> 'Domain':
+        """The same for one request that wants an aggregate so, or not."""
+        return Domain(
+            self.aggregates.under(guard),
+            self.members.under(guard),
+            self.operations.under(guard),
+            self.pools.under(guard),
+            self.retries.under(guard),
+            self.inventory,
+        )
 
 
 class Route(NamedTuple):

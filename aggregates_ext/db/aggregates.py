@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,8 @@ _FIELDS = [
     if field.name in _TABLE.c
 ]
 _COLUMNS = [_TABLE.c[name] for name in _FIELDS]
+# Refuses a change of an aggregate that is not as it is to be, by raising.
+Guard = Callable[[records.Aggregate], None]
 LISTED_PHASES = ('joining', 'member')
 
 
@@ -43,32 +46,35 @@ def _record(row: Any, **membership: Any) -> records.Aggregate:
 def _complete(
     connection: sa.Connection, rows: list[Any]
 ) -> list[records.Aggregate]:
-    """Rows with their hosts and standing operations: two statements."""
+    """Rows with their hosts and standing operations: one statement."""
     if not rows:
         return []
     ids = [row[0] for row in rows]
     span = (min(ids), max(ids))
     hosts: dict[int, list[tuple[str, str]]] = {}
-    for aggregate_id, name, phase in connection.execute(
-        sa.select(_HOSTS.c.aggregate_id, _HOSTS.c.name, _HOSTS.c.phase)
-        .where(_HOSTS.c.aggregate_id.between(*span))
-        .order_by(_HOSTS.c.name)
-    ).all():
-        hosts.setdefault(aggregate_id, []).append((name, phase))
     standing: dict[int, list[str]] = {}
-    for aggregate_id, state in connection.execute(
-        sa.select(_OPERATIONS.c.aggregate_id, _OPERATIONS.c.state).where(
-            _OPERATIONS.c.aggregate_id.between(*span),
-            _OPERATIONS.c.settled.is_(sa.false()),
-        )
+    members = sa.select(
+        _HOSTS.c.aggregate_id, _HOSTS.c.name, _HOSTS.c.phase
+    ).where(_HOSTS.c.aggregate_id.between(*span))
+    counting = sa.select(
+        _OPERATIONS.c.aggregate_id, sa.null(), _OPERATIONS.c.state
+    ).where(
+        _OPERATIONS.c.aggregate_id.between(*span),
+        _OPERATIONS.c.settled.is_(sa.false()),
+    )
+    for aggregate_id, name, state in connection.execute(
+        members.union_all(counting)
     ):
-        standing.setdefault(aggregate_id, []).append(state)
+        if name is None:
+            standing.setdefault(aggregate_id, []).append(state)
+        else:
+            hosts.setdefault(aggregate_id, []).append((name, state))
     return [
         _record(
             row,
             hosts=tuple(
                 name
-                for name, phase in hosts.get(row[0], ())
+                for name, phase in sorted(hosts.get(row[0], ()))
                 if phase in LISTED_PHASES
             ),
             bound=len(hosts.get(row[0], ())),
@@ -87,7 +93,7 @@ def get_all(
     availability_zone: str | None = None,
     host: str | None = None,
 ) -> list[records.Aggregate]:
-    """Living aggregates by id; three statements whatever their number.
+    """Living aggregates by id; two statements whatever their number.
 
     :param marker: id of the last one of the page before.
     :param host: name of a host that the aggregate lists.
@@ -141,9 +147,12 @@ def check(connection: sa.Connection, aggregate_id: int) -> None:
         raise exception.AggregateNotFound(aggregate_id=aggregate_id)
 
 
-def lock(connection: sa.Connection, aggregate_id: int) -> Any:
+def lock(
+    connection: sa.Connection, aggregate_id: int, guard: Guard | None = None
+) -> Any:
     """Hold the row of a living aggregate until the transaction ends.
 
+    :param guard: looks at the aggregate as it is held; costs a statement.
     :returns: the row, without membership.
     :raises exception.AggregateNotFound: there is none.
     """
@@ -154,6 +163,9 @@ def lock(connection: sa.Connection, aggregate_id: int) -> Any:
     ).one_or_none()
     if row is None:
         raise exception.AggregateNotFound(aggregate_id=aggregate_id)
+    if guard is not None:
+        values = [getattr(row, name) for name in _FIELDS]
+        guard(_complete(connection, [values])[0])
     return row
 
 

@@ -44,6 +44,7 @@ EXPECTED = {
     exception.OperationNotRetryable: (409, 'conflictingRequest'),
     exception.HostExists: (409, 'conflictingRequest'),
     exception.Refused: (409, 'conflictingRequest'),
+    exception.PreconditionFailed: (412, 'preconditionFailed'),
     exception.TooLarge: (413, 'overLimit'),
     exception.UnsupportedMediaType: (415, 'badMediaType'),
     exception.NotSupported: (501, 'notImplemented'),
