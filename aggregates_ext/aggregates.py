@@ -205,4 +205,5 @@ def _check_idle(connection: Any, aggregate: records.Aggregate) -> None:
             aggregate_id=aggregate.id,
             operation=found[0].uuid,
             what=f'{found[0].kind} {found[0].host}',
+            state=found[0].state,
         )

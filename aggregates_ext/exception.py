@@ -90,9 +90,13 @@ class ExtensionNotFound(NotFound):
 
 
 class Conflict(AggregatesError):
-    """The state of things forbids it now; the message says the way out."""
+    """The state of things forbids it now; the message says the way out.
+
+    :ivar passes: whether it is gone after a while by itself.
+    """
 
     message = '{reason}'
+    passes = False
 
 
 class AggregateNameExists(Conflict):
@@ -114,6 +118,7 @@ class HostInOtherAggregate(Conflict):
 
 
 class HostNotFree(Conflict):
+    passes = True
     message = (
         'Host {host} is {phase} ({what}) and not free yet; repeat the '
         'request when that has ended.'
@@ -136,10 +141,16 @@ class AggregateNotEmpty(Invalid):
 
 
 class AggregateBusy(Conflict):
+    """:param state: of the operation; one that is unresolved may stay."""
+
     message = (
         'Aggregate {aggregate_id} has unfinished work: operation '
         '{operation} ({what}). Repeat the request when it has ended.'
     )
+
+    def __init__(self, message: str | None = None, **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+        self.passes = kwargs.get('state') != 'unresolved'
 
 
 class AggregateHasNoPool(Conflict):
@@ -151,6 +162,7 @@ class AggregateHasNoPool(Conflict):
 
 
 class HostNotMember(Conflict):
+    passes = True
     message = (
         'Host {host} is still joining the pool of aggregate {aggregate_id}; '
         'only a member can be its master. Repeat the request when its join '

@@ -390,4 +390,5 @@ def _replace_removals(connection: Any, aggregate_id: int, host: str) -> None:
             aggregate_id=aggregate_id,
             operation=busy.uuid,
             what=f'{busy.kind} {host}',
+            state=busy.state,
         )

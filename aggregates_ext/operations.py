@@ -286,4 +286,5 @@ def _check_reset(
                 aggregate_id=aggregate_id,
                 operation=operation.uuid,
                 what=f'{operation.kind} {operation.host}',
+                state=operation.state,
             )

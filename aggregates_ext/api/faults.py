@@ -59,7 +59,9 @@ def answer(exc: Exception, shaped: exchange.Exchange) -> webob.Response:
         message = UNEXPECTED_MESSAGE.format(shaped.request_id)
     elif isinstance(exc, exception.MethodNotAllowed):
         headers.append(('Allow', exc.values['allowed']))
-    elif isinstance(exc, exception.Unavailable):
+    elif isinstance(exc, exception.Unavailable) or (
+        isinstance(exc, exception.Conflict) and exc.passes
+    ):
         headers.append(('Retry-After', RETRY_AFTER))
     # Vendor types are for answers; a fault has the plain type.
     plain = wire.JSON if shaped.media.kind == 'json' else wire.XML

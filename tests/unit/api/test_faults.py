@@ -68,6 +68,12 @@ def instance(kind: type[exception.AggregatesError]) -> Exception:
     return kind(kind.message.format_map(AnyValue()), allowed='GET, HEAD')
 
 
+def busy(state: str) -> Exception:
+    return exception.AggregateBusy(
+        aggregate_id=1, operation='o', what='add_host h', state=state
+    )
+
+
 def answer(exc: Exception, face: str, accept: str) -> webob.Response:
     def raising(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         exchange.begin(environ, routing.Place(face, ''))
@@ -116,6 +122,26 @@ def test_method_not_allowed_tells_the_allowed_ones() -> None:
 def test_unavailable_tells_when_to_come_again() -> None:
     exc = exception.Unavailable(reason='gone')
     assert answer(exc, routing.MODERN, '').headers['Retry-After'] == '10'
+
+
+@pytest.mark.parametrize(
+    ('exc', 'retry_after'),
+    [
+        (exception.Conflict(reason='so it is'), None),
+        (exception.HostNotFree(host='h', phase='leaving', what='o'), '10'),
+        (exception.HostNotMember(host='h', aggregate_id=1), '10'),
+        (exception.JoinUnknown(host='h', aggregate_id=1), None),
+        (busy('queued'), '10'),
+        (busy('unresolved'), None),
+        (exception.Refused('Host h', ()), None),
+    ],
+    ids=str,
+)
+def test_conflict_that_passes_tells_when_to_come_again(
+    exc: Exception, retry_after: str | None
+) -> None:
+    told = answer(exc, routing.MODERN, '')
+    assert told.headers.get('Retry-After') == retry_after
 
 
 def test_a_bug_is_logged_once_and_told_to_nobody(
