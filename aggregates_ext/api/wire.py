@@ -257,7 +257,8 @@ class _Target:
         if len(self._open) >= MAX_DEPTH:
             raise _too_deep()
         own = {k: v for k, v in attributes.items() if not k.startswith('{')}
-        self._open.append(_Element(etree.QName(tag).localname, own))
+        # Not QName: it refuses ":a", which the parser lets pass.
+        self._open.append(_Element(tag.rpartition('}')[2], own))
 
     def data(self, text: str) -> None:
         self._open[-1].text += text

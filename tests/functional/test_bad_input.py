@@ -198,6 +198,7 @@ XML_ACTION = [
     ('<reapply>x</reapply>', 'reapply must be an object'),
     ('<reset host="a"/>', 'reset has no outcome'),
     ('<cancel_operation operation="1"/>', 'must be a UUID'),
+    ('<:a/>', "Aggregates does not have ':a' action"),
     ('<zzz/>', "Aggregates does not have 'zzz' action"),
     ('{"add_host": {"host": "xen2"}}', 'not XML'),
     ('<set_metadata><metadata>x</metadata></set_metadata>', 'an object'),
