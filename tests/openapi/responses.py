@@ -1,0 +1,182 @@
+"""The schemas of answers: each key and type, and no other key.
+
+Strict as those of tempest, so that a key more is a failure.
+"""
+
+from typing import Any
+
+from aggregates_ext.api import faults
+from aggregates_ext.api import schema
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {'type': 'string'}
+NUMBER: Schema = {'type': 'integer'}
+FLAG: Schema = {'type': 'boolean'}
+UUID: Schema = {
+    'type': 'string',
+    'pattern': '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$',
+}
+_DAY = r'[0-9]{4}-[0-9]{2}-[0-9]{2}'
+_CLOCK = r'[0-9]{2}:[0-9]{2}:[0-9]{2}'
+TIMES: dict[str, Schema] = {
+    'legacy': {
+        'type': 'string',
+        'pattern': rf'^{_DAY} {_CLOCK}(\.[0-9]{{6}})?$',
+    },
+    'modern': {'type': 'string', 'pattern': rf'^{_DAY}T{_CLOCK}\.[0-9]{{6}}$'},
+}
+
+
+def obj(optional: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
+    """An object with these keys and no other."""
+    return {
+        'type': 'object',
+        'properties': properties,
+        'required': [name for name in properties if name not in optional],
+        'additionalProperties': False,
+    }
+
+
+def items(of: Schema) -> Schema:
+    return {'type': 'array', 'items': of}
+
+
+def maybe(of: Schema) -> Schema:
+    """The same, or null."""
+    return {**of, 'type': [of['type'], 'null']}
+
+
+LINKS = items(obj(rel={'const': 'next'}, href=TEXT))
+EXTENSION = obj(
+    alias=TEXT,
+    description=TEXT,
+    links={'type': 'array', 'maxItems': 0},
+    name=TEXT,
+    namespace=TEXT,
+    updated=TEXT,
+)
+PROBLEM = obj(code=TEXT, rule=TEXT, found=TEXT, remedy=TEXT, message=TEXT)
+CHECK = obj(
+    ('disks',),
+    **{
+        'host': TEXT,
+        'for': {'enum': ['add', 'remove']},
+        'blockers': items(PROBLEM),
+        'warnings': items(PROBLEM),
+        # Of a removal: by the SR that holds them.
+        'disks': {'type': ['object', 'null']},
+    },
+)
+
+
+def aggregate(face: str) -> Schema:
+    """An aggregate with all that belongs to it."""
+    time = TIMES[face]
+    common = {
+        'availability_zone': maybe(TEXT),
+        'created_at': time,
+        'deleted': {'const': False},
+        'deleted_at': {'type': 'null'},
+        'hosts': items(TEXT),
+        'id': NUMBER,
+        'metadata': {'type': 'object', 'additionalProperties': TEXT},
+        'name': TEXT,
+        'updated_at': maybe(time),
+    }
+    if face == 'modern':
+        return obj(('uuid',), **common, uuid=UUID)
+    states = ['created', 'changing', 'active', 'error']
+    return obj(**common, operational_state={'enum': states})
+
+
+def created(face: str) -> Schema:
+    """An aggregate just created."""
+    shown = aggregate(face)
+    hidden = ('hosts', 'metadata')
+    return {
+        **shown,
+        'properties': {
+            k: v for k, v in shown['properties'].items() if k not in hidden
+        },
+        'required': [k for k in shown['required'] if k not in hidden],
+    }
+
+
+def operation(face: str) -> Schema:
+    time = maybe(TIMES[face])
+    return obj(
+        uuid=UUID,
+        kind=TEXT,
+        aggregate_id=NUMBER,
+        host=maybe(TEXT),
+        state={'enum': [*schema.OPERATION_STATES]},
+        step=maybe(TEXT),
+        progress={**NUMBER, 'minimum': 0, 'maximum': 100},
+        attempts={**NUMBER, 'minimum': 0},
+        asked=obj(
+            (
+                'accept_data_loss',
+                'accepted_by',
+                'force',
+                'outcome',
+                'retry_of',
+                'retried_by',
+            ),
+            accept_data_loss=items(TEXT),
+            accepted_by=maybe(TEXT),
+            retry_of=TEXT,
+            retried_by=maybe(TEXT),
+            force=FLAG,
+            outcome=TEXT,
+        ),
+        result=items(TEXT),
+        retry_at=time,
+        global_request_id=maybe(TEXT),
+        error=maybe(
+            obj(('parameters',), code=TEXT, message=TEXT, parameters={})
+        ),
+        request_id=maybe(TEXT),
+        user_id=maybe(TEXT),
+        project_id=maybe(TEXT),
+        created_at=TIMES[face],
+        started_at=time,
+        finished_at=time,
+    )
+
+
+def pool(face: str) -> Schema:
+    time = maybe(TIMES[face])
+    difference = obj(code=TEXT, host=maybe(TEXT), message=TEXT, since=time)
+    host = obj(
+        name=maybe(TEXT),
+        uuid=maybe(TEXT),
+        name_label=maybe(TEXT),
+        phase=maybe(TEXT),
+        address=maybe(TEXT),
+        enabled=maybe(FLAG),
+        live=maybe(FLAG),
+        version=maybe(TEXT),
+        drift=items(TEXT),
+        alarm=maybe(TEXT),
+        seen_at=time,
+    )
+    return obj(
+        aggregate_id=NUMBER,
+        uuid=maybe(TEXT),
+        name_label=maybe(TEXT),
+        master=maybe(TEXT),
+        seen_at=time,
+        drift=items(difference),
+        hosts=items(host),
+    )
+
+
+def fault_names() -> dict[int, str]:
+    """The fault names by status, as the one table has them."""
+    return dict([*faults.STATUS.values(), faults.UNEXPECTED])
+
+
+def fault(status: int) -> Schema:
+    name = fault_names()[status]
+    return obj(**{name: obj(message=TEXT, code={'const': status})})
