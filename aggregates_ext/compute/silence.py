@@ -39,7 +39,8 @@ def find_sign_of_life(
     except xenapi.CredentialUnknown as exc:
         return f'could not be asked ({exc})'
     except xenapi.Unreachable as exc:
-        return None if _is_silence(exc.__cause__) else f'shows itself ({exc})'
+        silent = _is_silence(exc.values.get('error'))
+        return None if silent else f'shows itself ({exc})'
     return 'lets us log in'
 
 

@@ -61,7 +61,10 @@ class XenAPIError(HostError):
 
 
 class Unreachable(HostError):
-    """No connection came about: nothing was sent."""
+    """No connection came about: nothing was sent.
+
+    ``values['error']`` is what the network said, where it said anything.
+    """
 
     code = 'HOST_UNREACHABLE'
     message = 'Host {host} cannot be reached at {url}: {reason}'
@@ -320,7 +323,7 @@ class Session:
             # Without its cause, which may tell what ``reason`` does not.
             if not self._transport.sent:
                 raise Unreachable(
-                    host=self.host, url=self._url, reason=reason
+                    host=self.host, url=self._url, reason=reason, error=exc
                 ) from None
             raise AnswerLost(
                 host=self.host, call=method, reason=reason

@@ -25,9 +25,9 @@ def look(failure: Exception) -> str | None:
 
 
 def unreachable(cause: Exception) -> xenapi.Unreachable:
-    failure = xenapi.Unreachable(host='xen2', url='https://x', reason='r')
-    failure.__cause__ = cause
-    return failure
+    return xenapi.Unreachable(
+        host='xen2', url='https://x', reason='r', error=cause
+    )
 
 
 @pytest.mark.parametrize(
