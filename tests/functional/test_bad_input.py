@@ -91,6 +91,10 @@ CREATE = [
         '{"aggregate": {"name": "a", "availability_zone": ""}}',
         'aggregate.availability_zone must be',
     ),
+    (
+        f'{{"aggregate": {{"name": "a", "availability_zone": "{LONG}"}}}}',
+        'aggregate.availability_zone must be',
+    ),
     ('{"aggregate": {"name": "a", "name": "b"}}', "'name' occurs twice"),
     ('{"aggregate": {"name": NaN}}', 'NaN is no number'),
     ('{"aggregate": {"name": Infinity}}', 'Infinity is no number'),
@@ -109,6 +113,14 @@ UPDATE = [
     ('[]', 'it must be an object'),
     ('{"aggregate": {"unknown": "a"}}', 'unknown unknown'),
     ('{"aggregate": {"name": null}}', 'aggregate.name must be text'),
+    (f'{{"aggregate": {{"name": "{LONG}"}}}}', 'of 1 to 255 characters'),
+    *(
+        (
+            f'{{"aggregate": {{"availability_zone": "{zone}"}}}}',
+            'aggregate.availability_zone must be null or text',
+        )
+        for zone in ('', 'a:b', LONG)
+    ),
 ]
 ACTION = [
     ('{}', 'one key, the name of the action'),
@@ -129,7 +141,11 @@ ACTION = [
     ('{"add_host": {"host": null}}', 'add_host.host must be text'),
     ('{"add_host": {"host": 5}}', 'add_host.host must be text'),
     ('{"add_host": {"host": ""}}', 'add_host.host must be text'),
+    (f'{{"add_host": {{"host": "{LONG}"}}}}', 'add_host.host must be text'),
     ('{"remove_host": {}}', 'remove_host has no host'),
+    ('{"remove_host": null}', 'remove_host must be an object'),
+    ('{"remove_host": {"host": ["xen1"]}}', 'remove_host.host must be text'),
+    ('{"remove_host": {"host": "xen1", "a": 1}}', 'has the unknown a'),
     ('{"remove_host": {"host": "xen1", "force": 1}}', 'be true or false'),
     ('{"remove_host": {"host": "xen1", "force": null}}', 'true or false'),
     ('{"remove_host": {"host": "xen1", "forced": 1}}', 'unknown forced'),
