@@ -139,6 +139,7 @@ def test_refused_eject_enables_the_host_again(
     assert operation.state == 'failed', operation
     assert operation.error is not None
     assert operation.error['code'] == 'VDI_IN_USE'
+    assert running.state(key) == 'error'
     assert running.hosts.get('xen2').phase == 'member'
     assert all(h['enabled'] for h in running.pool_of('xen2')['hosts'])
 

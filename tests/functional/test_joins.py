@@ -85,6 +85,23 @@ def test_later_success_ends_the_error(running: service.Service) -> None:
     assert running.state(key) == 'active'
 
 
+def test_error_refuses_no_change_of_hosts(running: service.Service) -> None:
+    key = running.create('xen1')
+    running.sim.add_vm('xen2', 'web', power_state='Running')
+    running.members.add_host(running.ctx, key, 'xen2')
+    running.work()
+    assert running.state(key) == 'error'
+    running.members.add_host(running.ctx, key, 'xen3')
+    running.work()
+    assert running.aggregates.get(key).hosts == ('xen1', 'xen3')
+    assert len(running.pool_of('xen1')['hosts']) == 2
+    assert running.state(key) == 'error'
+    running.members.remove_host(running.ctx, key, 'xen3')
+    running.work()
+    assert running.aggregates.get(key).hosts == ('xen1',)
+    assert len(running.pool_of('xen1')['hosts']) == 1
+
+
 @pytest.mark.parametrize('step', ['S2', 'S4', 'S9'])
 def test_join_that_fails_midway_leaves_nothing(
     running: service.Service, step: str
