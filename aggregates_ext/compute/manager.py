@@ -103,20 +103,26 @@ class Manager:
         workers = concurrent.futures.ThreadPoolExecutor(
             self._options.workers, thread_name_prefix='pool'
         )
-        busy: set[concurrent.futures.Future[None]] = set()
+        busy: dict[int, concurrent.futures.Future[None]] = {}
         try:
             while not self._stopping.is_set():
                 self._turned = time.monotonic()
                 self._woken.clear()
-                busy = {future for future in busy if not future.done()}
+                busy = {
+                    key: future
+                    for key, future in busy.items()
+                    if not future.done()
+                }
                 room = self._options.workers - len(busy)
-                for aggregate_id in self._find_work(room):
-                    busy.add(workers.submit(self.work_on, aggregate_id))
+                for key in self._find_work(room):
+                    # Found again before its worker has claimed it.
+                    if key not in busy:
+                        busy[key] = workers.submit(self.work_on, key)
                 self._woken.wait(self._options.poll_interval)
         finally:
             workers.shutdown(wait=False, cancel_futures=True)
             _done, late = concurrent.futures.wait(
-                busy, self._options.graceful_shutdown_timeout
+                busy.values(), self._options.graceful_shutdown_timeout
             )
             if late:
                 LOG.warning(

@@ -1,0 +1,81 @@
+"""The threads of a compute service, and what they share."""
+
+import collections
+import threading
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from oslo_config import cfg
+
+from aggregates_ext.compute import manager
+from aggregates_ext.compute import xenapi
+from aggregates_ext.db import engine
+from tests.functional import service
+
+DEADLINE = 30.0
+LOOKS = 5
+
+
+class Slow(manager.Manager):
+    """Finds its work again and again before a thread has claimed it."""
+
+    begun = 0
+    looks = 0
+
+    def __init__(self, conf: cfg.ConfigOpts, database: engine.Database):
+        super().__init__(conf, database, xenapi.Connector(conf))
+        self.looked = threading.Event()
+
+    def work_on(self, aggregate_id: int) -> None:
+        self.begun += 1
+        assert self.looked.wait(DEADLINE)
+
+    def _find_work(self, room: int) -> Sequence[int]:
+        self.looks += 1
+        if self.looks > LOOKS:
+            self.looked.set()
+            self.stop()
+        return super()._find_work(room)
+
+
+def test_work_that_waits_for_its_thread_is_not_begun_twice(
+    running: service.Service,
+) -> None:
+    """Else each look takes another thread away from other pools."""
+    key = running.aggregates.create('pool', None).id
+    running.members.add_host(running.ctx, key, 'xen1')
+    running.conf.set_override('poll_interval', 0.05, 'compute')
+    slow = Slow(running.conf, running.database)
+    slow.serve()
+    assert slow.looked.is_set()
+    assert slow.begun == 1
+
+
+def test_thread_needs_one_connection_at_a_time(
+    running: service.Service,
+) -> None:
+    """So any number of workers gets on with any size of connection pool.
+
+    Who holds one waits for nobody else who does.
+    """
+    taken: collections.Counter[int] = collections.Counter()
+    most = 0
+
+    def take(*_arguments: object) -> None:
+        nonlocal most
+        taken[threading.get_ident()] += 1
+        most = max(most, *taken.values())
+
+    def give_back(*_arguments: object) -> None:
+        taken[threading.get_ident()] -= 1
+
+    sa.event.listen(running.database.engine, 'checkout', take)
+    sa.event.listen(running.database.engine, 'checkin', give_back)
+    key = running.create('xen1', 'xen2')
+    assert running.aggregates.get(key).hosts == ('xen1', 'xen2')
+    running.aggregates.update(running.ctx, key, {'name': 'new'})
+    running.members.remove_host(running.ctx, key, 'xen2')
+    running.work()
+    running.watch(key, 60)
+    assert running.hosts.get('xen2').phase == 'free'
+    assert most == 1
