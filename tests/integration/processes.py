@@ -6,6 +6,7 @@ SQLite file and without a broker unless a test has others.
 """
 
 import contextlib
+import functools
 import hashlib
 import http.client
 import json
@@ -85,6 +86,20 @@ def wait_for(
     return found
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether no thread of a process runs: a signal has stopped it."""
+    threads = pathlib.Path(f'/proc/{pid}/task').glob('*/stat')
+    states = [
+        file.read_text().rpartition(')')[2].split()[0] for file in threads
+    ]
+    return set(states) <= set('TXZ')
+
+
+def await_stop(pid: int) -> None:
+    """Wait for what SIGSTOP does: its threads stop one after another."""
+    wait_for('the process stops', functools.partial(is_stopped, pid))
+
+
 class Process:
     """A command of the project that runs.
 
@@ -134,6 +149,7 @@ class Process:
     def freeze(self) -> None:
         """Let it do nothing more, until ``thaw``."""
         self._popen.send_signal(signal.SIGSTOP)
+        await_stop(self._popen.pid)
 
     def thaw(self) -> None:
         """Let a frozen process go on."""
@@ -187,6 +203,8 @@ class Site:
     :param settle_wait: seconds that the API waits for what is ending.
     :param authtoken: options of [keystone_authtoken]; without any everybody
         is trusted.
+    :param sim_clock: another than one that runs ``SPEED`` times too fast.
+    :param defaults: options of the compute service to leave as they are.
     """
 
     def __init__(
@@ -201,6 +219,8 @@ class Site:
         transport_url: str = '',
         authtoken: Mapping[str, str] | None = None,
         settle_wait: float = 1,
+        sim_clock: clock.Clock | None = None,
+        defaults: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         file = directory / 'aggregates_ext.sqlite'
@@ -223,12 +243,15 @@ class Site:
                     'times': times or {},
                 }
             ),
-            clock.RunningClock(SPEED),
+            sim_clock or clock.RunningClock(SPEED),
         )
         self._proxies: dict[str, proxy.Proxy | wire.Wire] = {}
         self._spare = [host['name'] for host in described]
         self._names = 0
-        self._write_config({**COMPUTE, **(compute or {})}, logging)
+        options = {**COMPUTE, **(compute or {})}
+        for name in defaults:
+            del options[name]
+        self._write_config(options, logging)
 
     def __enter__(self) -> 'Site':
         self.sim.start()
@@ -390,6 +413,10 @@ class Site:
         assert len(taken) == number, 'the topology has too few hosts'
         return taken
 
+    def reuse_hosts(self, names: Sequence[str]) -> None:
+        """Hand out these hosts next: nothing is left of their past."""
+        self._spare = list(names)
+
     def new_name(self) -> str:
         """A name for an aggregate that is in no use here."""
         self._names += 1
@@ -485,9 +512,14 @@ class Site:
     def check_logs(self) -> None:
         """No process has met a bug of its own."""
         for process in self.processes:
-            for line in process.text().splitlines():
-                bad = any(bug in line for bug in BUGS)
-                assert not bad or NO_BUG in line, process.text()
+            check_log(process)
+
+
+def check_log(process: Process) -> None:
+    """A process has met no bug of its own."""
+    for line in process.text().splitlines():
+        bad = any(bug in line for bug in BUGS)
+        assert not bad or NO_BUG in line, process.text()
 
 
 class Client:

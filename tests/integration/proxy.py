@@ -17,7 +17,7 @@ from collections.abc import Collection
 from collections.abc import Sequence
 from typing import Any
 
-HOLD_LIMIT = 60.0
+HOLD_LIMIT = 150.0
 UPSTREAM_TIMEOUT = 60.0
 # Classes of which no call changes a pool.
 PRIVATE_CLASSES = ('session', 'task')
@@ -63,7 +63,8 @@ class Rule:
     :ivar before: called before the request is passed on.
     :ivar hold: pass it on only when ``release`` is called.
     :ivar after: called when the host has answered.
-    :ivar lose: 'request' or 'answer': close the connection instead.
+    :ivar lose: 'request' or 'answer': close the connection instead;
+        'silence': give no answer until the client does not wait any more.
     :ivar arrived: set when the request is here.
     :ivar ended: set when everything was done.
     """
@@ -242,8 +243,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         finally:
             for rule in rules:
                 rule.ended.set()
-        if answer is not None and not _loses(rules, 'answer'):
+        if _loses(rules, 'silence'):
+            self._await_end()
+        elif answer is not None and not _loses(rules, 'answer'):
             self._answer(answer)
+
+    def _await_end(self) -> None:
+        """Say nothing until the client has closed the connection."""
+        with contextlib.suppress(OSError):
+            self.rfile.read(1)
 
     def _pass_on(
         self, rules: Sequence[Rule], exchange: Exchange, body: bytes

@@ -28,12 +28,21 @@ class Scene:
     """An aggregate that is about to change.
 
     :ivar hosts: free hosts of its own; the first may be a member already.
+    :ivar given_up: uuids of the SRs whose disks may be lost.
     """
 
     site: processes.Site
     client: processes.Client
     key: int
     hosts: Sequence[str]
+    given_up: list[str] = dataclasses.field(default_factory=list)
+
+
+Act = Callable[[Scene], None]
+
+
+def _nothing(scene: Scene) -> None:
+    """Nothing more is there before."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,17 +52,19 @@ class Story:
     :ivar calls: that change something, in their order.
     :ivar members: how many hosts are members before.
     :ivar act: asks the API for the change.
-    :ivar left: how many hosts are members after it, and after it was
-        disturbed; more than one number where both ends are right.
-    :ivar first_leaves: whether those that stay are the last ones.
+    :ivar left: which hosts are members after it, and after it was
+        disturbed; more than one answer where more are right.
+    :ivar prepare: what else is there before.
+    :ivar loses: how many disks are lost, as was accepted.
     """
 
     name: str
     calls: tuple[str, ...]
     members: int
-    act: Callable[[Scene], None]
-    left: tuple[int, ...]
-    first_leaves: bool = False
+    act: Act
+    left: tuple[tuple[int, ...], ...]
+    prepare: Act = _nothing
+    loses: int = 0
 
     def __str__(self) -> str:
         return self.name
@@ -62,7 +73,9 @@ class Story:
         """Make what is there before the change."""
         hosts = site.take_hosts(2)
         key = client.make_pool(site.new_name(), hosts[: self.members])
-        return Scene(site, client, key, hosts)
+        scene = Scene(site, client, key, hosts)
+        self.prepare(scene)
+        return scene
 
 
 def _add_first(scene: Scene) -> None:
@@ -87,7 +100,8 @@ def _make_second_master(scene: Scene) -> None:
     scene.client.done('POST', path, body)
 
 
-def _rename(scene: Scene) -> None:
+def rename(scene: Scene) -> None:
+    """Give the aggregate another name."""
     body = {'aggregate': {'name': scene.site.new_name()}}
     scene.client.done('PUT', f'/os-aggregates/{scene.key}', body)
 
@@ -108,6 +122,25 @@ def _remove_while_a_disk_appears(scene: Scene) -> None:
     _remove_second(scene)
 
 
+def _show_disks(scene: Scene) -> None:
+    """The removal is refused, and tells what would be lost."""
+    sim, host = scene.site.sim, scene.hosts[1]
+    scene.given_up.append(sim.add_sr(host, 'old', vdis=[{'name': 'old'}]))
+    _remove_second(scene)
+    ended = scene.client.settle(scene.key)
+    assert ended['error']['code'] == 'DATA_LOSS', ended
+
+
+def _remove_with_its_disks(scene: Scene) -> None:
+    body = {
+        'remove_host': {
+            'host': scene.hosts[1],
+            'accept_data_loss': scene.given_up,
+        }
+    }
+    scene.client.done('POST', f'/os-aggregates/{scene.key}/action', body)
+
+
 def _add_half(scene: Scene) -> None:
     """The join stops when the master lists the host already."""
     scene.site.sim.plant(JOIN, scene.hosts[1], 'half_join')
@@ -120,43 +153,45 @@ def _add_first_that_cannot_be_named(scene: Scene) -> None:
 
 
 STORIES = (
-    Story('first', (MARK, NAME), 0, _add_first, (1,)),
-    Story('join', (JOIN,), 1, _add_second, (2,)),
-    Story('eject', (DISABLE, EJECT), 2, _remove_second, (1,)),
-    Story('last', (NAME, UNMARK), 1, _remove_first, (0,)),
-    Story('rename', (NAME,), 1, _rename, (1,)),
+    Story('first', (MARK, NAME), 0, _add_first, ((0,),)),
+    Story('join', (JOIN,), 1, _add_second, ((0, 1),)),
+    Story('eject', (DISABLE, EJECT), 2, _remove_second, ((0,),)),
+    Story(
+        'eject-accepted',
+        (DISABLE, EJECT),
+        2,
+        _remove_with_its_disks,
+        ((0,),),
+        _show_disks,
+        loses=1,
+    ),
+    Story('last', (NAME, UNMARK), 1, _remove_first, ((),)),
+    Story('rename', (NAME,), 1, rename, ((0,),)),
     Story(
         'eject-refused',
         (DISABLE, ENABLE),
         2,
         _remove_while_a_disk_appears,
-        (2,),
+        ((0, 1),),
     ),
-    Story('half-join', (JOIN, DESTROY), 1, _add_half, (1,)),
-    Story('set-master', (DESIGNATE,), 2, _make_second_master, (2,)),
+    Story('half-join', (JOIN, DESTROY), 1, _add_half, ((0,),)),
+    Story('set-master', (DESIGNATE,), 2, _make_second_master, ((0, 1),)),
     Story(
         'eject-master',
         (DESIGNATE, DISABLE, EJECT),
         2,
         _remove_first,
-        (1,),
-        first_leaves=True,
+        ((1,),),
     ),
     Story(
         'first-given-back',
         (MARK, NAME, UNMARK),
         0,
         _add_first_that_cannot_be_named,
-        (0, 1),
+        ((), (0,)),
     ),
 )
-# What a disturbed story is parametrized with.
-POINTS = [
-    (story, number, call)
-    for story in STORIES
-    for number, call in enumerate(story.calls)
-]
-IDS = [f'{story}-{call}' for story, _number, call in POINTS]
+BY_NAME = {story.name: story for story in STORIES}
 
 
 def check(story: Story, scene: Scene) -> None:
@@ -164,15 +199,21 @@ def check(story: Story, scene: Scene) -> None:
 
     :raises AssertionError: it is not.
     """
+    members = scene.client.show(scene.key)['hosts']
+    right = [[scene.hosts[n] for n in left] for left in story.left]
+    assert members in right, scene.client.operations(scene.key)
+    check_peace(scene)
+    assert len(scene.site.sim.destroyed_vdis) == story.loses
+
+
+def check_peace(scene: Scene) -> None:
+    """Aggregate and pools agree, and hosts that are free are their own pool.
+
+    :raises AssertionError: they do not.
+    """
     site, client, key = scene.site, scene.client, scene.key
-    members = client.show(key)['hosts']
-    assert len(members) in story.left, client.operations(key)
-    hosts = list(scene.hosts)
-    stay = len(hosts) - len(members) if story.first_leaves else 0
-    assert members == hosts[stay : stay + len(members)]
     processes.check_agreement(site, client, key)
-    assert site.sim.destroyed_vdis == []
-    for host in set(scene.hosts) - set(members):
+    for host in set(scene.hosts) - set(client.show(key)['hosts']):
         processes.wait_for(
             f'{host} is its own pool',
             functools.partial(_is_alone, site, host),

@@ -1,66 +1,46 @@
 """Answers get lost: what was done is found out, and never done twice.
 
-The proxy closes the connection when the host has done what it was asked. The
-service cannot know that, and must look before it sends anything again.
+The host does what it was asked, and the service does not hear of it: the
+connection breaks, or no answer comes within its time. The service cannot
+know what became of the call, and must look before it sends anything again.
 """
-
-import pathlib
-from collections.abc import Iterator
 
 import pytest
 
-from tests.integration import processes
-from tests.integration import proxy
-from tests.integration import stories
+from tests.integration import plays
+from tests.integration import sweep
+
+# Seconds that a host may be silent. The service goes on after that, so a
+# slow machine only makes more answers get lost.
+PATIENCE = 0.5
 
 
-@pytest.fixture(scope='module')
-def running(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[processes.Site, processes.Client]]:
-    """A site with its services; each test takes hosts of its own."""
-    directory: pathlib.Path = tmp_path_factory.mktemp('lost')
-    hosts = 2 * len(stories.POINTS)
-    with processes.Site(directory, hosts, {'observe_interval': 2}) as site:
-        site.set_up()
-        client = site.start_api()
-        site.start_compute()
-        yield site, client
+def has_answer(point: plays.Point) -> bool:
+    """Where there is an answer to be lost."""
+    return point.call != plays.COMMIT and point.moment == 'after'
 
 
-@pytest.mark.parametrize(
-    ('story', 'number', 'call'), stories.POINTS, ids=stories.IDS
-)
-def test_call_without_an_answer_is_not_repeated(
-    running: tuple[processes.Site, processes.Client],
-    story: stories.Story,
-    number: int,
-    call: str,
+def test_lost_answer_is_found_out_and_no_call_repeated(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It arrives exactly once, refused or not, and the story has its end.
+    """Of reads, logins and task calls too."""
+    swept = sweep.sweep(plays.lose_answer, has_answer, every=5)
+    with capsys.disabled():
+        print(f'\nanswer lost:\n{sweep.table(swept)}')
+    sweep.check(swept)
 
-    That holds for ``host.disable`` and ``host.enable`` too: sent again they
-    would do no harm to xapi, but undo what somebody did in between.
-    """
-    site, client = running
-    scene = story.begin(site, client)
-    before = len(site.traffic.changing(scene.hosts))
-    rule = site.traffic.plant(proxy.Rule(call, lose='answer'))
-    try:
-        story.act(scene)
-        assert rule.ended.wait(processes.DEADLINE)
-        client.settle(scene.key)
-        stories.check(story, scene)
-    finally:
-        site.traffic.clear()
-        site.sim.clear_faults()
-    sent = [e.method for e in site.traffic.changing(scene.hosts)[before:]]
-    if len(story.left) == 1:
-        assert sorted(sent) == sorted(story.calls)
-    else:
-        done = [
-            exchange.method
-            for exchange in site.traffic.changing(scene.hosts)[before:]
-            if exchange.succeeded
-        ]
-        assert done.count(stories.NAME) <= 1
+
+def test_silent_host_is_found_out_and_no_call_repeated(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The same by time limits."""
+    swept = sweep.sweep(
+        plays.fall_silent,
+        has_answer,
+        every=10,
+        compute={'call_timeout': PATIENCE},
+        look_timeout=PATIENCE,
+    )
+    with capsys.disabled():
+        print(f'\nno answer in time:\n{sweep.table(swept)}')
+    sweep.check(swept)

@@ -1,0 +1,177 @@
+"""Starts compute services quickly: all is imported once, then forked.
+
+A process of its own that reads orders from its standard input, a line of
+JSON each, and answers with the id of the process that it made. That process
+runs the command of the compute service as it is. What is different is done
+here, from outside: it lives in the time of the simulated hosts, and it can kill itself, or wait, around the nth COMMIT of something written.
+
+Before a writing statement needs no point of its own: what is not committed
+is as if it had not been, so that is the point before its COMMIT.
+"""
+
+from aggregates_ext.cmd import threads  # noqa: F401, I001 (first)
+
+import ctypes
+import http.client
+import json
+import os
+import pathlib
+import signal
+import sys
+import threading
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import default
+
+from aggregates_ext.cmd import compute
+from aggregates_ext.compute import clock
+from aggregates_ext.compute import lease
+from aggregates_ext.compute import views
+from tests.integration import sharedclock
+
+PR_SET_PDEATHSIG = 1
+WRITES = ('INSERT', 'UPDATE', 'DELETE')
+# The threads that work on aggregates; that of the leases only renews.
+WORKERS = 'pool'
+
+
+class SimulatedClock(clock.Clock):
+    """Time of the simulated hosts: what the service waits, they pass.
+
+    :ivar source: where it is read.
+    :ivar control: where it is stepped.
+    """
+
+    source: sharedclock.Reader
+    control: str
+
+    def monotonic(self) -> float:
+        return self.source.time()
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(0)
+        connection = http.client.HTTPConnection(self.control, timeout=60)
+        connection.request(
+            'POST', '/advance', json.dumps({'seconds': seconds})
+        )
+        connection.getresponse().read()
+        connection.close()
+
+
+class LeaseTime:
+    """What the leases take for the module ``time``."""
+
+    def __init__(self, source: sharedclock.Reader) -> None:
+        self.monotonic = source.time
+
+
+def live_in(file: str, control: str) -> None:
+    """Let operations, leases and database live in simulated time."""
+    source = sharedclock.Reader(pathlib.Path(file))
+    SimulatedClock.source, SimulatedClock.control = source, control
+    clock.Clock = SimulatedClock  # type: ignore[misc]
+    lease.time = LeaseTime(source)  # type: ignore[assignment]
+    sharedclock.DatabaseClock(source).start()
+
+
+class Commits:
+    """Notes the COMMITs of what was written, and acts at one of them.
+
+    :param tally: a file that gets a line for each, with what was written.
+    :param nth: the one to act at, from 1; 0: none.
+    :param moment: 'before' or 'after'.
+    :param gate: a FIFO at which the thread waits then until its other end
+        is closed; empty: the process kills itself.
+    """
+
+    def __init__(self, tally: str, nth: int, moment: str, gate: str) -> None:
+        self._tally = tally
+        self._nth = nth
+        self._moment = moment
+        self._gate = gate
+        self._seen = 0
+        self._written = threading.local()
+
+    def watch(self) -> None:
+        """Listen to all engines to come."""
+        sa.event.listen(sa.Engine, 'after_cursor_execute', self._note)
+        do_commit = default.DefaultDialect.do_commit
+
+        def commit(dialect: Any, connection: Any) -> None:
+            here = self._begin()
+            if here and self._moment == 'before':
+                self._act()
+            do_commit(dialect, connection)
+            if here and self._moment == 'after':
+                self._act()
+
+        default.DefaultDialect.do_commit = commit  # type: ignore[method-assign]
+
+    def _act(self) -> None:
+        if not self._gate:
+            os.kill(os.getpid(), signal.SIGKILL)
+        with open(self._gate) as gate:
+            gate.read()
+
+    def _note(
+        self,
+        connection: Any,
+        cursor: Any,
+        statement: str,
+        *more: Any,
+    ) -> None:
+        # What hits no row, such as a claim that comes too late, is nothing.
+        if statement.startswith(WRITES) and cursor.rowcount:
+            self._written.statement = statement
+
+    def _begin(self) -> bool:
+        """Note a COMMIT, and say whether it is the one."""
+        statement = getattr(self._written, 'statement', None)
+        self._written.statement = None
+        worker = threading.current_thread().name.startswith(WORKERS)
+        if statement is None or not worker:
+            return False
+        self._seen += 1
+        with open(self._tally, 'a') as file:
+            file.write(' '.join(statement.split()[:2]) + '\n')
+        return self._seen == self._nth
+
+
+def serve(order: dict[str, Any]) -> int:
+    """Be a compute service."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # Not to outlive the tests, however these end.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    log = os.open(order['log'], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    if order['time']:
+        live_in(**order['time'])
+    if order['look_timeout']:
+        views.LOOK_TIMEOUT = order['look_timeout']
+    Commits(**order['commits']).watch()
+    sys.argv = ['aggregates-ext-compute', '--config-file', order['config']]
+    return compute.main()
+
+
+def main() -> None:
+    """Take orders until there are no more."""
+    # Nobody waits for the processes made here.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in iter(sys.stdin.readline, ''):
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = serve(json.loads(line))
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+        print(pid, flush=True)
+
+
+if __name__ == '__main__':
+    main()
