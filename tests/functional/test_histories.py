@@ -1,0 +1,543 @@
+"""Random histories: whatever happens, nothing is lost and the end is told.
+
+Requests, compute services that die or freeze between any two steps, faults
+of hosts, and changes made to pools by hand, in any order. When all has
+become quiet, aggregates and pools agree, or the aggregates say where not.
+"""
+
+import contextlib
+import itertools
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import stateful
+from hypothesis import strategies as st
+from oslo_config import cfg
+
+from aggregates_ext import conf as options
+from aggregates_ext import exception
+from aggregates_ext.compute import views
+from aggregates_ext.compute import xenapi
+from aggregates_ext.db import engine
+from aggregates_ext.db import migration
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.xensim import clock as sim_clock
+from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim import topology
+from tests.functional import mortal
+from tests.functional import service
+
+HOSTS = ('xen1', 'xen2', 'xen3', 'xen4')
+WORKERS = 2
+AGGREGATES = 3
+# Simulated seconds that are longer than every limit.
+LONG = 700.0
+# Real seconds for which a host that hangs is waited for.
+TIMEOUT = 1.0
+JOIN = 'Async.pool.join'
+EJECT = 'Async.pool.eject'
+FAULTS: tuple[dict[str, Any], ...] = (
+    *({'action': 'fail', 'step': step} for step in ('S2', 'S4', 'S9', 'E1')),
+    {'action': 'hang', 'step': 'S2', 'times': 1},
+    {'action': 'half_join', 'call': JOIN},
+    *(
+        {'action': action, 'call': call}
+        for action in ('fail', 'drop_answer', 'reset')
+        for call in (
+            JOIN,
+            EJECT,
+            'host.destroy',
+            'host.disable',
+            'host.enable',
+            'pool.add_to_other_config',
+            'pool.remove_from_other_config',
+            'pool.set_name_label',
+            'pool.get_all_records',
+            'host.get_all_records',
+            'session.get_uuid',
+            'session.get_by_uuid',
+            'session.login_with_password',
+            'task.get_all_records',
+            'task.destroy',
+            'pool.designate_new_master',
+        )
+    ),
+    {'action': 'die', 'call': JOIN},
+    {'action': 'die', 'call': JOIN, 'when': 'after'},
+    {'action': 'die', 'call': EJECT, 'when': 'after'},
+    {'action': 'die', 'call': 'pool.designate_new_master'},
+    {'action': 'die', 'call': 'pool.set_name_label', 'when': 'after'},
+)
+
+numbers = st.integers(0, 11)
+steps = st.integers(1, 60)
+
+
+class Histories(stateful.RuleBasedStateMachine):
+    """Everything that can happen to a site, one thing at a time."""
+
+    template: pathlib.Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = contextlib.ExitStack()
+        directory = pathlib.Path(tempfile.mkdtemp())
+        self.stack.callback(shutil.rmtree, directory)
+        self.clock = sim_clock.SteppedClock()
+        self.conf = _configure(directory, self.template)
+        self.sim = simulator.Simulator(
+            topology.load({'hosts': [{'name': name} for name in HOSTS]}),
+            clock=self.clock,
+        )
+        self.sim.start()
+        self.stack.callback(self.sim.stop)
+        self.database = mortal.Database(self.conf, self.clock)
+        self.stack.callback(self.database.dispose)
+        self.service = service.Service(
+            self.conf, self.database, self.sim, self.clock
+        )
+        self.service.register()
+        self.workers: list[mortal.Worker] = []
+        for _ in range(WORKERS):
+            self._new_worker()
+        self.names = itertools.count(1)
+        self.accepted: set[str] = set()
+        # Whether somebody did by hand, or declared, what pools became.
+        self.meddled = False
+        self.joined_by_hand: set[str] = set()
+        # Aggregates whose hosts somebody has said a wrong thing about.
+        self.misled: set[int] = set()
+
+    def teardown(self) -> None:
+        try:
+            self.become_quiet()
+        finally:
+            self.sim.clear_faults()
+            for worker in self.workers:
+                worker.close()
+            self.stack.close()
+
+    def _new_worker(self) -> None:
+        self.workers.append(mortal.Worker(self.conf, self.clock))
+
+    def aggregate(self, number: int) -> int:
+        """One of the aggregates that live, else an id that never was."""
+        found = [a.id for a in self.service.aggregates.get_all()]
+        return found[number % len(found)] if found else 10**6
+
+    def pool_of(self, host: str) -> dict[str, Any] | None:
+        """The pool of a host; None while it comes back from an eject."""
+        try:
+            return self.service.pool_of(host)
+        except LookupError:
+            return None
+
+    # What is asked for.
+
+    @stateful.initialize()
+    def begin(self) -> None:
+        """One aggregate with a host, as stories begin."""
+        key = self.service.aggregates.create('pool-0', None).id
+        self.service.members.add_host(self.service.ctx, key, HOSTS[0])
+        self.workers[0].work_on(key)
+
+    @stateful.rule()
+    def create(self) -> None:
+        if len(self.service.aggregates.get_all()) < AGGREGATES:
+            name = f'pool-{next(self.names)}'
+            self.service.aggregates.create(name, None)
+
+    @stateful.rule(a=numbers, h=numbers)
+    def add_host(self, a: int, h: int) -> None:
+        with contextlib.suppress(exception.AggregatesError):
+            self.service.members.add_host(
+                self.service.ctx, self.aggregate(a), HOSTS[h % 4]
+            )
+
+    @stateful.rule(h=numbers, accept=st.booleans())
+    def remove_host(self, h: int, accept: bool) -> None:
+        host = self.service.hosts.get(HOSTS[h % 4])
+        given_up = list(host.shown or {}) if accept else []
+        with contextlib.suppress(exception.AggregatesError):
+            self.service.members.remove_host(
+                self.service.ctx, host.aggregate_id or 0, host.name, given_up
+            )
+            self.accepted.update(host.shown_disks(given_up))
+
+    @stateful.rule(a=numbers)
+    def rename(self, a: int) -> None:
+        with contextlib.suppress(exception.AggregatesError):
+            self.service.aggregates.update(
+                self.service.ctx,
+                self.aggregate(a),
+                {'name': f'pool-{next(self.names)}'},
+            )
+
+    @stateful.rule(h=numbers)
+    def set_master(self, h: int) -> None:
+        host = self.service.hosts.get(HOSTS[h % 4])
+        with contextlib.suppress(exception.AggregatesError):
+            self.service.pools.set_master(
+                self.service.ctx, host.aggregate_id or 0, host.name
+            )
+
+    @stateful.rule(a=numbers, follow=st.booleans())
+    def resolve_drift(self, a: int, follow: bool) -> None:
+        """Towards the pool, or towards the aggregate."""
+        pools = self.service.pools
+        act = pools.adopt if follow else pools.reapply
+        with contextlib.suppress(exception.AggregatesError):
+            act(self.service.ctx, self.aggregate(a))
+
+    @stateful.rule(a=numbers)
+    def delete(self, a: int) -> None:
+        with contextlib.suppress(exception.AggregatesError):
+            self.service.aggregates.delete(self.aggregate(a))
+
+    @stateful.rule(a=numbers, n=numbers)
+    def cancel(self, a: int, n: int) -> None:
+        key = self.aggregate(a)
+        with contextlib.suppress(exception.AggregatesError):
+            found = self.service.operations.get_all(key)
+            chosen = found[n % min(3, len(found))] if found else None
+            if chosen is not None:
+                self.service.operations.cancel(key, chosen.uuid)
+
+    @stateful.rule(h=numbers, lie=st.booleans())
+    def reset(self, h: int, lie: bool) -> None:
+        """Somebody declares what became of a host; it may be wrong."""
+        host = self.service.hosts.get(HOSTS[h % 4])
+        if host.aggregate_id is None:
+            return
+        aggregate = self.service.aggregates.get(host.aggregate_id)
+        pool = self.pool_of(host.name)
+        there = pool is not None and pool['uuid'] == aggregate.pool_uuid
+        outcome = 'member' if there is not lie else 'free'
+        with contextlib.suppress(exception.AggregatesError):
+            self.service.operations.reset(
+                self.service.ctx, aggregate.id, host.name, outcome
+            )
+            self.meddled = True
+            if lie:
+                self.misled.add(aggregate.id)
+
+    # Who works, and what happens meanwhile.
+
+    @stateful.rule(w=numbers, a=numbers)
+    def work(self, w: int, a: int) -> None:
+        self.workers[w % WORKERS].work_on(self.aggregate(a))
+
+    @stateful.rule(w=numbers, a=numbers, n=steps)
+    def die(self, w: int, a: int, n: int) -> None:
+        """A service is killed at a step; later there is another one."""
+        worker = self.workers[w % WORKERS]
+        worker.life.plan(n, worker.life.die)
+        worker.work_on(self.aggregate(a))
+        worker.life.forget()
+        if worker.life.dead:
+            self._bury(w % WORKERS)
+
+    @stateful.rule(w=numbers, a=numbers, n=steps)
+    def freeze(self, w: int, a: int, n: int) -> None:
+        """A service freezes at a step; another one takes over meanwhile."""
+        worker, other = self.workers[w % 2], self.workers[1 - w % 2]
+        key = self.aggregate(a)
+
+        def overtake() -> None:
+            self._end_leases(worker)
+            worker.age_leases()
+            other.work_on(key)
+
+        worker.life.plan(n, overtake)
+        worker.work_on(key)
+        worker.life.forget()
+
+    @stateful.rule(
+        w=numbers,
+        a=numbers,
+        n=steps,
+        what=st.integers(0, 15),
+        i=numbers,
+        j=numbers,
+    )
+    def work_disturbed(
+        self, w: int, a: int, n: int, what: int, i: int, j: int
+    ) -> None:
+        """Something else happens in the middle of the work."""
+        acts: list[Callable[[], None]] = [
+            lambda: self.power_off(i),
+            lambda: self.power_on(i),
+            lambda: self.restart_toolstack(i),
+            lambda: self.part(i, j),
+            lambda: self.plant(i * 12 + j, n),
+            lambda: self.add_disk(i),
+            lambda: self.add_host(a, i),
+            lambda: self.remove_host(i, bool(j % 2)),
+            lambda: self.rename(a),
+            lambda: self.cancel(a, j),
+            lambda: self.join_by_hand(i, j),
+            lambda: self.eject_by_hand(i),
+            lambda: self.reset(i, bool(j % 4 == 0)),
+            lambda: self.set_master(i),
+            lambda: self.resolve_drift(a, bool(j % 2)),
+            lambda: self.promote_by_hand(i),
+        ]
+        worker = self.workers[w % WORKERS]
+        worker.life.plan(n, acts[what])
+        worker.work_on(self.aggregate(a))
+        worker.life.forget()
+
+    @stateful.rule(seconds=st.sampled_from((1, 10, 60, LONG)))
+    def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    def _bury(self, number: int) -> None:
+        dead = self.workers[number]
+        self._end_leases(dead)
+        dead.close()
+        self.workers[number] = mortal.Worker(self.conf, self.clock)
+
+    def _end_leases(self, worker: mortal.Worker) -> None:
+        """Let the time of a service's leases be over."""
+        with self.database.writer() as connection:
+            connection.exec_driver_sql(
+                'UPDATE aggregates SET lease_until = 0 WHERE lease_owner = ?',
+                (worker.owner,),
+            )
+
+    # What happens to hosts.
+
+    @stateful.rule(n=st.integers(0, 143), nth=st.integers(1, 3))
+    def plant(self, n: int, nth: int) -> None:
+        fault = FAULTS[n % len(FAULTS)]
+        self.sim.plant(**{'nth': 1 + nth % 3, **fault})
+
+    @stateful.rule(h=numbers)
+    def power_off(self, h: int) -> None:
+        self.sim.power_off(HOSTS[h % 4])
+
+    @stateful.rule(h=numbers)
+    def power_on(self, h: int) -> None:
+        self.sim.power_on(HOSTS[h % 4])
+
+    @stateful.rule(h=numbers)
+    def restart_toolstack(self, h: int) -> None:
+        if self.sim.host(HOSTS[h % 4]).powered:
+            self.sim.restart_toolstack(HOSTS[h % 4])
+
+    @stateful.rule(h=numbers, other=numbers)
+    def part(self, h: int, other: int) -> None:
+        if h % 4 != other % 4:
+            self.sim.partition(HOSTS[h % 4], HOSTS[other % 4])
+
+    @stateful.rule(h=numbers)
+    def add_disk(self, h: int) -> None:
+        """Somebody puts a disk into the local storage of a host."""
+        with contextlib.suppress(Exception):
+            self.sim.add_sr(
+                HOSTS[h % 4],
+                f'sr-{next(self.names)}',
+                vdis=[{'name': 'disk'}],
+            )
+
+    # What is done by hand.
+
+    @stateful.rule(h=numbers, other=numbers)
+    def join_by_hand(self, h: int, other: int) -> None:
+        account = self.sim.host(HOSTS[other % 4])
+        if h % 4 != other % 4:
+            self.joined_by_hand.add(self.sim.host(HOSTS[h % 4]).uuid)
+            self._by_hand(
+                HOSTS[h % 4],
+                JOIN,
+                account.address,
+                account.username,
+                account.password,
+            )
+
+    @stateful.rule(h=numbers)
+    def eject_by_hand(self, h: int) -> None:
+        """What it destroys is the operator's own doing."""
+        host = self.sim.host(HOSTS[h % 4])
+        pool = self.pool_of(host.name)
+        local = self.sim.state()['hosts'][host.name]['srs']
+        disks = {v['uuid'] for sr in local for v in sr['vdis']}
+        if pool and self._by_hand(
+            pool['master'], 'pool.eject', uuid=host.uuid
+        ):
+            self.accepted |= disks
+
+    @stateful.rule(h=numbers)
+    def promote_by_hand(self, h: int) -> None:
+        host = self.sim.host(HOSTS[h % 4])
+        pool = self.pool_of(host.name)
+        if pool is not None:
+            method = 'pool.designate_new_master'
+            self._by_hand(pool['master'], method, uuid=host.uuid)
+
+    @stateful.rule(h=numbers)
+    def rename_by_hand(self, h: int) -> None:
+        self._by_hand(HOSTS[h % 4], 'pool.set_name_label', 'theirs', pool=True)
+
+    def _by_hand(
+        self,
+        host: str,
+        method: str,
+        *params: str,
+        uuid: str = '',
+        pool: bool = False,
+    ) -> bool:
+        """Call a host as an operator would; False: it refused."""
+        try:
+            with contextlib.closing(self.service.login(host)) as session:
+                if uuid:
+                    params = (session.call('host.get_by_uuid', uuid),)
+                if pool:
+                    params = (session.call('pool.get_all')[0], *params)
+                self.meddled = True
+                session.call(method, *params)
+        except (xenapi.XenAPIError, xenapi.Unreachable, xenapi.AnswerLost):
+            return False
+        return True
+
+    # What always holds.
+
+    @stateful.invariant()
+    def nothing_is_destroyed_unasked(self) -> None:
+        assert set(self.sim.destroyed_vdis) <= self.accepted
+
+    @stateful.invariant()
+    def no_join_ran_twice(self) -> None:
+        """It would leave interfaces twice.
+
+        One by hand may come between the last look and the call.
+        """
+        with self.sim.world.lock:
+            for host in self.sim.world.hosts.values():
+                db = host.database
+                keys = [
+                    (db.row('host', row['host'])['uuid'], row['device'])
+                    for _, row in db.rows('PIF')
+                    if db.exists('host', row['host']) and row['VLAN'] == -1
+                ]
+                twice = {uuid for uuid, _ in keys if keys.count((uuid, _)) > 1}
+                assert twice <= self.joined_by_hand, host.name
+
+    @stateful.rule()
+    def quiet(self) -> None:
+        self.become_quiet()
+
+    def become_quiet(self) -> None:
+        """Heal what is broken, let all time pass, and look what is left."""
+        self.sim.clear_faults()
+        for name in HOSTS:
+            self.sim.power_on(name)
+            for other in HOSTS:
+                if other != name:
+                    self.sim.partition(name, other, parted=False)
+        for worker in self.workers:
+            self._end_leases(worker)
+        for _ in range(6):
+            self.clock.advance(LONG)
+            for key in self._all_keys():
+                self.workers[0].work_on(key)
+        for key in self._all_keys():
+            self._check(key)
+
+    def _all_keys(self) -> list[int]:
+        with self.database.reader() as connection:
+            rows = connection.exec_driver_sql('SELECT id FROM aggregates')
+            return [row[0] for row in rows]
+
+    def _check(self, key: int) -> None:
+        with self.database.reader() as connection:
+            found = db_operations.get_all(connection, key)
+            held = connection.exec_driver_sql(
+                'SELECT lease_owner FROM aggregates WHERE id = ?', (key,)
+            ).scalar()
+        assert held is None
+        for operation in found:
+            assert operation.state not in ('queued', 'running'), operation
+            if operation.state != 'unresolved':
+                assert operation.call is None, operation
+        if key not in self.misled:
+            with contextlib.suppress(exception.AggregateNotFound):
+                self._check_pool(key)
+
+    def _check_pool(self, key: int) -> None:
+        """The pool is what the aggregate says, or the aggregate tells."""
+        aggregate = self.service.aggregates.get(key)
+        pools = [
+            pool
+            for pool in self.sim.state()['pools']
+            if pool['uuid'] == aggregate.pool_uuid
+            or pool['other_config'].get(views.MARK) == aggregate.uuid
+        ]
+        real = sorted(h['name'] for pool in pools for h in pool['hosts'])
+        agrees = real == list(aggregate.hosts) and len(pools) <= 1
+        if agrees and pools:
+            agrees = pools[0]['name_label'] == aggregate.name
+            agrees &= all(h['live'] for h in pools[0]['hosts'])
+        state = self.service.state(key)
+        history = self.service.operations.get_all(key)
+        assert agrees or state == 'error', (aggregate, pools, history)
+        if not self.meddled:
+            assert aggregate.drift == (), (aggregate, pools, history)
+            assert 'unresolved' not in aggregate.standing, history
+
+
+def _configure(
+    directory: pathlib.Path, template: pathlib.Path
+) -> cfg.ConfigOpts:
+    conf = cfg.ConfigOpts()
+    options.parse(conf, [], [])
+    file = directory / 'db.sqlite'
+    shutil.copy(template, file)
+    conf.set_override('connection', f'sqlite:///{file}', 'database')
+    conf.set_override('call_timeout', TIMEOUT, 'compute')
+    conf.set_override('lease_ttl', 600.0, 'compute')
+    return conf
+
+
+@pytest.fixture
+def template(
+    database: engine.Database,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A database to copy, and short looks."""
+    migration.upgrade(database)
+    database.dispose()
+    file = tmp_path / 'aggregates_ext.sqlite'
+    monkeypatch.setattr(Histories, 'template', file, raising=False)
+    monkeypatch.setattr(views, 'LOOK_TIMEOUT', TIMEOUT)
+
+
+# More by hand: EXAMPLES and STEPS, with seeds of their own.
+EXAMPLES = int(os.environ.get('AGGREGATES_EXT_HISTORIES', 0))
+STEPS = int(os.environ.get('AGGREGATES_EXT_HISTORY_STEPS', 30))
+
+
+@pytest.mark.usefixtures('template')
+def test_histories() -> None:
+    """The same ones each time, unless more are asked for."""
+    stateful.run_state_machine_as_test(
+        Histories,
+        settings=hypothesis.settings(
+            max_examples=EXAMPLES or 25,
+            stateful_step_count=STEPS,
+            derandomize=not EXAMPLES,
+            deadline=None,
+            database=None,
+            print_blob=False,
+            # Making a failure shorter takes longer than reading it.
+            phases=(hypothesis.Phase.generate,),
+            suppress_health_check=list(hypothesis.HealthCheck),
+        ),
+    )
