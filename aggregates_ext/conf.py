@@ -77,10 +77,11 @@ API_OPTS = [
 COMPUTE_OPTS = [
     cfg.IntOpt(
         'workers',
-        default=16,
+        default=128,
         min=1,
         max=256,
-        help='Pools worked on side by side; further ones wait.',
+        help='Pools worked on side by side; further ones wait. Each takes a '
+        'thread, which mostly waits for its hosts.',
     ),
     cfg.FloatOpt(
         'poll_interval',
