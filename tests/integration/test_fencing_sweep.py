@@ -23,7 +23,7 @@ def test_service_frozen_anywhere_does_no_harm(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """At all changing calls, and at a slice of looks and COMMITs."""
-    swept = sweep.sweep(plays.overtake, outside_transactions, every=10)
+    swept = sweep.sweep(plays.overtake, outside_transactions, every=25)
     with capsys.disabled():
         print(f'\nfrozen:\n{sweep.table(swept)}')
     sweep.check(swept)

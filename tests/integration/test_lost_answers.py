@@ -24,7 +24,7 @@ def test_lost_answer_is_found_out_and_no_call_repeated(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Of reads, logins and task calls too."""
-    swept = sweep.sweep(plays.lose_answer, has_answer, every=5)
+    swept = sweep.sweep(plays.lose_answer, has_answer, every=12)
     with capsys.disabled():
         print(f'\nanswer lost:\n{sweep.table(swept)}')
     sweep.check(swept)
@@ -37,7 +37,7 @@ def test_silent_host_is_found_out_and_no_call_repeated(
     swept = sweep.sweep(
         plays.fall_silent,
         has_answer,
-        every=10,
+        every=25,
         compute={'call_timeout': PATIENCE},
         look_timeout=PATIENCE,
     )
