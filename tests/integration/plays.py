@@ -224,6 +224,8 @@ def _lose(player: Player, point: Point, what: str) -> str:
     player.stage.settle(scene.key)
     if not rule.ended.is_set():
         raise NotMet
+    # It may have been the last look, from which nothing was learnt.
+    player.stage.observe(scene.key)
     outcome = player.judge(scene)
     if len(player.story.left) == 1:
         # Sent again it would undo what somebody did in between.

@@ -23,7 +23,7 @@ def test_service_killed_anywhere_leaves_nothing_wrong(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Around all changing calls, and a slice of looks and COMMITs."""
-    swept = sweep.sweep(plays.kill, any_point, every=12)
+    swept = sweep.sweep(plays.kill, any_point, every=25)
     with capsys.disabled():
         print(f'\nkilled:\n{sweep.table(swept)}')
     sweep.check(swept)

@@ -19,6 +19,7 @@ def outside_transactions(point: plays.Point) -> bool:
     return point.call != plays.COMMIT or point.moment == 'after'
 
 
+@pytest.mark.sweep
 def test_service_frozen_anywhere_does_no_harm(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -20,6 +20,7 @@ def has_answer(point: plays.Point) -> bool:
     return point.call != plays.COMMIT and point.moment == 'after'
 
 
+@pytest.mark.sweep
 def test_lost_answer_is_found_out_and_no_call_repeated(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -30,6 +31,7 @@ def test_lost_answer_is_found_out_and_no_call_repeated(
     sweep.check(swept)
 
 
+@pytest.mark.sweep
 def test_silent_host_is_found_out_and_no_call_repeated(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
