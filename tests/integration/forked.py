@@ -35,9 +35,9 @@ class Forked(processes.Process):
         return processes.is_stopped(self._pid)
 
     def send(self, number: int) -> None:
-        """Send a signal, if it still runs."""
+        """Send a signal, if it still runs; never to another with its id."""
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, number)
+            signal.pidfd_send_signal(self._handle, number)
 
     def kill(self) -> None:
         self.send(signal.SIGKILL)
