@@ -19,6 +19,7 @@ def any_point(point: plays.Point) -> bool:
     return True
 
 
+@pytest.mark.sweep
 def test_service_killed_anywhere_leaves_nothing_wrong(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
