@@ -41,6 +41,7 @@ REQUESTS: dict[str, tuple[tuple[str, str, Any], int]] = {
     policy.OPERATIONS: (('GET', '/os-aggregates/99/operations', None), 404),
     policy.CHECK_HOST: (action('check_host', host='xen1'), 400),
     policy.CANCEL_OPERATION: (action('cancel_operation', operation=UUID), 404),
+    policy.RETRY_OPERATION: (action('retry_operation', operation=UUID), 404),
     policy.RESET: (action('reset', host='xen1', outcome='free'), 404),
     policy.ADOPT: (action('adopt'), 404),
     policy.REAPPLY: (action('reapply'), 404),

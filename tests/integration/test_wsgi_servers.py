@@ -67,9 +67,10 @@ class Server(NamedTuple):
             )
             response = connection.getresponse()
             answered = response.read()
-        return Answer(
-            response.status, json.loads(answered) if answered else None
-        )
+        # Health is told as plain text, all else as JSON.
+        told = response.headers.get_content_type() == 'application/json'
+        body = json.loads(answered) if told and answered else None
+        return Answer(response.status, body)
 
     def post_chunked(self, path: str, body: Any) -> int:
         """The status; all is sent at once, as not everybody reads it."""
