@@ -4,10 +4,13 @@ A database that does not answer must not hold a request for ever, and a
 service that was stopped in a transaction must not hold its locks for ever.
 """
 
+import logging
+import os
 from typing import Any
 
 import sqlalchemy as sa
 from oslo_db.sqlalchemy import engines
+from oslo_db.sqlalchemy import exc_filters
 
 from aggregates_ext.db import watchdog
 
@@ -33,7 +36,8 @@ POSTGRESQL_SESSION = (
     f"SET SESSION idle_in_transaction_session_timeout = '{IDLE_LIMIT}s'",
 )
 WATCHDOG = watchdog.Watchdog()
-SQLITE_SESSION = (f'PRAGMA busy_timeout = {BUSY_LIMIT_MS}',)
+# An option of connections to SQLite: how their transactions begin.
+BEGIN = 'sqlite_begin'
 
 
 def create(url: str, options: Any, *, limited: bool = True) -> sa.Engine:
@@ -46,9 +50,10 @@ def create(url: str, options: Any, *, limited: bool = True) -> sa.Engine:
         time, and SQLite's foreign keys, which no rebuilt table survives.
     """
     parsed = _complete(sa.make_url(url), limited)
+    if parsed.get_backend_name() == 'sqlite':
+        return _create_sqlite(parsed, options, limited)
     engine: sa.Engine = engines.create_engine(
         parsed,
-        sqlite_fk=limited,
         mysql_sql_mode=options.mysql_sql_mode,
         mysql_wsrep_sync_wait=options.mysql_wsrep_sync_wait,
         max_pool_size=options.max_pool_size,
@@ -58,8 +63,47 @@ def create(url: str, options: Any, *, limited: bool = True) -> sa.Engine:
         max_retries=0,
         thread_checkin=False,
     )
-    if limited or engine.dialect.name == 'sqlite':
+    if limited:
         _limit(engine)
+    return engine
+
+
+def _create_sqlite(url: sa.URL, options: Any, limited: bool) -> sa.Engine:
+    """An engine like those of oslo.db, and with a pool.
+
+    oslo.db opens SQLite's file for each transaction. That takes longer than
+    most of them, and each time the last one closes it nobody else can use
+    it: not for long, unless a service is stopped in that moment. There is
+    no server whose connections are few, so nobody waits for one.
+    """
+    engine = sa.create_engine(
+        url, pool_size=options.max_pool_size, max_overflow=-1
+    )
+    exc_filters.register_engine(engine)
+    # What it tells for debugging holds what is in the rows, such as sessions.
+    logging.getLogger('sqlalchemy.engine').setLevel(logging.WARNING)
+    session = [f'PRAGMA busy_timeout = {BUSY_LIMIT_MS}']
+    if limited:
+        session.append('PRAGMA foreign_keys = ON')
+
+    @sa.event.listens_for(engine, 'connect')
+    def _connect(connection: Any, record: Any) -> None:
+        # The driver begins no transaction: _begin does.
+        connection.isolation_level = None
+        for statement in session:
+            connection.execute(statement)
+        record.info['process'] = os.getpid()
+
+    @sa.event.listens_for(engine, 'checkout')
+    def _checkout(connection: Any, record: Any, proxy: Any) -> None:
+        if record.info['process'] != os.getpid():
+            raise sa.exc.DisconnectionError('made before a fork')
+
+    @sa.event.listens_for(engine, 'begin')
+    def _begin(connection: sa.Connection) -> None:
+        begin = connection.get_execution_options().get(BEGIN, 'BEGIN')
+        connection.exec_driver_sql(begin)
+
     return engine
 
 
@@ -89,7 +133,6 @@ def _limit(engine: sa.Engine) -> None:
     """Set up each new connection."""
     name = engine.dialect.name
     session = {
-        'sqlite': SQLITE_SESSION,
         'mysql': MYSQL_SESSION,
         'postgresql': POSTGRESQL_SESSION,
     }.get(name, ())

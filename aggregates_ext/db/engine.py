@@ -25,10 +25,8 @@ from aggregates_ext.db import failures
 LOG = logging.getLogger(__name__)
 T = TypeVar('T')
 # PostgreSQL's own level is what MySQL is told here.
-FIRST_OF_WRITERS = {
-    'sqlite': 'BEGIN IMMEDIATE',
-    'mysql': 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED',
-}
+MYSQL_WRITER = 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED'
+SQLITE_WRITER = {connections.BEGIN: 'BEGIN IMMEDIATE'}
 # Seconds for which a change is looked for whose COMMIT got no answer.
 LOOK_FOR = 3.0
 LOOK_INTERVAL = 0.2
@@ -125,11 +123,10 @@ class Database:
         with self.engine.connect() as connection:
             kind = connection.dialect.name
             if kind == 'sqlite':
-                # Keeps oslo.db from beginning a deferred transaction.
-                connection.info['in_transaction'] = True
+                connection.execution_options(**SQLITE_WRITER)
             transaction = connection.begin()
-            if kind in FIRST_OF_WRITERS:
-                connection.exec_driver_sql(FIRST_OF_WRITERS[kind])
+            if kind == 'mysql':
+                connection.exec_driver_sql(MYSQL_WRITER)
             yield connection
             failures.commit(transaction)
 

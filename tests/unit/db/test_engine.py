@@ -1,5 +1,6 @@
 """SQLite is set up as design 5 says, and its clock is the truth."""
 
+import os
 import threading
 import time
 
@@ -25,6 +26,19 @@ def test_sqlite_has_wal_foreign_keys_and_patience(
 
 def pragma(connection: sa.Connection, name: str) -> object:
     return connection.exec_driver_sql(f'PRAGMA {name}').scalar()
+
+
+def test_sqlite_is_not_opened_for_each_transaction(
+    database: engine.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is after a fork: SQLite's connections survive none."""
+    with database.reader() as connection:
+        first = connection.connection.dbapi_connection
+    with database.writer() as connection:
+        assert connection.connection.dbapi_connection is first
+    monkeypatch.setattr(os, 'getpid', lambda: 0)
+    with database.reader() as connection:
+        assert connection.connection.dbapi_connection is not first
 
 
 def test_writer_keeps_other_writers_out_from_its_beginning(
