@@ -96,7 +96,7 @@ PASSING = _table(
         'CANNOT_CONTACT_HOST HOST_OFFLINE HOST_NOT_LIVE',
         'The master gets no answer from the host.',
         'If that lasts, start the host or mend its network; one that is '
-        'lost for good is removed with "xe host-forget" on the master.',
+        'lost for good is removed with remove_host and "force": true.',
     ),
     (
         'TLS_CONNECTION_FAILED',
