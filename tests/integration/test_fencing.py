@@ -167,7 +167,6 @@ def test_held_rename_does_not_bring_an_old_name_back(duel: Duel) -> None:
     duel.check_peace(key)
 
 
-@pytest.mark.sweep
 @pytest.mark.every_database
 def test_service_that_wakes_up_before_its_call_sends_nothing(
     duel: Duel,

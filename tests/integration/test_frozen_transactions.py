@@ -27,7 +27,6 @@ def server() -> Iterator[forked.ForkServer]:
     server.stop()
 
 
-@pytest.mark.sweep
 @pytest.mark.every_database
 def test_other_aggregates_wait_for_no_row(
     make_site: Callable[..., processes.Site],

@@ -3,8 +3,6 @@
 import pathlib
 from collections.abc import Callable
 
-import pytest
-
 from tests.integration import processes
 from tests.integration import proxy
 from tests.integration import stage
@@ -23,7 +21,6 @@ CALM = {
 }
 
 
-@pytest.mark.sweep
 def test_joins_into_different_pools_run_side_by_side(
     make_site: Callable[..., processes.Site],
 ) -> None:
@@ -58,7 +55,6 @@ def test_joins_into_different_pools_run_side_by_side(
         assert site.arrivals(pair[1], stories.JOIN) == 1
 
 
-@pytest.mark.sweep
 def test_joins_into_one_pool_come_in_their_order(
     tmp_path: pathlib.Path,
 ) -> None:
