@@ -232,29 +232,6 @@ def make_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
     return enforcer
 
 
-def find_faults(conf: cfg.ConfigOpts) -> Iterable[str]:
-    """Why the operator's file cannot be followed, as sentences."""
-    enforcer = make_enforcer(conf)
-    try:
-        enforcer.load_rules()
-        enforcer.check_rules(raise_on_violation=True)
-    except (policy.InvalidDefinitionError, OSError, ValueError) as exc:
-        yield f'The policy file is wrong: {exc}'
-
-
-def find_unknown(conf: cfg.ConfigOpts) -> Iterable[str]:
-    """Rules of the operator's file that carry our prefix and do not exist.
-
-    Others may be Nova's.
-    """
-    enforcer = make_enforcer(conf)
-    enforcer.load_rules()
-    ours = tuple(prefix.format('') for prefix in (AGGREGATES, POOLS))
-    for name in sorted(enforcer.file_rules):
-        if name.startswith(ours) and name not in enforcer.registered_rules:
-            yield name
-
-
 def get_enforcer() -> policy.Enforcer:
     """For ``oslopolicy-validator`` and its siblings, which pass nothing.
 

@@ -16,11 +16,12 @@ from aggregates_ext.cmd.commands import db
 from aggregates_ext.cmd.commands import group
 from aggregates_ext.cmd.commands import host
 from aggregates_ext.cmd.commands import operation
+from aggregates_ext.cmd.commands import policy
 from aggregates_ext.cmd.commands import pool
 from aggregates_ext.cmd.commands import upgrade
 
 # Each adds its commands to the command line.
-GROUPS = (db, host, operation, pool, upgrade)
+GROUPS = (db, host, operation, policy, pool, upgrade)
 
 
 def _add_groups(subparsers: Any) -> None:
@@ -39,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         default_log_levels=[
             *logging.get_default_log_levels(),
             'alembic=WARNING',
+            # Tracebacks, of what the commands tell in a sentence.
+            'oslo_policy._parser=CRITICAL',
         ]
     )
     # What a command prints may be read by a program.

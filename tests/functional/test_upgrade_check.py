@@ -204,6 +204,8 @@ def test_host_in_clear_text(
          FAILURE, 'The policy file is wrong'),
         ('"os_compute_api:os-aggregates:show: "@"', 'Policy file', FAILURE,
          'The policy file is wrong'),
+        ('"os_compute_api:os-aggregates:show": "role:a or"', 'Policy file',
+         FAILURE, 'os-aggregates:show cannot be read'),
         ('{"os_compute_api:os-aggregates:show": "@"}',
          'Format of the policy file', FAILURE, 'JSON'),
     ],

@@ -8,7 +8,7 @@ from oslo_config import cfg
 
 from aggregates_ext import conf as settings
 from aggregates_ext import hosts
-from aggregates_ext import policy
+from aggregates_ext import policyfile
 from aggregates_ext import rpc
 from aggregates_ext.cmd.commands import group
 from aggregates_ext.db import migration
@@ -170,12 +170,12 @@ def urls(tools: group.Tools) -> Iterator[Finding]:
 
 def policy_file(tools: group.Tools) -> Iterator[Finding]:
     """Wrong references in it, and rules of ours that do not exist."""
-    faults = list(policy.find_faults(tools.conf))
+    faults = list(policyfile.find_faults(tools.conf))
     for wrong in faults:
         yield Finding(FAILURE, wrong)
     if faults:
         return
-    for name in policy.find_unknown(tools.conf):
+    for name in policyfile.find_unknown(tools.conf):
         yield Finding(
             WARNING, f'The policy file has a rule {name}, which is unknown.'
         )
