@@ -197,7 +197,7 @@ def _check_idle(connection: Any, aggregate: records.Aggregate) -> None:
     found = db_operations.get_all(
         connection,
         aggregate.id,
-        states=('queued', 'running', 'unresolved'),
+        states=db_operations.OPEN,
         limit=1,
     )
     if found:

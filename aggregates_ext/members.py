@@ -158,8 +158,7 @@ class Members:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> intent.Change:
-            if self._intent.guard is not None:
-                self._intent.lock(connection, aggregate_id)
+            self._intent.lock(connection, aggregate_id)
             forget(connection, aggregate_id, host)
             db_operations.insert(
                 connection,
@@ -253,17 +252,18 @@ def bind(connection: Any, aggregate: Any, host: records.Host) -> None:
 
 
 def forget(connection: Any, aggregate_id: int, host: str) -> None:
-    """Let a host leave that is gone for good, whatever removes it now.
+    """Let a host of a locked aggregate leave that is gone for good.
+
+    Whatever removes it now is replaced.
 
     :raises exception.AggregateHostNotFound: it is not in the aggregate.
     :raises exception.Conflict: its join or another removal is under way.
     """
-    found = db_hosts.get(connection, host)
-    _check_forgettable(connection, aggregate_id, found)
+    found, going_on = db_operations.of_host(connection, aggregate_id, host)
+    _check_forgettable(aggregate_id, found)
     if found.phase == 'leaving':
-        _replace_removals(connection, aggregate_id, host)
+        _replace_removals(connection, aggregate_id, host, going_on)
     else:
-        db_aggregates.lock(connection, aggregate_id)
         move_out(connection, aggregate_id, host, ('member',))
 
 
@@ -339,46 +339,38 @@ def move_out(
         )
 
 
-def _check_forgettable(
-    connection: Any, aggregate_id: int, host: records.Host
-) -> None:
+def _check_forgettable(aggregate_id: int, host: records.Host) -> None:
     """Refuse to forget what is not in the pool, or may come to be.
 
     :raises exception.AggregateHostNotFound: it is not in the aggregate.
     :raises exception.JoinUnknown: its join has not ended.
     """
-    if host.aggregate_id != aggregate_id:
-        # To tell an aggregate that is not there.
-        db_aggregates.lock(connection, aggregate_id)
-    elif host.phase == 'joining':
-        raise exception.JoinUnknown(aggregate_id=aggregate_id, host=host.name)
     if host.aggregate_id != aggregate_id or host.phase == 'returning':
         raise exception.AggregateHostNotFound(
             aggregate_id=aggregate_id, host=host.name
         )
+    if host.phase == 'joining':
+        raise exception.JoinUnknown(aggregate_id=aggregate_id, host=host.name)
 
 
-def _replace_removals(connection: Any, aggregate_id: int, host: str) -> None:
+def _replace_removals(
+    connection: Any,
+    aggregate_id: int,
+    host: str,
+    going_on: Sequence[records.Operation],
+) -> None:
     """End the removals of a host whose eject was not sent, or is unknown.
-
-    What was read before the lock is looked at again by the UPDATE itself.
 
     :raises exception.AggregateBusy: one is being carried out.
     """
     removals = [
         operation
-        for operation in db_operations.get_all(
-            connection,
-            aggregate_id,
-            states=('queued', 'running', 'unresolved'),
-        )
-        if (operation.host, operation.kind) == (host, operations.REMOVE_HOST)
+        for operation in going_on
+        if operation.kind == operations.REMOVE_HOST
     ]
     if any(operation.state == 'unresolved' for operation in removals):
         # A service that looks at it must not write over this.
         db_leases.revoke(connection, aggregate_id)
-    else:
-        db_aggregates.lock(connection, aggregate_id)
     sent = [
         operation
         for operation in removals

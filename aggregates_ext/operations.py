@@ -4,6 +4,7 @@ An operation is the record of one structural change; design 5 tells its
 states and the phases of a host.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_utils import uuidutils
@@ -160,8 +161,10 @@ class Operations:
                 db_aggregates.lock(connection, aggregate_id, self._guard)
             if not db_leases.revoke(connection, aggregate_id):
                 raise exception.AggregateNotFound(aggregate_id=aggregate_id)
-            bound = db_hosts.get(connection, host)
-            _check_reset(connection, aggregate_id, bound, outcome)
+            bound, found = db_operations.of_host(
+                connection, aggregate_id, host
+            )
+            _check_reset(aggregate_id, bound, found, outcome)
             if bound.aggregate_id == aggregate_id:
                 db_hosts.move(
                     connection,
@@ -170,10 +173,9 @@ class Operations:
                     (bound.phase,),
                     OUTCOMES[outcome],
                 )
-            db_operations.settle(connection, aggregate_id, host)
-            db_operations.wake_waiting(connection, aggregate_id)
+            db_operations.reset(connection, aggregate_id, host)
             db_aggregates.forget_pool_if_empty(connection, aggregate_id)
-            db_operations.insert(
+            return db_operations.insert(
                 connection,
                 uuid,
                 RESET,
@@ -183,7 +185,6 @@ class Operations:
                 {'outcome': outcome},
                 done=True,
             )
-            return db_operations.get(connection, uuid)
 
         return self._database.write(work, is_written)
 
@@ -266,9 +267,9 @@ def _phase_before(connection: Any, removal: records.Operation) -> str:
 
 
 def _check_reset(
-    connection: Any,
     aggregate_id: int,
     host: records.Host,
+    found: Sequence[records.Operation],
     outcome: str,
 ) -> None:
     if host.aggregate_id not in (None, aggregate_id):
@@ -279,9 +280,8 @@ def _check_reset(
         raise exception.AggregateHostNotFound(
             aggregate_id=aggregate_id, host=host.name
         )
-    pending, _now = db_operations.unfinished(connection, aggregate_id)
-    for operation in pending:
-        if operation.host == host.name:
+    for operation in found:
+        if operation.state in db_operations.UNFINISHED:
             raise exception.AggregateBusy(
                 aggregate_id=aggregate_id,
                 operation=operation.uuid,

@@ -45,7 +45,7 @@ class Pools:
         def work(connection: Any) -> records.Operation:
             self._intent.lock(connection, aggregate_id)
             _check_member(aggregate_id, db_hosts.get(connection, host))
-            db_operations.insert(
+            return db_operations.insert(
                 connection,
                 uuid,
                 operations.SET_MASTER,
@@ -53,7 +53,6 @@ class Pools:
                 host,
                 operations.asked_by(ctx),
             )
-            return db_operations.get(connection, uuid)
 
         queued = self._intent.database.write(work, operations.is_written)
         self._intent.compute.wake_up()
@@ -90,7 +89,7 @@ class Pools:
                 raise exception.AggregateHasNoPool(
                     aggregate_id=aggregate_id, kind=kind
                 )
-            db_operations.insert(
+            return db_operations.insert(
                 connection,
                 uuid,
                 kind,
@@ -98,7 +97,6 @@ class Pools:
                 None,
                 operations.asked_by(ctx),
             )
-            return db_operations.get(connection, uuid)
 
         queued = self._intent.database.write(work, operations.is_written)
         self._intent.compute.wake_up()
@@ -136,7 +134,7 @@ class Pools:
                 key = db_aggregates.insert(
                     connection, uuids[0], name, availability_zone
                 )
-            db_operations.insert(
+            return db_operations.insert(
                 connection,
                 uuids[1],
                 operations.ADOPT,
@@ -144,7 +142,6 @@ class Pools:
                 host,
                 operations.asked_by(ctx),
             )
-            return db_operations.get(connection, uuids[1])
 
         queued = self._intent.database.write(work, operations.is_written)
         self._intent.compute.wake_up()

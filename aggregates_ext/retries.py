@@ -111,7 +111,7 @@ class Retries:
             aggregate = self._intent.lock(connection, old.aggregate_id)
             _check_latest(connection, old)
             queue(connection, aggregate)
-            db_operations.insert(
+            return db_operations.insert(
                 connection,
                 uuid,
                 old.kind,
@@ -120,7 +120,6 @@ class Retries:
                 operations.asked_by(ctx),
                 {**parameters, 'retry_of': old.uuid},
             )
-            return db_operations.get(connection, uuid)
 
         return self._intent.database.write(work)
 

@@ -20,10 +20,11 @@ from aggregates_ext.db import records
 
 _TABLE = models.hosts
 _FIELDS = [field.name for field in dataclasses.fields(records.Host)]
-_COLUMNS = [_TABLE.c[name] for name in _FIELDS]
+COLUMNS = [_TABLE.c[name] for name in _FIELDS]
 
 
-def _record(row: Any) -> records.Host:
+def record(row: Any) -> records.Host:
+    """What a row of ``COLUMNS`` says."""
     return records.Host(**dict(zip(_FIELDS, row, strict=True)))
 
 
@@ -31,10 +32,10 @@ def get_all(
     connection: sa.Connection, aggregate_id: int | None = None
 ) -> list[records.Host]:
     """Registered hosts by name, or those bound to one aggregate."""
-    query = sa.select(*_COLUMNS).order_by(_TABLE.c.name)
+    query = sa.select(*COLUMNS).order_by(_TABLE.c.name)
     if aggregate_id is not None:
         query = query.where(_TABLE.c.aggregate_id == aggregate_id)
-    return [_record(row) for row in connection.execute(query)]
+    return [record(row) for row in connection.execute(query)]
 
 
 def get(connection: sa.Connection, name: str) -> records.Host:
@@ -43,12 +44,12 @@ def get(connection: sa.Connection, name: str) -> records.Host:
     :raises exception.HostNotFound: none is registered by that name.
     """
     row = connection.execute(
-        sa.select(*_COLUMNS).where(_TABLE.c.name == name)
+        sa.select(*COLUMNS).where(_TABLE.c.name == name)
     ).one_or_none()
     # A database that compares loosely must not find another host.
     if row is None or row.name != name:
         raise exception.HostNotFound(host=name)
-    return _record(row)
+    return record(row)
 
 
 def insert(connection: sa.Connection, values: Mapping[str, Any]) -> None:
@@ -180,9 +181,9 @@ def find(
             _TABLE.c.url.contains(f'{authority}/', autoescape=True),
         ]
     rows = connection.execute(
-        sa.select(*_COLUMNS).where(sa.or_(*terms)).order_by(_TABLE.c.name)
+        sa.select(*COLUMNS).where(sa.or_(*terms)).order_by(_TABLE.c.name)
     )
-    return [_record(row) for row in rows]
+    return [record(row) for row in rows]
 
 
 def change_credential(

@@ -10,6 +10,7 @@ from oslo_utils import timeutils
 
 from aggregates_ext import exception
 from aggregates_ext.db import engine
+from aggregates_ext.db import hosts
 from aggregates_ext.db import models
 from aggregates_ext.db import records
 
@@ -17,6 +18,8 @@ _TABLE = models.operations
 _FIELDS = [field.name for field in dataclasses.fields(records.Operation)]
 _COLUMNS = [_TABLE.c[name] for name in _FIELDS]
 UNFINISHED = ('queued', 'running')
+# Those whose outcome is open.
+OPEN = (*UNFINISHED, 'unresolved')
 # The code in ``error`` of one that rests until another has ended.
 WAITING = 'WAITING'
 # Kinds that name a host and are about the pool: the latest one counts.
@@ -37,8 +40,8 @@ def insert(
     parameters: Mapping[str, Any] | None = None,
     *,
     done: bool = False,
-) -> None:
-    """Queue an operation.
+) -> records.Operation:
+    """Queue an operation, and return it as it is written.
 
     :param asked: request_id, user_id and project_id of who asked; also
         global_request_id, which is kept among the parameters.
@@ -49,22 +52,25 @@ def insert(
     cause = columns.pop('global_request_id', None)
     if cause is not None:
         known['global_request_id'] = cause
-    connection.execute(
-        sa.insert(_TABLE).values(
-            uuid=uuid,
-            kind=kind,
-            aggregate_id=aggregate_id,
-            host=host,
-            state='succeeded' if done else 'queued',
-            settled=done,
-            progress=100 if done else 0,
-            attempts=0,
-            parameters=known,
-            created_at=timeutils.utcnow(),
-            finished_at=timeutils.utcnow() if done else None,
-            **columns,
-        )
-    )
+    now = timeutils.utcnow()
+    values: dict[str, Any] = {
+        **dict.fromkeys(_FIELDS[1:]),
+        **columns,
+        'uuid': uuid,
+        'kind': kind,
+        'aggregate_id': aggregate_id,
+        'host': host,
+        'state': 'succeeded' if done else 'queued',
+        'settled': done,
+        'progress': 100 if done else 0,
+        'attempts': 0,
+        'parameters': known,
+        'created_at': now,
+        'finished_at': now if done else None,
+    }
+    result = connection.execute(sa.insert(_TABLE).values(values))
+    (key,) = result.inserted_primary_key or (0,)
+    return records.Operation(id=int(key), **values)
 
 
 def get(connection: sa.Connection, uuid: str) -> records.Operation:
@@ -124,6 +130,36 @@ def unfinished(
     rows = connection.execute(query).all()
     now = rows[0].now if rows else 0.0
     return [_record(row[:-1]) for row in rows], now
+
+
+def of_host(
+    connection: sa.Connection, aggregate_id: int, name: str
+) -> tuple[records.Host, list[records.Operation]]:
+    """A host, and its open operations in an aggregate, in order.
+
+    :raises exception.HostNotFound: none is registered by that name.
+    """
+    query = (
+        sa.select(*hosts.COLUMNS, *_COLUMNS)
+        .outerjoin_from(
+            models.hosts,
+            _TABLE,
+            sa.and_(
+                _TABLE.c.aggregate_id == aggregate_id,
+                _TABLE.c.host == models.hosts.c.name,
+                _TABLE.c.state.in_(OPEN),
+            ),
+        )
+        .where(models.hosts.c.name == name)
+        .order_by(_TABLE.c.id)
+    )
+    rows = connection.execute(query).all()
+    width = len(hosts.COLUMNS)
+    host = hosts.record(rows[0][:width]) if rows else None
+    # As in ``hosts.get``.
+    if host is None or host.name != name:
+        raise exception.HostNotFound(host=name)
+    return host, [_record(row[width:]) for row in rows if row[width]]
 
 
 def latest(
@@ -290,57 +326,65 @@ def finish(
         )
     )
     if succeeded:
-        settle(connection, operation.aggregate_id, operation.host, operation)
-    wake_waiting(connection, operation.aggregate_id)
-
-
-def wake_waiting(connection: sa.Connection, aggregate_id: int) -> None:
-    """Let those that waited for another operation look again now."""
+        _settle(connection, operation)
+    # Those that waited for it look again now.
     connection.execute(
         sa.update(_TABLE)
-        .where(
-            _TABLE.c.aggregate_id == aggregate_id,
-            _TABLE.c.state.in_(UNFINISHED),
-            _TABLE.c.error['code'].as_string() == WAITING,
-        )
+        .where(_TABLE.c.aggregate_id == operation.aggregate_id, _is_waiting())
         .values(not_before=None)
     )
 
 
-def settle(
-    connection: sa.Connection,
-    aggregate_id: int,
-    host: str | None,
-    success: records.Operation | None = None,
-) -> None:
-    """Let failures of a host stop to count for the aggregate's state.
-
-    :param success: the later success of the same kind; None: a reset, which
-        settles every kind, and ends unresolved ones as failed.
-    """
-    query = sa.update(_TABLE).where(
-        _TABLE.c.aggregate_id == aggregate_id,
-        _TABLE.c.settled.is_(sa.false()),
+def _is_waiting() -> sa.ColumnElement[bool]:
+    """It rests until another operation has ended."""
+    return sa.and_(
+        _TABLE.c.state.in_(UNFINISHED),
+        _TABLE.c.error['code'].as_string() == WAITING,
     )
-    if success is None or success.kind not in OF_THE_POOL:
+
+
+def _settle(connection: sa.Connection, success: records.Operation) -> None:
+    """Let earlier failures of the kind stop to count for the aggregate."""
+    query = sa.update(_TABLE).where(
+        _TABLE.c.aggregate_id == success.aggregate_id,
+        _TABLE.c.settled.is_(sa.false()),
+        _TABLE.c.kind == success.kind,
+        _TABLE.c.state == 'failed',
+        _TABLE.c.id < success.id,
+    )
+    if success.kind not in OF_THE_POOL:
         query = query.where(
-            _TABLE.c.host == host if host else _TABLE.c.host.is_(None)
+            _TABLE.c.host == success.host
+            if success.host
+            else _TABLE.c.host.is_(None)
         )
-    if success is not None:
-        query = query.where(
-            _TABLE.c.kind == success.kind,
-            _TABLE.c.state == 'failed',
-            _TABLE.c.id < success.id,
-        )
-    else:
-        query = query.where(_TABLE.c.state.in_(('failed', 'unresolved')))
+    connection.execute(query.values(settled=True, call=None))
+
+
+def reset(connection: sa.Connection, aggregate_id: int, host: str) -> None:
+    """Let nothing that failed or is unresolved of a host count any more.
+
+    Unresolved ones end as failed. What waited for another operation looks
+    again now.
+    """
+    standing = sa.and_(
+        _TABLE.c.host == host,
+        _TABLE.c.settled.is_(sa.false()),
+        _TABLE.c.state.in_(('failed', 'unresolved')),
+    )
+    # MySQL computes each value from those before it, so all ask what none
+    # of them changes: whether it waits.
+    waits = _TABLE.c.state.in_(UNFINISHED)
     connection.execute(
-        query.values(
-            state=sa.case(
-                (_TABLE.c.state == 'unresolved', 'failed'),
-                else_=_TABLE.c.state,
-            ),
-            settled=True,
-            call=None,
+        sa.update(_TABLE)
+        .where(
+            _TABLE.c.aggregate_id == aggregate_id,
+            sa.or_(standing, _is_waiting()),
+        )
+        .values(
+            state=sa.case((waits, _TABLE.c.state), else_='failed'),
+            settled=sa.case((waits, _TABLE.c.settled), else_=sa.true()),
+            call=sa.case((waits, _TABLE.c.call), else_=sa.null()),
+            not_before=None,
         )
     )

@@ -16,8 +16,6 @@ from tests.functional import test_statements
 
 ONE = '/v2.1/os-aggregates/1'
 ADMIN = {'X-Auth-Token': f'operator:{api_service.PROJECT}:admin'}
-# Rare acts of an operator, which take a statement or two more anyway.
-DECLARED = 3
 READS = {'check_host'}
 OPERATION = '11111111-2222-4333-8444-555555555555'
 BODIES: dict[str, Any] = {
@@ -126,9 +124,7 @@ def test_change_of_what_is_as_it_was_seen(
     if 'retry_operation' in (body or ()):
         expected = 409  # it is due already
     assert answer.status_int == expected, answer.text
-    declared = 'reset' in (body or ()) or 'force' in str(body)
-    budget = test_statements.BUDGET + (DECLARED if declared else 0)
-    assert len(statements) <= budget
+    assert len(statements) <= test_statements.BUDGET
 
 
 def test_of_two_that_saw_the_same_one_writes(api: Api) -> None:

@@ -319,15 +319,12 @@ class TestServers:
         """Work on one aggregate locks nothing of the next one."""
         keys = [create(database, name) for name in ('a', 'b')]
 
-        def settle(connection: sa.Connection, key: int) -> None:
-            operations.settle(connection, key, 'xen1')
-
         def insert(connection: sa.Connection, key: int) -> None:
             uuid = uuidutils.generate_uuid()
             operations.insert(connection, uuid, 'rename', key, None, {})
 
         with database.writer() as one:
-            settle(one, keys[0])
+            operations.reset(one, keys[0], 'xen1')
             database.write(lambda c: insert(c, keys[1]))
 
 
