@@ -185,8 +185,6 @@ def _taken(
         found['body'] = wire.read(request, xml=answered.legacy)
     elif route.takes:
         found['query'] = schema.parse_query(request.query_string)
-    if route.takes == 'page':
-        found['url'] = request.path_url
     return found
 
 

@@ -7,7 +7,6 @@ empty. Uptime is among that, and so are servers.
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
-from urllib import parse
 
 from oslo_utils import uuidutils
 
@@ -61,11 +60,10 @@ def index(
     domain: routing.Domain,
     shape: shapes.Shape,
     query: Mapping[str, str],
-    url: str,
-) -> dict[str, Any]:
+) -> routing.Page:
     """List the hypervisors, by host."""
     ctx.can(policy.HYPERVISORS_LIST)
-    return _list(domain, shape, query, url, detailed=False)
+    return _list(domain, shape, query, detailed=False)
 
 
 def detail(
@@ -73,33 +71,31 @@ def detail(
     domain: routing.Domain,
     shape: shapes.Shape,
     query: Mapping[str, str],
-    url: str,
-) -> dict[str, Any]:
+) -> routing.Page:
     """List the hypervisors with all that is told of them."""
     ctx.can(policy.HYPERVISORS_DETAIL)
-    return _list(domain, shape, query, url, detailed=True)
+    return _list(domain, shape, query, detailed=True)
 
 
 def _list(
     domain: routing.Domain,
     shape: shapes.Shape,
     query: Mapping[str, str],
-    url: str,
     *,
     detailed: bool,
-) -> dict[str, Any]:
+) -> routing.Page:
     asked = _asked(shape, query)
     nodes: Sequence[inventory.Node] = domain.inventory.get_all()
     if 'hypervisor_hostname_pattern' in asked:
         nodes = _matching(nodes, asked['hypervisor_hostname_pattern'])
-    nodes = _page(nodes, asked, shape)
-    shown = [_view(node, shape, detailed, asked) for node in nodes]
-    result: dict[str, Any] = {'hypervisors': shown}
-    if shown and len(shown) == asked.get('limit'):
-        following = {**query, 'marker': shown[-1]['id']}
-        href = f'{url}?{parse.urlencode(following)}'
-        result['hypervisors_links'] = [{'rel': 'next', 'href': href}]
-    return result
+    if 'marker' in asked:
+        nodes = _after(nodes, asked['marker'], shape)
+    limit = asked.get('limit')
+    shown = [
+        _view(node, shape, detailed, asked)
+        for node in nodes[: None if limit is None else limit + 1]
+    ]
+    return routing.Page.of('hypervisors', shown, limit, 'id')
 
 
 def _asked(shape: shapes.Shape, query: Mapping[str, str]) -> dict[str, Any]:
@@ -137,20 +133,19 @@ def _matching(
     return found
 
 
-def _page(
-    nodes: Sequence[inventory.Node],
-    asked: Mapping[str, Any],
-    shape: shapes.Shape,
+def _after(
+    nodes: Sequence[inventory.Node], marker: str, shape: shapes.Shape
 ) -> Sequence[inventory.Node]:
-    marker = asked.get('marker')
-    if marker is not None:
-        ids = [str(_id(node, shape)) for node in nodes]
-        if marker not in ids:
-            raise exception.Invalid(
-                reason=f'marker [{ascii(marker[:40])[1:-1]}] not found'
-            )
-        nodes = nodes[ids.index(marker) + 1 :]
-    return nodes[: asked.get('limit')]
+    """The hosts behind the last one of the page before.
+
+    :raises exception.Invalid: there is none with that id.
+    """
+    ids = [str(_id(node, shape)) for node in nodes]
+    if marker not in ids:
+        raise exception.Invalid(
+            reason=f'marker [{ascii(marker[:40])[1:-1]}] not found'
+        )
+    return nodes[ids.index(marker) + 1 :]
 
 
 def show(
@@ -283,8 +278,8 @@ def _details(node: inventory.Node, shape: shapes.Shape) -> dict[str, Any]:
 _ITEM = '/os-hypervisors/{hypervisor_id}'
 _PATTERN = '/os-hypervisors/{pattern}'
 ROUTES: routing.Routes = {
-    '/os-hypervisors': {'GET': routing.Route(index, 'page')},
-    '/os-hypervisors/detail': {'GET': routing.Route(detail, 'page')},
+    '/os-hypervisors': {'GET': routing.Route(index, 'query')},
+    '/os-hypervisors/detail': {'GET': routing.Route(detail, 'query')},
     '/os-hypervisors/statistics': {
         'GET': routing.Route(statistics, until=_BARE_SINCE)
     },

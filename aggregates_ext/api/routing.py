@@ -59,8 +59,7 @@ class Route(NamedTuple):
 
     :ivar handler: called with the context, the domain, the shape, the
         arguments in the path by name, and ``takes``.
-    :ivar takes: 'body', 'query', 'page' (a query, and the URL that it was
-        sent to) or nothing.
+    :ivar takes: 'body', 'query' or nothing.
     :ivar until: the first microversion that does not have it any more.
     """
 

@@ -68,8 +68,7 @@ def test_services_tell_state_and_status(domain: Any) -> None:
 
 def test_hypervisors_tell_state_and_status(domain: Any) -> None:
     shape = shapes.Modern((2, 88))
-    found = hypervisors.detail(ANYBODY, domain, shape, {}, 'http://test')
-    ill, off, _well = found['hypervisors']
+    ill, off, _well = hypervisors.detail(ANYBODY, domain, shape, {}).items
     assert (ill['state'], ill['status']) == ('down', 'enabled')
     assert (off['state'], off['status']) == ('up', 'disabled')
     assert off['service']['disabled_reason'] == 'Disabled in its pool.'
