@@ -23,7 +23,7 @@ EXTENSION = {
     'description': 'Admin-only host administration',
 }
 _UNTIL = (2, 43)
-_QUERY = schema.query(zone=schema.NAME)
+QUERY = schema.query(zone=schema.NAME)
 # What Nova sums up for a host, whatever servers it has.
 _SUMS = ('(total)', '(used_now)', '(used_max)')
 
@@ -36,7 +36,7 @@ def index(
 ) -> dict[str, Any]:
     """List the enabled hosts, by name; of one zone where it is named."""
     ctx.can(policy.HOSTS_LIST)
-    zone = schema.check_query(query, _QUERY).get('zone')
+    zone = schema.check_query(query, QUERY).get('zone')
     return {
         'hosts': [
             {'host_name': node.name, 'service': 'compute', 'zone': node.zone}

@@ -45,14 +45,14 @@ _UNKNOWN = {
     'running_vms': None,
     'disk_available_least': None,
 }
-_PAGE = schema.query(limit=schema.NUMBER, marker=schema.ANY_TEXT)
-_QUERY = schema.query(
+PAGE_QUERY = schema.query(limit=schema.NUMBER, marker=schema.ANY_TEXT)
+QUERY = schema.query(
     limit=schema.NUMBER,
     marker=schema.ANY_TEXT,
     hypervisor_hostname_pattern=schema.NAME,
     with_servers=schema.BOOLEAN,
 )
-_SHOW_QUERY = schema.query(with_servers=schema.BOOLEAN)
+SHOW_QUERY = schema.query(with_servers=schema.BOOLEAN)
 
 
 def index(
@@ -107,8 +107,8 @@ def _asked(shape: shapes.Shape, query: Mapping[str, str]) -> dict[str, Any]:
     if not shape.supports(_PAGES_SINCE):
         return {}
     if not shape.supports(_UUID_SINCE):
-        return schema.check_query(query, _PAGE)
-    asked = schema.check_query(query, _QUERY, strict=True)
+        return schema.check_query(query, PAGE_QUERY)
+    asked = schema.check_query(query, QUERY, strict=True)
     if 'hypervisor_hostname_pattern' in asked and (
         'limit' in asked or 'marker' in asked
     ):
@@ -159,7 +159,7 @@ def show(
     ctx.can(policy.HYPERVISORS_SHOW)
     asked = {}
     if shape.supports(_UUID_SINCE):
-        asked = schema.check_query(query, _SHOW_QUERY, strict=True)
+        asked = schema.check_query(query, SHOW_QUERY, strict=True)
     node = _find(domain, shape, hypervisor_id)
     return {'hypervisor': _view(node, shape, True, asked)}
 

@@ -26,7 +26,7 @@ BINARY = 'nova-compute'
 _FORCED_DOWN_SINCE = (2, 11)
 _UUID_SINCE = (2, 53)
 _STRICT_SINCE = (2, 75)
-_QUERY = schema.query(host=schema.ANY_TEXT, binary=schema.ANY_TEXT)
+QUERY = schema.query(host=schema.ANY_TEXT, binary=schema.ANY_TEXT)
 
 
 def index(
@@ -38,7 +38,7 @@ def index(
     """List the services by host; of one host or binary where named."""
     ctx.can(policy.SERVICES_LIST)
     strict = shape.supports(_STRICT_SINCE)
-    asked = schema.check_query(query, _QUERY, strict=strict)
+    asked = schema.check_query(query, QUERY, strict=strict)
     if (asked.get('binary') or BINARY) != BINARY:
         return {'services': []}
     host = asked.get('host')

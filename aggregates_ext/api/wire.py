@@ -55,7 +55,7 @@ _BOOLEANS = {'true': True, 'false': False}
 _LISTS = {'accept_data_loss'}
 # Elements in which an empty child means null: there is no other text for it.
 _NULLABLE = {'aggregate', 'metadata'}
-_ITEMS = {
+ITEMS = {
     'aggregates': 'aggregate',
     'hosts': 'host',
     'operations': 'operation',
@@ -70,7 +70,7 @@ _ITEMS = {
 }
 # Elements whose children are named by a uuid, which no element can be.
 _BY_UUID = {'disks': 'sr'}
-_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]*')
+NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]*')
 _SURROGATE = re.compile('[\ud800-\udfff]')
 
 
@@ -352,7 +352,7 @@ def _fill(element: Any, value: Any) -> None:
             _fill(_child(element, key), content)
     elif isinstance(value, list | tuple):
         for item in value:
-            name = _ITEMS.get(element.tag, 'item')
+            name = ITEMS.get(element.tag, 'item')
             _fill(etree.SubElement(element, name), item)
     elif isinstance(value, bool):
         element.text = str(value).lower()
@@ -366,7 +366,7 @@ def _child(parent: Any, key: str) -> Any:
         return etree.SubElement(
             parent, _BY_UUID[parent.tag], {'uuid': oldxml.clean(key)}
         )
-    if _NAME.fullmatch(key):
+    if NAME.fullmatch(key):
         return etree.SubElement(parent, key)
     return etree.SubElement(parent, 'meta', {'key': oldxml.clean(key)})
 

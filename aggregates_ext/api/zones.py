@@ -21,7 +21,7 @@ EXTENSION = {
     'description': 'Add availability zones describing.',
 }
 _STRICT_SINCE = (2, 102)
-_QUERY = schema.query()
+QUERY = schema.query()
 
 
 def index(
@@ -59,7 +59,7 @@ def detail(
 
 
 def _check(query: Mapping[str, str], shape: shapes.Shape) -> None:
-    schema.check_query(query, _QUERY, strict=shape.supports(_STRICT_SINCE))
+    schema.check_query(query, QUERY, strict=shape.supports(_STRICT_SINCE))
 
 
 def _zones(

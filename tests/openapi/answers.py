@@ -1,10 +1,13 @@
 """Looks up what an answer may be, and holds one against it."""
 
+import json
 from typing import Any
 
 import jsonschema
+from lxml import etree
 
 from tests.openapi import document
+from tests.openapi import xmlforms
 
 
 class Unexpected(AssertionError):
@@ -18,27 +21,42 @@ class Answers:
         self._document = document.build()
 
     def check(
-        self, path: str, method: str, status: int, kind: str, body: Any
+        self, path: str, method: str, status: int, kind: str, body: bytes
     ) -> None:
         """Hold an answer against the document.
 
         :param path: as a key of the document.
         :param kind: its content type.
-        :param body: as parsed; None: there is none.
         :raises Unexpected: it is not as the document says.
         """
+        what = f'{method} {path} {status}'
         described = self._document['paths'][path][method.lower()]['responses']
         if str(status) not in described:
-            raise Unexpected(f'{method} {path} answered {status}: {body}')
-        content = described[str(status)].get('content')
+            raise Unexpected(f'{what}: {body!r}')
+        content = self._found(described[str(status)]).get('content')
         if content is None:
-            if body is not None:
-                raise Unexpected(f'{method} {path} has a body: {body}')
+            if body:
+                raise Unexpected(f'{what} has a body: {body!r}')
             return
-        if kind.partition(';')[0] not in content:
-            raise Unexpected(f'{method} {path} answered {kind}')
-        rule = content['application/json']['schema']
+        bare = kind.partition(';')[0]
+        if bare not in content:
+            raise Unexpected(f'{what} is {kind}')
+        rule = content[bare]['schema']
         whole = {**rule, 'components': self._document['components']}
         validator = jsonschema.Draft202012Validator(whole)
-        for error in validator.iter_errors(body):
-            raise Unexpected(f'{method} {path} {status}: {error}')
+        for error in validator.iter_errors(self._read(what, bare, body, rule)):
+            raise Unexpected(f'{what}: {error}')
+
+    def _read(self, what: str, kind: str, body: bytes, rule: Any) -> Any:
+        known = self._document['components']['schemas']
+        try:
+            if kind == 'application/json':
+                return json.loads(body)
+            return xmlforms.read(etree.fromstring(body), rule, known)
+        except (ValueError, etree.XMLSyntaxError, xmlforms.Unexpected) as exc:
+            raise Unexpected(f'{what}: {exc}: {body!r}') from exc
+
+    def _found(self, response: Any) -> Any:
+        """A response, itself or by reference."""
+        name = response.get('$ref', '').rpartition('/')[2]
+        return self._document['components']['responses'].get(name, response)

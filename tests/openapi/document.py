@@ -12,17 +12,23 @@ from typing import Any
 import yaml
 
 from aggregates_ext.api import app
+from aggregates_ext.api import hosts
+from aggregates_ext.api import hypervisors
 from aggregates_ext.api import microversions
 from aggregates_ext.api import schema
+from aggregates_ext.api import services
 from tests.openapi import responses
+from tests.openapi import successes
+from tests.openapi import xmlforms
 
 FILE = pathlib.Path(__file__).parents[2] / 'doc/source/openapi.yaml'
 # Face -> the prefix of its paths.
 FACES = {'modern': '/v2.1', 'legacy': '/v1.1/{project_id}'}
-# Those of both extensions, and discovery.
-ROUTES = app.routes(app.catalogue(embedded=True), embedded=True)
-_ONE = '/os-aggregates/{aggregate_id}'
-_ACTION = f'{_ONE}/action'
+# Those of a stand-alone API.
+ROUTES = app.routes(app.catalogue(embedded=False), embedded=False)
+_ONE = successes.ONE
+_ACTION = successes.ACTION
+_UPTIME = '/os-hypervisors/{hypervisor_id}/uptime'
 _BODIES = {
     ('POST', '/os-aggregates'): schema.CREATE,
     ('PUT', _ONE): schema.UPDATE,
@@ -30,7 +36,39 @@ _BODIES = {
 _QUERIES = {
     '/os-aggregates': schema.INDEX_QUERY,
     f'{_ONE}/operations': schema.OPERATIONS_QUERY,
+    '/os-hosts': hosts.QUERY,
+    '/os-services': services.QUERY,
 }
+# Those of the newest microversion; the legacy face has none.
+_MODERN_QUERIES = {
+    '/os-hypervisors': hypervisors.QUERY,
+    '/os-hypervisors/detail': hypervisors.QUERY,
+    '/os-hypervisors/{hypervisor_id}': hypervisors.SHOW_QUERY,
+}
+# Where something that is asked or answered begins or ends.
+_MICROVERSIONS = (
+    '2.1',
+    '2.11',
+    '2.28',
+    '2.33',
+    '2.41',
+    '2.43',
+    '2.53',
+    '2.75',
+    '2.88',
+    '2.102',
+)
+_DESCRIPTION = (
+    'Host aggregates that are resource pools: the extensions os-aggregates '
+    'and os-aggregate-pools, and what a stand-alone API tells of its hosts.'
+    '\n\n'
+    'The legacy face has XML too. An answer is in XML where Accept prefers it '
+    'or the path ends in .xml. A body in XML may have its plain fields as '
+    'attributes or as elements. What a schema cannot tell: null is an empty '
+    'element; a key that can be the name of no element is <meta key="KEY">; '
+    'where more follow, the last element of a list is an atom:link to the '
+    'next page.'
+)
 # Statuses that any request may have.
 _ALWAYS = (400, 401, 403, 404, 406, 500, 503)
 _OF_BODIES = (413, 415)
@@ -45,9 +83,7 @@ def build() -> dict[str, Any]:
             'title': 'aggregates_ext',
             'version': '1',
             'license': {'name': 'Apache-2.0', 'identifier': 'Apache-2.0'},
-            'description': 'Host aggregates that are resource pools: '
-            'extensions os-aggregates and os-aggregate-pools. The legacy '
-            'face has XML too, both ways; what follows is its JSON.',
+            'description': _DESCRIPTION,
         },
         'security': [{'token': []}],
         'paths': {
@@ -63,6 +99,8 @@ def build() -> dict[str, Any]:
                     'name': 'X-Auth-Token',
                 }
             },
+            'parameters': {'microversion': _microversion()},
+            'responses': dict(_faults()),
             'schemas': dict(_schemas()),
         },
     }
@@ -70,14 +108,36 @@ def build() -> dict[str, Any]:
 
 def _schemas() -> Iterator[tuple[str, Any]]:
     for face in FACES:
-        yield f'{face}-aggregate', responses.aggregate(face)
-        yield f'{face}-created', responses.created(face)
-        yield f'{face}-operation', responses.operation(face)
-        yield f'{face}-pool', responses.pool(face)
-    yield 'check', responses.CHECK
+        for name, rule in (
+            ('aggregate', responses.aggregate(face)),
+            ('created', responses.created(face)),
+            ('operation', responses.operation(face)),
+            ('pool', responses.pool(face)),
+        ):
+            root = 'aggregate' if name == 'created' else name
+            told = xmlforms.element(root, rule) if face == 'legacy' else rule
+            yield f'{face}-{name}', told
+    yield 'check', xmlforms.element('check', responses.CHECK)
     yield 'extension', responses.EXTENSION
-    for status in responses.fault_names():
-        yield f'fault-{status}', responses.fault(status)
+
+
+def _faults() -> Iterator[tuple[str, Any]]:
+    for face in FACES:
+        for status, name in responses.fault_names().items():
+            content = {'application/json': {'schema': responses.fault(status)}}
+            if face == 'legacy':
+                content['application/xml'] = {'schema': xmlforms.fault(status)}
+            described = {'description': name, 'content': content}
+            yield f'{face}-{status}', described
+
+
+def _microversion() -> dict[str, Any]:
+    versions = (*_MICROVERSIONS, str(microversions.MAX), 'latest')
+    return _parameter(
+        'header',
+        microversions.HEADER,
+        {'type': 'string', 'enum': [f'compute {v}' for v in versions]},
+    )
 
 
 def _path(face: str, template: str) -> Iterator[tuple[str, Any]]:
@@ -97,6 +157,10 @@ def _path_parameters(face: str, template: str) -> Iterator[Any]:
         },
         'uuid': responses.UUID,
         'alias': {'type': 'string', 'pattern': '^[A-Za-z-]+$'},
+        'host_name': {'type': 'string', 'pattern': '^[^/]+$'},
+        # A UUID from 2.53 on.
+        'hypervisor_id': {'type': 'string', 'pattern': '^[0-9a-f-]+$'},
+        'pattern': {'type': 'string', 'pattern': '^[^/]+$'},
     }
     path = f'{FACES[face]}{template}'
     for name, rule in known.items():
@@ -121,26 +185,18 @@ def _operation(face: str, template: str, method: str) -> dict[str, Any]:
     if route.takes == 'body':
         described['requestBody'] = {
             'required': True,
-            'content': _json(_body(template, method)),
+            'content': _body(face, template, method),
         }
     return described
 
 
 def _parameters(face: str, template: str, method: str) -> Iterator[Any]:
-    if template in _QUERIES:
-        for name, rule in _QUERIES[template].schema['properties'].items():
+    queries = {**_QUERIES, **(_MODERN_QUERIES if face == 'modern' else {})}
+    if method == 'GET' and template in queries:
+        for name, rule in queries[template].schema['properties'].items():
             yield _parameter('query', name, portable(rule))
     if face == 'modern':
-        newest = f'{microversions.MAX}'
-        yield _parameter(
-            'header',
-            microversions.HEADER,
-            {
-                'type': 'string',
-                'enum': [f'compute {v}' for v in ('2.1', '2.41', newest)]
-                + ['compute latest'],
-            },
-        )
+        yield {'$ref': '#/components/parameters/microversion'}
     if template in (_ONE, _ACTION):
         tag = {'type': 'string', 'pattern': '^("[0-9a-z-]+"|\\*)$'}
         yield _parameter('header', 'If-Match', tag)
@@ -151,35 +207,45 @@ def _parameter(where: str, name: str, rule: Any) -> dict[str, Any]:
     return {'name': name, 'in': where, 'schema': rule}
 
 
-def _body(template: str, method: str) -> Any:
+def _body(face: str, template: str, method: str) -> dict[str, Any]:
+    """The content of a body, by media type."""
+    validators = [_BODIES.get((method, template))]
     if template == _ACTION:
         # A new action has its schema under its own name.
-        return {
-            'oneOf': [
-                portable(getattr(schema, name.upper()).schema)
-                for name in app.ACTIONS
-            ]
+        validators = [getattr(schema, name.upper()) for name in app.ACTIONS]
+    rules = [portable(validator.schema) for validator in validators]
+    content = {'application/json': {'schema': _one_of(rules)}}
+    if face == 'legacy':
+        content['application/xml'] = {
+            'schema': _one_of([_element(rule) for rule in rules])
         }
-    return portable(_BODIES[method, template].schema)
+    return content
+
+
+def _element(rule: Any) -> Any:
+    """The schema of a body as that of its one element."""
+    [(name, fields)] = rule['properties'].items()
+    return xmlforms.element(name, fields)
+
+
+def _one_of(rules: list[Any]) -> Any:
+    return {'oneOf': rules} if len(rules) > 1 else rules[0]
 
 
 def _responses(
     face: str, template: str, method: str
 ) -> Iterator[tuple[str, Any]]:
-    shown = _shown(face, template, method)
+    shown = successes.shown(face, template, method)
     if shown is not None:
         described: dict[str, Any] = {'description': 'Done, or accepted.'}
         if shown:
-            described['content'] = _json(shown)
+            described['content'] = successes.content(face, shown)
         yield '200', described
     if (method, template) == ('GET', _ONE):
         yield '304', {'description': 'It is as If-None-Match says.'}
     for status in _statuses(template, method):
-        name = responses.fault_names()[status]
-        yield (
-            str(status),
-            {'description': name, 'content': _json(_ref(f'fault-{status}'))},
-        )
+        fault = {'$ref': f'#/components/responses/{face}-{status}'}
+        yield str(status), fault
 
 
 def _statuses(template: str, method: str) -> list[int]:
@@ -188,58 +254,9 @@ def _statuses(template: str, method: str) -> list[int]:
         found |= {*_OF_BODIES}
     if method != 'GET' or template == _ONE:
         found |= {*_OF_CHANGES}
+    if template == _UPTIME:
+        found.add(501)
     return sorted(found)
-
-
-def _shown(face: str, template: str, method: str) -> Any:
-    """The schema of a success; {}: nothing is shown, None: there is none."""
-    aggregate = _ref(f'{face}-aggregate')
-    operation = _ref(f'{face}-operation')
-    known: dict[tuple[str, str], Any] = {
-        ('GET', '/extensions'): responses.obj(
-            extensions=responses.items(_ref('extension'))
-        ),
-        ('GET', '/extensions/{alias}'): responses.obj(
-            extension=_ref('extension')
-        ),
-        ('GET', '/os-aggregates'): responses.obj(
-            ('aggregates_links',),
-            aggregates=responses.items(aggregate),
-            aggregates_links=responses.LINKS,
-        ),
-        ('POST', '/os-aggregates'): responses.obj(
-            aggregate=_ref(f'{face}-created')
-        ),
-        ('GET', _ONE): responses.obj(aggregate=aggregate),
-        ('PUT', _ONE): responses.obj(aggregate=aggregate),
-        ('DELETE', _ONE): {},
-        ('POST', f'{_ONE}/images'): None,
-        ('GET', f'{_ONE}/pool'): responses.obj(pool=_ref(f'{face}-pool')),
-        ('GET', f'{_ONE}/operations'): responses.obj(
-            ('operations_links',),
-            operations=responses.items(operation),
-            operations_links=responses.LINKS,
-        ),
-        ('GET', '/os-aggregates/operations/{uuid}'): responses.obj(
-            operation=operation
-        ),
-        ('POST', _ACTION): {
-            'oneOf': [
-                responses.obj(aggregate=aggregate),
-                responses.obj(check=_ref('check')),
-                responses.obj(operation=operation),
-            ]
-        },
-    }
-    return known[method, template]
-
-
-def _ref(name: str) -> dict[str, str]:
-    return {'$ref': f'#/components/schemas/{name}'}
-
-
-def _json(rule: Any) -> dict[str, Any]:
-    return {'application/json': {'schema': rule}}
 
 
 def portable(rule: Any) -> Any:

@@ -76,7 +76,7 @@ def aggregate(face: str) -> Schema:
     common = {
         'availability_zone': maybe(TEXT),
         'created_at': time,
-        'deleted': {'const': False},
+        'deleted': {**FLAG, 'const': False},
         'deleted_at': {'type': 'null'},
         'hosts': items(TEXT),
         'id': NUMBER,

@@ -5,9 +5,12 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from lxml import etree
 
+from aggregates_ext.api import wire
 from tests.openapi import answers
 from tests.openapi import document
+from tests.openapi import xmlforms
 
 BUILT = document.build()
 
@@ -41,10 +44,14 @@ def parts(value: Any, name: str) -> list[Any]:
 
 
 def test_what_it_refers_to_is_there() -> None:
-    names = BUILT['components']['schemas']
-    used = {ref.rpartition('/')[2] for ref in parts(BUILT, '$ref')}
-    # Faults of methods and services that are not in it.
-    assert used == names.keys() - {'fault-405', 'fault-501'}
+    there = {
+        f'#/components/{kind}/{name}'
+        for kind in ('parameters', 'responses', 'schemas')
+        for name in BUILT['components'][kind]
+    }
+    # What has no method in it.
+    unused = {f'#/components/responses/{face}-405' for face in document.FACES}
+    assert set(parts(BUILT, '$ref')) == there - unused
 
 
 def test_its_schemas_are_schemas() -> None:
@@ -67,9 +74,114 @@ def test_a_key_more_is_no_answer() -> None:
     held = answers.Answers()
     path = '/v2.1/os-aggregates'
     kind = 'application/json'
-    held.check(path, 'GET', 200, kind, {'aggregates': []})
-    for body in ({'aggregates': [], 'x': 1}, {'aggregates': [{}]}, {}, None):
+    held.check(path, 'GET', 200, kind, b'{"aggregates": []}')
+    for body in (
+        b'{"aggregates": [], "x": 1}',
+        b'{"aggregates": [{}]}',
+        b'{}',
+        b'',
+        b'<aggregates/>',
+    ):
         with pytest.raises(answers.Unexpected):
             held.check(path, 'GET', 200, kind, body)
     with pytest.raises(answers.Unexpected):
-        held.check(path, 'GET', 418, kind, {})
+        held.check(path, 'GET', 418, kind, b'{}')
+    with pytest.raises(answers.Unexpected):
+        held.check(path, 'GET', 200, 'application/xml', b'<aggregates/>')
+
+
+WRITTEN: dict[str, tuple[str, Any]] = {
+    '/os-aggregates/{aggregate_id}/pool': (
+        'GET',
+        {
+            'pool': {
+                'aggregate_id': 1,
+                'uuid': None,
+                'name_label': 'a',
+                'master': 'xen1',
+                'seen_at': '2026-11-23 02:58:27.750000',
+                'drift': [
+                    {
+                        'code': 'LABEL',
+                        'host': None,
+                        'message': 'm',
+                        'since': None,
+                    }
+                ],
+                'hosts': [
+                    {
+                        **dict.fromkeys(
+                            ('uuid', 'name_label', 'phase', 'address'), 'x'
+                        ),
+                        'name': 'xen1',
+                        'enabled': True,
+                        'live': False,
+                        'version': None,
+                        'drift': ['LABEL'],
+                        'alarm': None,
+                        'seen_at': None,
+                    }
+                ],
+            }
+        },
+    ),
+    '/os-aggregates/{aggregate_id}/action': (
+        'POST',
+        {
+            'check': {
+                'host': 'xen1',
+                'for': 'remove',
+                'blockers': [
+                    dict.fromkeys(
+                        ('code', 'rule', 'found', 'remedy', 'message'), 'x'
+                    )
+                ],
+                'warnings': [],
+            }
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize('template', WRITTEN)
+def test_xml_is_read_as_what_was_written(template: str) -> None:
+    """By the schema that the document has for it."""
+    method, body = WRITTEN[template]
+    path = f'{document.FACES["legacy"]}{template}'
+    described = BUILT['paths'][path][method.lower()]['responses']['200']
+    rule = described['content']['application/xml']['schema']
+    known = BUILT['components']['schemas']
+    written = wire.write(body, wire.XML)
+    [root] = body.values()
+    assert xmlforms.read(etree.fromstring(written), rule, known) == root
+    answers.Answers().check(path, method, 200, 'application/xml', written)
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '<aggregate/>',
+        '<aggregates><host/></aggregates>',
+        '<aggregates x="1"/>',
+        '<aggregates xmlns="urn:x"/>',
+        '<aggregates><aggregate id="1"/></aggregates>',
+        '<aggregates><aggregate><id>one</id></aggregate></aggregates>',
+        '<aggregates',
+    ],
+)
+def test_other_xml_is_no_answer(text: str) -> None:
+    path = '/v1.1/{project_id}/os-aggregates'
+    held = answers.Answers()
+    kind = 'application/xml'
+    held.check(path, 'GET', 200, kind, b'<aggregates/>')
+    with pytest.raises(answers.Unexpected):
+        held.check(path, 'GET', 200, kind, text.encode())
+
+
+def test_every_body_of_the_legacy_face_has_xml() -> None:
+    for path, methods in BUILT['paths'].items():
+        kinds = {'application/json'}
+        if path.startswith(document.FACES['legacy']):
+            kinds.add('application/xml')
+        for content in parts(methods, 'content'):
+            assert content.keys() == kinds, path

@@ -1,0 +1,121 @@
+"""The schemas of hosts, services, hypervisors and zones in answers.
+
+On the legacy face those of 2.1; on the modern one of every microversion
+together, since no schema can depend on a header.
+"""
+
+from typing import Any
+
+from tests.openapi import responses
+
+_NO_TEXT = {'const': ''}
+_ID = {'anyOf': [responses.NUMBER, responses.UUID]}
+_STATE = {'enum': ['up', 'down']}
+_STATUS = {'enum': ['enabled', 'disabled']}
+_NOTHING = {'type': 'null'}
+# What is not known of a host, and Nova's schemas want.
+_SUMS = dict.fromkeys(
+    (
+        'vcpus',
+        'memory_mb',
+        'local_gb',
+        'vcpus_used',
+        'memory_mb_used',
+        'local_gb_used',
+    ),
+    {'type': 'integer', 'const': 0},
+)
+_UNKNOWN = dict.fromkeys(
+    (
+        'free_ram_mb',
+        'free_disk_gb',
+        'current_workload',
+        'running_vms',
+        'disk_available_least',
+    ),
+    _NOTHING,
+)
+
+HOST = responses.obj(
+    host_name=responses.TEXT,
+    service={'const': 'compute'},
+    zone=responses.TEXT,
+)
+RESOURCE = responses.obj(
+    host=responses.TEXT,
+    project={'enum': ['(total)', '(used_now)', '(used_max)']},
+    cpu=responses.NUMBER,
+    memory_mb=responses.NUMBER,
+    disk_gb=responses.NUMBER,
+)
+STATISTICS = responses.obj(count=responses.NUMBER, **_SUMS, **_UNKNOWN)
+
+
+def service(face: str) -> dict[str, Any]:
+    shown = {
+        'binary': {'const': 'nova-compute'},
+        'host': responses.TEXT,
+        'id': responses.NUMBER if face == 'legacy' else _ID,
+        'zone': responses.TEXT,
+        'status': _STATUS,
+        'state': _STATE,
+        'updated_at': responses.maybe(responses.TIMES[face]),
+        'disabled_reason': responses.maybe(responses.TEXT),
+    }
+    if face == 'legacy':
+        return responses.obj(**shown)
+    return responses.obj(('forced_down',), **shown, forced_down=responses.FLAG)
+
+
+def hypervisor(face: str, detailed: bool) -> dict[str, Any]:
+    """A hypervisor.
+
+    :param detailed: as it is shown alone.
+    """
+    modern = face == 'modern'
+    shown = {
+        'id': _ID if modern else responses.NUMBER,
+        'hypervisor_hostname': responses.TEXT,
+        'state': _STATE,
+        'status': _STATUS,
+    }
+    optional: tuple[str, ...] = ()
+    if detailed:
+        known = {**_SUMS, **_UNKNOWN, 'cpu_info': _NO_TEXT}
+        shown |= _details(modern) | known
+        if modern:
+            # Until 2.87; from 2.28 on cpu_info is an object.
+            shown['cpu_info'] = {'enum': ['', {}]}
+            shown['uptime'] = _NOTHING
+            optional = (*known, 'uptime')
+    if modern:
+        shown['servers'] = {'type': 'array', 'maxItems': 0}
+        optional += ('servers',)
+    return responses.obj(optional, **shown)
+
+
+def _details(modern: bool) -> dict[str, Any]:
+    return {
+        'hypervisor_type': {'const': 'XenServer'},
+        'hypervisor_version': responses.NUMBER,
+        'host_ip': responses.maybe(responses.TEXT),
+        'service': responses.obj(
+            id=_ID if modern else responses.NUMBER,
+            host=responses.TEXT,
+            disabled_reason=responses.maybe(responses.TEXT),
+        ),
+    }
+
+
+def zone(face: str) -> dict[str, Any]:
+    state = responses.obj(
+        available=responses.FLAG,
+        active=responses.FLAG,
+        updated_at=responses.maybe(responses.TIMES[face]),
+    )
+    services = responses.obj(**{'nova-compute': state})
+    return responses.obj(
+        zoneName=responses.TEXT,
+        zoneState=responses.obj(available=responses.FLAG),
+        hosts={'type': ['object', 'null'], 'additionalProperties': services},
+    )
