@@ -27,6 +27,7 @@ FIELDS = {
     *(
         'what',
         'given',
+        'given_nova',
         'members',
         'drifted',
         'request',

@@ -66,6 +66,11 @@ def ours(case: dict[str, Any], face: str) -> int:
     return status
 
 
+def theirs(case: dict[str, Any], other: str) -> int:
+    """The status that another API answers, without the fact behind it."""
+    return int(str(case[other]).partition(',')[0])
+
+
 def differs(case: dict[str, Any]) -> bool:
     """Whether a client can tell us from one of the others.
 

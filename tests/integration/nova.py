@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 from typing import NamedTuple
@@ -32,6 +33,7 @@ URLMAP = (
 )
 # Isolated: what stands beside it is not for Nova to import.
 PROCESS = pathlib.Path(__file__).with_name('nova_process.py')
+MAKE_HOSTS = pathlib.Path(__file__).with_name('nova_hosts.py')
 
 
 class Answer(NamedTuple):
@@ -158,6 +160,21 @@ def configure(venv: pathlib.Path, directory: pathlib.Path) -> None:
     conf.write_text(ours.read_text().replace('aggregates_ext.', 'beside.'))
     paste = directory / 'beside' / 'api-paste.ini'
     paste.write_text(paste.read_text().replace(str(ours), str(conf)))
+
+
+def add_hosts(
+    venv: pathlib.Path, directory: pathlib.Path, names: Iterable[str]
+) -> None:
+    """Compute hosts that Nova finds in its databases."""
+    conf = directory / 'nova.conf'
+    environments.run(
+        *(venv / 'bin' / 'nova-manage', '--config-file', conf),
+        *('cell_v2', 'create_cell', '--name', 'cell1'),
+        *('--database_connection', f'sqlite:///{directory}/nova.sqlite'),
+        *('--transport-url', 'fake:/'),
+    )
+    python = venv / 'bin' / 'python'
+    environments.run(python, '-I', MAKE_HOSTS, conf, *names)
 
 
 def with_filter(paste: str) -> str:
