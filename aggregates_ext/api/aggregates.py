@@ -33,7 +33,11 @@ def index(
 ) -> routing.Page:
     """List the aggregates, by id."""
     ctx.can(policy.INDEX)
-    filters = schema.check_query(query, schema.INDEX_QUERY)
+    filters = schema.check_query(
+        query,
+        schema.INDEX_QUERY,
+        strict=shape.supports(shapes.KNOWN_QUERIES),
+    )
     limit = filters.pop('limit', None)
     found = domain.aggregates.get_all(
         **filters, limit=None if limit is None else limit + 1
@@ -50,7 +54,7 @@ def create(
 ) -> dict[str, Any]:
     """Create an empty aggregate."""
     ctx.can(policy.CREATE)
-    fields = schema.check(body, schema.CREATE)
+    fields = schema.check(body, schema.CREATE, strict=shape.strict)
     created = domain.aggregates.create(
         fields['name'], fields.get('availability_zone')
     )
@@ -78,7 +82,7 @@ def update(
 ) -> routing.Named:
     """Change name or zone; the label of the pool follows the name."""
     ctx.can(policy.UPDATE)
-    fields = schema.check(body, schema.UPDATE)
+    fields = schema.check(body, schema.UPDATE, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     change = domain.aggregates.update(ctx, key, fields)
     return routing.Named(
@@ -106,7 +110,7 @@ def set_metadata(
 ) -> dict[str, Any]:
     """Merge metadata; null removes a key."""
     ctx.can(policy.SET_METADATA)
-    fields = schema.check(body, schema.SET_METADATA)
+    fields = schema.check(body, schema.SET_METADATA, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     changed = domain.aggregates.set_metadata(key, fields['metadata'])
     return {'aggregate': shape.aggregate(changed)}
@@ -121,7 +125,7 @@ def add_host(
 ) -> routing.Named:
     """Make a host a member: it joins the pool."""
     ctx.can(policy.ADD_HOST)
-    fields = schema.check(body, schema.ADD_HOST)
+    fields = schema.check(body, schema.ADD_HOST, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     change = domain.members.add_host(ctx, key, fields['host'])
     return routing.Named(
@@ -138,7 +142,7 @@ def remove_host(
 ) -> routing.Named:
     """Take a host out: the pool ejects it."""
     ctx.can(policy.REMOVE_HOST)
-    fields = schema.check(body, schema.REMOVE_HOST)
+    fields = schema.check(body, schema.REMOVE_HOST, strict=shape.strict)
     force = fields.get('force', False)
     if force:
         ctx.can(policy.FORCE_REMOVE_HOST)

@@ -138,7 +138,10 @@ class Application:
         request = webob.Request(environ)
         shape: shapes.Shape = shapes.Legacy()
         if not answered.legacy:
-            shape = shapes.Modern(_microversion(request, match, answered))
+            shape = shapes.Modern(
+                _microversion(request, match, answered),
+                strict=match.place.microversions,
+            )
         _check_project(ctx, arguments.pop('project_id', None))
         response = self._answer(ctx, shape, request, match, arguments)
         finished: Iterable[bytes] = response(environ, start_response)
@@ -157,7 +160,7 @@ class Application:
         route = _route(match, request.method)
         if route.until and shape.supports(route.until):
             raise exception.NotFound()
-        arguments |= _taken(route, request, answered)
+        arguments |= _taken(route, shape, request, answered)
         condition = conditions.Condition(request)
         domain = self._domain
         if condition and request.method not in _SAFE:
@@ -177,14 +180,23 @@ class Application:
 
 
 def _taken(
-    route: routing.Route, request: webob.Request, answered: exchange.Exchange
+    route: routing.Route,
+    shape: shapes.Shape,
+    request: webob.Request,
+    answered: exchange.Exchange,
 ) -> dict[str, Any]:
-    """What a handler wants beside the arguments in the path."""
+    """What a handler wants beside the arguments in the path.
+
+    :raises exception.Invalid: a question has a query that nobody reads.
+    """
     found: dict[str, Any] = {}
     if route.takes == 'body':
         found['body'] = wire.read(request, xml=answered.legacy)
     elif route.takes:
         found['query'] = schema.parse_query(request.query_string)
+    elif request.method in _SAFE and shape.supports(shapes.KNOWN_QUERIES):
+        query = schema.parse_query(request.query_string)
+        schema.check_query(query, schema.NO_QUERY, strict=True)
     return found
 
 

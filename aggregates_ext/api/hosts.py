@@ -10,6 +10,7 @@ from typing import Any
 from aggregates_ext import context
 from aggregates_ext import exception
 from aggregates_ext import policy
+from aggregates_ext.api import fields
 from aggregates_ext.api import routing
 from aggregates_ext.api import schema
 from aggregates_ext.api import shapes
@@ -23,7 +24,7 @@ EXTENSION = {
     'description': 'Admin-only host administration',
 }
 _UNTIL = (2, 43)
-QUERY = schema.query(zone=schema.NAME)
+QUERY = schema.query(zone=fields.NAME)
 # What Nova sums up for a host, whatever servers it has.
 _SUMS = ('(total)', '(used_now)', '(used_max)')
 

@@ -14,6 +14,7 @@ from aggregates_ext import context
 from aggregates_ext import exception
 from aggregates_ext import inventory
 from aggregates_ext import policy
+from aggregates_ext.api import fields
 from aggregates_ext.api import routing
 from aggregates_ext.api import schema
 from aggregates_ext.api import shapes
@@ -45,14 +46,14 @@ _UNKNOWN = {
     'running_vms': None,
     'disk_available_least': None,
 }
-PAGE_QUERY = schema.query(limit=schema.NUMBER, marker=schema.ANY_TEXT)
+PAGE_QUERY = schema.query(limit=fields.NUMBER, marker=fields.ANY_TEXT)
 QUERY = schema.query(
-    limit=schema.NUMBER,
-    marker=schema.ANY_TEXT,
-    hypervisor_hostname_pattern=schema.NAME,
-    with_servers=schema.BOOLEAN,
+    limit=fields.NUMBER,
+    marker=fields.ANY_TEXT,
+    hypervisor_hostname_pattern=fields.NAME,
+    with_servers=fields.BOOLEAN,
 )
-SHOW_QUERY = schema.query(with_servers=schema.BOOLEAN)
+SHOW_QUERY = schema.query(with_servers=fields.BOOLEAN)
 
 
 def index(

@@ -38,7 +38,11 @@ def index(
 ) -> routing.Page:
     """The operations of an aggregate, also a deleted one; newest first."""
     ctx.can(policy.OPERATIONS)
-    filters = schema.check_query(query, schema.OPERATIONS_QUERY)
+    filters = schema.check_query(
+        query,
+        schema.OPERATIONS_QUERY,
+        strict=shape.supports(shapes.KNOWN_QUERIES),
+    )
     limit = min(filters.pop('limit', _PAGE), _PAGE)
     found = domain.operations.get_all(
         shape.aggregate_id(aggregate_id), limit=limit + 1, **filters
@@ -98,7 +102,7 @@ def cancel_operation(
 ) -> dict[str, Any]:
     """Take a queued operation back."""
     ctx.can(policy.CANCEL_OPERATION)
-    fields = schema.check(body, schema.CANCEL_OPERATION)
+    fields = schema.check(body, schema.CANCEL_OPERATION, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     cancelled = domain.operations.cancel(key, fields['operation'])
     return {'operation': view(cancelled, shape)}
@@ -113,7 +117,7 @@ def retry_operation(
 ) -> routing.Named:
     """Try an operation again, or have it asked for once more."""
     ctx.can(policy.RETRY_OPERATION)
-    fields = schema.check(body, schema.RETRY_OPERATION)
+    fields = schema.check(body, schema.RETRY_OPERATION, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     tried = domain.retries.retry(
         ctx,
@@ -133,7 +137,7 @@ def reset(
 ) -> dict[str, Any]:
     """Declare what became of a host, where evidence cannot tell."""
     ctx.can(policy.RESET)
-    fields = schema.check(body, schema.RESET)
+    fields = schema.check(body, schema.RESET, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     recorded = domain.operations.reset(
         ctx, key, fields['host'], fields['outcome']

@@ -121,7 +121,7 @@ def check_host(
     For a removal with the disks that it would destroy, by SR.
     """
     ctx.can(policy.CHECK_HOST)
-    fields = schema.check(body, schema.CHECK_HOST)
+    fields = schema.check(body, schema.CHECK_HOST, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     report = domain.members.check_host(key, fields['host'], fields['for'])
     names = ['blockers', 'warnings']
@@ -140,7 +140,7 @@ def adopt(
 ) -> routing.Named:
     """Let the aggregate follow its pool as it is now."""
     ctx.can(policy.ADOPT)
-    schema.check(body, schema.ADOPT)
+    schema.check(body, schema.ADOPT, strict=shape.strict)
     queued = domain.pools.adopt(ctx, shape.aggregate_id(aggregate_id))
     return routing.Named(
         {'operation': operations.view(queued, shape)}, queued.uuid
@@ -156,7 +156,7 @@ def reapply(
 ) -> routing.Named:
     """Make the pool what the aggregate says."""
     ctx.can(policy.REAPPLY)
-    schema.check(body, schema.REAPPLY)
+    schema.check(body, schema.REAPPLY, strict=shape.strict)
     queued = domain.pools.reapply(ctx, shape.aggregate_id(aggregate_id))
     return routing.Named(
         {'operation': operations.view(queued, shape)}, queued.uuid
@@ -172,7 +172,7 @@ def set_master(
 ) -> routing.Named:
     """Make another member the master of the pool."""
     ctx.can(policy.SET_MASTER)
-    fields = schema.check(body, schema.SET_MASTER)
+    fields = schema.check(body, schema.SET_MASTER, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     queued = domain.pools.set_master(ctx, key, fields['host'])
     return routing.Named(

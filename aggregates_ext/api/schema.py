@@ -6,46 +6,17 @@ XML arrives as the same plain data, so the same rules hold for it.
 import copy
 import json
 import urllib.parse
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
+from typing import NamedTuple
 
 import jsonschema
 from jsonschema import exceptions as jsonschema_exceptions
 
 from aggregates_ext import exception
+from aggregates_ext.api import fields
 
-# \Z where others write $, which would let a final newline pass.
-_TEXT = r'^[^\x00-\x1f\x7f]*\Z'
-
-# Each description completes "FIELD must be ...".
-NAME = {
-    'type': 'string',
-    'minLength': 1,
-    'maxLength': 255,
-    'pattern': _TEXT,
-    'description': 'text of 1 to 255 characters without control characters',
-}
-ZONE = {
-    'type': ['string', 'null'],
-    'minLength': 1,
-    'maxLength': 255,
-    'pattern': r'^[^\x00-\x1f\x7f:]*\Z',
-    'description': 'null or text of 1 to 255 characters without ":" and '
-    'control characters',
-}
-HOST = NAME
-VALUE = {
-    'type': ['string', 'null'],
-    'maxLength': 255,
-    'pattern': r'^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*\Z',
-    'description': 'null, which removes the key, or text of up to 255 '
-    'characters without control characters',
-}
-UUID = {
-    'type': 'string',
-    'pattern': r'^[0-9A-Fa-f-]{32,36}\Z',
-    'description': 'a UUID',
-}
 OPERATION_STATES = (
     'queued',
     'running',
@@ -54,31 +25,6 @@ OPERATION_STATES = (
     'cancelled',
     'unresolved',
 )
-NUMBER = {
-    'type': 'string',
-    'pattern': r'^[0-9]{1,9}\Z',
-    'description': 'a number of up to 9 digits',
-}
-ANY_TEXT = {'type': 'string', 'description': 'text'}
-_TRUE = ('True', 'TRUE', 'true', '1', 'ON', 'On', 'on', 'YES', 'Yes', 'yes')
-_FALSE = (
-    'False',
-    'FALSE',
-    'false',
-    '0',
-    'OFF',
-    'Off',
-    'off',
-    'NO',
-    'No',
-    'no',
-)
-# As Nova spells it in queries.
-BOOLEAN = {
-    'type': 'string',
-    'enum': [*_TRUE, *_FALSE],
-    'description': 'true or false',
-}
 
 
 def _object(required: tuple[str, ...] = (), **properties: Any) -> Any:
@@ -91,39 +37,66 @@ def _object(required: tuple[str, ...] = (), **properties: Any) -> Any:
     }
 
 
-def _body(root: str, content: Any) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(_object((root,), **{root: content}))
+class Rules(NamedTuple):
+    """The rules of a body, for clients of 2012 and for those of Nova."""
+
+    relaxed: jsonschema.Draft202012Validator
+    strict: jsonschema.Draft202012Validator
+
+
+def _body(root: str, content: Callable[[fields.Texts], Any]) -> Rules:
+    """The rules of a body with one root.
+
+    :param content: what stands below it, by the rules of texts.
+    """
+    relaxed, strict = (
+        _validator(_object((root,), **{root: content(texts)}))
+        for texts in (fields.RELAXED, fields.STRICT)
+    )
+    return Rules(relaxed, strict)
+
+
+def _validator(rules: Any) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(
+        rules, format_checker=fields.FORMATS
+    )
 
 
 CREATE = _body(
-    'aggregate', _object(('name',), name=NAME, availability_zone=ZONE)
+    'aggregate',
+    lambda texts: _object(
+        ('name',), name=texts.name, availability_zone=texts.zone
+    ),
 )
 UPDATE = _body(
     'aggregate',
-    {**_object(name=NAME, availability_zone=ZONE), 'minProperties': 1},
+    lambda texts: {
+        **_object(name=texts.new_name, availability_zone=texts.zone),
+        'minProperties': 1,
+    },
 )
 SET_METADATA = _body(
     'set_metadata',
-    _object(
+    lambda texts: _object(
         ('metadata',),
         metadata={
             'type': 'object',
-            'propertyNames': NAME,
-            'properties': {'availability_zone': ZONE},
-            'additionalProperties': VALUE,
+            'propertyNames': texts.key,
+            'properties': {'availability_zone': texts.zone_value},
+            'additionalProperties': fields.VALUE,
             'description': 'an object',
         },
     ),
 )
-ADD_HOST = _body('add_host', _object(('host',), host=HOST))
+ADD_HOST = _body('add_host', lambda texts: _object(('host',), host=texts.host))
 REMOVE_HOST = _body(
     'remove_host',
-    _object(
+    lambda texts: _object(
         ('host',),
-        host=HOST,
+        host=texts.host,
         accept_data_loss={
             'type': 'array',
-            'items': UUID,
+            'items': fields.UUID,
             'maxItems': 255,
             'description': 'a list of up to 255 SR UUIDs',
         },
@@ -132,9 +105,9 @@ REMOVE_HOST = _body(
 )
 CHECK_HOST = _body(
     'check_host',
-    _object(
+    lambda texts: _object(
         ('host', 'for'),
-        host=HOST,
+        host=texts.host,
         **{
             'for': {
                 'enum': ['add', 'remove'],
@@ -144,58 +117,70 @@ CHECK_HOST = _body(
     ),
 )
 CANCEL_OPERATION = _body(
-    'cancel_operation', _object(('operation',), operation=UUID)
+    'cancel_operation',
+    lambda _texts: _object(('operation',), operation=fields.UUID),
 )
 RETRY_OPERATION = _body(
-    'retry_operation', _object(('operation',), operation=UUID)
+    'retry_operation',
+    lambda _texts: _object(('operation',), operation=fields.UUID),
 )
 RESET = _body(
     'reset',
-    _object(
+    lambda texts: _object(
         ('host', 'outcome'),
-        host=HOST,
+        host=texts.host,
         outcome={
             'enum': ['member', 'free'],
             'description': '"member" or "free"',
         },
     ),
 )
-ADOPT = _body('adopt', _object())
-REAPPLY = _body('reapply', _object())
-SET_MASTER = _body('set_master', _object(('host',), host=HOST))
+ADOPT = _body('adopt', lambda _texts: _object())
+REAPPLY = _body('reapply', lambda _texts: _object())
+SET_MASTER = _body(
+    'set_master', lambda texts: _object(('host',), host=texts.host)
+)
 
 
 def query(**properties: Any) -> jsonschema.Draft202012Validator:
     """The rules for the fields of a query, none of which is required."""
-    return jsonschema.Draft202012Validator(_object(**properties))
+    return _validator(_object(**properties))
 
 
 OPERATIONS_QUERY = query(
-    limit=NUMBER,
-    marker=UUID,
+    limit=fields.NUMBER,
+    marker=fields.UUID,
     state={
         'enum': [*OPERATION_STATES],
         'description': f'one of {", ".join(OPERATION_STATES)}',
     },
 )
 INDEX_QUERY = query(
-    limit=NUMBER,
-    marker=NUMBER,
-    name=NAME,
-    availability_zone=NAME,
-    host=HOST,
+    limit=fields.NUMBER,
+    marker=fields.NUMBER,
+    name=fields.NAME,
+    availability_zone=fields.NAME,
+    host=fields.NAME,
 )
+NO_QUERY = query()
 
 
-def check(body: Any, validator: jsonschema.Draft202012Validator) -> Any:
-    """What stands below the root of a body that meets its schema.
+def check(body: Any, rules: Rules, *, strict: bool) -> Any:
+    """What stands below the root of a body that meets its rules.
+
+    White space around names and zones is cut off; where that is lenient and
+    where it is not, the rules tell.
 
     :raises exception.Invalid: naming the field and the rule.
     """
-    content = _stripped(body)
-    _refuse_breach('Invalid request body', content, validator)
-    [(_root, fields)] = content.items()
-    return fields
+    if strict:
+        _refuse_breach('Invalid request body', body, rules.strict)
+        content = _stripped(body)
+    else:
+        content = _stripped(body)
+        _refuse_breach('Invalid request body', content, rules.relaxed)
+    [(_root, found)] = content.items()
+    return found
 
 
 def check_query(
@@ -210,16 +195,16 @@ def check_query(
     :raises exception.Invalid: naming the field and the rule.
     """
     known = validator.schema['properties']
-    fields: dict[str, Any] = {
+    found: dict[str, Any] = {
         name: value for name, value in asked.items() if strict or name in known
     }
-    _refuse_breach('Invalid query', fields, validator)
-    for name, value in fields.items():
-        if known[name] is NUMBER:
-            fields[name] = int(value)
-        elif known[name] is BOOLEAN:
-            fields[name] = value in _TRUE
-    return fields
+    _refuse_breach('Invalid query', found, validator)
+    for name, value in found.items():
+        if known[name] is fields.NUMBER:
+            found[name] = int(value)
+        elif known[name] is fields.BOOLEAN:
+            found[name] = value in fields.TRUE
+    return found
 
 
 def parse_query(text: str) -> dict[str, str]:
@@ -266,10 +251,10 @@ def _stripped(body: Any) -> Any:
     return content
 
 
-def _strip(fields: Any, names: tuple[str, ...]) -> None:
+def _strip(found: Any, names: tuple[str, ...]) -> None:
     for name in names:
-        if isinstance(fields, dict) and isinstance(fields.get(name), str):
-            fields[name] = fields[name].strip()
+        if isinstance(found, dict) and isinstance(found.get(name), str):
+            found[name] = found[name].strip()
 
 
 def _refuse_breach(
@@ -291,7 +276,7 @@ def _sentence(error: jsonschema_exceptions.ValidationError) -> str:
         extra = [_brief(name) for name in error.instance if name not in known]
         return (
             f'{field} has the unknown {", ".join(extra[:5])}; known: '
-            f'{", ".join(known)}'
+            f'{", ".join(known) or "none"}'
         )
     if error.validator == 'minProperties':
         known = ' or '.join(error.schema['properties'])

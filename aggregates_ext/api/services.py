@@ -10,6 +10,7 @@ from typing import Any
 from aggregates_ext import context
 from aggregates_ext import inventory
 from aggregates_ext import policy
+from aggregates_ext.api import fields
 from aggregates_ext.api import routing
 from aggregates_ext.api import schema
 from aggregates_ext.api import shapes
@@ -26,7 +27,7 @@ BINARY = 'nova-compute'
 _FORCED_DOWN_SINCE = (2, 11)
 _UUID_SINCE = (2, 53)
 _STRICT_SINCE = (2, 75)
-QUERY = schema.query(host=schema.ANY_TEXT, binary=schema.ANY_TEXT)
+QUERY = schema.query(host=fields.ANY_TEXT, binary=fields.ANY_TEXT)
 
 
 def index(

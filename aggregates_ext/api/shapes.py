@@ -12,6 +12,8 @@ from aggregates_ext.db import records
 
 _MAX_ID = 2**31 - 1  # what an integer column holds
 _UUID_SINCE = (2, 41)
+# From here a query has what is known and nothing else, wherever it is.
+KNOWN_QUERIES = (2, 102)
 ZONE_KEY = 'availability_zone'
 
 
@@ -27,7 +29,13 @@ def moment(seconds: float | None) -> datetime.datetime | None:
 
 
 class Shape(Protocol):
-    """How a face reads ids and shows what there is."""
+    """How a face reads ids and shows what there is.
+
+    :ivar strict: whether the texts in a body are to be as Nova wants them
+        since 2.1.
+    """
+
+    strict: bool
 
     def aggregate_id(self, text: str) -> int:
         """The id that stands in a path."""
@@ -47,6 +55,8 @@ class Shape(Protocol):
 
 class Legacy:
     """As Essex: its keys in its order, and ``operational_state``."""
+
+    strict = False
 
     def aggregate_id(self, text: str) -> int:
         """Whatever is no known id is not found.
@@ -85,10 +95,14 @@ class Modern:
     """As Nova v2.1, key by key: strict clients refuse any other.
 
     :param microversion: of the request.
+    :param strict: as in ``Shape``; not where there are no microversions.
     """
 
-    def __init__(self, microversion: microversion_parse.Version) -> None:
+    def __init__(
+        self, microversion: microversion_parse.Version, strict: bool = True
+    ) -> None:
         self._microversion = microversion
+        self.strict = strict
 
     def aggregate_id(self, text: str) -> int:
         """The id, read as Nova reads it.

@@ -20,8 +20,6 @@ EXTENSION = {
     'alias': 'os-availability-zone',
     'description': 'Add availability zones describing.',
 }
-_STRICT_SINCE = (2, 102)
-QUERY = schema.query()
 
 
 def index(
@@ -59,7 +57,9 @@ def detail(
 
 
 def _check(query: Mapping[str, str], shape: shapes.Shape) -> None:
-    schema.check_query(query, QUERY, strict=shape.supports(_STRICT_SINCE))
+    schema.check_query(
+        query, schema.NO_QUERY, strict=shape.supports(shapes.KNOWN_QUERIES)
+    )
 
 
 def _zones(

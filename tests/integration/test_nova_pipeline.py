@@ -124,6 +124,29 @@ def test_pools_extension_answers(
     assert filtered.request('GET', path).status == 200
 
 
+@pytest.mark.parametrize('field', ['name', 'availability_zone'])
+@pytest.mark.parametrize(
+    ('prefix', 'status'), [*zip(PREFIXES, (400, 400, 200), strict=True)]
+)
+def test_white_space_is_taken_where_nova_takes_it(
+    plain: nova.Server,
+    filtered: nova.Server,
+    prefix: str,
+    status: int,
+    field: str,
+) -> None:
+    path = f'{prefix}/os-aggregates'
+    body = {'aggregate': {'name': 'pool1', field: ' a '}}
+    for server in (plain, filtered):
+        answer = server.request('POST', path, body)
+        assert answer.status == status
+        if status == 200:
+            created = answer.json()['aggregate']
+            assert created[field] == 'a'
+            key = created['id']
+            assert server.request('DELETE', f'{path}/{key}').status == 200
+
+
 @pytest.mark.parametrize('prefix', PREFIXES)
 def test_rights_are_those_of_the_context_of_nova(
     filtered: nova.Server, prefix: str

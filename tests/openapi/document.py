@@ -209,17 +209,24 @@ def _parameter(where: str, name: str, rule: Any) -> dict[str, Any]:
 
 def _body(face: str, template: str, method: str) -> dict[str, Any]:
     """The content of a body, by media type."""
-    validators = [_BODIES.get((method, template))]
     if template == _ACTION:
-        # A new action has its schema under its own name.
-        validators = [getattr(schema, name.upper()) for name in app.ACTIONS]
-    rules = [portable(validator.schema) for validator in validators]
+        # A new action has its rules under its own name.
+        bodies = [getattr(schema, name.upper()) for name in app.ACTIONS]
+    else:
+        bodies = [_BODIES[method, template]]
+    rules = [_rules(face, body) for body in bodies]
     content = {'application/json': {'schema': _one_of(rules)}}
     if face == 'legacy':
         content['application/xml'] = {
             'schema': _one_of([_element(rule) for rule in rules])
         }
     return content
+
+
+def _rules(face: str, rules: schema.Rules) -> Any:
+    """The schema of a body on a face."""
+    found = rules.strict if face == 'modern' else rules.relaxed
+    return portable(found.schema)
 
 
 def _element(rule: Any) -> Any:

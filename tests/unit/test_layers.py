@@ -25,7 +25,7 @@ OWNERS = {
     'webob': ('api/',),
     'routes': ('api/',),
     'lxml': ('api/wire.py', 'api/oldxml.py'),
-    'jsonschema': ('api/schema.py',),
+    'jsonschema': ('api/fields.py', 'api/schema.py'),
     'microversion_parse': ('api/',),
     'paste': ('deploy.py',),
     'oslo_messaging': ('rpc.py', 'compute/', 'cmd/'),
