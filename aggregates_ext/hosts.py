@@ -15,6 +15,8 @@ from aggregates_ext.db import records
 LOOPBACK = ('localhost', '127.0.0.1', '::1')
 CONSENT_TTL = 3600.0
 FIELDS = ('name', 'url', 'availability_zone', 'credential', 'fingerprint')
+# What every client can name: the modern face takes no other in a body.
+_NAME = re.compile('[A-Za-z0-9._-]{1,255}')
 _FINGERPRINT = re.compile(r'[0-9a-f]{64}')
 _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 
@@ -170,12 +172,21 @@ def _check(registration: Mapping[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(registration) - set(FIELDS))
     if unknown:
         raise _invalid(name, unknown[0], f'known are {", ".join(FIELDS)}')
-    for field in ('name', 'url'):
-        if not _is_text(registration.get(field)):
-            raise _invalid(name, field, 'text of 1 to 255 is required')
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise _invalid(
+            name,
+            'name',
+            '1 to 255 letters of ASCII, digits, "-", "." and "_" are required',
+        )
+    if not _is_text(registration.get('url')):
+        raise _invalid(name, 'url', 'text of 1 to 255 is required')
     zone = registration.get('availability_zone')
-    if zone is not None and (not _is_text(zone) or ':' in zone):
-        raise _invalid(name, 'availability_zone', 'text without ":"')
+    if zone is not None and not _is_zone(zone):
+        raise _invalid(
+            name,
+            'availability_zone',
+            'printable text without ":" and without white space around it',
+        )
     credential = registration.get('credential') or 'default'
     if not _is_text(credential):
         raise _invalid(name, 'credential', 'the name of a credential')
@@ -192,6 +203,16 @@ def _check(registration: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and 1 <= len(value.strip()) <= 255
+
+
+def _is_zone(value: Any) -> bool:
+    """Whether an aggregate can be in such a zone."""
+    return (
+        _is_text(value)
+        and ':' not in value
+        and value.isprintable()
+        and value == value.strip()
+    )
 
 
 def _invalid(name: Any, field: str, rule: str) -> exception.Invalid:
