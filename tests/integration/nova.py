@@ -10,6 +10,7 @@ import socket
 import subprocess
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
@@ -120,8 +121,16 @@ def install_project(venv: pathlib.Path, directory: pathlib.Path) -> None:
     environments.run(pip, 'install', '--no-build-isolation', source)
 
 
-def configure(venv: pathlib.Path, directory: pathlib.Path) -> None:
-    """Configurations and databases of Nova and of the filter."""
+def configure(
+    venv: pathlib.Path,
+    directory: pathlib.Path,
+    authtoken: Mapping[str, str] | None = None,
+) -> None:
+    """Configurations and databases of Nova and of the filter.
+
+    :param authtoken: options of the filter of that name, where there is a
+        Keystone; else what it would tell is in ``HEADERS``.
+    """
     conf = directory / 'nova.conf'
     conf.write_text(
         '[DEFAULT]\n'
@@ -130,6 +139,8 @@ def configure(venv: pathlib.Path, directory: pathlib.Path) -> None:
         f'state_path = {directory}\n'
         f'[api_database]\nconnection = sqlite:///{directory}/nova_api.sqlite\n'
         f'[database]\nconnection = sqlite:///{directory}/nova.sqlite\n'
+        '[keystone_authtoken]\n'
+        + ''.join(f'{k} = {v}\n' for k, v in (authtoken or {}).items())
     )
     cell0 = f'sqlite:///{directory}/nova_cell0.sqlite'
     manage = (venv / 'bin' / 'nova-manage', '--config-file', conf)
@@ -151,7 +162,12 @@ def configure(venv: pathlib.Path, directory: pathlib.Path) -> None:
     for name, edit in EDITS.items():
         paste = directory / name / 'api-paste.ini'
         paste.parent.mkdir()
-        paste.write_text(adapted(edit(shipped), ours))
+        text = edit(shipped)
+        if authtoken is None:
+            text = without_authtoken(text)
+        paste.write_text(
+            text.replace('/etc/aggregates_ext/aggregates_ext.conf', str(ours))
+        )
     # The application beside Nova has a database of its own.
     shutil.copy(
         directory / 'aggregates_ext.sqlite', directory / 'beside.sqlite'
@@ -204,11 +220,10 @@ EDITS = {
 }
 
 
-def adapted(paste: str, conf: pathlib.Path) -> str:
-    """The same without Keystone: what authtoken tells is in HEADERS."""
+def without_authtoken(paste: str) -> str:
+    """The same without Keystone."""
     paste = paste.replace(' authtoken keystonecontext', ' keystonecontext')
-    paste = paste.replace(' authtoken ', ' keystonecontext ')
-    return paste.replace('/etc/aggregates_ext/aggregates_ext.conf', str(conf))
+    return paste.replace(' authtoken ', ' keystonecontext ')
 
 
 @contextlib.contextmanager
