@@ -24,7 +24,7 @@ EXTENSION = {
     'description': 'Admin-only host administration',
 }
 _UNTIL = (2, 43)
-QUERY = schema.query(zone=fields.NAME)
+QUERY = schema.query(zone=fields.ANY_TEXT)
 # What Nova sums up for a host, whatever servers it has.
 _SUMS = ('(total)', '(used_now)', '(used_max)')
 
@@ -42,7 +42,7 @@ def index(
         'hosts': [
             {'host_name': node.name, 'service': 'compute', 'zone': node.zone}
             for node in domain.inventory.get_all()
-            if node.enabled and zone in (None, node.zone)
+            if node.enabled and (not zone or zone == node.zone)
         ]
     }
 

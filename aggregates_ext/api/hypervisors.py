@@ -1,7 +1,8 @@
 """The extension os-hypervisors: each registered host as a hypervisor.
 
-What is not known is null where Nova's schemas allow it, and else zero or
-empty. Uptime is among that, and so are servers.
+What is not known is zero or empty, as of a hypervisor that has none; null
+where Nova itself may not know it, as clients are ready for no other. Uptime is
+not known, nor are servers.
 """
 
 from collections.abc import Mapping
@@ -40,10 +41,10 @@ _UNKNOWN = {
     'vcpus_used': 0,
     'memory_mb_used': 0,
     'local_gb_used': 0,
-    'free_ram_mb': None,
-    'free_disk_gb': None,
-    'current_workload': None,
-    'running_vms': None,
+    'free_ram_mb': 0,
+    'free_disk_gb': 0,
+    'current_workload': 0,
+    'running_vms': 0,
     'disk_available_least': None,
 }
 PAGE_QUERY = schema.query(limit=fields.NUMBER, marker=fields.ANY_TEXT)

@@ -83,6 +83,12 @@ def clients_venv() -> pathlib.Path:
 
 
 @pytest.fixture(scope='session')
+def tempest_venv() -> pathlib.Path:
+    """A virtual environment with the tests of OpenStack."""
+    return environments.install('tempest', 'tempest')
+
+
+@pytest.fixture(scope='session')
 def keystone(
     keystone_venv: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[keystone_server.Keystone]:

@@ -45,6 +45,8 @@ UUID = 'b1e43b5f-eec1-44e0-9f10-7b4945c0226d'
 PATHS = [
     '/os-hosts',
     '/os-hosts?zone=az1&unknown=1',
+    '/os-hosts?zone=',
+    '/os-hosts?zone=%07',
     '/os-hosts/none',
     '/os-services',
     '/os-services?binary=nova-compute&host=none',
