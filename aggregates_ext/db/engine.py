@@ -78,7 +78,12 @@ class Database:
 
     @property
     def engine(self) -> sa.Engine:
-        """The engine, made on first use: a fork before that is harmless."""
+        """The engine, made on first use.
+
+        Until then nobody misses a database: what stands in the same pipeline
+        is served without ours. Nothing may connect before a server forks;
+        the engine itself can be made at any time.
+        """
         if self._engine is None:
             options = self._conf.database
             if not options.connection:

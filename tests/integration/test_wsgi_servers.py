@@ -207,7 +207,10 @@ def test_each_worker_has_connections_of_its_own(
     name: str,
     arguments: list[str],
 ) -> None:
-    """Loaded before the fork: none is shared, and none is the master's."""
+    """Loaded before the fork: none is shared, and none is the master's.
+
+    One that is made while the application loads would be both.
+    """
     conf = tmp_path / 'aggregates_ext.conf'
     text = conf.read_text().replace('[api]', '[api]\ncheck_timeout = 1')
     conf.write_text(text.replace('fake:/', broker.url(broker.make_vhost())))

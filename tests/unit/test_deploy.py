@@ -14,6 +14,7 @@ from paste import deploy as paste_deploy
 from aggregates_ext import conf as settings
 from aggregates_ext import deploy
 from aggregates_ext import exception
+from aggregates_ext.api import identity
 
 PASTE = pathlib.Path(__file__).parents[2] / 'etc/aggregates_ext/api-paste.ini'
 
@@ -124,6 +125,23 @@ def test_filter_reads_a_configuration_of_its_own(
     sqlite3.connect(tmp_path / 'ours.sqlite').close()
     answer = webob.Request.blank('/os-aggregates').get_response(application)
     assert answer.status_int == 500  # ours, which has no tables yet
+
+
+def test_without_a_database_the_next_application_is_served(
+    tmp_path: pathlib.Path,
+) -> None:
+    conf = cfg.ConfigOpts()
+    ours = tmp_path / 'ours.conf'
+    ours.write_text('[database]\n')
+    settings.parse(conf, [], [str(ours)])
+    application = deploy.build(conf, next_application=other({}))
+    answer = webob.Request.blank('/v2.1/servers').get_response(application)
+    assert answer.body == b'other'
+    request = webob.Request.blank('/v2.1/os-aggregates')
+    request.environ[identity.NOAUTH] = ('user', 'project')
+    answer = request.get_response(application)
+    assert answer.status_int == 503
+    assert 'set [database] connection' in answer.text
 
 
 def other(global_conf: dict[str, str]) -> Any:
