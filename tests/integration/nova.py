@@ -1,6 +1,7 @@
 """A real Nova API from PyPI, with or without the filter in its pipelines."""
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -112,13 +113,33 @@ def install_project(venv: pathlib.Path, directory: pathlib.Path) -> None:
     """Install the project as it is now.
 
     From a copy: setuptools would leave build/ beside the sources, and later
-    install from there what the sources no longer have.
+    install from there what the sources no longer have. Tests may run side by
+    side: one installs it, and none takes it away from a Nova that runs.
     """
     source = directory / 'source'
-    ignored = shutil.ignore_patterns('.*', '*.egg-info', 'build', 'tests')
+    ignored = shutil.ignore_patterns(
+        '.*', '*.egg-info', '__pycache__', 'build', 'tests'
+    )
     shutil.copytree(environments.ROOT, source, ignore=ignored)
-    pip = venv / 'bin' / 'pip'
-    environments.run(pip, 'install', '--no-build-isolation', source)
+    wanted = digest(source)
+    installed = venv / 'project'
+    with environments.alone(venv / 'project.lock'):
+        if installed.exists() and installed.read_text() == wanted:
+            return
+        installed.unlink(missing_ok=True)
+        pip = venv / 'bin' / 'pip'
+        environments.run(pip, 'install', '--no-build-isolation', source)
+        installed.write_text(wanted)
+
+
+def digest(directory: pathlib.Path) -> str:
+    """What tells the files of a directory from any others."""
+    found = hashlib.sha256()
+    for path in sorted(directory.rglob('*')):
+        if path.is_file():
+            found.update(str(path.relative_to(directory)).encode() + b'\0')
+            found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
 
 
 def configure(
