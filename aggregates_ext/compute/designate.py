@@ -150,6 +150,8 @@ class _Change:
                 handover.write_master(run, view)
                 return True
             designations.await_window(run)
+            # One under way would go to a master that is none any more.
+            pool.await_joins(run)
             with contextlib.closing(
                 run.connector.login(
                     master.host, master.session.credential.name

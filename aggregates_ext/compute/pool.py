@@ -475,20 +475,26 @@ def become_member(run: compute_run.Run, credential: str) -> None:
 
 
 def await_joins(run: compute_run.Run, host: str | None = None) -> None:
-    """Let a removal wait for joins that may still come about.
+    """Let an operation wait for joins that may still come about.
+
+    Those that rest after an answer was lost are among them.
 
     :param host: only those of one host.
-    :raises compute_run.Waiting: one is unresolved.
+    :raises compute_run.Waiting: there is one.
     """
     for other in run.held.read(
         lambda connection: db_operations.get_all(
-            connection, run.aggregate_id, states=('unresolved',)
+            connection,
+            run.aggregate_id,
+            states=('running', 'unresolved'),
+            kinds=('add_host',),
         )
     ):
-        if other.kind == 'add_host' and host in (None, other.host):
+        open_ = other.state == 'unresolved' or other.parameters.get('sent')
+        if open_ and host in (None, other.host):
             raise compute_run.Waiting(
                 reason=f'The join of host {other.host} (operation '
-                f'{other.uuid}) is unresolved and may still come about; '
+                f'{other.uuid}) is {other.state} and may still come about; '
                 'this waits until it is known, or reset.'
             )
 

@@ -127,6 +127,49 @@ def test_last_host_stays_while_a_join_is_unresolved(
     assert hasty.hosts.get('xen1').phase != 'free'
 
 
+def lose_join(running: service.Service, key: int, host: str) -> None:
+    """Add a host, whose join goes on while its answer is lost."""
+    running.conf.set_override('retry_interval', 60.0, 'compute')
+    running.sim.plant(call=JOIN, host=host, action='drop_answer')
+    running.members.add_host(running.ctx, key, host)
+    running.work()
+    assert running.operation(key).state == 'running'
+
+
+def test_last_host_stays_while_a_join_rests_that_was_sent(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1')
+    lose_join(running, key, 'xen2')
+    running.members.remove_host(running.ctx, key, 'xen1')
+    running.work()
+    running.clock.advance(300)
+    assert len(running.pool_of('xen1')['hosts']) == 2
+    assert running.aggregates.get(key).pool_uuid is not None
+    assert running.hosts.get('xen1').phase == 'leaving'
+    (removal, joining) = running.operations.get_all(key)[:2]
+    assert removal.error is not None
+    assert joining.uuid in removal.error['message']
+
+
+def test_master_stays_while_a_join_rests_that_was_sent(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1', 'xen2')
+    lose_join(running, key, 'xen3')
+    running.pools.set_master(running.ctx, key, 'xen2')
+    running.work()
+    assert running.arrivals('pool.designate_new_master') == []
+    running.clock.advance(300)
+    running.retries.retry(
+        running.ctx, key, running.operations.get_all(key)[1].uuid
+    )
+    running.work()
+    assert running.hosts.get('xen3').phase == 'member'
+    assert running.operation(key).state == 'succeeded'
+    assert running.pool_of('xen3')['master'] == 'xen2'
+
+
 def test_reset_ends_an_unresolved_operation_for_good(
     hasty: service.Service,
 ) -> None:
