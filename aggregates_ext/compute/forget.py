@@ -210,7 +210,8 @@ class _Forget:
     ) -> None:
         """Declare the host dead, then strike it from the pool."""
         run = self._run
-        done = any(task.status == 'success' for task in declared)
+        # Before a call of ours it is about another host, removed earlier.
+        done = run.sent and any(t.status == 'success' for t in declared)
         if done or run.operation.parameters.get('declared'):
             run.remember(declared=True)
             run.note(step='removing the record of the host', progress=60)

@@ -98,6 +98,20 @@ def test_what_is_out_of_reach_is_told(running: service.Service) -> None:
     assert running.state(key) == 'active'
 
 
+def test_each_of_two_dead_hosts_is_declared_dead(
+    running: service.Service,
+) -> None:
+    """The task of the first is still there when the second is forgotten."""
+    key = running.create('xen1', 'xen2', 'xen3')
+    running.sim.add_vm('xen3', 'web')
+    kill(running, 'xen2', noticed=False)
+    kill(running, 'xen3')
+    assert force(running, key) == 'succeeded', running.operation(key)
+    assert force(running, key, 'xen3') == 'succeeded', running.operation(key)
+    assert changing(running) == [DECLARE, DESTROY, DECLARE, DESTROY]
+    assert '"web"' in running.error(key)['message']
+
+
 @pytest.mark.parametrize('host', ['xen2', 'xen1'])
 def test_host_that_answers_is_not_forgotten(
     running: service.Service, host: str
