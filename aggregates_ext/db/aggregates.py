@@ -269,7 +269,8 @@ def forget_pool_if_empty(connection: sa.Connection, aggregate_id: int) -> None:
     """Forget the pool of an aggregate that has nothing in it any more.
 
     No host is, was or may come to be in it: none is a member or leaving, and
-    no operation is under way or unresolved.
+    no operation is under way or unresolved. What was seen of it goes too:
+    without hosts nobody looks at it again.
     """
     connection.execute(
         sa.update(_TABLE)
@@ -284,7 +285,13 @@ def forget_pool_if_empty(connection: sa.Connection, aggregate_id: int) -> None:
                 _OPERATIONS.c.state.in_(('running', 'unresolved')),
             ),
         )
-        .values(pool_uuid=None, credential=None, master_uuid=None)
+        .values(
+            pool_uuid=None,
+            credential=None,
+            master_uuid=None,
+            observation=None,
+            drift=None,
+        )
     )
 
 

@@ -183,6 +183,19 @@ def test_reset_ends_an_unresolved_operation_for_good(
     hasty.aggregates.delete(key)
 
 
+def test_drift_of_a_pool_ends_with_its_last_host(
+    running: service.Service,
+) -> None:
+    """Nobody looks at an aggregate again that has no hosts."""
+    key = running.create('xen1')
+    running.sim.power_off('xen1')
+    running.watch(key, 60)
+    assert running.state(key) == 'error'
+    running.operations.reset(running.ctx, key, 'xen1', 'free')
+    assert running.state(key) == 'created'
+    assert running.aggregates.get(key).observation is None
+
+
 def test_cancelled_removal_makes_no_member_of_a_failed_join(
     running: service.Service,
 ) -> None:
