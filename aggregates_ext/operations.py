@@ -228,18 +228,16 @@ _REMEDIES = {
 def take_back(connection: Any, operation: records.Operation) -> None:
     """Give the host of an operation that came to nothing its phase back.
 
-    Only joins and removals change it.
+    Only joins and removals change it. Whatever has ended may have been the
+    last that held the pool of an aggregate without hosts.
     """
-    moved = operation.kind in (ADD_HOST, REMOVE_HOST)
-    if operation.host is None or not moved:
-        return
-    seen = 'joining' if operation.kind == ADD_HOST else 'leaving'
-    phase = 'free'
-    if operation.kind == REMOVE_HOST:
-        phase = _phase_before(connection, operation)
-    db_hosts.move(
-        connection, operation.host, operation.aggregate_id, (seen,), phase
-    )
+    host = operation.host
+    if host is not None and operation.kind in (ADD_HOST, REMOVE_HOST):
+        seen = 'joining' if operation.kind == ADD_HOST else 'leaving'
+        phase = 'free'
+        if operation.kind == REMOVE_HOST:
+            phase = _phase_before(connection, operation)
+        db_hosts.move(connection, host, operation.aggregate_id, (seen,), phase)
     db_aggregates.forget_pool_if_empty(connection, operation.aggregate_id)
 
 

@@ -455,9 +455,8 @@ def _end(run: compute_run.Run, failure: compute_run.Failed) -> None:
 
     def work(connection: Any) -> None:
         db_operations.finish(connection, operation, state, failure.error)
-        if unresolved or operation.host is None:
-            return
-        operations.take_back(connection, operation)
+        if not unresolved:
+            operations.take_back(connection, operation)
 
     run.write(work)
     LOG.warning(

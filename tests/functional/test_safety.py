@@ -11,6 +11,7 @@ import pytest
 
 from aggregates_ext import exception
 from aggregates_ext.compute import views
+from aggregates_ext.db import engine
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations as db_operations
@@ -194,6 +195,33 @@ def test_drift_of_a_pool_ends_with_its_last_host(
     running.operations.reset(running.ctx, key, 'xen1', 'free')
     assert running.state(key) == 'created'
     assert running.aggregates.get(key).observation is None
+
+
+@pytest.mark.parametrize('end', ['cancelled', 'failed'])
+def test_pool_is_forgotten_when_the_last_operation_on_it_ends(
+    hasty: service.Service, end: str
+) -> None:
+    """Its last host was reset while that was under way."""
+    key = hasty.create('xen1')
+    hasty.sim.power_off('xen1')
+    uuid = hasty.pools.adopt(hasty.ctx, key).uuid
+    with hasty.database.writer() as connection:
+        db_operations.start(connection, hasty.operation(key).id)
+    hasty.operations.reset(hasty.ctx, key, 'xen1', 'free')
+    if end == 'cancelled':
+        hasty.manager.work_on(key)
+        hasty.operations.cancel(key, uuid)
+    else:
+        with hasty.database.writer() as connection:
+            begun = engine.read_clock(connection) - 60
+            operation = hasty.operations.get(uuid)
+            db_operations.update(connection, operation.id, {'begun': begun})
+        hasty.work()
+    assert hasty.operations.get(uuid).state == end
+    hasty.members.add_host(hasty.ctx, key, 'xen2')
+    hasty.work()
+    assert hasty.hosts.get('xen2').phase == 'member'
+    assert hasty.state(key) == 'active'
 
 
 def test_cancelled_removal_makes_no_member_of_a_failed_join(
