@@ -150,6 +150,8 @@ class Operations:
         a succeeded one of kind ``reset`` that says who asked.
 
         :param outcome: 'member' or 'free'.
+        :raises exception.AggregateNotFound: there is none, or it is deleted
+            and the host is not to be taken out of it.
         :raises exception.HostNotFound: not registered.
         :raises exception.Conflict: work on the host is queued or running,
             or it belongs to another aggregate.
@@ -164,6 +166,9 @@ class Operations:
             bound, found = db_operations.of_host(
                 connection, aggregate_id, host
             )
+            if bound.aggregate_id != aggregate_id or outcome == 'member':
+                # A deleted one only lets go what is still bound to it.
+                db_aggregates.check(connection, aggregate_id)
             _check_reset(aggregate_id, bound, found, outcome)
             if bound.aggregate_id == aggregate_id:
                 db_hosts.move(

@@ -142,13 +142,15 @@ def fence(connection: sa.Connection, lease: records.Lease) -> None:
 
 
 def revoke(connection: sa.Connection, aggregate_id: int) -> bool:
-    """End any lease on a living aggregate; False when there is none.
+    """End any lease on an aggregate, living or deleted.
 
     What its holder still writes is refused from then on.
+
+    :returns: whether there ever was such an aggregate.
     """
     result = connection.execute(
         sa.update(_TABLE)
-        .where(_TABLE.c.id == aggregate_id, _TABLE.c.deleted == 0)
+        .where(_TABLE.c.id == aggregate_id)
         .values(
             lease_owner=None,
             lease_epoch=_TABLE.c.lease_epoch + 1,

@@ -78,6 +78,22 @@ def test_alarm_of_a_forgotten_host_stays(running: service.Service) -> None:
     running.hosts.remove('xen2')
 
 
+def test_forgotten_host_is_reset_when_its_aggregate_is_deleted(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1', 'xen2')
+    kill(running, 'xen2')
+    force(running, key)
+    running.members.remove_host(running.ctx, key, 'xen1')
+    running.work()
+    running.aggregates.delete(key)
+    for host, outcome in (('xen3', 'free'), ('xen2', 'member')):
+        with pytest.raises(exception.AggregateNotFound):
+            running.operations.reset(running.ctx, key, host, outcome)
+    running.operations.reset(running.ctx, key, 'xen2', 'free')
+    running.hosts.remove('xen2')
+
+
 def test_what_is_out_of_reach_is_told(running: service.Service) -> None:
     key = running.create('xen1', 'xen2')
     sr = running.sim.add_sr('xen2', 'data', vdis=[DISK])
