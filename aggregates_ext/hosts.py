@@ -10,6 +10,7 @@ from aggregates_ext import exception
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import engine
 from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
 LOOPBACK = ('localhost', '127.0.0.1', '::1')
@@ -56,7 +57,9 @@ class Hosts:
             return db_hosts.get(connection, name)
 
     def remove(self, name: str) -> None:
-        """Forget a free host.
+        """Forget a free host, and what failed of it.
+
+        Nobody could mend or reset that any more.
 
         :raises exception.Conflict: it belongs to an aggregate.
         """
@@ -68,6 +71,7 @@ class Hosts:
                     reason=f'Host {name} is {host.phase} in aggregate '
                     f'{host.aggregate_id}; take it out there first.'
                 )
+            db_operations.settle_host(connection, name)
 
         self._database.write(work)
 

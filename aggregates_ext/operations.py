@@ -154,7 +154,7 @@ class Operations:
             and the host is not to be taken out of it.
         :raises exception.HostNotFound: not registered.
         :raises exception.Conflict: work on the host is queued or running,
-            or it belongs to another aggregate.
+            or it belongs to another aggregate and is to be a member here.
         """
         uuid = uuidutils.generate_uuid()
 
@@ -275,7 +275,9 @@ def _check_reset(
     found: Sequence[records.Operation],
     outcome: str,
 ) -> None:
-    if host.aggregate_id not in (None, aggregate_id):
+    elsewhere = host.aggregate_id not in (None, aggregate_id)
+    # That it is not in this aggregate is true then.
+    if elsewhere and outcome == 'member':
         raise exception.HostInOtherAggregate(
             host=host.name, other_id=host.aggregate_id
         )

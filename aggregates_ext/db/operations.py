@@ -388,3 +388,16 @@ def reset(connection: sa.Connection, aggregate_id: int, host: str) -> None:
             not_before=None,
         )
     )
+
+
+def settle_host(connection: sa.Connection, host: str) -> None:
+    """Let nothing count any more that failed of a host, in any aggregate."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(
+            _TABLE.c.host == host,
+            _TABLE.c.settled.is_(sa.false()),
+            _TABLE.c.state == 'failed',
+        )
+        .values(settled=True)
+    )

@@ -85,6 +85,39 @@ def test_later_success_ends_the_error(running: service.Service) -> None:
     assert running.state(key) == 'active'
 
 
+def refuse_join(running: service.Service) -> int:
+    """An aggregate that is in error for the join of xen2."""
+    key = running.create('xen1')
+    running.sim.plant(
+        host='xen2', action='fail', step='S2', code='LICENCE_RESTRICTION'
+    )
+    running.members.add_host(running.ctx, key, 'xen2')
+    running.work()
+    assert running.state(key) == 'error'
+    return key
+
+
+def test_failed_join_is_reset_when_the_host_is_elsewhere(
+    running: service.Service,
+) -> None:
+    key = refuse_join(running)
+    other = running.create('xen3', 'xen2', name='other')
+    with pytest.raises(exception.HostInOtherAggregate):
+        running.operations.reset(running.ctx, key, 'xen2', 'member')
+    running.operations.reset(running.ctx, key, 'xen2', 'free')
+    assert running.state(key) == 'active'
+    assert running.hosts.get('xen2').aggregate_id == other
+    assert running.hosts.get('xen2').phase == 'member'
+
+
+def test_failed_join_ends_with_the_registration_of_its_host(
+    running: service.Service,
+) -> None:
+    key = refuse_join(running)
+    running.hosts.remove('xen2')
+    assert running.state(key) == 'active'
+
+
 def test_error_refuses_no_change_of_hosts(running: service.Service) -> None:
     key = running.create('xen1')
     running.sim.add_vm('xen2', 'web', power_state='Running')
