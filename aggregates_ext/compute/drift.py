@@ -91,6 +91,21 @@ def find(
     return found
 
 
+def without_pool(intent: Intent) -> list[records.Drift]:
+    """Members of an aggregate that has no pool they could be in."""
+    return [
+        records.Drift(
+            MEMBER_MISSING,
+            f'Member {host.name} ({host.uuid}) is in no pool of this '
+            'aggregate, which has none. Remove it; then add it again, if it '
+            'is to found one.',
+            host.name,
+            host.uuid,
+        )
+        for host in intent.members
+    ]
+
+
 def _of_the_pool(
     intent: Intent, view: views.PoolView
 ) -> Iterator[records.Drift]:

@@ -55,7 +55,7 @@ def observe(
     for host in intent.bound:
         if host.phase == 'returning':
             _watch_return(held, connector, aggregate, host, return_timeout)
-    sight = Sight(())
+    sight = Sight(drift.without_pool(intent))
     if aggregate.pool_uuid is not None:
         sight = _look(held, connector, intent)
     note(held, intent, sight)

@@ -66,6 +66,25 @@ def test_member_ejected_by_hand(running: service.Service) -> None:
     assert running.hosts.get('xen2').phase == 'member'
 
 
+def test_member_that_is_left_without_a_pool(
+    running: service.Service,
+) -> None:
+    """The last host in the pool has gone, and the pool with it."""
+    key = running.create('xen1', 'xen2')
+    byhand.eject(running, 'xen2', 'xen1')
+    running.members.remove_host(running.ctx, key, 'xen1')
+    running.work()
+    assert running.aggregates.get(key).pool_uuid is None
+    assert running.aggregates.get(key).hosts == ('xen2',)
+    assert byhand.codes(running, key) == ['MEMBER_MISSING']
+    assert running.state(key) == 'error'
+    running.members.remove_host(running.ctx, key, 'xen2')
+    running.work()
+    running.watch(key, 600)
+    assert running.hosts.get('xen2').phase == 'free'
+    assert running.state(key) == 'created'
+
+
 def test_dead_member(running: service.Service) -> None:
     key = running.create('xen1', 'xen2')
     running.sim.power_off('xen2')
