@@ -211,7 +211,9 @@ class Manager:
                 self._look_again(held, operation)
             observe.observe(held, self._looker, self._options.return_timeout)
         except (
-            exception.AggregatesError,
+            exception.AggregateNotFound,
+            exception.LeaseLost,
+            exception.Unavailable,
             compute_clock.Stopping,
             db_exc.DBError,
         ):

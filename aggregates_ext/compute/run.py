@@ -270,9 +270,16 @@ class Run:
         call = self.operation.call
         if not call or not call['session']:
             return
-        target = self.held.read(
-            lambda connection: db_hosts.get(connection, call['target'])
-        )
+        try:
+            target = self.held.read(
+                lambda connection: db_hosts.get(connection, call['target'])
+            )
+        except exception.HostNotFound as exc:
+            raise Postpone(
+                reason=f'A call sent to host {call["target"]} may still '
+                'take effect, and it cannot be asked: it is not registered '
+                'any more.'
+            ) from exc
         credentials = {target.credential, self.aggregate().credential}
         self._end_session(
             target, call['session'], [c for c in credentials if c]

@@ -391,6 +391,51 @@ def test_what_keeps_a_pool_from_being_observed_is_shown(
     assert 'ca_file' in running.aggregates.get(key).drift[0].message
 
 
+def test_pool_is_observed_when_whom_a_call_went_to_is_not_registered(
+    running: service.Service,
+) -> None:
+    """A master took an eject with it; nothing of that can be asked there."""
+    key = running.create('xen1', 'xen2', 'xen3')
+    running.sim.plant(call='Async.pool.eject', action='drop_answer')
+    running.sim.plant(call='pool.eject', action='hang', times=0)
+    running.conf.set_override('retry_interval', 60.0, 'compute')
+    running.members.remove_host(running.ctx, key, 'xen2')
+    running.work()
+    running.sim.power_off('xen1')
+    with running.database.writer() as connection:
+        operation = running.operation(key)
+        begun = engine.read_clock(connection) - 3600
+        late = {'begun': begun, 'not_before': None}
+        db_operations.update(connection, operation.id, late)
+    running.work()
+    assert running.operation(key).state == 'unresolved'
+    running.promote('xen3')
+    running.clock.advance(700)
+    running.operations.reset(running.ctx, key, 'xen1', 'free')
+    running.hosts.remove('xen1')
+    running.watch(key, 60)
+    observation = running.aggregates.get(key).observation
+    assert observation is not None
+    assert observation['master'] == running.sim.host('xen3').uuid
+    assert running.operations.get(operation.uuid).state == 'unresolved'
+    running.operations.reset(running.ctx, key, 'xen2', 'member')
+
+
+def test_bug_in_a_look_is_shown(
+    running: service.Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that shows as an error of our own."""
+
+    def fail(*arguments: object) -> None:
+        raise exception.HostNotFound(host='xen9')
+
+    key = running.create('xen1')
+    monkeypatch.setattr(service.manager.observe, 'observe', fail)
+    running.watch(key, 60)
+    (entry,) = running.aggregates.get(key).drift
+    assert entry.code == 'NOT_OBSERVED'
+
+
 def test_failed_eject_is_not_sent_again_when_its_task_is_gone(
     running: service.Service,
 ) -> None:
