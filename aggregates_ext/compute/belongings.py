@@ -14,6 +14,8 @@ from aggregates_ext.compute.rules import storage
 
 # SRs of these types show devices; an eject destroys nothing in them.
 DEVICE_TYPES = ('udev',)
+# SRs of these types are on devices of a host, whatever is flagged of them.
+LOCAL_TYPES = frozenset({'btrfs', 'ext', 'largeblock', 'lvm', 'xfs', 'zfs'})
 GIB = 2**30
 
 
@@ -43,9 +45,10 @@ def is_elsewhere(
 
     It does in shared storage, and in a library of ISO images on a server.
     Of other network storage that is not flagged as shared nothing tells.
+    The flag itself can be set on any storage, also on a local disk.
     """
     sr = records['SR'][sr_ref]
-    if sr['shared']:
+    if sr['shared'] and sr['type'] not in LOCAL_TYPES:
         return True
     places = [
         pbd['device_config'].get('location', '')

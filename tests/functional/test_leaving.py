@@ -273,7 +273,7 @@ class TestDisks:
         [
             lambda sim, sr: set_sr(sim, sr, type='udev'),
             lambda sim, sr: set_sr(sim, sr, is_tools_sr=True, shared=True),
-            lambda sim, sr: set_sr(sim, sr, shared=True),
+            lambda sim, sr: set_sr(sim, sr, shared=True, type='nfs'),
             lambda sim, sr: set_pbd(sim, sr, host=host_ref(sim, 'xen1')),
             lambda sim, sr: sim.add_record(
                 'xen1',
@@ -292,6 +292,15 @@ class TestDisks:
         assert (report.blockers, report.disks) == ((), {})
         assert pair.eject() == ''
         assert pair.sim.destroyed_vdis == []
+
+    def test_local_storage_that_is_flagged_as_shared_counts(
+        self, pair: stage.Stage
+    ) -> None:
+        sr = disk(pair.sim)
+        set_sr(pair.sim, sr, shared=True, type='ext')
+        report = pair.check_leave()
+        assert stage.codes(report.blockers) == ['DATA_LOSS']
+        assert list(report.disks or ()) == [sr]
 
     @pytest.mark.parametrize(
         'fields',
@@ -417,7 +426,11 @@ WARNINGS: list[tuple[str, Change, str]] = [
         lambda sim: no_disk(sim, physical_utilisation=5 * GIB),
         '5.0 GiB in "data" (',
     ),
-    ('STORAGE_FORGOTTEN', lambda sim: no_disk(sim, shared=True), '"data" ('),
+    (
+        'STORAGE_FORGOTTEN',
+        lambda sim: no_disk(sim, shared=True, type='nfs'),
+        '"data" (',
+    ),
     ('DEFAULT_SR_LEAVES', default_sr, 'default_SR "data" ('),
     (
         'HOME_OF_MACHINES',
