@@ -292,6 +292,8 @@ class _Join:
         run.note(step='checking the host', progress=5)
         with contextlib.closing(run.connector.login(host)) as session:
             joiner, master = sides.read_sides(session, self._master.session)
+            # A name or an address may lead to another machine by now.
+            run.learn(host, joiner.master['uuid'], joiner.master['address'])
             report = requirements.check_join(joiner, master)
             if report.blockers:
                 raise compute_run.refuse(

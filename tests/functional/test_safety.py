@@ -4,6 +4,7 @@ Each story here once ended wrong.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 
 from aggregates_ext import exception
 from aggregates_ext.compute import views
+from aggregates_ext.compute import xenapi
 from aggregates_ext.db import engine
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
 from tests.functional import service
 
 Make = Callable[..., service.Service]
@@ -419,6 +422,32 @@ def test_pool_is_observed_when_whom_a_call_went_to_is_not_registered(
     assert observation['master'] == running.sim.host('xen3').uuid
     assert running.operations.get(operation.uuid).state == 'unresolved'
     running.operations.reset(running.ctx, key, 'xen2', 'member')
+
+
+def test_join_is_not_sent_to_another_host_than_was_looked_at(
+    running: service.Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its address becomes that of a free host between look and call."""
+    key = running.create('xen1')
+    real, logins = xenapi.Connector.login, []
+
+    def login(
+        self: xenapi.Connector, host: records.Host, *more: Any, **named: Any
+    ) -> xenapi.Session:
+        if host.name == 'xen2':
+            logins.append(host.url)
+            url = running.sim.host('xen3' if len(logins) > 1 else 'xen2').url
+            host = dataclasses.replace(host, url=url)
+        return real(self, host, *more, **named)
+
+    monkeypatch.setattr(xenapi.Connector, 'login', login)
+    running.members.add_host(running.ctx, key, 'xen2')
+    running.work()
+    assert changing(running) == []
+    error = running.operation(key).error
+    assert error is not None
+    assert error['code'] == 'HOST_REPLACED'
+    assert running.hosts.get('xen2').phase == 'free'
 
 
 def test_bug_in_a_look_is_shown(
