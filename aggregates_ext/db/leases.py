@@ -46,10 +46,11 @@ def candidates(
             _OPERATIONS.c.not_before.is_(None),
             _OPERATIONS.c.not_before <= engine.now(),
         ),
-        # One behind a resting operation of the same host rests with it.
+        # One behind a resting operation of the same host, or like it of
+        # none, rests with it.
         ~sa.exists().where(
             earlier.c.aggregate_id == _TABLE.c.id,
-            earlier.c.host == _OPERATIONS.c.host,
+            earlier.c.host.is_not_distinct_from(_OPERATIONS.c.host),
             earlier.c.id < _OPERATIONS.c.id,
             earlier.c.state.in_(operations.UNFINISHED),
             earlier.c.not_before > engine.now(),

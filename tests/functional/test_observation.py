@@ -4,6 +4,7 @@ import contextlib
 
 from aggregates_ext.compute import views
 from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import leases
 from tests.functional import service
 
 
@@ -88,3 +89,17 @@ def test_master_that_nobody_registered_is_named(
     (drift,) = running.aggregates.get(key).drift
     assert 'HOST_IS_SLAVE (10.0.0.11)' in drift.message
     assert 'No registered host has that address' in drift.message
+
+
+def test_pool_is_not_looked_at_for_what_waits_behind_a_resting_operation(
+    running: service.Service,
+) -> None:
+    """Both are about no host, so the second one rests with the first."""
+    running.conf.set_override('retry_interval', 60.0, 'compute')
+    key = running.create('xen1')
+    running.sim.power_off('xen1')
+    running.pools.adopt(running.ctx, key)
+    running.pools.reapply(running.ctx, key)
+    running.work(1)
+    with running.database.reader() as connection:
+        assert leases.candidates(connection, 1e9, 10) == []
