@@ -91,6 +91,18 @@ def test_master_that_nobody_registered_is_named(
     assert 'No registered host has that address' in drift.message
 
 
+def test_clock_of_the_database_that_is_set_back_ends_no_looks(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1')
+    with running.database.writer() as connection:
+        connection.exec_driver_sql(
+            'UPDATE aggregates SET observed_at = observed_at + 3600'
+        )
+        assert leases.candidates(connection, 60, 10) == [key]
+        assert leases.candidates(connection, 7200, 10) == []
+
+
 def test_pool_is_not_looked_at_for_what_waits_behind_a_resting_operation(
     running: service.Service,
 ) -> None:
