@@ -118,7 +118,8 @@ def add_host(run: compute_run.Run) -> None:
         if answer.pool and answer.pool.uuid == aggregate.pool_uuid:
             pool.add_first_host(run)
             return
-        if not any(
+        # One that was sent is followed: the last member waits for it to leave.
+        if not run.sent and not any(
             h.phase == 'member' and h.aggregate_id == aggregate.id
             for h in hosts
         ):

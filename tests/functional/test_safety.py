@@ -156,6 +156,24 @@ def test_last_host_stays_while_a_join_rests_that_was_sent(
     assert joining.uuid in removal.error['message']
 
 
+def test_last_host_leaves_once_a_join_that_was_sent_is_known(
+    running: service.Service,
+) -> None:
+    """Neither waits for the other for ever."""
+    key = running.create('xen1')
+    lose_join(running, key, 'xen2')
+    running.members.remove_host(running.ctx, key, 'xen1')
+    running.work()
+    running.clock.advance(300)
+    joining = running.operations.get_all(key)[1]
+    running.retries.retry(running.ctx, key, joining.uuid)
+    running.work()
+    assert running.hosts.get('xen2').phase == 'member'
+    assert running.operation(key).state == 'succeeded'
+    assert running.pool_of('xen2')['master'] == 'xen2'
+    assert running.aggregates.get(key).hosts == ('xen2',)
+
+
 def test_master_stays_while_a_join_rests_that_was_sent(
     running: service.Service,
 ) -> None:
