@@ -141,6 +141,7 @@ class Aggregates:
                     hosts=', '.join(aggregate.hosts),
                 )
             _check_idle(connection, aggregate)
+            db_operations.settle_failed(connection, aggregate_id=aggregate_id)
             db_aggregates.delete(connection, aggregate_id)
 
         def is_written(connection: Any, _none: None) -> bool:

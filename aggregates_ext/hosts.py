@@ -71,7 +71,7 @@ class Hosts:
                     reason=f'Host {name} is {host.phase} in aggregate '
                     f'{host.aggregate_id}; take it out there first.'
                 )
-            db_operations.settle_host(connection, name)
+            db_operations.settle_failed(connection, host=name)
 
         self._database.write(work)
 

@@ -390,12 +390,22 @@ def reset(connection: sa.Connection, aggregate_id: int, host: str) -> None:
     )
 
 
-def settle_host(connection: sa.Connection, host: str) -> None:
-    """Let nothing count any more that failed of a host, in any aggregate."""
+def settle_failed(
+    connection: sa.Connection,
+    *,
+    host: str | None = None,
+    aggregate_id: int | None = None,
+) -> None:
+    """Let nothing count any more that failed of a host, or an aggregate."""
+    whose = (
+        _TABLE.c.aggregate_id == aggregate_id
+        if host is None
+        else _TABLE.c.host == host
+    )
     connection.execute(
         sa.update(_TABLE)
         .where(
-            _TABLE.c.host == host,
+            whose,
             _TABLE.c.settled.is_(sa.false()),
             _TABLE.c.state == 'failed',
         )

@@ -108,6 +108,21 @@ def test_deleted_aggregate_goes_with_its_last_operation(
     assert running.aggregates.get(newest).id == newest
 
 
+def test_failures_count_for_no_deleted_aggregate(
+    running: service.Service,
+) -> None:
+    running.sim.add_vm('xen2', 'web', power_state='Running')
+    key = running.create('xen1')
+    running.members.add_host(running.ctx, key, 'xen2')
+    running.work()
+    running.members.remove_host(running.ctx, key, 'xen1')
+    running.work()
+    running.aggregates.create('newest', None)
+    running.aggregates.delete(key)
+    assert running.operations.aggregate_of('xen2') is None
+    assert purge(running)[1] == 1
+
+
 def test_ids_are_not_reused_after_a_purge(running: service.Service) -> None:
     """Nor where the database counts on from the highest id there is."""
     keys = [running.create(name=f'n{number}') for number in range(3)]
