@@ -23,6 +23,7 @@ from aggregates_ext.compute import run as compute_run
 from aggregates_ext.compute import successor
 from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
+from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
@@ -89,6 +90,8 @@ def _leave(
             shown=None,
         )
         db_operations.finish(connection, run.operation, 'succeeded')
+        # Hosts of nobody may go on in it.
+        db_aggregates.forget_pool_if_empty(connection, run.aggregate_id)
 
     run.write(work)
 

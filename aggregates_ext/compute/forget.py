@@ -17,6 +17,7 @@ from aggregates_ext.compute import run as compute_run
 from aggregates_ext.compute import silence
 from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
+from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
@@ -130,6 +131,7 @@ def _finish(run: compute_run.Run, host: records.Host) -> None:
         db_operations.finish(
             connection, run.operation, 'succeeded', _tell_left(host, left)
         )
+        db_aggregates.forget_pool_if_empty(connection, run.aggregate_id)
 
     run.write(work)
     LOG.warning('Host %s: %s', host.name, alarm)

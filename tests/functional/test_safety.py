@@ -18,6 +18,7 @@ from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from tests.functional import byhand
 from tests.functional import service
 
 Make = Callable[..., service.Service]
@@ -216,6 +217,26 @@ def test_drift_of_a_pool_ends_with_its_last_host(
     running.operations.reset(running.ctx, key, 'xen1', 'free')
     assert running.state(key) == 'created'
     assert running.aggregates.get(key).observation is None
+
+
+def test_pool_that_goes_on_without_the_aggregate_is_forgotten(
+    running: service.Service,
+) -> None:
+    """A host that is none of its own was made the master by hand."""
+    key = running.create('xen1')
+    with running.database.writer() as connection:
+        address = running.sim.host('xen3').address
+        db_hosts.update(connection, 'xen3', {'address': address})
+    byhand.join(running, 'xen3', 'xen1')
+    byhand.designate(running, 'xen3', 'xen1')
+    running.members.remove_host(running.ctx, key, 'xen1')
+    running.work()
+    assert running.operation(key).state == 'succeeded'
+    assert running.state(key) == 'active'
+    running.watch(key, 600)
+    assert running.hosts.get('xen1').phase == 'free'
+    assert running.state(key) == 'created'
+    assert running.aggregates.get(key).pool_uuid is None
 
 
 @pytest.mark.parametrize('end', ['cancelled', 'failed'])
