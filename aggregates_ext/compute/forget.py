@@ -84,8 +84,28 @@ def _refuse_alive(run: compute_run.Run, host: records.Host) -> None:
             'HOST_IS_LIVE',
             f'Host {host.name} is not gone: at {host.url} it {sign}. Remove '
             'it without "force", which ejects it; or switch it off for good '
-            'first.',
+            f'first.{_tell_disabled(run)}',
         )
+
+
+def _tell_disabled(run: compute_run.Run) -> str:
+    """A sentence for what a removal has left that this one replaced."""
+    removals = run.held.read(
+        lambda connection: db_operations.get_all(
+            connection,
+            run.aggregate_id,
+            kinds=(run.operation.kind,),
+            host=run.host_name,
+            before=run.operation.id,
+            limit=1,
+        )
+    )
+    if not any(other.parameters.get('disabled') for other in removals):
+        return ''
+    return (
+        ' Its earlier removal, which this one replaced, has disabled it: '
+        '"xe host-enable" enables it again.'
+    )
 
 
 def _refuse_master(
@@ -309,7 +329,7 @@ class _Forget:
         raise compute_run.Failed(
             code,
             f'Host {self._host.name} could not be forgotten. {text}{told} It '
-            'is a member still.',
+            f'is a member still.{_tell_disabled(self._run)}',
             parameters,
         )
 

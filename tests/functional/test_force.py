@@ -340,6 +340,24 @@ def rest(
         db_operations.postpone(connection, removal.id, 'running', 3600)
 
 
+def test_host_that_the_replaced_removal_has_disabled_is_told(
+    running: service.Service,
+) -> None:
+    """Refusing to forget it leaves a member that takes no machines."""
+    running.conf.set_override('retry_interval', 60.0, 'compute')
+    key = running.create('xen1', 'xen2')
+    running.sim.plant(
+        call=EJECT, action='fail', code='OTHER_OPERATION_IN_PROGRESS'
+    )
+    running.members.remove_host(running.ctx, key, 'xen2')
+    running.work()
+    assert running.operation(key).state == 'running'
+    assert force(running, key) == 'failed'
+    assert 'xe host-enable' in running.error(key)['message']
+    assert force(running, key) == 'failed'
+    assert 'xe host-enable' not in running.error(key)['message']
+
+
 def test_removal_that_was_sent_is_waited_for(
     running: service.Service,
 ) -> None:
