@@ -368,9 +368,11 @@ class Histories(stateful.RuleBasedStateMachine):
         pool = self.pool_of(host.name)
         local = self.sim.state()['hosts'][host.name]['srs']
         disks = {v['uuid'] for sr in local for v in sr['vdis']}
-        if pool and self._by_hand(
-            pool['master'], 'pool.eject', uuid=host.uuid
-        ):
+        if pool is None:
+            return
+        done = self._by_hand(pool['master'], 'pool.eject', uuid=host.uuid)
+        # A planted fault may keep the answer back.
+        if done or disks & set(self.sim.destroyed_vdis):
             self.accepted |= disks
 
     @stateful.rule(h=numbers)
