@@ -51,12 +51,11 @@ def _is_understood(rule: oslo_policy.RuleDefault) -> bool:
     return str(rule.check).count(NEVER) <= str(written).count(NEVER)
 
 
-def find_unknown(conf: cfg.ConfigOpts) -> Iterable[str]:
+def find_unknown(enforcer: oslo_policy.Enforcer) -> Iterable[str]:
     """Rules of the file that carry our prefix and do not exist.
 
     Others may be Nova's.
     """
-    enforcer = load(conf)
     prefixes = (policy.AGGREGATES, policy.POOLS)
     ours = tuple(prefix.format('') for prefix in prefixes)
     for name in sorted(enforcer.file_rules):

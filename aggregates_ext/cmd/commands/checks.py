@@ -175,7 +175,7 @@ def policy_file(tools: group.Tools) -> Iterator[Finding]:
         yield Finding(FAILURE, wrong)
     if faults:
         return
-    for name in policyfile.find_unknown(tools.conf):
+    for name in policyfile.find_unknown(policyfile.load(tools.conf)):
         yield Finding(
             WARNING, f'The policy file has a rule {name}, which is unknown.'
         )

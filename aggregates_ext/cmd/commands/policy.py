@@ -43,7 +43,7 @@ def check(tools: group.Tools) -> int:
             print(f'{former} is an old name, for {", ".join(rules)}.')
         wrong = [
             f'The policy file has a rule {name}, which is unknown.'
-            for name in policyfile.find_unknown(tools.conf)
+            for name in policyfile.find_unknown(enforcer)
         ]
     for sentence in wrong:
         print(sentence)
