@@ -326,6 +326,8 @@ class TestServers:
         with database.writer() as one:
             operations.reset(one, keys[0], 'xen1')
             database.write(lambda c: insert(c, keys[1]))
+            with database.reader() as connection:
+                assert len(operations.get_all(connection, keys[1])) == 1
 
 
 def refuse_one_commit(database: engine.Database) -> None:
