@@ -10,7 +10,6 @@ Machines are shared and noisy; nothing here passes or fails.
 import contextlib
 import json
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +30,7 @@ from aggregates_ext import rpc
 from aggregates_ext.db import engine
 from aggregates_ext.db import migration
 from aggregates_ext.db import operations
+from tests import bench
 
 SIMULATOR = (
     'import sys; from aggregates_ext.xensim import main; sys.exit(main.main())'
@@ -53,21 +53,6 @@ password = secret
 
 
 @contextlib.contextmanager
-def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A process for the length of a block."""
-    running = subprocess.Popen(
-        [sys.executable, *arguments], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield running
-    finally:
-        running.terminate()
-        running.wait()
-        if running.stdout:
-            running.stdout.close()
-
-
-@contextlib.contextmanager
 def simulated(
     directory: pathlib.Path, number: int, speed: float
 ) -> Iterator[dict[str, str]]:
@@ -76,7 +61,7 @@ def simulated(
     names = [{'name': f'xen{n}'} for n in range(number)]
     topology.write_text(json.dumps({'hosts': names}))
     command = ('-c', SIMULATOR, '--topology', str(topology))
-    with process(*command, '--speed', str(speed)) as running:
+    with bench.process(*command, '--speed', str(speed)) as running:
         urls: dict[str, str] = {}
         for line in running.stdout or ():
             name, *rest = line.split()
@@ -164,7 +149,9 @@ def main(
                 ]
             )
             command = ('-m', 'aggregates_ext.cmd.compute')
-            with process(*command, '--config-file', str(path)) as running:
+            with bench.process(
+                *command, '--config-file', str(path)
+            ) as running:
                 print(f'speed {speed:g}, workers {conf.compute.workers}')
                 measure(site, list(urls), pools, queue)
                 used = psutil.Process(running.pid)
