@@ -7,21 +7,21 @@ from oslo_config import cfg
 from oslo_log import log as logging
 from paste import deploy as paste_deploy
 
-from aggregates_ext import aggregates
 from aggregates_ext import conf as settings
 from aggregates_ext import exception
-from aggregates_ext import intent
-from aggregates_ext import inventory
-from aggregates_ext import members
-from aggregates_ext import operations
 from aggregates_ext import policy
-from aggregates_ext import pools
-from aggregates_ext import retries
 from aggregates_ext import rpc
 from aggregates_ext.api import app
 from aggregates_ext.api import faults
 from aggregates_ext.api import routing
 from aggregates_ext.db import engine
+from aggregates_ext.domain import aggregates
+from aggregates_ext.domain import intent
+from aggregates_ext.domain import inventory
+from aggregates_ext.domain import members
+from aggregates_ext.domain import operations
+from aggregates_ext.domain import pools
+from aggregates_ext.domain import retries
 
 LOG = logging.getLogger(__name__)
 

@@ -19,17 +19,17 @@ from collections.abc import Sequence
 import psutil
 from oslo_config import cfg
 
-from aggregates_ext import aggregates
 from aggregates_ext import conf as options
 from aggregates_ext import context
-from aggregates_ext import hosts
-from aggregates_ext import intent
-from aggregates_ext import members
 from aggregates_ext import policy
 from aggregates_ext import rpc
 from aggregates_ext.db import engine
 from aggregates_ext.db import migration
 from aggregates_ext.db import operations
+from aggregates_ext.domain import aggregates
+from aggregates_ext.domain import hosts
+from aggregates_ext.domain import intent
+from aggregates_ext.domain import members
 from tests import bench
 
 SIMULATOR = (

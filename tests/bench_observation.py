@@ -29,13 +29,13 @@ from oslo_config import cfg
 from oslo_utils import uuidutils
 
 from aggregates_ext import conf as options
-from aggregates_ext import hosts as registry
 from aggregates_ext.compute import manager
 from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import engine
 from aggregates_ext.db import migration
 from aggregates_ext.db import models
+from aggregates_ext.domain import hosts as registry
 from tests import bench_xensim
 
 WORKERS = 16

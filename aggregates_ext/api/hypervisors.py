@@ -13,12 +13,12 @@ from oslo_utils import uuidutils
 
 from aggregates_ext import context
 from aggregates_ext import exception
-from aggregates_ext import inventory
 from aggregates_ext import policy
 from aggregates_ext.api import fields
 from aggregates_ext.api import routing
 from aggregates_ext.api import schema
 from aggregates_ext.api import shapes
+from aggregates_ext.domain import inventory
 
 EXTENSION = {
     'updated': '2012-06-21T00:00:00+00:00',

@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 import routes
 
-from aggregates_ext import aggregates
 from aggregates_ext import exception
-from aggregates_ext import inventory
-from aggregates_ext import members
-from aggregates_ext import operations
-from aggregates_ext import pools
-from aggregates_ext import retries
 from aggregates_ext.db import records
+from aggregates_ext.domain import aggregates
+from aggregates_ext.domain import inventory
+from aggregates_ext.domain import members
+from aggregates_ext.domain import operations
+from aggregates_ext.domain import pools
+from aggregates_ext.domain import retries
 
 LEGACY = 'legacy'
 MODERN = 'modern'

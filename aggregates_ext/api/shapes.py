@@ -7,8 +7,8 @@ from typing import Protocol
 import microversion_parse
 
 from aggregates_ext import exception
-from aggregates_ext import operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import operations
 
 _MAX_ID = 2**31 - 1  # what an integer column holds
 _UUID_SINCE = (2, 41)

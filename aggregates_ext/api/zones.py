@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from aggregates_ext import context
-from aggregates_ext import inventory
 from aggregates_ext import policy
 from aggregates_ext.api import routing
 from aggregates_ext.api import schema
 from aggregates_ext.api import services
 from aggregates_ext.api import shapes
+from aggregates_ext.domain import inventory
 
 EXTENSION = {
     'updated': '2012-12-21T00:00:00+00:00',

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-from aggregates_ext import operations
 from aggregates_ext.compute import views
 from aggregates_ext.db import records
+from aggregates_ext.domain import operations
 
 NO_MASTER = 'NO_MASTER'
 POOL_REPLACED = 'POOL_REPLACED'

@@ -18,7 +18,6 @@ from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from aggregates_ext import exception
-from aggregates_ext import operations
 from aggregates_ext.compute import adopt
 from aggregates_ext.compute import clock as compute_clock
 from aggregates_ext.compute import codes
@@ -39,6 +38,7 @@ from aggregates_ext.db import engine
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import operations
 
 LOG = logging.getLogger(__name__)
 STEPS: dict[str, Callable[[compute_run.Run], None]] = {

@@ -9,7 +9,6 @@ from typing import Any
 
 from oslo_utils import uuidutils
 
-from aggregates_ext import operations
 from aggregates_ext.compute import adopt
 from aggregates_ext.compute import census
 from aggregates_ext.compute import pool
@@ -20,6 +19,7 @@ from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import operations
 
 
 def reapply(run: compute_run.Run) -> None:

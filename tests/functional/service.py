@@ -7,22 +7,22 @@ from typing import Any
 
 from oslo_config import cfg
 
-from aggregates_ext import aggregates
 from aggregates_ext import conf as options
 from aggregates_ext import context
-from aggregates_ext import hosts
-from aggregates_ext import intent
-from aggregates_ext import members
-from aggregates_ext import operations
 from aggregates_ext import policy
-from aggregates_ext import pools
-from aggregates_ext import retries
 from aggregates_ext.compute import clock as compute_clock
 from aggregates_ext.compute import manager
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import engine
 from aggregates_ext.db import leases
 from aggregates_ext.db import records
+from aggregates_ext.domain import aggregates
+from aggregates_ext.domain import hosts
+from aggregates_ext.domain import intent
+from aggregates_ext.domain import members
+from aggregates_ext.domain import operations
+from aggregates_ext.domain import pools
+from aggregates_ext.domain import retries
 from aggregates_ext.xensim import clock as sim_clock
 from aggregates_ext.xensim import simulator
 

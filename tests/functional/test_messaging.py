@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from aggregates_ext import exception
-from aggregates_ext import intent
-from aggregates_ext import members
 from aggregates_ext import rpc
 from aggregates_ext.compute import check
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.domain import intent
+from aggregates_ext.domain import members
 from tests.functional import service
 
 

@@ -7,12 +7,12 @@ import pytest
 from oslo_config import cfg
 
 from aggregates_ext import exception
-from aggregates_ext import intent
-from aggregates_ext import members
 from aggregates_ext import rpc
 from aggregates_ext.compute import check
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import operations as db_operations
+from aggregates_ext.domain import intent
+from aggregates_ext.domain import members
 from tests.functional import service
 
 CALL = 'pool.designate_new_master'

@@ -20,7 +20,7 @@ import schemathesis
 import webob
 from hypothesis import strategies as st
 
-from aggregates_ext import inventory
+from aggregates_ext.domain import inventory
 from tests.functional import api_service
 from tests.openapi import answers
 from tests.openapi import document

@@ -22,8 +22,8 @@ from typing import NamedTuple
 import psutil
 import pytest
 
-from aggregates_ext import hosts
 from aggregates_ext.db import engine
+from aggregates_ext.domain import hosts
 from tests.integration import documents
 from tests.integration import environments
 from tests.integration import processes

@@ -84,10 +84,10 @@ def test_none_of_theirs_stands_twice(release: str, file: str) -> None:
 @pytest.mark.parametrize(
     'test',
     [
-        'tests/unit/test_operations.py::test_nothing',
-        'tests/unit/test_operations.py::aggregate',
+        'tests/unit/domain/test_operations.py::test_nothing',
+        'tests/unit/domain/test_operations.py::aggregate',
         'tests/unit/test_none.py::test_state',
-        'tests/unit/test_operations.py::TestNone::test_state',
+        'tests/unit/domain/test_operations.py::TestNone::test_state',
         'tests/functional/gabbits/zones.yaml: nothing',
         'tests/functional/gabbits/none.yaml: nor by metadata',
     ],

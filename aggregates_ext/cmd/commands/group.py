@@ -8,10 +8,10 @@ from typing import Any
 from oslo_config import cfg
 
 from aggregates_ext import context
-from aggregates_ext import intent
 from aggregates_ext import policy
 from aggregates_ext import rpc
 from aggregates_ext.db import engine
+from aggregates_ext.domain import intent
 
 
 class Tools:

@@ -9,11 +9,11 @@ from rich import console
 from rich import table
 
 from aggregates_ext import exception
-from aggregates_ext import hosts
-from aggregates_ext import operations
 from aggregates_ext import rpc
 from aggregates_ext.cmd.commands import group
 from aggregates_ext.db import records
+from aggregates_ext.domain import hosts
+from aggregates_ext.domain import operations
 
 CHECK_TIMEOUT = 60.0
 # An option that takes a value away, unlike one that is not given.

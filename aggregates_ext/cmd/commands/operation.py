@@ -3,12 +3,12 @@
 import json
 from typing import Any
 
-from aggregates_ext import history
-from aggregates_ext import members
-from aggregates_ext import operations
-from aggregates_ext import retries
 from aggregates_ext.cmd.commands import group
 from aggregates_ext.db import records
+from aggregates_ext.domain import history
+from aggregates_ext.domain import members
+from aggregates_ext.domain import operations
+from aggregates_ext.domain import retries
 
 STATES = (
     'queued',

@@ -4,11 +4,11 @@ import sys
 import time
 
 from aggregates_ext import exception
-from aggregates_ext import intent
-from aggregates_ext import operations
-from aggregates_ext import pools
 from aggregates_ext import rpc
 from aggregates_ext.cmd.commands import group
+from aggregates_ext.domain import intent
+from aggregates_ext.domain import operations
+from aggregates_ext.domain import pools
 
 POLL = 0.5
 UNFINISHED = ('queued', 'running')

@@ -12,17 +12,17 @@ import pytest
 import sqlalchemy as sa
 from oslo_utils import uuidutils
 
-from aggregates_ext import aggregates
 from aggregates_ext import context
 from aggregates_ext import exception
-from aggregates_ext import intent
-from aggregates_ext import members
-from aggregates_ext import operations
-from aggregates_ext import pools
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import engine
 from aggregates_ext.db import hosts
 from aggregates_ext.db import models
+from aggregates_ext.domain import aggregates
+from aggregates_ext.domain import intent
+from aggregates_ext.domain import members
+from aggregates_ext.domain import operations
+from aggregates_ext.domain import pools
 from tests import wire
 from tests.functional import service
 

@@ -29,7 +29,6 @@ pytestmark = pytest.mark.every_database
 NEXT = """
 import sqlalchemy as sa
 from alembic import op
-from aggregates_ext.db import steps
 
 revision = "next"
 down_revision = "{newest}"

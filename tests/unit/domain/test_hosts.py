@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from aggregates_ext import exception
-from aggregates_ext import hosts
 from aggregates_ext.db import engine
+from aggregates_ext.domain import hosts
 
 GOOD = {'name': 'xen1', 'url': 'https://10.0.0.11'}
 SR = '11111111-1111-1111-1111-111111111111'

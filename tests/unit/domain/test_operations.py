@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from aggregates_ext import operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import operations
 
 
 def aggregate(**values: Any) -> records.Aggregate:

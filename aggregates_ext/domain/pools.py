@@ -9,12 +9,12 @@ from oslo_utils import uuidutils
 
 from aggregates_ext import context
 from aggregates_ext import exception
-from aggregates_ext import intent
-from aggregates_ext import operations
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import intent
+from aggregates_ext.domain import operations
 
 
 class Pools:
