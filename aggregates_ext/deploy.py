@@ -14,7 +14,7 @@ from aggregates_ext import rpc
 from aggregates_ext.api import app
 from aggregates_ext.api import faults
 from aggregates_ext.api import routing
-from aggregates_ext.db import engine
+from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import inventory

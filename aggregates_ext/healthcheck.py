@@ -13,8 +13,8 @@ from oslo_middleware.healthcheck import pluginbase
 
 from aggregates_ext import conf as settings
 from aggregates_ext import exception
-from aggregates_ext.db import engine
-from aggregates_ext.db import migration
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import migration
 
 LOG = logging.getLogger(__name__)
 # Seconds that a load balancer waits for the answer. A database may take

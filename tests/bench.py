@@ -24,9 +24,9 @@ from oslo_utils import uuidutils
 from waitress import server as waitress_server
 
 from aggregates_ext import conf as options
-from aggregates_ext.db import engine
-from aggregates_ext.db import migration
-from aggregates_ext.db import models
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import migration
+from aggregates_ext.db.schema import models
 
 SECONDS = 3.0
 SIZES = (1, 100, 1000)

@@ -23,9 +23,9 @@ from aggregates_ext import conf as options
 from aggregates_ext import context
 from aggregates_ext import policy
 from aggregates_ext import rpc
-from aggregates_ext.db import engine
-from aggregates_ext.db import migration
 from aggregates_ext.db import operations
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import migration
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import hosts
 from aggregates_ext.domain import intent

@@ -32,9 +32,9 @@ from aggregates_ext import conf as options
 from aggregates_ext.compute import manager
 from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
-from aggregates_ext.db import engine
-from aggregates_ext.db import migration
-from aggregates_ext.db import models
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import migration
+from aggregates_ext.db.schema import models
 from aggregates_ext.domain import hosts as registry
 from tests import bench_xensim
 

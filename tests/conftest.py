@@ -11,8 +11,8 @@ backend.init_backend(backend.BackendType.THREADING)
 
 from oslo_config import cfg  # noqa: E402
 
-from aggregates_ext.db import engine  # noqa: E402
-from aggregates_ext.db import migration  # noqa: E402
+from aggregates_ext.db.engine import engine  # noqa: E402
+from aggregates_ext.db.schema import migration  # noqa: E402
 from tests import databases  # noqa: E402
 
 

@@ -19,7 +19,7 @@ from aggregates_ext.compute import check
 from aggregates_ext.compute import listener as compute_listener
 from aggregates_ext.compute import manager as compute_manager
 from aggregates_ext.compute import xenapi
-from aggregates_ext.db import engine
+from aggregates_ext.db.engine import engine
 
 LOG = logging.getLogger(__name__)
 # Seconds that the end waits for a broker.

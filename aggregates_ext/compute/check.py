@@ -28,9 +28,9 @@ from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.db import aggregates as db_aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 
 LOG = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from aggregates_ext.compute import run as compute_run
 from aggregates_ext.compute import successor
 from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
-from aggregates_ext.db import engine
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 
 LOG = logging.getLogger(__name__)
 # Answers after which nothing has happened: given before the second phase, in

@@ -8,9 +8,9 @@ operation or other service sends a second one too early (design 5).
 from typing import Any
 
 from aggregates_ext.compute import run as compute_run
-from aggregates_ext.db import engine
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 
 CALL = 'pool.designate_new_master'
 KINDS = ('set_master', 'remove_host')

@@ -17,9 +17,9 @@ from aggregates_ext.compute import pool
 from aggregates_ext.compute import run as compute_run
 from aggregates_ext.compute import views
 from aggregates_ext.db import aggregates as db_aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 
 LOG = logging.getLogger(__name__)
 # The pool operation that runs as long as the call does.

@@ -17,9 +17,9 @@ from oslo_db import exception as db_exc
 from oslo_log import log as logging
 
 from aggregates_ext import exception
-from aggregates_ext.db import engine
 from aggregates_ext.db import leases
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 
 LOG = logging.getLogger(__name__)
 T = TypeVar('T')

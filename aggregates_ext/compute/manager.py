@@ -34,10 +34,10 @@ from aggregates_ext.compute import requests
 from aggregates_ext.compute import run as compute_run
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import operations
 
 LOG = logging.getLogger(__name__)

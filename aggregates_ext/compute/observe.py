@@ -19,10 +19,10 @@ from aggregates_ext.compute import pool
 from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 
 LOG = logging.getLogger(__name__)
 UNSETTLED = views.RUNNING | {'success'}

@@ -12,9 +12,9 @@ from oslo_db import exception as db_exc
 from oslo_utils import timeutils
 
 from aggregates_ext import exception
-from aggregates_ext.db import engine
-from aggregates_ext.db import models
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import models
 
 _TABLE = models.aggregates
 _HOSTS = models.hosts

@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aggregates_ext.db import engine
-from aggregates_ext.db import models
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import models
 
 _OPERATIONS = models.operations
 _AGGREGATES = models.aggregates

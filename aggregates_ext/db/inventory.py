@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aggregates_ext.db import models
+from aggregates_ext.db.schema import models
 
 _HOSTS = models.hosts
 _AGGREGATES = models.aggregates

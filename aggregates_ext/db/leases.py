@@ -9,10 +9,10 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from aggregates_ext import exception
-from aggregates_ext.db import engine
-from aggregates_ext.db import models
 from aggregates_ext.db import operations
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import models
 
 _TABLE = models.aggregates
 _HOSTS = models.hosts

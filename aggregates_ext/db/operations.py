@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from oslo_utils import timeutils
 
 from aggregates_ext import exception
-from aggregates_ext.db import engine
 from aggregates_ext.db import hosts
-from aggregates_ext.db import models
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import models
 
 _TABLE = models.operations
 _FIELDS = [field.name for field in dataclasses.fields(records.Operation)]

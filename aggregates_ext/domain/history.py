@@ -8,10 +8,10 @@ from oslo_utils import timeutils
 
 from aggregates_ext import exception
 from aggregates_ext.db import aggregates as db_aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import history as db_history
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import operations
 
 # Rows that one transaction deletes.

@@ -8,10 +8,10 @@ from urllib import parse
 
 from aggregates_ext import exception
 from aggregates_ext.db import aggregates as db_aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 
 LOOPBACK = ('localhost', '127.0.0.1', '::1')
 CONSENT_TTL = 3600.0

@@ -14,9 +14,9 @@ from typing import Protocol
 from typing import TypeVar
 
 from aggregates_ext.db import aggregates as db_aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 
 SETTLE_POLL = 0.2
 # What requests change in an aggregate without an operation.

@@ -10,8 +10,8 @@ import functools
 import uuid
 from urllib import parse
 
-from aggregates_ext.db import engine
 from aggregates_ext.db import inventory as db_inventory
+from aggregates_ext.db.engine import engine
 
 # What Nova calls the zone of a host that is in none.
 DEFAULT_ZONE = 'nova'

@@ -12,11 +12,11 @@ from oslo_utils import uuidutils
 from aggregates_ext import context
 from aggregates_ext import exception
 from aggregates_ext.db import aggregates as db_aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import leases as db_leases
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 
 ADD_HOST = 'add_host'
 REMOVE_HOST = 'remove_host'

@@ -14,10 +14,10 @@ from aggregates_ext import policy
 from aggregates_ext.api import identity
 from aggregates_ext.api import versions
 from aggregates_ext.db import aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import hosts
-from aggregates_ext.db import migration
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import migration
 from tests import databases
 
 WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]

@@ -13,8 +13,8 @@ from aggregates_ext import rpc
 from aggregates_ext.api import versions
 from aggregates_ext.compute import check
 from aggregates_ext.compute import xenapi
-from aggregates_ext.db import engine
-from aggregates_ext.db import migration
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import migration
 from aggregates_ext.xensim import clock as sim_clock
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim import topology

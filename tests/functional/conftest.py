@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from oslo_config import cfg
 
-from aggregates_ext.db import engine
+from aggregates_ext.db.engine import engine
 from aggregates_ext.xensim import clock as sim_clock
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim import topology

@@ -17,7 +17,7 @@ from oslo_config import cfg
 
 from aggregates_ext.compute import manager
 from aggregates_ext.compute import xenapi
-from aggregates_ext.db import engine
+from aggregates_ext.db.engine import engine
 from aggregates_ext.xensim import clock as sim_clock
 from tests import sqlclock
 from tests.functional import service

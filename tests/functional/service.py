@@ -13,9 +13,9 @@ from aggregates_ext import policy
 from aggregates_ext.compute import clock as compute_clock
 from aggregates_ext.compute import manager
 from aggregates_ext.compute import xenapi
-from aggregates_ext.db import engine
 from aggregates_ext.db import leases
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import hosts
 from aggregates_ext.domain import intent

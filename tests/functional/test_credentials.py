@@ -17,7 +17,7 @@ from aggregates_ext import conf as options
 from aggregates_ext import exception
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import leases
-from aggregates_ext.db import models
+from aggregates_ext.db.schema import models
 from tests.functional import service
 
 Make = Callable[..., service.Service]

@@ -14,8 +14,8 @@ from paste import deploy as paste_deploy
 
 from aggregates_ext import conf as settings
 from aggregates_ext import healthcheck
-from aggregates_ext.db import engine
-from aggregates_ext.db import migration
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import migration
 
 PASTE = pathlib.Path(__file__).parents[2] / 'etc/aggregates_ext/api-paste.ini'
 Ask = Callable[..., webob.Response]

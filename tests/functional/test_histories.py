@@ -24,9 +24,9 @@ from aggregates_ext import conf as options
 from aggregates_ext import exception
 from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
-from aggregates_ext.db import engine
-from aggregates_ext.db import migration
 from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import migration
 from aggregates_ext.xensim import clock as sim_clock
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim import topology

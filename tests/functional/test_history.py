@@ -4,9 +4,9 @@ import pytest
 import sqlalchemy as sa
 
 from aggregates_ext import exception
-from aggregates_ext.db import models
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.db.schema import models
 from aggregates_ext.domain import history
 from tests.functional import service
 

@@ -13,11 +13,11 @@ import pytest
 from aggregates_ext import exception
 from aggregates_ext.compute import views
 from aggregates_ext.compute import xenapi
-from aggregates_ext.db import engine
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 from tests.functional import byhand
 from tests.functional import service
 

@@ -12,8 +12,8 @@ from oslo_config import cfg
 from aggregates_ext import conf as settings
 from aggregates_ext.cmd import manage
 from aggregates_ext.cmd.commands import checks
-from aggregates_ext.db import engine
-from aggregates_ext.db import migration
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import migration
 
 SUCCESS, WARNING, FAILURE = 0, 1, 2
 GOOD = {

@@ -9,7 +9,7 @@ from oslo_config import cfg
 
 from aggregates_ext.compute import manager
 from aggregates_ext.compute import xenapi
-from aggregates_ext.db import engine
+from aggregates_ext.db.engine import engine
 from tests.functional import service
 
 DEADLINE = 30.0

@@ -31,8 +31,8 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from aggregates_ext import conf as settings
-from aggregates_ext.db import engine
-from aggregates_ext.db import migration
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import migration
 from aggregates_ext.domain import hosts
 from aggregates_ext.xensim import clock
 from aggregates_ext.xensim import simulator

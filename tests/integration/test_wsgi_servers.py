@@ -22,7 +22,7 @@ from typing import NamedTuple
 import psutil
 import pytest
 
-from aggregates_ext.db import engine
+from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import hosts
 from tests.integration import documents
 from tests.integration import environments

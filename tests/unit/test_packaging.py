@@ -57,9 +57,11 @@ def test_every_file_of_the_package_is_installed() -> None:
         for path in modules
         if not (path / '__init__.py').exists()
     }
-    listed = setup()['options.package_data']['aggregates_ext.db'].split(', ')
-    assert others == {'db/alembic/script.py.mako'}
-    assert no_packages == {'db/alembic', 'db/alembic/versions'}
+    listed = setup()['options.package_data']['aggregates_ext.db.schema'].split(
+        ', '
+    )
+    assert others == {'db/schema/alembic/script.py.mako'}
+    assert no_packages == {'db/schema/alembic', 'db/schema/alembic/versions'}
     assert set(listed) == {
         'alembic/*.py', 'alembic/*.mako', 'alembic/versions/*.py',
     }  # fmt: skip

@@ -10,9 +10,9 @@ from aggregates_ext import conf as settings
 from aggregates_ext import policyfile
 from aggregates_ext import rpc
 from aggregates_ext.cmd.commands import group
-from aggregates_ext.db import migration
 from aggregates_ext.db import records
-from aggregates_ext.db import server as db_server
+from aggregates_ext.db.engine import server as db_server
+from aggregates_ext.db.schema import migration
 from aggregates_ext.domain import hosts
 
 WARNING, FAILURE = 'warning', 'failure'

@@ -3,7 +3,7 @@
 from typing import Any
 
 from aggregates_ext.cmd.commands import group
-from aggregates_ext.db import migration
+from aggregates_ext.db.schema import migration
 
 
 def register(subparsers: Any) -> None:

@@ -10,7 +10,7 @@ from oslo_config import cfg
 from aggregates_ext import context
 from aggregates_ext import policy
 from aggregates_ext import rpc
-from aggregates_ext.db import engine
+from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import intent
 
 

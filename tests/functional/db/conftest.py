@@ -7,8 +7,8 @@ from oslo_config import cfg
 
 from aggregates_ext import context
 from aggregates_ext import policy
-from aggregates_ext.db import engine
-from aggregates_ext.db import migration
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import migration
 from tests import databases
 from tests import wire
 

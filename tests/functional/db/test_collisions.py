@@ -14,11 +14,11 @@ from oslo_utils import uuidutils
 
 from aggregates_ext import exception
 from aggregates_ext.db import aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import hosts
 from aggregates_ext.db import leases
-from aggregates_ext.db import models
 from aggregates_ext.db import operations
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import models
 from tests import databases
 
 CROWD = 6

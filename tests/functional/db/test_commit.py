@@ -15,9 +15,9 @@ from oslo_utils import uuidutils
 from aggregates_ext import context
 from aggregates_ext import exception
 from aggregates_ext.db import aggregates as db_aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import hosts
-from aggregates_ext.db import models
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import models
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import members

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from oslo_config import cfg
 
-from aggregates_ext.db import engine
-from aggregates_ext.db import models
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import models
 from aggregates_ext.xensim import clock as sim_clock
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim import topology

@@ -6,11 +6,11 @@ from oslo_utils import uuidutils
 
 from aggregates_ext import exception
 from aggregates_ext.db import aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import hosts
-from aggregates_ext.db import migration
-from aggregates_ext.db import models
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import migration
+from aggregates_ext.db.schema import models
 from tests import databases
 
 LONG = 'ü' * 255

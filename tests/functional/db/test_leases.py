@@ -5,9 +5,9 @@ import sqlalchemy as sa
 
 from aggregates_ext import exception
 from aggregates_ext.db import aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import leases
-from aggregates_ext.db import models
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import models
 
 pytestmark = pytest.mark.every_database
 

@@ -18,17 +18,19 @@ from oslo_config import cfg
 from oslo_db import exception as db_exc
 
 from aggregates_ext.db import aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import hosts
-from aggregates_ext.db import migration
-from aggregates_ext.db import models
-from aggregates_ext.db import steps
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import migration
+from aggregates_ext.db.schema import models
+from aggregates_ext.db.schema import steps
 
 pytestmark = pytest.mark.every_database
 # Changes rows, adds what may not be NULL, and what has to be unique.
 NEXT = """
 import sqlalchemy as sa
 from alembic import op
+
+from aggregates_ext.db.schema import steps
 
 revision = "next"
 down_revision = "{newest}"

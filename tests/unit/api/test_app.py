@@ -16,7 +16,7 @@ from aggregates_ext import deploy
 from aggregates_ext.api import aggregates
 from aggregates_ext.api import identity
 from aggregates_ext.api import pools
-from aggregates_ext.db import engine
+from aggregates_ext.db.engine import engine
 
 THEIRS = [
     {'alias': 'os-keypairs', 'name': 'Keypairs'},

@@ -19,7 +19,7 @@ from oslo_context import context as oslo_context
 
 from aggregates_ext import deploy
 from aggregates_ext.api import identity
-from aggregates_ext.db import engine
+from aggregates_ext.db.engine import engine
 
 WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
 LIST = b'{"extensions": [{"alias": "OS-AGGREGATES", "name": "theirs"}]}'

@@ -7,8 +7,8 @@ import pytest
 from aggregates_ext import exception
 from aggregates_ext.compute import lease
 from aggregates_ext.db import aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import leases
+from aggregates_ext.db.engine import engine
 
 TTL = 30.0
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from aggregates_ext import exception
-from aggregates_ext.db import engine
+from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import hosts
 
 GOOD = {'name': 'xen1', 'url': 'https://10.0.0.11'}

@@ -7,9 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from aggregates_ext.db import aggregates as db_aggregates
-from aggregates_ext.db import engine
 from aggregates_ext.db import hosts as db_hosts
-from aggregates_ext.db import models
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import models
 from aggregates_ext.domain import inventory
 
 UUID = '7e2f3a52-0c6e-4a41-9d0a-1d1c5b1f4e90'

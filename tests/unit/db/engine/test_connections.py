@@ -5,8 +5,8 @@ import socket
 import pytest
 from oslo_config import cfg
 
-from aggregates_ext.db import connections
-from aggregates_ext.db import watchdog
+from aggregates_ext.db.engine import connections
+from aggregates_ext.db.engine import watchdog
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-from aggregates_ext.db import steps
+from aggregates_ext.db.schema import steps
 
 revision = '0001'
 down_revision = None

@@ -11,8 +11,8 @@ from oslo_db import exception as db_exc
 
 from aggregates_ext import conf as options
 from aggregates_ext import exception
-from aggregates_ext.db import engine
 from aggregates_ext.db import hosts
+from aggregates_ext.db.engine import engine
 
 
 def test_sqlite_has_wal_foreign_keys_and_patience(

@@ -5,7 +5,7 @@ Empty for the pools of before, until the next observation sees who it is.
 
 import sqlalchemy as sa
 
-from aggregates_ext.db import steps
+from aggregates_ext.db.schema import steps
 
 revision = '0002'
 down_revision = '0001'

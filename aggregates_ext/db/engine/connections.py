@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from oslo_db.sqlalchemy import engines
 from oslo_db.sqlalchemy import exc_filters
 
-from aggregates_ext.db import watchdog
+from aggregates_ext.db.engine import watchdog
 
 # Seconds until a connection is made, a row's lock is got, a statement is
 # answered; and that a transaction may do nothing while it holds locks. A

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
 from aggregates_ext import exception
-from aggregates_ext.db import engine
+from aggregates_ext.db.engine import engine
 
 
 class Server(NamedTuple):

@@ -2,8 +2,8 @@
 
 from alembic import context
 
-from aggregates_ext.db import migration
-from aggregates_ext.db import models
+from aggregates_ext.db.schema import migration
+from aggregates_ext.db.schema import models
 
 context.configure(
     connection=context.config.attributes['connection'],

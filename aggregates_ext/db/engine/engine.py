@@ -19,8 +19,8 @@ from sqlalchemy.ext import compiler
 from sqlalchemy.sql import functions
 
 from aggregates_ext import exception
-from aggregates_ext.db import connections
-from aggregates_ext.db import failures
+from aggregates_ext.db.engine import connections
+from aggregates_ext.db.engine import failures
 
 LOG = logging.getLogger(__name__)
 T = TypeVar('T')

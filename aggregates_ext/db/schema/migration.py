@@ -11,8 +11,8 @@ import alembic.script
 import sqlalchemy as sa
 
 from aggregates_ext import exception
-from aggregates_ext.db import engine
-from aggregates_ext.db import models
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import models
 
 # Of our own, so that we can share a database with another service.
 VERSION_TABLE = 'aggregates_ext_version'
