@@ -12,8 +12,8 @@ from aggregates_ext import exception
 from aggregates_ext import policy
 from aggregates_ext import rpc
 from aggregates_ext.api import app
-from aggregates_ext.api import faults
-from aggregates_ext.api import routing
+from aggregates_ext.api.edge import faults
+from aggregates_ext.api.edge import routing
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import intent

@@ -1,6 +1,6 @@
 """What can go wrong, in the words of the domain.
 
-Nothing here knows HTTP: ``api/faults.py`` holds the one table from these
+Nothing here knows HTTP: ``api/edge/faults.py`` holds the one table from these
 classes to status codes and fault names.
 """
 

@@ -12,22 +12,22 @@ from oslo_policy import policy
 
 from aggregates_ext import context
 from aggregates_ext import exception
-from aggregates_ext.api import aggregates
-from aggregates_ext.api import conditions
-from aggregates_ext.api import exchange
-from aggregates_ext.api import extensions
-from aggregates_ext.api import hosts
-from aggregates_ext.api import hypervisors
-from aggregates_ext.api import identity
-from aggregates_ext.api import microversions
-from aggregates_ext.api import operations
-from aggregates_ext.api import pools
-from aggregates_ext.api import routing
-from aggregates_ext.api import schema
-from aggregates_ext.api import services
-from aggregates_ext.api import shapes
-from aggregates_ext.api import wire
-from aggregates_ext.api import zones
+from aggregates_ext.api.edge import conditions
+from aggregates_ext.api.edge import exchange
+from aggregates_ext.api.edge import identity
+from aggregates_ext.api.edge import microversions
+from aggregates_ext.api.edge import routing
+from aggregates_ext.api.edge import wire
+from aggregates_ext.api.forms import schema
+from aggregates_ext.api.forms import shapes
+from aggregates_ext.api.resources import aggregates
+from aggregates_ext.api.resources import extensions
+from aggregates_ext.api.resources import hosts
+from aggregates_ext.api.resources import hypervisors
+from aggregates_ext.api.resources import operations
+from aggregates_ext.api.resources import pools
+from aggregates_ext.api.resources import services
+from aggregates_ext.api.resources import zones
 
 LOG = logging.getLogger(__name__)
 

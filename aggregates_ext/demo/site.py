@@ -30,10 +30,10 @@ pipeline = request_id versions noauth application
 paste.app_factory = aggregates_ext.deploy:app_factory
 
 [filter:noauth]
-paste.filter_factory = aggregates_ext.api.identity:noauth_filter_factory
+paste.filter_factory = aggregates_ext.api.edge.identity:noauth_filter_factory
 
 [filter:versions]
-paste.filter_factory = aggregates_ext.api.versions:filter_factory
+paste.filter_factory = aggregates_ext.api.edge.versions:filter_factory
 
 [filter:request_id]
 paste.filter_factory = oslo_middleware:RequestId.factory

@@ -11,8 +11,8 @@ from oslo_utils import uuidutils
 
 from aggregates_ext import deploy
 from aggregates_ext import policy
-from aggregates_ext.api import identity
-from aggregates_ext.api import versions
+from aggregates_ext.api.edge import identity
+from aggregates_ext.api.edge import versions
 from aggregates_ext.db import aggregates
 from aggregates_ext.db import hosts
 from aggregates_ext.db import records

@@ -10,7 +10,7 @@ from oslo_config import cfg
 from aggregates_ext import conf as settings
 from aggregates_ext import deploy
 from aggregates_ext import rpc
-from aggregates_ext.api import versions
+from aggregates_ext.api.edge import versions
 from aggregates_ext.compute import check
 from aggregates_ext.compute import xenapi
 from aggregates_ext.db.engine import engine

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import webob
 
 from aggregates_ext.api import app
-from aggregates_ext.api import routing
+from aggregates_ext.api.edge import routing
 from aggregates_ext.db import hosts
 from aggregates_ext.db import operations
 from tests.functional import api_service

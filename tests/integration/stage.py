@@ -25,7 +25,7 @@ from oslo_config import cfg
 
 from aggregates_ext import conf as settings
 from aggregates_ext import deploy
-from aggregates_ext.api import identity
+from aggregates_ext.api.edge import identity
 from aggregates_ext.xensim import control
 from aggregates_ext.xensim import disks
 from aggregates_ext.xensim import lifecycle

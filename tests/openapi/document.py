@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 
 from aggregates_ext.api import app
-from aggregates_ext.api import hosts
-from aggregates_ext.api import hypervisors
-from aggregates_ext.api import microversions
-from aggregates_ext.api import schema
-from aggregates_ext.api import services
+from aggregates_ext.api.edge import microversions
+from aggregates_ext.api.forms import schema
+from aggregates_ext.api.resources import hosts
+from aggregates_ext.api.resources import hypervisors
+from aggregates_ext.api.resources import services
 from tests.openapi import responses
 from tests.openapi import successes
 from tests.openapi import xmlforms

@@ -5,8 +5,8 @@ Strict as those of tempest, so that a key more is a failure.
 
 from typing import Any
 
-from aggregates_ext.api import faults
-from aggregates_ext.api import schema
+from aggregates_ext.api.edge import faults
+from aggregates_ext.api.forms import schema
 
 Schema = dict[str, Any]
 

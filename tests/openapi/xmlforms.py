@@ -11,8 +11,8 @@ from typing import Any
 
 from lxml import etree
 
-from aggregates_ext.api import oldxml
-from aggregates_ext.api import wire
+from aggregates_ext.api.edge import oldxml
+from aggregates_ext.api.edge import wire
 from tests.openapi import neighbours
 from tests.openapi import responses
 

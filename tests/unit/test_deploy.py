@@ -14,7 +14,7 @@ from paste import deploy as paste_deploy
 from aggregates_ext import conf as settings
 from aggregates_ext import deploy
 from aggregates_ext import exception
-from aggregates_ext.api import identity
+from aggregates_ext.api.edge import identity
 
 PASTE = pathlib.Path(__file__).parents[2] / 'etc/aggregates_ext/api-paste.ini'
 

@@ -13,9 +13,9 @@ from oslo_config import cfg
 from oslo_context import context as oslo_context
 
 from aggregates_ext import deploy
-from aggregates_ext.api import aggregates
-from aggregates_ext.api import identity
-from aggregates_ext.api import pools
+from aggregates_ext.api.edge import identity
+from aggregates_ext.api.resources import aggregates
+from aggregates_ext.api.resources import pools
 from aggregates_ext.db.engine import engine
 
 THEIRS = [

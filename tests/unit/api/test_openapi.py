@@ -7,7 +7,7 @@ import pytest
 import yaml
 from lxml import etree
 
-from aggregates_ext.api import wire
+from aggregates_ext.api.edge import wire
 from tests.openapi import answers
 from tests.openapi import document
 from tests.openapi import xmlforms

@@ -18,7 +18,7 @@ from oslo_config import cfg
 from oslo_context import context as oslo_context
 
 from aggregates_ext import deploy
-from aggregates_ext.api import identity
+from aggregates_ext.api.edge import identity
 from aggregates_ext.db.engine import engine
 
 WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]

@@ -12,7 +12,7 @@ from lxml import etree
 from oslo_middleware import sizelimit
 
 from aggregates_ext import exception
-from aggregates_ext.api import wire
+from aggregates_ext.api.edge import wire
 
 
 def read(body: bytes, content_type: str, xml: bool = True) -> Any:

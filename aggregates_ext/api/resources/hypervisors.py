@@ -14,10 +14,10 @@ from oslo_utils import uuidutils
 from aggregates_ext import context
 from aggregates_ext import exception
 from aggregates_ext import policy
-from aggregates_ext.api import fields
-from aggregates_ext.api import routing
-from aggregates_ext.api import schema
-from aggregates_ext.api import shapes
+from aggregates_ext.api.edge import routing
+from aggregates_ext.api.forms import fields
+from aggregates_ext.api.forms import schema
+from aggregates_ext.api.forms import shapes
 from aggregates_ext.domain import inventory
 
 EXTENSION = {

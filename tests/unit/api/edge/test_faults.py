@@ -10,9 +10,9 @@ import pytest
 import webob
 
 from aggregates_ext import exception
-from aggregates_ext.api import exchange
-from aggregates_ext.api import faults
-from aggregates_ext.api import routing
+from aggregates_ext.api.edge import exchange
+from aggregates_ext.api.edge import faults
+from aggregates_ext.api.edge import routing
 
 EXPECTED = {
     exception.Invalid: (400, 'badRequest'),

@@ -13,7 +13,7 @@ from oslo_context import context as oslo_context
 from aggregates_ext import context
 from aggregates_ext import exception
 from aggregates_ext import policy
-from aggregates_ext.api import identity
+from aggregates_ext.api.edge import identity
 
 CONFIRMED = {
     identity.TOKEN_AUTH: object(),

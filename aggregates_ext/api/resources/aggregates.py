@@ -10,9 +10,9 @@ from typing import Any
 from aggregates_ext import context
 from aggregates_ext import exception
 from aggregates_ext import policy
-from aggregates_ext.api import routing
-from aggregates_ext.api import schema
-from aggregates_ext.api import shapes
+from aggregates_ext.api.edge import routing
+from aggregates_ext.api.forms import schema
+from aggregates_ext.api.forms import shapes
 
 EXTENSION = {
     'updated': '2012-01-12T00:00:00+00:00',

@@ -10,10 +10,10 @@ from typing import Any
 from aggregates_ext import context
 from aggregates_ext import exception
 from aggregates_ext import policy
-from aggregates_ext.api import fields
-from aggregates_ext.api import routing
-from aggregates_ext.api import schema
-from aggregates_ext.api import shapes
+from aggregates_ext.api.edge import routing
+from aggregates_ext.api.forms import fields
+from aggregates_ext.api.forms import schema
+from aggregates_ext.api.forms import shapes
 
 EXTENSION = {
     'updated': '2011-06-29T00:00:00+00:00',

@@ -15,7 +15,7 @@ import jsonschema
 from jsonschema import exceptions as jsonschema_exceptions
 
 from aggregates_ext import exception
-from aggregates_ext.api import fields
+from aggregates_ext.api.forms import fields
 
 OPERATION_STATES = (
     'queued',

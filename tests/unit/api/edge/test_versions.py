@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import webob
 
-from aggregates_ext.api import versions
+from aggregates_ext.api.edge import versions
 
 
 def behind(environ: dict[str, Any], start: Any) -> Iterable[bytes]:

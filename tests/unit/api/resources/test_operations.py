@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from aggregates_ext.api import microversions
-from aggregates_ext.api import operations
-from aggregates_ext.api import shapes
+from aggregates_ext.api.edge import microversions
+from aggregates_ext.api.forms import shapes
+from aggregates_ext.api.resources import operations
 from aggregates_ext.db import records
 
 NOW = datetime.datetime(2012, 3, 30, 10, 11, 12, 123456)

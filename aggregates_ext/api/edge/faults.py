@@ -8,8 +8,8 @@ import webob
 from oslo_log import log as logging
 
 from aggregates_ext import exception
-from aggregates_ext.api import exchange
-from aggregates_ext.api import wire
+from aggregates_ext.api.edge import exchange
+from aggregates_ext.api.edge import wire
 
 LOG = logging.getLogger(__name__)
 

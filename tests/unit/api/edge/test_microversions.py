@@ -3,7 +3,7 @@
 import pytest
 
 from aggregates_ext import exception
-from aggregates_ext.api import microversions
+from aggregates_ext.api.edge import microversions
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import webob
 
 from aggregates_ext import context
 from aggregates_ext import exception
-from aggregates_ext.api import routing
-from aggregates_ext.api import shapes
-from aggregates_ext.api import wire
+from aggregates_ext.api.edge import routing
+from aggregates_ext.api.edge import wire
+from aggregates_ext.api.forms import shapes
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 Headers = Sequence[tuple[str, str]]

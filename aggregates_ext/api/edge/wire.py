@@ -17,7 +17,7 @@ from lxml import etree
 from webob import acceptparse
 
 from aggregates_ext import exception
-from aggregates_ext.api import oldxml
+from aggregates_ext.api.edge import oldxml
 
 MAX_BODY = 114_688  # bytes, as oslo.middleware's own limit
 MAX_DEPTH = 32

@@ -13,8 +13,8 @@ from typing import Any
 import webob
 
 from aggregates_ext import exception
-from aggregates_ext.api import microversions
-from aggregates_ext.api import shapes
+from aggregates_ext.api.edge import microversions
+from aggregates_ext.api.forms import shapes
 from aggregates_ext.db import records
 
 _KINDS = ('json', 'xml')

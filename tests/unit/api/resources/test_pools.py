@@ -4,8 +4,8 @@ import datetime
 import types
 from typing import Any
 
-from aggregates_ext.api import pools
-from aggregates_ext.api import shapes
+from aggregates_ext.api.forms import shapes
+from aggregates_ext.api.resources import pools
 from aggregates_ext.db import records
 
 NOW = datetime.datetime(2012, 3, 30, 10, 11, 12, 123456)

@@ -11,7 +11,7 @@ from typing import Any
 
 import webob
 
-from aggregates_ext.api import microversions
+from aggregates_ext.api.edge import microversions
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from aggregates_ext.api import hosts
-from aggregates_ext.api import hypervisors
-from aggregates_ext.api import services
-from aggregates_ext.api import shapes
-from aggregates_ext.api import zones
+from aggregates_ext.api.forms import shapes
+from aggregates_ext.api.resources import hosts
+from aggregates_ext.api.resources import hypervisors
+from aggregates_ext.api.resources import services
+from aggregates_ext.api.resources import zones
 from aggregates_ext.domain import inventory
 
 SEEN = datetime.datetime(2026, 11, 23, 2, 58, 27)

@@ -8,9 +8,9 @@ import microversion_parse
 import webob
 from oslo_context import context
 
-from aggregates_ext.api import microversions
-from aggregates_ext.api import routing
-from aggregates_ext.api import wire
+from aggregates_ext.api.edge import microversions
+from aggregates_ext.api.edge import routing
+from aggregates_ext.api.edge import wire
 
 _KEY = 'aggregates_ext.exchange'
 _REQUEST_ID = 'openstack.request_id'

@@ -9,10 +9,10 @@ from typing import Any
 
 from aggregates_ext import context
 from aggregates_ext import policy
-from aggregates_ext.api import fields
-from aggregates_ext.api import routing
-from aggregates_ext.api import schema
-from aggregates_ext.api import shapes
+from aggregates_ext.api.edge import routing
+from aggregates_ext.api.forms import fields
+from aggregates_ext.api.forms import schema
+from aggregates_ext.api.forms import shapes
 from aggregates_ext.domain import inventory
 
 EXTENSION = {
