@@ -50,7 +50,7 @@ def get_transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport | None:
 
 
 class ComputeAPI:
-    """The client half; ``compute/check.py`` serves it.
+    """The client half; ``compute/endpoint.py`` serves it.
 
     No caller ever waits for a broker longer than ``check_timeout``, and for
     a wake-up not at all.

@@ -30,8 +30,8 @@ from oslo_utils import uuidutils
 
 from aggregates_ext import conf as options
 from aggregates_ext.compute import manager
-from aggregates_ext.compute import views
-from aggregates_ext.compute import xenapi
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from aggregates_ext.db.schema import models

@@ -15,10 +15,10 @@ from oslo_log import log as logging
 from aggregates_ext import conf as options
 from aggregates_ext import rpc
 from aggregates_ext.cmd import signals
-from aggregates_ext.compute import check
+from aggregates_ext.compute import endpoint as compute_endpoint
 from aggregates_ext.compute import listener as compute_listener
 from aggregates_ext.compute import manager as compute_manager
-from aggregates_ext.compute import xenapi
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db.engine import engine
 
 LOG = logging.getLogger(__name__)
@@ -61,11 +61,13 @@ class Service:
         self._others = rpc.ComputeAPI(transport, 0)
         self._listener: compute_listener.Listener | None = None
         if transport is not None:
-            endpoint = check.Endpoint(
+            endpoint = compute_endpoint.Endpoint(
                 database, connector, self._manager.wake_up
             )
             self._listener = compute_listener.Listener(
-                functools.partial(check.get_server, transport, endpoint)
+                functools.partial(
+                    compute_endpoint.get_server, transport, endpoint
+                )
             )
 
     def start(self) -> None:

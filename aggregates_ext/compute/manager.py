@@ -18,21 +18,21 @@ from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from aggregates_ext import exception
-from aggregates_ext.compute import adopt
-from aggregates_ext.compute import clock as compute_clock
-from aggregates_ext.compute import codes
-from aggregates_ext.compute import designate
-from aggregates_ext.compute import designations
-from aggregates_ext.compute import drift
-from aggregates_ext.compute import eject
-from aggregates_ext.compute import join
-from aggregates_ext.compute import lease as compute_lease
-from aggregates_ext.compute import observe
-from aggregates_ext.compute import pool
-from aggregates_ext.compute import reapply
 from aggregates_ext.compute import requests
-from aggregates_ext.compute import run as compute_run
-from aggregates_ext.compute import xenapi
+from aggregates_ext.compute.mastership import designate
+from aggregates_ext.compute.mastership import designations
+from aggregates_ext.compute.observation import drift
+from aggregates_ext.compute.observation import observe
+from aggregates_ext.compute.operations import adopt
+from aggregates_ext.compute.operations import eject
+from aggregates_ext.compute.operations import join
+from aggregates_ext.compute.operations import pool
+from aggregates_ext.compute.operations import reapply
+from aggregates_ext.compute.run import clock as compute_clock
+from aggregates_ext.compute.run import lease as compute_lease
+from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations as db_operations

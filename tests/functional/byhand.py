@@ -4,7 +4,7 @@ import contextlib
 import xmlrpc.client
 from typing import Any
 
-from aggregates_ext.compute import views
+from aggregates_ext.compute.observation import views
 from tests.functional import service
 
 # Long enough for restarts, and for a dead host to be called dead.

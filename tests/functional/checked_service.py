@@ -11,8 +11,8 @@ from aggregates_ext import conf as settings
 from aggregates_ext import deploy
 from aggregates_ext import rpc
 from aggregates_ext.api.edge import versions
-from aggregates_ext.compute import check
-from aggregates_ext.compute import xenapi
+from aggregates_ext.compute import endpoint
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from aggregates_ext.xensim import clock as sim_clock
@@ -52,9 +52,9 @@ class CheckedService(fixture.GabbiFixture):
         running.register()
         running.create('xen1', 'xen2')
         self._fill()
-        self._server = check.get_server(
+        self._server = endpoint.get_server(
             rpc.get_transport(conf),
-            check.Endpoint(
+            endpoint.Endpoint(
                 self._database, xenapi.Connector(conf), lambda: None
             ),
         )

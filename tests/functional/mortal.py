@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from aggregates_ext.compute import manager
-from aggregates_ext.compute import xenapi
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db.engine import engine
 from aggregates_ext.xensim import clock as sim_clock
 from tests import sqlclock

@@ -10,9 +10,9 @@ from oslo_config import cfg
 from aggregates_ext import conf as options
 from aggregates_ext import context
 from aggregates_ext import policy
-from aggregates_ext.compute import clock as compute_clock
 from aggregates_ext.compute import manager
-from aggregates_ext.compute import xenapi
+from aggregates_ext.compute.run import clock as compute_clock
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import leases
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine

@@ -4,11 +4,11 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from aggregates_ext.compute import guard
-from aggregates_ext.compute import preflight
-from aggregates_ext.compute import requirements
-from aggregates_ext.compute import sides
-from aggregates_ext.compute import xenapi
+from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules.joining import requirements
+from aggregates_ext.compute.rules.joining import sides
+from aggregates_ext.compute.rules.leaving import guard
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.xensim import clock as sim_clock
 from aggregates_ext.xensim import presets
 from aggregates_ext.xensim import simulator

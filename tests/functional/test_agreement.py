@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aggregates_ext.compute import requirements
+from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.xensim import presets
 from aggregates_ext.xensim import simulator
 from tests.functional import stage

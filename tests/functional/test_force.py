@@ -6,7 +6,7 @@ import pytest
 from oslo_config import cfg
 
 from aggregates_ext import exception
-from aggregates_ext.compute import views
+from aggregates_ext.compute.observation import views
 from aggregates_ext.db import operations as db_operations
 from tests.functional import service
 

@@ -22,8 +22,8 @@ from oslo_config import cfg
 
 from aggregates_ext import conf as options
 from aggregates_ext import exception
-from aggregates_ext.compute import views
-from aggregates_ext.compute import xenapi
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration

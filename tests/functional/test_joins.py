@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aggregates_ext import exception
-from aggregates_ext.compute import lease
+from aggregates_ext.compute.run import lease
 from tests.functional import service
 
 Make = Callable[..., service.Service]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from aggregates_ext.compute.rules import ejects
-from aggregates_ext.compute.rules import remains
+from aggregates_ext.compute.rules.leaving import remains
+from aggregates_ext.compute.rules.leaving import requirements
 from aggregates_ext.xensim import presets
 from aggregates_ext.xensim import simulator
 from tests.functional import stage
@@ -178,7 +178,9 @@ def test_what_is_stricter_than_xapi(
 ) -> None:
     change(pair.sim)
     assert_blockers(pair, codes, words)
-    stricter = {rule.rule for rule in ejects.LEAVE_RULES if rule.stricter}
+    stricter = {
+        rule.rule for rule in requirements.LEAVE_RULES if rule.stricter
+    }
     assert {p.rule for p in pair.check_leave().blockers} <= stricter
     assert pair.eject() == ''
 
@@ -197,7 +199,7 @@ def test_every_rule_of_leaving_was_seen_to_refuse(make_stage: Make) -> None:
         pair = make_stage(together=True)
         change(pair.sim)
         seen |= {problem.rule for problem in pair.check_leave().blockers}
-    rest = {rule.rule for rule in ejects.LEAVE_RULES} - seen
+    rest = {rule.rule for rule in requirements.LEAVE_RULES} - seen
     assert rest == {
         # These have tests of their own.
         'the account at the master must be allowed to manage pools',

@@ -7,8 +7,8 @@ import pytest
 
 from aggregates_ext import exception
 from aggregates_ext import rpc
-from aggregates_ext.compute import check
-from aggregates_ext.compute import xenapi
+from aggregates_ext.compute import endpoint as compute_endpoint
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import members
@@ -26,12 +26,12 @@ class Bus:
         transport = rpc.get_transport(running.conf)
         assert transport is not None
         self.woken = threading.Event()
-        endpoint = check.Endpoint(
+        endpoint = compute_endpoint.Endpoint(
             running.database,
             xenapi.Connector(running.conf),
             self.woken.set,
         )
-        self.server = check.get_server(transport, endpoint)
+        self.server = compute_endpoint.get_server(transport, endpoint)
         self.client = rpc.ComputeAPI(transport, check_timeout=20)
         self.members = members.Members(
             intent.Intent(running.database, self.client, 0)

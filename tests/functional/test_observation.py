@@ -2,7 +2,7 @@
 
 import contextlib
 
-from aggregates_ext.compute import views
+from aggregates_ext.compute.observation import views
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import leases
 from tests.functional import service

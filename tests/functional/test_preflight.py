@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aggregates_ext.compute import requirements
+from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.xensim import simulator
 from tests.functional import stage
 from tests.functional import test_agreement as agreement

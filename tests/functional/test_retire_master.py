@@ -8,8 +8,8 @@ from oslo_config import cfg
 
 from aggregates_ext import exception
 from aggregates_ext import rpc
-from aggregates_ext.compute import check
-from aggregates_ext.compute import xenapi
+from aggregates_ext.compute import endpoint
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import members
@@ -250,9 +250,9 @@ def asked(running: service.Service) -> Iterator[members.Members]:
     running.conf.set_override('rpc_response_timeout', 20)
     transport = rpc.get_transport(running.conf)
     assert transport is not None
-    server = check.get_server(
+    server = endpoint.get_server(
         transport,
-        check.Endpoint(
+        endpoint.Endpoint(
             running.database, xenapi.Connector(running.conf), lambda: None
         ),
     )

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from aggregates_ext import exception
-from aggregates_ext.compute import views
-from aggregates_ext.compute import xenapi
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations as db_operations

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from aggregates_ext import exception
-from aggregates_ext.compute import clock as compute_clock
-from aggregates_ext.compute import lease
 from aggregates_ext.compute import manager
-from aggregates_ext.compute import xenapi
+from aggregates_ext.compute.run import clock as compute_clock
+from aggregates_ext.compute.run import lease
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import operations as db_operations
 from tests.functional import service
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from aggregates_ext.compute import manager
-from aggregates_ext.compute import xenapi
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db.engine import engine
 from tests.functional import service
 

@@ -13,7 +13,7 @@ import oslo_messaging
 from oslo_config import cfg
 
 from aggregates_ext import rpc
-from aggregates_ext.compute import check
+from aggregates_ext.compute import endpoint as compute_endpoint
 from tests.integration import rabbitmq
 
 READY_LIMIT = 30.0
@@ -113,9 +113,9 @@ class Service:
         conf.set_override('transport_url', broker.url(broker.make_vhost()))
         self._transport = rpc.get_transport(conf)
         assert self._transport is not None
-        endpoint = check.Endpoint(Broken(error), None, None)
-        self._server: oslo_messaging.MessageHandlingServer = check.get_server(
-            self._transport, endpoint
+        endpoint = compute_endpoint.Endpoint(Broken(error), None, None)
+        self._server: oslo_messaging.MessageHandlingServer = (
+            compute_endpoint.get_server(self._transport, endpoint)
         )
         self.client = rpc.ComputeAPI(self._transport, READY_LIMIT)
 

@@ -25,9 +25,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import default
 
 from aggregates_ext.cmd import compute
-from aggregates_ext.compute import clock
-from aggregates_ext.compute import lease
-from aggregates_ext.compute import views
+from aggregates_ext.compute.run import clock
+from aggregates_ext.compute.run import lease
+from aggregates_ext.compute.observation import views
 from tests.integration import sharedclock
 
 PR_SET_PDEATHSIG = 1

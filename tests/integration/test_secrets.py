@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 import XenAPI
 
-from aggregates_ext.compute import xenapi
+from aggregates_ext.compute.xen import xenapi
 from tests import databases
 from tests.integration import bus
 from tests.integration import processes

@@ -18,8 +18,8 @@ OWNERS = {
     'oslo_db': (
         'db/',
         'conf.py',
-        'compute/check.py',
-        'compute/lease.py',
+        'compute/endpoint.py',
+        'compute/run/lease.py',
         'compute/manager.py',
     ),
     'webob': ('api/',),
@@ -42,7 +42,7 @@ OWNERS = {
     'oslo_upgradecheck': ('cmd/commands/',),
     'waitress': ('cmd/server.py',),
     'rich': ('cmd/', 'demo/'),
-    'XenAPI': ('compute/xenapi.py',),
+    'XenAPI': ('compute/xen/xenapi.py',),
 }
 
 # Part of ours -> the parts of ours that it may import; itself always.

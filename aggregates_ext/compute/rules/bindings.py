@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from aggregates_ext.compute import preflight
+from aggregates_ext.compute.rules import preflight
 from aggregates_ext.db import records
 
 

@@ -8,7 +8,7 @@ import pytest
 from oslo_config import cfg
 
 from aggregates_ext.compute import manager
-from aggregates_ext.compute import run as compute_run
+from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.db import records
 
 

@@ -1,0 +1,249 @@
+"""Checks on request: what would forbid a change, without changing anything.
+
+The same requirements as in the operations themselves, asked for through
+messaging before a request is accepted, or by ``check_host``.
+"""
+
+import concurrent.futures
+import contextlib
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import oslo_messaging
+from oslo_db import exception as db_exc
+from oslo_log import log as logging
+
+from aggregates_ext import exception
+from aggregates_ext import rpc
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.operations import pool
+from aggregates_ext.compute.rules import bindings
+from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules import successor
+from aggregates_ext.compute.rules.joining import requirements
+from aggregates_ext.compute.rules.joining import sides
+from aggregates_ext.compute.rules.leaving import guard
+from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
+
+LOG = logging.getLogger(__name__)
+
+
+class Endpoint:
+    """What the compute service answers on the bus (``rpc`` has the history).
+
+    :param wake_up: called for a wake-up.
+    """
+
+    target = oslo_messaging.Target(version=rpc.VERSION)
+
+    def __init__(
+        self,
+        database: engine.Database,
+        connector: xenapi.Connector,
+        wake_up: Any,
+    ) -> None:
+        self._database = database
+        self._connector = connector
+        self._wake_up = wake_up
+
+    def wake_up(self, ctxt: dict[str, Any]) -> None:
+        """There is work in the database."""
+        LOG.debug('Woken up')
+        self._wake_up()
+
+    # No bugs, so without a traceback in the log. The caller is told a class.
+    @oslo_messaging.expected_exceptions(  # type: ignore[untyped-decorator]
+        exception.AggregatesError, db_exc.DBError
+    )
+    def check_host(
+        self,
+        ctxt: dict[str, Any],
+        host: str,
+        aggregate_id: int | None,
+        purpose: str,
+        accept_data_loss: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Every blocker and warning, as ``preflight.Report.as_dict``.
+
+        :param aggregate_id: that it is added to or removed from.
+        :param purpose: 'add', 'remove', or 'contact' (can it be worked with).
+        """
+        LOG.debug('Asked about host %s: %s', host, purpose)
+        with self._database.reader() as connection:
+            found = db_hosts.get(connection, host)
+            hosts = db_hosts.get_all(connection)
+            aggregate = (
+                None
+                if aggregate_id is None
+                else db_aggregates.get(connection, aggregate_id)
+            )
+            consent = db_hosts.get_consent(connection, host)
+        known = found.shown_disks(accept_data_loss)
+        if consent and not accept_data_loss:
+            accept_data_loss, known = consent['srs'], consent['disks']
+        try:
+            report = self._check(
+                found, hosts, aggregate, purpose, (accept_data_loss, known)
+            )
+        except exception.AggregatesError as exc:
+            report = preflight.Report(blockers=(_obstacle(exc),))
+        if report.disks:
+            shown = report.disk_uuids()
+            self._database.write(
+                lambda connection: db_hosts.update(
+                    connection, host, {'shown': shown}
+                )
+            )
+        return report.as_dict()
+
+    def _check(
+        self,
+        host: records.Host,
+        hosts: Sequence[records.Host],
+        aggregate: records.Aggregate | None,
+        purpose: str,
+        consent: tuple[Sequence[str], Sequence[str]],
+    ) -> preflight.Report:
+        if purpose == 'contact':
+            return self._contact(host)
+        if aggregate is None:
+            raise ValueError(f'a check for {purpose} names no aggregate')
+        unfit = preflight.evaluate(
+            bindings.REMOVE_RULES
+            if purpose == 'remove'
+            else bindings.ADD_RULES,
+            bindings.Binding(host, aggregate),
+        )
+        if unfit:
+            return preflight.Report(blockers=unfit)
+        if purpose == 'remove':
+            return self._check_leave(host, hosts, aggregate, consent)
+        if aggregate.pool_uuid is None:
+            with contextlib.closing(self._connector.login(host)) as session:
+                return _check_first(host, aggregate, session)
+        return self._check_join(host, hosts, aggregate)
+
+    def _check_join(
+        self,
+        host: records.Host,
+        hosts: Sequence[records.Host],
+        aggregate: records.Aggregate,
+    ) -> preflight.Report:
+        """Both sides are logged in to and read in parallel.
+
+        What keeps either from being read is told of both.
+        """
+
+        def joiner() -> sides.Side:
+            with contextlib.closing(self._connector.login(host)) as session:
+                return sides.read_side(session, sides.JOINER_CLASSES)
+
+        def master() -> sides.Side:
+            with pool.master_of(self._connector, aggregate, hosts) as master:
+                master.look()
+                return sides.read_side(master.session)
+
+        with concurrent.futures.ThreadPoolExecutor(2) as both:
+            looks = [both.submit(joiner), both.submit(master)]
+        problems = [problem for look in looks if (problem := _failed(look))]
+        if problems:
+            return preflight.Report(blockers=tuple(problems))
+        return requirements.check_join(*(look.result() for look in looks))
+
+    def _check_leave(
+        self,
+        host: records.Host,
+        hosts: Sequence[records.Host],
+        aggregate: records.Aggregate,
+        consent: tuple[Sequence[str], Sequence[str]],
+    ) -> preflight.Report:
+        if aggregate.pool_uuid is None or host.uuid is None:
+            return preflight.Report(disks={})
+        with pool.master_of(self._connector, aggregate, hosts) as master:
+            master.look()
+            report, _heir = successor.settle(
+                guard.check_leave(master.session, host.uuid, *consent),
+                master.session,
+                host,
+                [h for h in hosts if h.aggregate_id == aggregate.id],
+            )
+        return report
+
+    def _contact(self, host: records.Host) -> preflight.Report:
+        """Whether the host answers to its credential.
+
+        A slave answers no login, whatever the password.
+        """
+        try:
+            self._connector.login(host).close()
+        except xenapi.XenAPIError as exc:
+            if exc.code != 'HOST_IS_SLAVE':
+                raise
+        return preflight.Report()
+
+
+def _check_first(
+    host: records.Host,
+    aggregate: records.Aggregate,
+    session: xenapi.Session,
+) -> preflight.Report:
+    """Whether a host can be the first of a pool.
+
+    :raises compute_run.Failed: its pool is not ours to take.
+    """
+    pool.check_claim(aggregate, host, views.pool_view(session))
+    return requirements.check_first(
+        sides.read_side(session, sides.JOINER_CLASSES)
+    )
+
+
+def _failed(
+    look: concurrent.futures.Future[sides.Side],
+) -> preflight.Problem | None:
+    """What kept a side from being read."""
+    exc = look.exception()
+    if exc is None:
+        return None
+    if not isinstance(exc, exception.AggregatesError):
+        raise exc
+    return _obstacle(exc)
+
+
+def _obstacle(exc: exception.AggregatesError) -> preflight.Problem:
+    """What kept the check itself from being made."""
+    heals = False
+    if isinstance(exc, xenapi.HostError):
+        code = exc.code
+        # A host that does not answer may have a wrong URL.
+        heals = isinstance(exc, xenapi.XenAPIError) and codes.passes(
+            code, exc.parameters
+        )
+    elif isinstance(exc, compute_run.Failed | compute_run.Postpone):
+        code = exc.error['code']
+    else:
+        raise exc
+    return preflight.Problem(
+        code,
+        'the host must let itself be checked',
+        str(exc).rstrip('.'),
+        'Mend that, then repeat the request.',
+        heals,
+    )
+
+
+def get_server(
+    transport: oslo_messaging.Transport, endpoint: Endpoint
+) -> oslo_messaging.MessageHandlingServer:
+    """The server half of ``rpc``, with threads of its own."""
+    return oslo_messaging.get_rpc_server(
+        transport,
+        oslo_messaging.Target(topic=rpc.TOPIC, server=socket.gethostname()),
+        [endpoint],
+    )

@@ -1,0 +1,233 @@
+"""Observation: what a pool is, beside what it should be.
+
+One session and a few calls for each pool, whatever its size. Nothing is
+repaired here; differences are written down and shown (design 5).
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_log import log as logging
+
+from aggregates_ext.compute.observation import drift
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.operations import forget
+from aggregates_ext.compute.operations import join
+from aggregates_ext.compute.operations import pool
+from aggregates_ext.compute.run import lease as compute_lease
+from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
+
+LOG = logging.getLogger(__name__)
+UNSETTLED = views.RUNNING | {'success'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sight:
+    """What one look at a pool showed.
+
+    :ivar view: the pool as its master shows it; None: there is none.
+    :ivar turns: when which member was asked, see ``witness``.
+    """
+
+    drift: Sequence[records.Drift]
+    view: views.PoolView | None = None
+    turns: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+def observe(
+    held: compute_lease.Held,
+    connector: xenapi.Connector,
+    return_timeout: float,
+) -> None:
+    """Look at a pool and at the hosts that return from it, once.
+
+    :param return_timeout: seconds after which a host is overdue.
+    """
+    intent = held.read(lambda connection: _read(connection, held.aggregate_id))
+    aggregate = intent.aggregate
+    for host in intent.bound:
+        if host.phase == 'returning':
+            _watch_return(held, connector, aggregate, host, return_timeout)
+    sight = Sight(drift.without_pool(intent))
+    if aggregate.pool_uuid is not None:
+        sight = _look(held, connector, intent)
+    note(held, intent, sight)
+
+
+def _read(connection: Any, aggregate_id: int) -> drift.Intent:
+    return drift.Intent(
+        db_aggregates.get(connection, aggregate_id, deleted=True),
+        db_hosts.get_all(connection, aggregate_id),
+        db_operations.unfinished(connection, aggregate_id)[0],
+    )
+
+
+def _look(
+    held: compute_lease.Held,
+    connector: xenapi.Connector,
+    intent: drift.Intent,
+) -> Sight:
+    def find(address: str) -> Sequence[records.Host]:
+        return held.read(
+            lambda connection: db_hosts.find(connection, addresses=[address])
+        )
+
+    try:
+        with pool.master_of(
+            connector,
+            intent.aggregate,
+            intent.bound,
+            views.LOOK_TIMEOUT,
+            find,
+        ) as master:
+            view = views.pool_view(master.session, master.pools)
+            account = master.session.credential.name
+    except pool.NoMaster as exc:
+        return Sight([records.Drift(exc.code, str(exc))])
+    except (
+        xenapi.XenAPIError,
+        xenapi.Unreachable,
+        xenapi.AnswerLost,
+    ) as exc:
+        return Sight([records.Drift(drift.NO_MASTER, str(exc))])
+    heard = master.witnesses.hear(view, account)
+    strangers = held.read(
+        lambda connection: pool.find_strangers(connection, view, intent.bound)
+    )
+    found = drift.find(intent, view, strangers)
+    return Sight([*heard.drift, *found], view, heard.turns)
+
+
+def note(held: compute_lease.Held, intent: drift.Intent, sight: Sight) -> None:
+    """Keep and tell what was seen; without a master, what was seen before."""
+    aggregate, view = intent.aggregate, sight.view
+    known = {_key(entry): entry.since for entry in aggregate.drift}
+    for entry in sight.drift:
+        if _key(entry) not in known:
+            LOG.warning('Aggregate %s: %s', aggregate.id, entry.message)
+
+    def work(connection: Any) -> None:
+        now = engine.read_clock(connection)
+        seen = aggregate.observation if aggregate.pool_uuid else None
+        if view is not None:
+            _learn(connection, intent, view)
+            seen = {**view.as_dict(), 'seen_at': now, 'turns': sight.turns}
+        entries = [
+            dataclasses.replace(entry, since=known.get(_key(entry), now))
+            for entry in sight.drift
+        ]
+        db_aggregates.set_observation(connection, aggregate.id, seen, entries)
+
+    held.write(work)
+
+
+def _key(entry: records.Drift) -> tuple[str, str | None, str | None]:
+    """What makes two entries of two looks the same difference."""
+    return entry.code, entry.host, entry.uuid
+
+
+def _learn(
+    connection: Any, intent: drift.Intent, view: views.PoolView
+) -> None:
+    """Keep the addresses by which slaves name their master, and who it is.
+
+    The first master that is seen is the one that is to be it.
+    """
+    for host in intent.bound:
+        seen = view.hosts.get(host.uuid or '')
+        if seen is None:
+            continue
+        if seen.address != host.address:
+            db_hosts.update(connection, host.name, {'address': seen.address})
+        back = seen.live and seen.enabled
+        if host.alarm and host.phase == 'member' and back:
+            db_hosts.update(connection, host.name, {'alarm': None})
+    if intent.aggregate.master_uuid is None and intent.members:
+        db_aggregates.set_master(
+            connection, intent.aggregate.id, view.master.uuid
+        )
+
+
+def has_returned(
+    aggregate: records.Aggregate, host: records.Host, answer: views.Answer
+) -> bool:
+    """Whether a host has proven that it is a pool of its own again."""
+    view = answer.pool
+    return (
+        view is not None
+        and len(view.hosts) == 1
+        and view.uuid != aggregate.pool_uuid
+        and host.uuid in (None, view.master.uuid)
+        # A join that runs, or has its fuse lit, would take it back.
+        and not any(task.status in UNSETTLED for task in answer.tasks)
+    )
+
+
+def _watch_return(
+    held: compute_lease.Held,
+    connector: xenapi.Connector,
+    aggregate: records.Aggregate,
+    host: records.Host,
+    timeout: float,
+) -> None:
+    """Free a host once it is proven to be its own pool again (design 5).
+
+    Its own address logs in, with the same host uuid and another pool uuid.
+    """
+    answer = views.look(connector, host, join.CALL)
+    if has_returned(aggregate, host, answer):
+        LOG.info('Host %s has returned and is free', host.name)
+        held.write(
+            lambda connection: _set_free(connection, aggregate.id, host)
+        )
+        return
+    held.write(
+        lambda connection: _note_overdue(connection, host, answer, timeout)
+    )
+
+
+def _set_free(connection: Any, aggregate_id: int, host: records.Host) -> None:
+    db_hosts.move(connection, host.name, aggregate_id, ('returning',), 'free')
+    db_aggregates.forget_pool_if_empty(connection, aggregate_id)
+
+
+def _note_overdue(
+    connection: Any,
+    host: records.Host,
+    answer: views.Answer,
+    timeout: float,
+) -> None:
+    """Raise the alarm of a host that needs somebody to come back.
+
+    It has been away too long, or refuses for a reason that does not pass,
+    such as another certificate or password.
+    """
+    away = engine.read_clock(connection) - (host.phase_since or 0)
+    if (host.alarm or '').startswith(forget.FORGOTTEN):
+        return
+    stays = answer.code and not codes.passes(answer.code, answer.parameters)
+    if away < timeout and not stays:
+        if host.alarm is not None:
+            db_hosts.update(connection, host.name, {'alarm': None})
+        return
+    since = 'for now' if away < timeout else f'after {timeout:.0f} s'
+    alarm = (
+        f'Ejected and not back {since}; at its address it {answer.describe()}.'
+    )
+    if alarm != host.alarm:
+        LOG.warning('Host %s: %s', host.name, alarm)
+        db_hosts.update(connection, host.name, {'alarm': alarm})
+
+
+def unresolved(connection: Any, aggregate_id: int) -> list[records.Operation]:
+    """Operations that an observation may resolve by evidence."""
+    return db_operations.get_all(
+        connection, aggregate_id, states=('unresolved',)
+    )

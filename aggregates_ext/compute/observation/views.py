@@ -1,0 +1,281 @@
+"""What is seen of hosts and pools, read in a fixed number of calls."""
+
+import contextlib
+import dataclasses
+from typing import Any
+
+from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.db import records
+
+MARK = 'aggregates-ext:aggregate'
+LOOK_TIMEOUT = 5.0
+# The states of a task that has not ended.
+RUNNING = frozenset({'pending', 'cancelling'})
+# Answers of a xapi that runs and is not yet, or not any more, in order
+# (contract 2.6).
+STARTING_CODES = frozenset(
+    {
+        'HOST_STILL_BOOTING',
+        'HOST_HAS_NO_MANAGEMENT_IP',
+        'HOST_ITS_OWN_SLAVE',
+        'HOST_MASTER_CANNOT_TALK_BACK',
+        'HOST_UNKNOWN_TO_MASTER',
+        'HOST_XAPI_VERSION_HIGHER_THAN_COORDINATOR',
+        'HOST_BROKEN',
+        'HOST_IN_EMERGENCY_MODE',
+        'HA_POOL_IS_ENABLED_BUT_HOST_IS_DISABLED',
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class HostView:
+    """A host as its pool's master lists it."""
+
+    ref: str
+    uuid: str
+    name_label: str
+    address: str
+    enabled: bool
+    live: bool
+    agent_start_time: float
+    version: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class PoolView:
+    """A pool as its master shows it.
+
+    :ivar operations: what is under way on the pool, task -> operation;
+        others wait for it inside xapi, up to two hours (contract 7.1).
+    """
+
+    ref: str
+    uuid: str
+    name_label: str
+    mark: str | None
+    master: HostView
+    hosts: dict[str, HostView]
+    operations: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """To be kept, and shown by ``GET /os-aggregates/{id}/pool``."""
+        return {
+            'name_label': self.name_label,
+            'master': self.master.uuid,
+            'started': self.master.agent_start_time,
+            'hosts': [
+                {
+                    'uuid': host.uuid,
+                    'name_label': host.name_label,
+                    'address': host.address,
+                    'enabled': host.enabled,
+                    'live': host.live,
+                    'version': host.version,
+                }
+                for host in sorted(self.hosts.values(), key=lambda h: h.uuid)
+            ],
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """An asynchronous call in a host's task list."""
+
+    ref: str
+    call: str
+    status: str
+    progress: float
+    error: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """How a host answers a login at its own address.
+
+    :ivar role: master, slave, starting, refused or silent.
+    :ivar detail: the master's address for a slave, else what was said.
+    :ivar code: why there was no look: of XenAPI, or one of ours.
+    :ivar pool: its pool, where it is a master.
+    """
+
+    role: str
+    detail: str = ''
+    pool: PoolView | None = None
+    tasks: tuple[Task, ...] = ()
+    code: str = ''
+    parameters: tuple[str, ...] = ()
+
+    @property
+    def strange(self) -> bool:
+        """Whether no slave would answer so.
+
+        A slave answers HOST_IS_SLAVE to any password (contract 2.3).
+        """
+        return self.role == 'master' or self.code in codes.LOGIN_REFUSED
+
+    def describe(self) -> str:
+        """One clause for messages."""
+        if self.role == 'master' and self.pool is not None:
+            return (
+                f'answers as the master of pool {self.pool.uuid} '
+                f'with {len(self.pool.hosts)} host(s)'
+            )
+        if self.role == 'slave':
+            return f'answers as a slave of {self.detail}'
+        if self.role == 'starting':
+            return f'is starting ({self.detail})'
+        return f'does not let us look ({self.detail.rstrip(".")})'
+
+
+def describe_listing(pool: PoolView, listed: HostView | None) -> str:
+    """What a master says of a host, as one sentence for messages."""
+    if listed is None:
+        return f'The master of pool {pool.uuid} does not list the host.'
+    return (
+        f'The master of pool {pool.uuid} lists the host with '
+        f'live={listed.live} and enabled={listed.enabled}.'
+    )
+
+
+def pool_view(
+    session: xenapi.Session, pools: dict[str, Any] | None = None
+) -> PoolView:
+    """The pool of a master: three calls, whatever its size.
+
+    :param pools: the pool records, if they have just been read.
+    """
+    ((pool_ref, pool),) = (pools or session.records('pool')).items()
+    metrics = session.records('host_metrics')
+    hosts = {}
+    for ref, host in session.records('host').items():
+        live = metrics.get(host['metrics'], {}).get('live', False)
+        hosts[ref] = HostView(
+            ref=ref,
+            uuid=host['uuid'],
+            name_label=host['name_label'],
+            address=host['address'],
+            enabled=bool(host['enabled']),
+            live=bool(live),
+            version=host['software_version'].get('product_version', ''),
+            agent_start_time=float(
+                host['other_config'].get('agent_start_time', 0)
+            ),
+        )
+    return PoolView(
+        ref=pool_ref,
+        uuid=pool['uuid'],
+        name_label=pool['name_label'],
+        mark=pool['other_config'].get(MARK),
+        master=hosts[pool['master']],
+        hosts={host.uuid: host for host in hosts.values()},
+        operations=dict(pool.get('current_operations', {})),
+    )
+
+
+def tasks(session: xenapi.Session, call: str) -> tuple[Task, ...]:
+    """The asynchronous runs of one call that the host still lists."""
+    return tuple(
+        Task(
+            ref=ref,
+            call=task['name_label'],
+            status=task['status'],
+            progress=float(task['progress']),
+            error=tuple(map(session.redact, task['error_info'])),
+        )
+        for ref, task in session.records('task').items()
+        if task['name_label'] == f'Async.{call}'
+    )
+
+
+def forget_tasks(session: xenapi.Session, call: str) -> None:
+    """Remove ended runs of a call, which would be taken for the next one."""
+    for task in tasks(session, call):
+        if task.status not in RUNNING:
+            session.call('task.destroy', task.ref)
+
+
+class Eye:
+    """Looks at one host again and again, on one session while it lasts.
+
+    :param call: the call whose tasks are of interest.
+    """
+
+    def __init__(
+        self, connector: xenapi.Connector, host: records.Host, call: str
+    ) -> None:
+        self._connector = connector
+        self._host = host
+        self._call = call
+        self._session: xenapi.Session | None = None
+
+    def look(self) -> Answer:
+        """How the host answers now; never raises for what a host does."""
+        try:
+            if self._session is None:
+                self._session = self._connector.login(
+                    self._host, timeout=LOOK_TIMEOUT
+                )
+            return Answer(
+                'master',
+                pool=pool_view(self._session),
+                tasks=tasks(self._session, self._call),
+            )
+        except xenapi.XenAPIError as exc:
+            ended = self._session is not None
+            self.close()
+            if ended and exc.code in ('SESSION_INVALID', 'HOST_IS_SLAVE'):
+                return self.look()
+            return _refusal(exc)
+        except (xenapi.Unreachable, xenapi.AnswerLost) as exc:
+            self.close()
+            return Answer(
+                'silent', str(exc), code=exc.code, parameters=exc.parameters
+            )
+        except xenapi.CredentialUnknown as exc:
+            return Answer('refused', str(exc), code=exc.code)
+
+    def close(self) -> None:
+        """Log out."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            session.close()
+
+
+def _refusal(exc: xenapi.XenAPIError) -> Answer:
+    if exc.code == 'HOST_IS_SLAVE':
+        return Answer('slave', exc.parameters[0])
+    if exc.code in STARTING_CODES:
+        role, detail = 'starting', exc.code
+    else:
+        role, detail = 'refused', str(exc)
+    return Answer(role, detail, code=exc.code, parameters=exc.parameters)
+
+
+def ask(
+    connector: xenapi.Connector, host: records.Host, credential: str | None
+) -> Answer:
+    """How a host answers a bare login: a slave before there is a session.
+
+    :param credential: name of another one than the host's own.
+    """
+    try:
+        session = connector.login(host, credential, LOOK_TIMEOUT)
+        with contextlib.closing(session):
+            return Answer('master', pool=pool_view(session))
+    except xenapi.XenAPIError as exc:
+        return _refusal(exc)
+    except (xenapi.Unreachable, xenapi.AnswerLost) as exc:
+        return Answer('silent', str(exc), code=exc.code)
+    except xenapi.CredentialUnknown as exc:
+        return Answer('refused', str(exc), code=exc.code)
+
+
+def look(connector: xenapi.Connector, host: records.Host, call: str) -> Answer:
+    """Look at a host once."""
+    eye = Eye(connector, host, call)
+    try:
+        return eye.look()
+    finally:
+        eye.close()

@@ -1,0 +1,76 @@
+"""The two common kinds of rules of joining, and how things are named."""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
+
+from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules.joining import sides
+from aggregates_ext.compute.xen import releases
+
+Rule = preflight.Rule[sides.Sides]
+
+
+def named(record: Mapping[str, Any]) -> str:
+    """A record by its name, where it has one, and its uuid."""
+    name = record.get('name_label')
+    return f'"{name}" ({record["uuid"]})' if name else str(record['uuid'])
+
+
+def listed(items: Iterable[str]) -> str:
+    """Items in words; empty without any."""
+    return ', '.join(sorted(items))
+
+
+def same(
+    code: str,
+    rule: str,
+    remedy: str,
+    value: Callable[[sides.Side], str],
+    since: releases.Release = (),
+) -> Rule:
+    """A rule that a value is the same on both sides.
+
+    :param since: the release of xapi that it came with.
+    """
+
+    def find(facts: sides.Sides) -> str:
+        ours, theirs = value(facts.joiner), value(facts.master)
+        if ours == theirs or facts.release < since:
+            return ''
+        (here, _), (there, _) = facts.both()
+        return f'{ours} on {here}, {theirs} in {there}'
+
+    return Rule(code, rule, remedy, find)
+
+
+def none(
+    code: str,
+    rule: str,
+    remedy: str,
+    values: Callable[[sides.Side], Iterable[str]],
+    since: releases.Release = (),
+    stricter: str = '',
+    heals: bool = False,
+) -> Rule:
+    """A rule that the joining host has none of something."""
+
+    def find(facts: sides.Sides) -> str:
+        if facts.release < since:
+            return ''
+        return listed(values(facts.joiner))
+
+    return Rule(code, rule, remedy, find, heals, stricter)
+
+
+def on_sides(
+    facts: sides.Sides, values: Callable[[sides.Side], Iterable[str]]
+) -> str:
+    """What either side has of something, with whose it is."""
+    alone = facts.joiner is facts.master
+    return '; '.join(
+        f'{found} on {name}'
+        for name, side in facts.both()[: 1 if alone else 2]
+        if (found := listed(values(side)))
+    )

@@ -1,0 +1,62 @@
+"""The eject guard: what would be destroyed, and what forbids it.
+
+An eject wipes the local storage of the host that leaves (contract 5.2), so
+it is refused while that storage holds disks which nobody gave up by name.
+"""
+
+from collections.abc import Collection
+from collections.abc import Sequence
+
+from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules.leaving import leaver
+from aggregates_ext.compute.rules.leaving import remains
+from aggregates_ext.compute.rules.leaving import requirements
+from aggregates_ext.compute.xen import xenapi
+
+CLASSES = (
+    'pool',
+    'host',
+    'host_metrics',
+    'VM',
+    'SR',
+    'PBD',
+    'VDI',
+    'VBD',
+    'Cluster_host',
+    'task',
+)
+
+
+def check_leave(
+    session: xenapi.Session,
+    host_uuid: str,
+    accepted: Sequence[str],
+    known: Collection[str],
+) -> preflight.Report:
+    """Every requirement of leaving, read on one session of the master.
+
+    A pool's last host is not ejected, so nothing of it is destroyed and
+    only a change of names is asked of it.
+
+    :param host_uuid: the XenServer uuid of the host that leaves.
+    :param accepted: uuids of the SRs whose disks may be lost.
+    :param known: uuids of the disks that had been shown at the consent.
+    """
+    permissions = session.permissions()
+    records = {name: session.records_if_known(name) for name in CLASSES}
+    refs = {host['uuid']: ref for ref, host in records['host'].items()}
+    if host_uuid not in refs:
+        return preflight.Report(disks={})
+    facts = leaver.Leaving(
+        records, refs[host_uuid], accepted, known, permissions
+    )
+    if len(refs) == 1:
+        return preflight.Report(
+            blockers=preflight.evaluate(requirements.LAST_RULES, facts),
+            disks={},
+        )
+    return preflight.Report(
+        blockers=preflight.evaluate(requirements.LEAVE_RULES, facts),
+        warnings=preflight.evaluate(remains.LEAVE_WARNINGS, facts),
+        disks=facts.disks,
+    )

@@ -1,0 +1,159 @@
+"""What should be known of a host that leaves, and of what stays behind."""
+
+from aggregates_ext.compute.rules.joining import kinds
+from aggregates_ext.compute.rules.leaving import leaver
+from aggregates_ext.compute.rules.leaving import localstorage
+from aggregates_ext.compute.rules.leaving import requirements
+
+# Bytes in an SR beyond its disks that may be its own administration.
+OVERHEAD = 2**30
+Leaving = leaver.Leaving
+Rule = requirements.Rule
+
+
+def _surplus(facts: Leaving) -> str:
+    return kinds.listed(
+        f'SR {sr}, which holds none here'
+        for sr in set(facts.accepted) - set(facts.disks)
+    )
+
+
+def _unstartable(facts: Leaving) -> str:
+    return localstorage.in_words(
+        {
+            machine
+            for found in facts.disks.values()
+            for disk in found
+            for machine in disk['used_by']
+        }
+    )
+
+
+def _forgotten(facts: Leaving) -> str:
+    return kinds.listed(
+        kinds.named(sr)
+        for ref, sr in facts.own.items()
+        if localstorage.is_elsewhere(facts.records, ref)
+    )
+
+
+def _unaccounted(facts: Leaving) -> str:
+    """Space in the host's own storage that no known disk takes."""
+    found = []
+    for ref, sr in facts.own.items():
+        disks = facts.disks.get(sr['uuid'], [])
+        known = sum(disk['physical_utilisation'] for disk in disks)
+        rest = int(sr['physical_utilisation']) - known
+        elsewhere = localstorage.is_elsewhere(facts.records, ref)
+        if rest > OVERHEAD and not elsewhere:
+            found.append(
+                f'{rest / localstorage.GIB:.1f} GiB in {kinds.named(sr)}'
+            )
+    return kinds.listed(found)
+
+
+def _default_srs(facts: Leaving) -> str:
+    fields = ('default_SR', 'suspend_image_SR', 'crash_dump_SR')
+    return kinds.listed(
+        f'{field} {kinds.named(facts.own[facts.pool[field]])}'
+        for field in fields
+        if facts.pool[field] in facts.own
+    )
+
+
+def _at_home(facts: Leaving) -> str:
+    return localstorage.in_words(
+        localstorage.describe_machine(vm)
+        for vm in facts.all('VM')
+        if vm['affinity'] == facts.ref
+        and not vm['is_control_domain']
+        and not vm['is_a_template']
+        and not vm['is_a_snapshot']
+    )
+
+
+def _left(facts: Leaving) -> str:
+    others = [
+        host for ref, host in facts.records['host'].items() if ref != facts.ref
+    ]
+    enabled = [host for host in others if host['enabled']]
+    if not enabled:
+        return 'none that is enabled'
+    return f'one, {kinds.named(others[0])}' if len(others) == 1 else ''
+
+
+def _clustered(facts: Leaving) -> str:
+    return kinds.listed(
+        f'cluster member {member["uuid"]}'
+        for member in facts.all('Cluster_host')
+        if member['host'] == facts.ref and member['enabled']
+    )
+
+
+def _tasks(facts: Leaving) -> str:
+    return localstorage.in_words(
+        f'{task["name_label"]} ({task["uuid"]})'
+        for task in facts.all('task')
+        if task['resident_on'] == facts.ref and task['status'] == 'pending'
+    )
+
+
+LEAVE_WARNINGS: tuple[Rule, ...] = (
+    Rule(
+        'CONSENT_MISMATCH',
+        'accept_data_loss names exactly the SRs that hold disks',
+        'Name {}.',
+        _surplus,
+        fill=requirements.disk_srs,
+    ),
+    Rule(
+        'MACHINES_LOSE_DISKS',
+        'machines should not be left without their disks',
+        'They stay as records that cannot start: move their disks away, or '
+        'remove them.',
+        _unstartable,
+    ),
+    Rule(
+        'DATA_UNACCOUNTED',
+        'storage of the host should hold nothing but known disks',
+        'Scan it ("xe sr-scan"), and look what is there: it is destroyed.',
+        _unaccounted,
+    ),
+    Rule(
+        'STORAGE_FORGOTTEN',
+        'storage should be seen by another host too',
+        'Its data survives, its record in the pool may not: attach it to '
+        'another host first (PBD.create), or introduce it again.',
+        _forgotten,
+    ),
+    Rule(
+        'DEFAULT_SR_LEAVES',
+        'the pool should not keep new disks in storage of the host',
+        'Choose another SR in the pool.',
+        _default_srs,
+    ),
+    Rule(
+        'HOME_OF_MACHINES',
+        'machines should have another home server',
+        'Set their affinity to another host, or to none.',
+        _at_home,
+    ),
+    Rule(
+        'CLUSTERING_ENABLED',
+        'the host should be in no cluster',
+        'It leaves the cluster too: look at the quorum of the rest.',
+        _clustered,
+    ),
+    Rule(
+        'TASKS_RUNNING',
+        'no task should run on the host',
+        'Wait for their end: they are lost.',
+        _tasks,
+    ),
+    Rule(
+        'FEW_HOSTS_LEFT',
+        'other hosts should be left for machines, and for high availability',
+        'Enable or add hosts.',
+        _left,
+    ),
+)

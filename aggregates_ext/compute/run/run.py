@@ -1,0 +1,350 @@
+"""One run of one operation: what its steps share.
+
+The steps end a run by returning, when the operation has succeeded, or with
+one of the exceptions here.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from collections.abc import Collection
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from aggregates_ext import exception
+from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.run import clock as compute_clock
+from aggregates_ext.compute.run import lease as compute_lease
+from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+
+LOG = logging.getLogger(__name__)
+# Seconds that may pass between the last look and the call it allows.
+CHECK_AGE = 5.0
+
+
+class Postpone(exception.AggregatesError):
+    """An obstacle that may pass: try again later.
+
+    :param code: of what is in the way.
+    :param parameters: what the code is about.
+    """
+
+    code = 'RETRY'
+    message = '{reason}'
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """What the operation shows of it while it rests."""
+        return {
+            'code': self.values.get('code', self.code),
+            'parameters': list(self.values.get('parameters', ())),
+            'message': str(self),
+        }
+
+
+class Waiting(Postpone):
+    """Another operation has to end first; that takes none of our time."""
+
+    code = db_operations.WAITING
+
+
+class Failed(exception.AggregatesError):
+    """The outcome is known: nothing of the change is left."""
+
+    def __init__(self, code: str, message: str, parameters: Any = ()) -> None:
+        self.error = {
+            'code': code,
+            'parameters': parameters,
+            'message': message,
+        }
+        super().__init__(message)
+
+
+class Unresolved(Failed):
+    """The outcome is not known; both sides are described."""
+
+
+class Run:
+    """An operation under a lease.
+
+    :ivar operation: as last read or written.
+    """
+
+    def __init__(
+        self,
+        held: compute_lease.Held,
+        connector: xenapi.Connector,
+        clock: compute_clock.Clock,
+        conf: cfg.ConfigOpts,
+        operation: records.Operation,
+        elapsed: float,
+    ) -> None:
+        self.held = held
+        self.connector = connector
+        self.clock = clock
+        self.options = conf.compute
+        self.operation = operation
+        self._began = clock.monotonic() - elapsed
+
+    @property
+    def aggregate_id(self) -> int:
+        return self.operation.aggregate_id
+
+    @property
+    def changed(self) -> bool:
+        """Whether a call that changes something may have been sent."""
+        return bool(self.operation.parameters.get('changed'))
+
+    @property
+    def sent(self) -> bool:
+        """Whether the join or eject itself may run, or have run."""
+        return bool(self.operation.parameters.get('sent'))
+
+    @property
+    def host_name(self) -> str:
+        """The host that the operation is about."""
+        if self.operation.host is None:
+            raise ValueError(f'{self.operation.kind} is about no host')
+        return self.operation.host
+
+    def elapsed(self) -> float:
+        """Seconds since the operation was first run."""
+        return self.clock.monotonic() - self._began
+
+    def aggregate(self) -> records.Aggregate:
+        """The aggregate as it is now."""
+        return self.held.read(
+            lambda connection: db_aggregates.get(connection, self.aggregate_id)
+        )
+
+    def host(self) -> records.Host:
+        """The host of the operation as it is now."""
+        return self.held.read(
+            lambda connection: db_hosts.get(connection, self.host_name)
+        )
+
+    def write(self, work: Callable[[Any], Any]) -> None:
+        """Write under the lease, and read the operation again."""
+
+        def both(connection: Any) -> records.Operation:
+            work(connection)
+            return db_operations.get(connection, self.operation.uuid)
+
+        self.operation = self.held.write(both)
+
+    def note(self, **values: Any) -> None:
+        """Write columns of the operation, if they change."""
+        if any(
+            getattr(self.operation, name) != value
+            for name, value in values.items()
+        ):
+            self.write(
+                lambda connection: db_operations.update(
+                    connection, self.operation.id, values
+                )
+            )
+
+    def remember(self, **found: Any) -> None:
+        """Keep what was found out in the operation's parameters."""
+        self.note(parameters={**self.operation.parameters, **found})
+
+    def learn(
+        self, host: records.Host, uuid: str, address: str
+    ) -> records.Host:
+        """Keep the identity and address of a host.
+
+        :returns: the host with them.
+        :raises Failed: it is another machine than before, or the uuid is
+            another registered host's.
+        :raises Postpone: the same, when it has been sent somewhere already.
+        """
+        if host.uuid not in (None, uuid):
+            raise self._stop(
+                'HOST_REPLACED',
+                f'Host {host.name} was registered when its XenServer uuid '
+                f'was {host.uuid}; at {host.url} now answers {uuid}. Check '
+                'its address; a reinstalled host is to be removed and '
+                'registered anew.',
+            )
+        values = {'uuid': uuid, 'address': address}
+        if (host.uuid, host.address) != (uuid, address):
+            try:
+                self.write(
+                    lambda connection: db_hosts.update(
+                        connection, host.name, values
+                    )
+                )
+            except exception.Conflict as exc:
+                raise self._stop('HOST_UUID_TAKEN', str(exc)) from exc
+        return dataclasses.replace(host, uuid=uuid, address=address)
+
+    def _stop(self, code: str, message: str) -> Exception:
+        """What ends an operation, unless its outcome is still to be seen."""
+        if self.sent:
+            return Postpone(reason=message, code=code)
+        return Failed(code, message)
+
+    def change(
+        self,
+        session: xenapi.Session,
+        method: str,
+        *params: Any,
+        check: Callable[[], None] | None = None,
+    ) -> Any:
+        """Send a call that changes a pool: recorded before, sent once.
+
+        The record names the session, so that whoever takes over can end it
+        before looking (design 5). It is cleared by a definite answer.
+
+        :param session: fresh for this attempt.
+        :param check: a last look, right before the call; what it raises
+            keeps the call from being sent.
+        :raises Failed: refused for a reason that stays; nothing changed.
+        :raises Postpone: refused for one that passes, not sent, or no
+            answer: the next attempt looks what happened.
+        """
+        record = {
+            'call': method,
+            'target': session.host,
+            'session': session.uuid(),
+            'sent_at': time.time(),
+        }
+        asynchronous = method.startswith('Async.')
+        before = {'changed': self.changed, 'sent': self.sent}
+        self._record(record, changed=True, sent=self.sent or asynchronous)
+        try:
+            self._check_last(check)
+        except exception.LeaseLost:
+            raise
+        except exception.AggregatesError:
+            self._record(None, **before)
+            raise
+        try:
+            result = session.call(method, *params)
+        except xenapi.AnswerLost as exc:
+            raise Postpone(
+                reason=f'{exc} What became of it is being found out.',
+                code=exc.code,
+            ) from exc
+        except xenapi.Unreachable as exc:
+            self._record(None, **before)
+            raise obstacle(exc) from exc
+        except xenapi.XenAPIError as exc:
+            self._record(None, **before)
+            raise translate(exc) from exc
+        task = {**record, 'session': None, 'task': result}
+        self.note(call=task if asynchronous else None)
+        return result
+
+    def _record(self, call: dict[str, Any] | None, **flags: bool) -> None:
+        """Write the call that may be under way, and what it makes true."""
+        self.note(call=call, parameters={**self.operation.parameters, **flags})
+
+    def _check_last(self, check: Callable[[], None] | None) -> None:
+        """Look a last time, and let no time pass between that and the call.
+
+        :raises Postpone: it took too long; what was seen may have changed.
+        """
+        began = time.monotonic()
+        if check is not None:
+            check()
+        self.held.ensure_fresh()
+        if check is not None and time.monotonic() - began > CHECK_AGE:
+            raise Postpone(
+                reason='The last look before the call took longer than '
+                f'{CHECK_AGE:.0f} s; it is repeated.'
+            )
+
+    def end_recorded_session(self) -> None:
+        """Make sure that a recorded call without an answer cannot begin now.
+
+        :raises Postpone: the host it was sent to cannot be asked.
+        """
+        call = self.operation.call
+        if not call or not call['session']:
+            return
+        try:
+            target = self.held.read(
+                lambda connection: db_hosts.get(connection, call['target'])
+            )
+        except exception.HostNotFound as exc:
+            raise Postpone(
+                reason=f'A call sent to host {call["target"]} may still '
+                'take effect, and it cannot be asked: it is not registered '
+                'any more.'
+            ) from exc
+        credentials = {target.credential, self.aggregate().credential}
+        self._end_session(
+            target, call['session'], [c for c in credentials if c]
+        )
+        self.note(call={**call, 'session': None})
+
+    def _end_session(
+        self, target: records.Host, uuid: str, credentials: list[str]
+    ) -> None:
+        reason: xenapi.HostError | None = None
+        for credential in credentials:
+            try:
+                session = self.connector.login(target, credential)
+                try:
+                    session.end_other(uuid)
+                finally:
+                    session.close()
+            except xenapi.HostError as exc:
+                # A slave's xapi has restarted since: no session survived.
+                if exc.code == 'HOST_IS_SLAVE':
+                    return
+                reason = exc
+            else:
+                return
+        raise Postpone(
+            reason=f'A call sent to host {target.name} may still take '
+            f'effect, and it cannot be asked: {reason}',
+            code=reason.code if reason else 'RETRY',
+        )
+
+
+def wait_for_pool(others: Collection[str]) -> str:
+    """The step of a join or eject that others hold up inside xapi."""
+    names = ', '.join(sorted(others))
+    return f'waiting for another operation in the pool: {names}'[:255]
+
+
+def refuse(subject: str, report: preflight.Report) -> Exception:
+    """What a check that found blockers makes of an operation.
+
+    :returns: Postpone where all go away by themselves, else Failed.
+    """
+    problems = [problem.as_dict() for problem in report.blockers]
+    reasons = ' '.join(
+        f'({number}) {problem.message}'
+        for number, problem in enumerate(report.blockers, 1)
+    )
+    if report.heals:
+        return Postpone(
+            reason=f'{subject} {reasons}', code=report.blockers[0].code
+        )
+    return Failed(
+        report.blockers[0].code,
+        f'{subject} {reasons}',
+        {'blockers': problems, 'disks': report.disks},
+    )
+
+
+def obstacle(exc: xenapi.HostError) -> Postpone:
+    """What keeps an operation from going on, whatever it is."""
+    return Postpone(reason=str(exc), code=exc.code, parameters=exc.parameters)
+
+
+def translate(exc: xenapi.HostError) -> Exception:
+    """What a host said, as a passing obstacle or as a failure."""
+    if codes.passes(exc.code, exc.parameters):
+        return obstacle(exc)
+    return Failed(exc.code, str(exc), list(exc.parameters))
