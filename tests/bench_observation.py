@@ -31,7 +31,8 @@ from oslo_utils import uuidutils
 from aggregates_ext import conf as options
 from aggregates_ext.compute import manager
 from aggregates_ext.compute.observation import views
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from aggregates_ext.db.schema import models
@@ -112,7 +113,7 @@ def fill(
 
 def mark(conf: cfg.ConfigOpts, database: engine.Database) -> None:
     """Write the mark on each pool, as an adoption does."""
-    connector = xenapi.Connector(conf)
+    connector = connections.Connector(conf)
     hosts = {h.uuid: h for h in registry.Hosts(database).get_all()}
     with database.reader() as connection:
         rows = connection.execute(
@@ -124,7 +125,7 @@ def mark(conf: cfg.ConfigOpts, database: engine.Database) -> None:
     for aggregate, host in rows:
         try:
             session = connector.login(hosts[host])
-        except xenapi.XenAPIError:
+        except failures.XenAPIError:
             continue
         with contextlib.closing(session):
             (ref,) = session.call('pool.get_all')
@@ -182,7 +183,7 @@ def measure(
         found = state(simulator.control)
         fill(database, simulator.addresses, found, pinned)
         mark(conf, database)
-        service = manager.Manager(conf, database, xenapi.Connector(conf))
+        service = manager.Manager(conf, database, connections.Connector(conf))
         observe_all(service, pools, WORKERS)
         with database.reader() as connection:
             drift = connection.scalars(sa.select(models.aggregates.c.drift))

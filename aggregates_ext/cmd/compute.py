@@ -18,7 +18,7 @@ from aggregates_ext.cmd import signals
 from aggregates_ext.compute import endpoint as compute_endpoint
 from aggregates_ext.compute import listener as compute_listener
 from aggregates_ext.compute import manager as compute_manager
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import connections
 from aggregates_ext.db.engine import engine
 
 LOG = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Service:
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         database = engine.Database(conf)
-        connector = xenapi.Connector(conf)
+        connector = connections.Connector(conf)
         self._manager = compute_manager.Manager(conf, database, connector)
         self._worker = threading.Thread(
             target=self._manager.serve, name='manager'

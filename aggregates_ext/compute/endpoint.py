@@ -26,6 +26,8 @@ from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.rules.leaving import guard
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
@@ -46,7 +48,7 @@ class Endpoint:
     def __init__(
         self,
         database: engine.Database,
-        connector: xenapi.Connector,
+        connector: connections.Connector,
         wake_up: Any,
     ) -> None:
         self._database = database
@@ -183,7 +185,7 @@ class Endpoint:
         """
         try:
             self._connector.login(host).close()
-        except xenapi.XenAPIError as exc:
+        except failures.XenAPIError as exc:
             if exc.code != 'HOST_IS_SLAVE':
                 raise
         return preflight.Report()
@@ -219,10 +221,10 @@ def _failed(
 def _obstacle(exc: exception.AggregatesError) -> preflight.Problem:
     """What kept the check itself from being made."""
     heals = False
-    if isinstance(exc, xenapi.HostError):
+    if isinstance(exc, failures.HostError):
         code = exc.code
         # A host that does not answer may have a wrong URL.
-        heals = isinstance(exc, xenapi.XenAPIError) and codes.passes(
+        heals = isinstance(exc, failures.XenAPIError) and codes.passes(
             code, exc.parameters
         )
     elif isinstance(exc, compute_run.Failed | compute_run.Postpone):

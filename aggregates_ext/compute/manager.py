@@ -32,7 +32,8 @@ from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.run import lease as compute_lease
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations as db_operations
@@ -70,7 +71,7 @@ class Manager:
         self,
         conf: cfg.ConfigOpts,
         database: engine.Database,
-        connector: xenapi.Connector,
+        connector: connections.Connector,
         clock: compute_clock.Clock | None = None,
     ) -> None:
         self._conf = conf
@@ -392,7 +393,7 @@ def _step(run: compute_run.Run) -> None:
     try:
         designations.await_others(run)
         STEPS[run.operation.kind](run)
-    except xenapi.HostError as exc:
+    except failures.HostError as exc:
         if run.changed:
             # A look failed; what was sent is not judged by that.
             raise compute_run.obstacle(exc) from exc

@@ -12,7 +12,7 @@ from aggregates_ext import deploy
 from aggregates_ext import rpc
 from aggregates_ext.api.edge import versions
 from aggregates_ext.compute import endpoint
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import connections
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from aggregates_ext.xensim import clock as sim_clock
@@ -55,7 +55,7 @@ class CheckedService(fixture.GabbiFixture):
         self._server = endpoint.get_server(
             rpc.get_transport(conf),
             endpoint.Endpoint(
-                self._database, xenapi.Connector(conf), lambda: None
+                self._database, connections.Connector(conf), lambda: None
             ),
         )
         self._server.start()

@@ -16,6 +16,8 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from aggregates_ext.compute import manager
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import transport as xen_transport
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db.engine import engine
 from aggregates_ext.xensim import clock as sim_clock
@@ -118,13 +120,13 @@ class Database(engine.Database):
         return written
 
 
-class Connector(xenapi.Connector):
+class Connector(connections.Connector):
     """Makes sessions whose every request is a step, and its answer too."""
 
     def __init__(self, conf: cfg.ConfigOpts, life: Life) -> None:
         super().__init__(conf)
         self._life = life
-        self._transports: list[xenapi._Transport] = []
+        self._transports: list[xen_transport._Transport] = []
 
     def close(self) -> None:
         """Close the connections, as the end of a process does."""

@@ -12,6 +12,7 @@ from aggregates_ext import context
 from aggregates_ext import policy
 from aggregates_ext.compute import manager
 from aggregates_ext.compute.run import clock as compute_clock
+from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import leases
 from aggregates_ext.db import records
@@ -100,7 +101,7 @@ class Service:
         return manager.Manager(
             self.conf,
             self.database,
-            xenapi.Connector(self.conf),
+            connections.Connector(self.conf),
             SteppedClock(self.clock, self.meanwhile),
         )
 
@@ -179,7 +180,7 @@ class Service:
 
     def login(self, host: str) -> xenapi.Session:
         """A session at a simulated host, to do things by hand."""
-        return xenapi.Connector(self.conf).login(self.hosts.get(host))
+        return connections.Connector(self.conf).login(self.hosts.get(host))
 
     def when_sent(self, method: str, act: Callable[[], object]) -> None:
         """Do something once a call has come to a host and was answered."""

@@ -8,6 +8,8 @@ from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.rules.leaving import guard
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import transport
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.xensim import clock as sim_clock
 from aggregates_ext.xensim import presets
@@ -72,7 +74,7 @@ class Stage:
             name,
             self.sim.host(name).url,
             xenapi.Credential('c', *account),
-            xenapi._Transport(60, None, None),
+            transport.Transport(60, None, None),
             (),
         )
         stack.callback(session.close)
@@ -109,7 +111,7 @@ class Stage:
 def _refusal(session: xenapi.Session, method: str, *params: Any) -> str:
     try:
         session.call(method, *params)
-    except xenapi.XenAPIError as exc:
+    except failures.XenAPIError as exc:
         return exc.code
     return ''
 

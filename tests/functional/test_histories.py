@@ -23,7 +23,7 @@ from oslo_config import cfg
 from aggregates_ext import conf as options
 from aggregates_ext import exception
 from aggregates_ext.compute.observation import views
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
@@ -404,7 +404,11 @@ class Histories(stateful.RuleBasedStateMachine):
                     params = (session.call('pool.get_all')[0], *params)
                 self.meddled = True
                 session.call(method, *params)
-        except (xenapi.XenAPIError, xenapi.Unreachable, xenapi.AnswerLost):
+        except (
+            failures.XenAPIError,
+            failures.Unreachable,
+            failures.AnswerLost,
+        ):
             return False
         return True
 

@@ -8,7 +8,7 @@ import pytest
 from aggregates_ext import exception
 from aggregates_ext import rpc
 from aggregates_ext.compute import endpoint as compute_endpoint
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import connections
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import members
@@ -28,7 +28,7 @@ class Bus:
         self.woken = threading.Event()
         endpoint = compute_endpoint.Endpoint(
             running.database,
-            xenapi.Connector(running.conf),
+            connections.Connector(running.conf),
             self.woken.set,
         )
         self.server = compute_endpoint.get_server(transport, endpoint)

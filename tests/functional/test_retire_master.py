@@ -9,6 +9,7 @@ from oslo_config import cfg
 from aggregates_ext import exception
 from aggregates_ext import rpc
 from aggregates_ext.compute import endpoint
+from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.domain import intent
@@ -253,7 +254,7 @@ def asked(running: service.Service) -> Iterator[members.Members]:
     server = endpoint.get_server(
         transport,
         endpoint.Endpoint(
-            running.database, xenapi.Connector(running.conf), lambda: None
+            running.database, connections.Connector(running.conf), lambda: None
         ),
     )
     server.start()

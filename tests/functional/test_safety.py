@@ -12,6 +12,7 @@ import pytest
 
 from aggregates_ext import exception
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import leases
@@ -468,10 +469,13 @@ def test_join_is_not_sent_to_another_host_than_was_looked_at(
 ) -> None:
     """Its address becomes that of a free host between look and call."""
     key = running.create('xen1')
-    real, logins = xenapi.Connector.login, []
+    real, logins = connections.Connector.login, []
 
     def login(
-        self: xenapi.Connector, host: records.Host, *more: Any, **named: Any
+        self: connections.Connector,
+        host: records.Host,
+        *more: Any,
+        **named: Any,
     ) -> xenapi.Session:
         if host.name == 'xen2':
             logins.append(host.url)
@@ -479,7 +483,7 @@ def test_join_is_not_sent_to_another_host_than_was_looked_at(
             host = dataclasses.replace(host, url=url)
         return real(self, host, *more, **named)
 
-    monkeypatch.setattr(xenapi.Connector, 'login', login)
+    monkeypatch.setattr(connections.Connector, 'login', login)
     running.members.add_host(running.ctx, key, 'xen2')
     running.work()
     assert changing(running) == []

@@ -9,7 +9,7 @@ from aggregates_ext import exception
 from aggregates_ext.compute import manager
 from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.run import lease
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import connections
 from aggregates_ext.db import operations as db_operations
 from tests.functional import service
 
@@ -191,7 +191,10 @@ def watch(running: service.Service, key: int) -> list[Any]:
 
     clock: compute_clock.Clock = WatchedClock(running.clock, look)
     running.manager = manager.Manager(
-        running.conf, running.database, xenapi.Connector(running.conf), clock
+        running.conf,
+        running.database,
+        connections.Connector(running.conf),
+        clock,
     )
     return steps
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from aggregates_ext.compute import manager
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import connections
 from aggregates_ext.db.engine import engine
 from tests.functional import service
 
@@ -23,7 +23,7 @@ class Slow(manager.Manager):
     looks = 0
 
     def __init__(self, conf: cfg.ConfigOpts, database: engine.Database):
-        super().__init__(conf, database, xenapi.Connector(conf))
+        super().__init__(conf, database, connections.Connector(conf))
         self.looked = threading.Event()
 
     def work_on(self, aggregate_id: int) -> None:

@@ -19,6 +19,7 @@ from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules import successor
 from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
@@ -214,10 +215,10 @@ class _Change:
             designations.forget(self._run)
             raise exc
         cause = exc.__cause__
-        if isinstance(cause, xenapi.AnswerLost):
+        if isinstance(cause, failures.AnswerLost):
             LOG.info('Operation %s: %s', self._run.operation.uuid, exc)
             return
-        code = cause.code if isinstance(cause, xenapi.XenAPIError) else ''
+        code = cause.code if isinstance(cause, failures.XenAPIError) else ''
         if not code or code in REFUSALS or code.endswith(BUSY):
             designations.forget(self._run)
             raise exc

@@ -17,7 +17,8 @@ from aggregates_ext.compute.operations import join
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.run import lease as compute_lease
 from aggregates_ext.compute.xen import codes
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
@@ -43,7 +44,7 @@ class Sight:
 
 def observe(
     held: compute_lease.Held,
-    connector: xenapi.Connector,
+    connector: connections.Connector,
     return_timeout: float,
 ) -> None:
     """Look at a pool and at the hosts that return from it, once.
@@ -71,7 +72,7 @@ def _read(connection: Any, aggregate_id: int) -> drift.Intent:
 
 def _look(
     held: compute_lease.Held,
-    connector: xenapi.Connector,
+    connector: connections.Connector,
     intent: drift.Intent,
 ) -> Sight:
     def find(address: str) -> Sequence[records.Host]:
@@ -92,9 +93,9 @@ def _look(
     except pool.NoMaster as exc:
         return Sight([records.Drift(exc.code, str(exc))])
     except (
-        xenapi.XenAPIError,
-        xenapi.Unreachable,
-        xenapi.AnswerLost,
+        failures.XenAPIError,
+        failures.Unreachable,
+        failures.AnswerLost,
     ) as exc:
         return Sight([records.Drift(drift.NO_MASTER, str(exc))])
     heard = master.witnesses.hear(view, account)
@@ -172,7 +173,7 @@ def has_returned(
 
 def _watch_return(
     held: compute_lease.Held,
-    connector: xenapi.Connector,
+    connector: connections.Connector,
     aggregate: records.Aggregate,
     host: records.Host,
     timeout: float,

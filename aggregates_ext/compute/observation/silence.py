@@ -9,7 +9,8 @@ import socket
 import ssl
 
 from aggregates_ext.compute.observation import views
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import records
 
 # How nobody answers: the port is closed, or nothing comes back.
@@ -24,7 +25,7 @@ NOBODY = frozenset(
 
 
 def find_sign_of_life(
-    connector: xenapi.Connector, host: records.Host
+    connector: connections.Connector, host: records.Host
 ) -> str | None:
     """What a host shows at its own address; None: it is silent.
 
@@ -32,13 +33,13 @@ def find_sign_of_life(
     """
     try:
         connector.login(host, timeout=views.LOOK_TIMEOUT).close()
-    except xenapi.XenAPIError as exc:
+    except failures.XenAPIError as exc:
         return f'answers with {exc.code}'
-    except xenapi.AnswerLost as exc:
+    except failures.AnswerLost as exc:
         return f'takes connections ({exc})'
-    except xenapi.CredentialUnknown as exc:
+    except failures.CredentialUnknown as exc:
         return f'could not be asked ({exc})'
-    except xenapi.Unreachable as exc:
+    except failures.Unreachable as exc:
         silent = _is_silence(exc.values.get('error'))
         return None if silent else f'shows itself ({exc})'
     return 'lets us log in'

@@ -5,6 +5,8 @@ import dataclasses
 from typing import Any
 
 from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
 
@@ -203,7 +205,7 @@ class Eye:
     """
 
     def __init__(
-        self, connector: xenapi.Connector, host: records.Host, call: str
+        self, connector: connections.Connector, host: records.Host, call: str
     ) -> None:
         self._connector = connector
         self._host = host
@@ -222,18 +224,18 @@ class Eye:
                 pool=pool_view(self._session),
                 tasks=tasks(self._session, self._call),
             )
-        except xenapi.XenAPIError as exc:
+        except failures.XenAPIError as exc:
             ended = self._session is not None
             self.close()
             if ended and exc.code in ('SESSION_INVALID', 'HOST_IS_SLAVE'):
                 return self.look()
             return _refusal(exc)
-        except (xenapi.Unreachable, xenapi.AnswerLost) as exc:
+        except (failures.Unreachable, failures.AnswerLost) as exc:
             self.close()
             return Answer(
                 'silent', str(exc), code=exc.code, parameters=exc.parameters
             )
-        except xenapi.CredentialUnknown as exc:
+        except failures.CredentialUnknown as exc:
             return Answer('refused', str(exc), code=exc.code)
 
     def close(self) -> None:
@@ -243,7 +245,7 @@ class Eye:
             session.close()
 
 
-def _refusal(exc: xenapi.XenAPIError) -> Answer:
+def _refusal(exc: failures.XenAPIError) -> Answer:
     if exc.code == 'HOST_IS_SLAVE':
         return Answer('slave', exc.parameters[0])
     if exc.code in STARTING_CODES:
@@ -254,7 +256,9 @@ def _refusal(exc: xenapi.XenAPIError) -> Answer:
 
 
 def ask(
-    connector: xenapi.Connector, host: records.Host, credential: str | None
+    connector: connections.Connector,
+    host: records.Host,
+    credential: str | None,
 ) -> Answer:
     """How a host answers a bare login: a slave before there is a session.
 
@@ -264,15 +268,17 @@ def ask(
         session = connector.login(host, credential, LOOK_TIMEOUT)
         with contextlib.closing(session):
             return Answer('master', pool=pool_view(session))
-    except xenapi.XenAPIError as exc:
+    except failures.XenAPIError as exc:
         return _refusal(exc)
-    except (xenapi.Unreachable, xenapi.AnswerLost) as exc:
+    except (failures.Unreachable, failures.AnswerLost) as exc:
         return Answer('silent', str(exc), code=exc.code)
-    except xenapi.CredentialUnknown as exc:
+    except failures.CredentialUnknown as exc:
         return Answer('refused', str(exc), code=exc.code)
 
 
-def look(connector: xenapi.Connector, host: records.Host, call: str) -> Answer:
+def look(
+    connector: connections.Connector, host: records.Host, call: str
+) -> Answer:
     """Look at a host once."""
     eye = Eye(connector, host, call)
     try:

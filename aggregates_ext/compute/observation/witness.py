@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aggregates_ext.compute.observation import views
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import connections
 from aggregates_ext.db import records
 
 TWO_MASTERS = 'TWO_MASTERS'
@@ -61,7 +61,7 @@ class Witnesses:
 
     def __init__(
         self,
-        connector: xenapi.Connector,
+        connector: connections.Connector,
         aggregate: records.Aggregate,
         bound: Sequence[records.Host],
         find: Find,

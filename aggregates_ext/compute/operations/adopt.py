@@ -18,6 +18,7 @@ from aggregates_ext.compute.operations import join
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
@@ -266,7 +267,7 @@ def _found(run: compute_run.Run) -> None:
     host = run.host()
     try:
         session = run.connector.login(host)
-    except xenapi.XenAPIError as exc:
+    except failures.XenAPIError as exc:
         if exc.code != 'HOST_IS_SLAVE':
             raise
         raise compute_run.Failed(

@@ -22,6 +22,7 @@ from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import successor
 from aggregates_ext.compute.rules.leaving import guard
 from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
@@ -227,7 +228,9 @@ class _Eject:
         task = next((t for t in ended if t.ref == sent), ended[-1])
         code, *parameters = task.error
         failure = compute_run.translate(
-            xenapi.XenAPIError(self._master.host.name, code, tuple(parameters))
+            failures.XenAPIError(
+                self._master.host.name, code, tuple(parameters)
+            )
         )
         if isinstance(failure, compute_run.Failed):
             self._refuse(failure)
@@ -292,7 +295,7 @@ class _Eject:
                 )
             except compute_run.Failed as exc:
                 self._refuse(exc)
-            except xenapi.XenAPIError as exc:
+            except failures.XenAPIError as exc:
                 failure = compute_run.translate(exc)
                 if isinstance(failure, compute_run.Failed):
                     self._refuse(failure)
@@ -377,7 +380,7 @@ class _Eject:
                 view = views.pool_view(session).hosts.get(self._uuid)
                 if view is not None and not view.enabled:
                     run.change(session, 'host.enable', view.ref)
-        except (xenapi.XenAPIError, compute_run.Failed) as exc:
+        except (failures.XenAPIError, compute_run.Failed) as exc:
             LOG.warning('Host %s stays disabled: %s', self._host.name, exc)
             return (
                 ' The host was disabled for its removal, and could not be '

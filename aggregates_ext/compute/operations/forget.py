@@ -16,7 +16,7 @@ from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules.leaving import localstorage
 from aggregates_ext.compute.run import run as compute_run
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
@@ -289,7 +289,9 @@ class _Forget:
             return
         code, *parameters = ended[-1].error
         text = str(
-            xenapi.XenAPIError(self._master.host.name, code, tuple(parameters))
+            failures.XenAPIError(
+                self._master.host.name, code, tuple(parameters)
+            )
         )
         self._judge(code, text, parameters)
 

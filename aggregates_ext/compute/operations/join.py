@@ -15,7 +15,7 @@ from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import records
 
 CALL = 'pool.join'
@@ -399,7 +399,7 @@ def _failure(run: compute_run.Run, seen: Seen) -> Exception:
             parameters,
         )
     return compute_run.translate(
-        xenapi.XenAPIError(run.host_name, code, tuple(parameters))
+        failures.XenAPIError(run.host_name, code, tuple(parameters))
     )
 
 

@@ -14,6 +14,8 @@ from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.observation import witness
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
@@ -173,12 +175,14 @@ def _finder(
     return whose
 
 
-def _is_slave(exc: Exception) -> TypeGuard[xenapi.XenAPIError]:
-    return isinstance(exc, xenapi.XenAPIError) and exc.code == 'HOST_IS_SLAVE'
+def _is_slave(exc: Exception) -> TypeGuard[failures.XenAPIError]:
+    return (
+        isinstance(exc, failures.XenAPIError) and exc.code == 'HOST_IS_SLAVE'
+    )
 
 
 def _enter(
-    connector: xenapi.Connector,
+    connector: connections.Connector,
     aggregate: records.Aggregate,
     host: records.Host,
     timeout: float | None,
@@ -216,7 +220,7 @@ def _may_be_master(host: records.Host, aggregate: records.Aggregate) -> bool:
 
 @contextlib.contextmanager
 def master_of(
-    connector: xenapi.Connector,
+    connector: connections.Connector,
     aggregate: records.Aggregate,
     hosts: Sequence[records.Host],
     timeout: float | None = None,
@@ -242,7 +246,7 @@ def master_of(
             continue
         try:
             session, pools = _enter(connector, aggregate, host, timeout)
-        except (OtherPool, xenapi.HostError) as exc:
+        except (OtherPool, failures.HostError) as exc:
             asked[host.name] = exc
             if _is_slave(exc):
                 leaders = whose(exc.parameters[0])
@@ -406,7 +410,7 @@ def give_back(run: compute_run.Run, session: xenapi.Session) -> None:
                 view.ref,
                 views.MARK,
             )
-    except (xenapi.XenAPIError, compute_run.Failed) as exc:
+    except (failures.XenAPIError, compute_run.Failed) as exc:
         raise compute_run.Unresolved(
             'UNRESOLVED',
             f'Host {run.host_name} could neither be made the first of the '
@@ -558,7 +562,7 @@ def describe(run: compute_run.Run) -> str:
             run.connector, aggregate, hosts, views.LOOK_TIMEOUT
         ) as master:
             view = views.pool_view(master.session)
-    except (NoMaster, xenapi.XenAPIError, xenapi.AnswerLost) as exc:
+    except (NoMaster, failures.XenAPIError, failures.AnswerLost) as exc:
         said = str(exc)
         view = None
     if run.operation.host is None:

@@ -18,6 +18,8 @@ from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.run import lease as compute_lease
 from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
@@ -80,7 +82,7 @@ class Run:
     def __init__(
         self,
         held: compute_lease.Held,
-        connector: xenapi.Connector,
+        connector: connections.Connector,
         clock: compute_clock.Clock,
         conf: cfg.ConfigOpts,
         operation: records.Operation,
@@ -228,15 +230,15 @@ class Run:
             raise
         try:
             result = session.call(method, *params)
-        except xenapi.AnswerLost as exc:
+        except failures.AnswerLost as exc:
             raise Postpone(
                 reason=f'{exc} What became of it is being found out.',
                 code=exc.code,
             ) from exc
-        except xenapi.Unreachable as exc:
+        except failures.Unreachable as exc:
             self._record(None, **before)
             raise obstacle(exc) from exc
-        except xenapi.XenAPIError as exc:
+        except failures.XenAPIError as exc:
             self._record(None, **before)
             raise translate(exc) from exc
         task = {**record, 'session': None, 'task': result}
@@ -289,7 +291,7 @@ class Run:
     def _end_session(
         self, target: records.Host, uuid: str, credentials: list[str]
     ) -> None:
-        reason: xenapi.HostError | None = None
+        reason: failures.HostError | None = None
         for credential in credentials:
             try:
                 session = self.connector.login(target, credential)
@@ -297,7 +299,7 @@ class Run:
                     session.end_other(uuid)
                 finally:
                     session.close()
-            except xenapi.HostError as exc:
+            except failures.HostError as exc:
                 # A slave's xapi has restarted since: no session survived.
                 if exc.code == 'HOST_IS_SLAVE':
                     return
@@ -338,12 +340,12 @@ def refuse(subject: str, report: preflight.Report) -> Exception:
     )
 
 
-def obstacle(exc: xenapi.HostError) -> Postpone:
+def obstacle(exc: failures.HostError) -> Postpone:
     """What keeps an operation from going on, whatever it is."""
     return Postpone(reason=str(exc), code=exc.code, parameters=exc.parameters)
 
 
-def translate(exc: xenapi.HostError) -> Exception:
+def translate(exc: failures.HostError) -> Exception:
     """What a host said, as a passing obstacle or as a failure."""
     if codes.passes(exc.code, exc.parameters):
         return obstacle(exc)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aggregates_ext.compute.observation import silence
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import failures
 
 HOST: Any = types.SimpleNamespace(name='xen2')
 
@@ -24,8 +24,8 @@ def look(failure: Exception) -> str | None:
     return silence.find_sign_of_life(connector, HOST)
 
 
-def unreachable(cause: Exception) -> xenapi.Unreachable:
-    return xenapi.Unreachable(
+def unreachable(cause: Exception) -> failures.Unreachable:
+    return failures.Unreachable(
         host='xen2', url='https://x', reason='r', error=cause
     )
 
@@ -51,11 +51,11 @@ def test_failed_connection(cause: Exception, silent: bool) -> None:
 @pytest.mark.parametrize(
     'failure',
     [
-        xenapi.XenAPIError('xen2', 'HOST_IS_SLAVE', ('10.0.0.1',)),
-        xenapi.XenAPIError('xen2', 'HOST_UNKNOWN_TO_MASTER', ()),
-        xenapi.XenAPIError('xen2', 'SESSION_AUTHENTICATION_FAILED', ()),
-        xenapi.AnswerLost(host='xen2', call='login', reason='timed out'),
-        xenapi.CredentialUnknown(host='xen2', credential='c'),
+        failures.XenAPIError('xen2', 'HOST_IS_SLAVE', ('10.0.0.1',)),
+        failures.XenAPIError('xen2', 'HOST_UNKNOWN_TO_MASTER', ()),
+        failures.XenAPIError('xen2', 'SESSION_AUTHENTICATION_FAILED', ()),
+        failures.AnswerLost(host='xen2', call='login', reason='timed out'),
+        failures.CredentialUnknown(host='xen2', credential='c'),
     ],
 )
 def test_answers_of_any_kind_are_life(failure: Exception) -> None:

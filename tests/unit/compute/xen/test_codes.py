@@ -7,7 +7,7 @@ import pytest
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import failures
 
 # Contract 12, by whether trying again can ever help; 2.6 tells which
 # emergencies end by themselves.
@@ -136,7 +136,7 @@ def fields(text: str) -> set[str]:
 
 @pytest.mark.parametrize('code', PASSING)
 def test_code_that_passes_makes_an_operation_rest(code: str) -> None:
-    exc = xenapi.XenAPIError('xen1', code, ('one', 'two', 'three'))
+    exc = failures.XenAPIError('xen1', code, ('one', 'two', 'three'))
     obstacle = compute_run.translate(exc)
     assert isinstance(obstacle, compute_run.Postpone)
     assert obstacle.error == {
@@ -148,7 +148,7 @@ def test_code_that_passes_makes_an_operation_rest(code: str) -> None:
 
 @pytest.mark.parametrize('code', FINAL)
 def test_code_that_does_not_pass_ends_an_operation(code: str) -> None:
-    exc = xenapi.XenAPIError('xen1', code, ('one',))
+    exc = failures.XenAPIError('xen1', code, ('one',))
     failed = compute_run.translate(exc)
     assert isinstance(failed, compute_run.Failed)
     assert failed.error['code'] == code
@@ -162,7 +162,7 @@ def test_message_has_a_sentence_and_a_way_out(code: str) -> None:
     assert meaning.remedy.endswith('.'), meaning
     assert fields(meaning.sentence) <= {'0', '1', '2', 'all'}
     # An older release gives fewer parameters, or none.
-    bare = str(xenapi.XenAPIError('xen1', code, ()))
+    bare = str(failures.XenAPIError('xen1', code, ()))
     assert bare.startswith(f'Host xen1 answered {code}: ')
     assert meaning.remedy in bare
     assert '{' not in bare
@@ -197,7 +197,7 @@ def test_internal_error_is_judged_by_its_text(
     text: str, passes: bool, says: str
 ) -> None:
     assert codes.passes('INTERNAL_ERROR', (text,)) is passes
-    message = str(xenapi.XenAPIError('xen1', 'INTERNAL_ERROR', (text,)))
+    message = str(failures.XenAPIError('xen1', 'INTERNAL_ERROR', (text,)))
     assert says in message
 
 
@@ -205,10 +205,10 @@ def test_unknown_code_is_final_unless_it_says_it_passes() -> None:
     assert not codes.passes('SOMETHING_NEW')
     assert codes.passes('REPAIR_IN_PROGRESS')
     assert 'answered SOMETHING_NEW (a)' in str(
-        xenapi.XenAPIError('xen1', 'SOMETHING_NEW', ('a',))
+        failures.XenAPIError('xen1', 'SOMETHING_NEW', ('a',))
     )
 
 
 def test_braces_of_a_host_are_taken_as_they_are() -> None:
-    exc = xenapi.XenAPIError('xen1', 'OPERATION_NOT_ALLOWED', ('{0} {x}',))
+    exc = failures.XenAPIError('xen1', 'OPERATION_NOT_ALLOWED', ('{0} {x}',))
     assert 'not allowed now: {0} {x}.' in str(exc)

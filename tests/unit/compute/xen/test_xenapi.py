@@ -17,6 +17,8 @@ from oslo_config import cfg
 
 from aggregates_ext import conf as options
 from aggregates_ext import exception
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
 
@@ -111,7 +113,7 @@ def login() -> Callable[..., xenapi.Session]:
     conf.set_override('call_timeout', 5.0, 'compute')
     group = options.register_credential(conf, 'default')
     conf.set_override('password', PASSWORD, group)
-    connector = xenapi.Connector(conf)
+    connector = connections.Connector(conf)
 
     def log_in(
         server: Host,
@@ -159,7 +161,7 @@ def test_broken_connection_is_one_request_and_no_answer(
     host: Host, login: Login
 ) -> None:
     session = login(host)
-    with pytest.raises(xenapi.AnswerLost, match='pool.eject'):
+    with pytest.raises(failures.AnswerLost, match='pool.eject'):
         session.call('pool.eject', 'OpaqueRef:x')
     assert host.arrived.count('pool.eject') == 1
     session.close()
@@ -170,7 +172,7 @@ def test_session_invalid_is_an_error_and_no_new_login(
 ) -> None:
     host.answers['pool.eject'] = failure('SESSION_INVALID', SESSION)
     session = login(host)
-    with pytest.raises(xenapi.XenAPIError) as error:
+    with pytest.raises(failures.XenAPIError) as error:
         session.call('pool.eject', 'OpaqueRef:x')
     assert error.value.code == 'SESSION_INVALID'
     assert SESSION not in str(error.value)
@@ -182,7 +184,7 @@ def test_session_invalid_is_an_error_and_no_new_login(
 def test_refusal_keeps_code_and_parameters(host: Host, login: Login) -> None:
     host.answers['pool.eject'] = failure('VDI_IN_USE', 'OpaqueRef:v')
     session = login(host)
-    with pytest.raises(xenapi.XenAPIError, match='xen1 answered VDI_IN_USE'):
+    with pytest.raises(failures.XenAPIError, match='xen1 answered VDI_IN_USE'):
         session.call('pool.eject', 'OpaqueRef:x')
     session.close()
 
@@ -194,7 +196,7 @@ def test_nobody_there_means_that_nothing_was_sent(
     session.close()
     dead = Host()
     dead.server_close()
-    with pytest.raises(xenapi.Unreachable):
+    with pytest.raises(failures.Unreachable):
         login(dead)
 
 
@@ -204,7 +206,7 @@ def test_nobody_there_means_that_nothing_was_sent(
 def test_nonsense_is_no_answer(host: Host, login: Login, answer: Any) -> None:
     host.answers['host.get_all'] = answer
     session = login(host)
-    with pytest.raises(xenapi.AnswerLost):
+    with pytest.raises(failures.AnswerLost):
         session.call('host.get_all')
     session.close()
 
@@ -222,7 +224,7 @@ def test_other_session_that_is_gone_already_is_ended(
 def test_credential_that_is_not_configured_is_named(
     host: Host, login: Login
 ) -> None:
-    with pytest.raises(xenapi.CredentialUnknown, match='lab'):
+    with pytest.raises(failures.CredentialUnknown, match='lab'):
         login(host, credential='lab')
     assert host.arrived == []
 
@@ -262,7 +264,7 @@ def test_redaction_spares_the_address_of_the_master(
     """It is looked up, whatever it has in common with a password."""
     host.answers['host.get_all'] = failure('HOST_IS_SLAVE', 'sentinel')
     session = login(host)
-    with pytest.raises(xenapi.XenAPIError) as error:
+    with pytest.raises(failures.XenAPIError) as error:
         session.call('host.get_all')
     assert error.value.parameters == ('sentinel',)
     session.close()
@@ -277,7 +279,7 @@ def test_password_that_is_part_of_another_leaves_nothing_of_it(
 
 
 def test_unknown_authority_is_refused(tls_host: Host, login: Login) -> None:
-    with pytest.raises(xenapi.Unreachable, match='certificate'):
+    with pytest.raises(failures.Unreachable, match='certificate'):
         login(tls_host, 'https')
     assert tls_host.arrived == []
 
@@ -322,6 +324,6 @@ def test_pinned_certificate_is_accepted(tls_host: Host, login: Login) -> None:
 def test_other_certificate_than_the_pinned_gets_no_password(
     tls_host: Host, login: Login
 ) -> None:
-    with pytest.raises(xenapi.Unreachable, match='fingerprint'):
+    with pytest.raises(failures.Unreachable, match='fingerprint'):
         login(tls_host, 'https', fingerprint='0' * 64)
     assert tls_host.arrived == []

@@ -1,0 +1,151 @@
+"""Sessions from registered hosts and configured credentials."""
+
+import copy
+import os
+import ssl
+import time
+from typing import Any
+from typing import NamedTuple
+
+from oslo_config import cfg
+
+from aggregates_ext import conf as options
+from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import transport
+from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.db import records
+
+
+class Refusal(NamedTuple):
+    """A login that a host did not take.
+
+    :ivar since: monotonic time of the last attempt.
+    """
+
+    since: float
+    code: str
+    parameters: tuple[str, ...]
+
+
+class Connector:
+    """Makes sessions from registered hosts and configured credentials.
+
+    :param conf: configuration; read at each login, so that a reload counts.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._conf = conf
+        # All that were given out, which a reload does not take back; a dict
+        # because sessions in other threads read it meanwhile.
+        self._passwords: dict[str, None] = {}
+        self._authorities: tuple[Any, ssl.SSLContext] | None = None
+        # A pinned certificate is checked by itself, see connect().
+        self._unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._unchecked.check_hostname = False
+        self._unchecked.verify_mode = ssl.CERT_NONE
+        self._refused: dict[tuple[str, xenapi.Credential], Refusal] = {}
+        self._patient = False
+
+    def patient(self) -> 'Connector':
+        """For looks that nobody asked for: a refusal holds for a while.
+
+        Hosts count failed logins and may lock the account (contract 11,
+        14). The same password is not tried again at the same host within
+        ``observe_interval``, whoever tried it; another one is.
+        """
+        found = copy.copy(self)
+        found._patient = True
+        return found
+
+    def credential(self, name: str, host: str) -> xenapi.Credential:
+        """A configured credential.
+
+        :param host: whom it is for, for the message.
+        :raises CredentialUnknown: it is not configured.
+        """
+        if name not in self._conf.xenserver.credentials:
+            raise failures.CredentialUnknown(credential=name, host=host)
+        username, password = options.read_credential(self._conf, name)
+        if password is None:
+            raise failures.CredentialUnknown(credential=name, host=host)
+        self._passwords[password] = None
+        return xenapi.Credential(name, username, password)
+
+    def login(
+        self,
+        host: records.Host,
+        credential: str | None = None,
+        timeout: float | None = None,
+    ) -> xenapi.Session:
+        """Log in at a host.
+
+        :param credential: name of another one than the host's own.
+        :param timeout: seconds for each request, else ``call_timeout``.
+        :raises XenAPIError: refused, for instance with HOST_IS_SLAVE.
+        :raises Unreachable: nobody is there.
+        :raises CredentialUnknown: not configured.
+        """
+        try:
+            tls = self._tls(host)
+        except OSError as exc:
+            raise failures.Unreachable(
+                host=host.name,
+                url=host.url,
+                reason=f'[xenserver] ca_file cannot be used: {exc}',
+            ) from exc
+        way = transport.Transport(
+            timeout or self._conf.compute.call_timeout, tls, host.fingerprint
+        )
+        account = self.credential(credential or host.credential, host.name)
+        self._hold_back(host, account)
+        try:
+            session = xenapi.Session(
+                host.name, host.url, account, way, self._passwords
+            )
+        except failures.XenAPIError as exc:
+            if exc.code in codes.LOGIN_REFUSED:
+                self._refused[host.url, account] = Refusal(
+                    time.monotonic(), exc.code, exc.parameters
+                )
+            raise
+        self._refused.pop((host.url, account), None)
+        return session
+
+    def _hold_back(
+        self, host: records.Host, account: xenapi.Credential
+    ) -> None:
+        """Spare a host a login that it has just refused.
+
+        :raises XenAPIError: as then.
+        """
+        refusal = self._refused.get((host.url, account))
+        if not self._patient or refusal is None:
+            return
+        age = time.monotonic() - refusal.since
+        if age < self._conf.compute.observe_interval:
+            raise failures.XenAPIError(
+                host.name, refusal.code, refusal.parameters
+            )
+
+    def _tls(self, host: records.Host) -> ssl.SSLContext | None:
+        if host.url.startswith('http://'):
+            return None
+        if host.fingerprint:
+            return self._unchecked
+        return self._checked()
+
+    def _checked(self) -> ssl.SSLContext:
+        """By the authorities; read again when their file has changed.
+
+        Reading the system's takes more than all the rest of a login.
+
+        :raises OSError: they cannot be read.
+        """
+        path = self._conf.xenserver.ca_file
+        file = path or ssl.get_default_verify_paths().cafile
+        read = (path, os.stat(file).st_mtime_ns if file else None)
+        if self._authorities is None or self._authorities[0] != read:
+            context = ssl.create_default_context(cafile=path)
+            self._authorities = (read, context)
+        return self._authorities[1]

@@ -1,0 +1,81 @@
+"""What can go wrong between us and a host, each with its code."""
+
+from aggregates_ext import exception
+from aggregates_ext.compute.xen import codes
+
+
+class HostError(exception.AggregatesError):
+    """A host could not be worked with, for a reason with a code.
+
+    :ivar code: of XenAPI, or one of ours; ``codes`` tells whether it passes.
+    :ivar parameters: what the code is about; never a session.
+    """
+
+    code = ''
+    parameters: tuple[str, ...] = ()
+
+
+class XenAPIError(HostError):
+    """A host refused a request, with a code of XenAPI.
+
+    :ivar code: such as HOST_IS_SLAVE.
+    """
+
+    def __init__(self, host: str, code: str, parameters: tuple[str, ...]):
+        self.host = host
+        self.code = code
+        self.parameters = parameters
+        super().__init__(
+            f'Host {host} answered {code}'
+            f'{" (" + ", ".join(parameters) + ")" if parameters else ""}: '
+            f'{codes.explain(code, parameters)}'
+        )
+
+
+class Unreachable(HostError):
+    """No connection came about: nothing was sent.
+
+    ``values['error']`` is what the network said, where it said anything.
+    """
+
+    code = 'HOST_UNREACHABLE'
+    message = 'Host {host} cannot be reached at {url}: {reason}'
+
+
+class OtherCertificate(Unreachable):
+    """A host shows another certificate than the registered one.
+
+    :ivar parameters: the fingerprint that was seen.
+    """
+
+    code = 'CERTIFICATE_CHANGED'
+    message = (
+        'Host {host} shows a certificate at {url} that is not the '
+        'registered one: its SHA-256 fingerprint is {seen}. No password was '
+        'sent. An ejected or reinstalled host has a new certificate; '
+        'anything else may be an attack. Compare it at the console of the '
+        'host, then accept it with "aggregates-ext-manage host set {host} '
+        '--fingerprint {seen}".'
+    )
+
+    def __init__(self, host: str, url: str, seen: str) -> None:
+        super().__init__(host=host, url=url, seen=seen)
+        self.parameters = (seen,)
+
+
+class AnswerLost(HostError):
+    """The request may have arrived; no answer to it came back."""
+
+    code = 'ANSWER_LOST'
+    message = 'Host {host} gave no answer to {call}: {reason}'
+
+
+class CredentialUnknown(HostError):
+    """No configuration has the credential."""
+
+    code = 'CREDENTIAL_UNKNOWN'
+    message = (
+        'Credential {credential} of host {host} is not configured: list it '
+        'in [xenserver] credentials and set username and password in '
+        '[xenserver:{credential}].'
+    )
