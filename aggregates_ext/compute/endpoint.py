@@ -16,6 +16,7 @@ from oslo_log import log as logging
 
 from aggregates_ext import exception
 from aggregates_ext import rpc
+from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules import bindings
@@ -24,7 +25,7 @@ from aggregates_ext.compute.rules import successor
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.rules.leaving import guard
-from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
@@ -148,7 +149,9 @@ class Endpoint:
                 return sides.read_side(session, sides.JOINER_CLASSES)
 
         def master() -> sides.Side:
-            with pool.master_of(self._connector, aggregate, hosts) as master:
+            with masters.master_of(
+                self._connector, aggregate, hosts
+            ) as master:
                 master.look()
                 return sides.read_side(master.session)
 
@@ -168,7 +171,7 @@ class Endpoint:
     ) -> preflight.Report:
         if aggregate.pool_uuid is None or host.uuid is None:
             return preflight.Report(disks={})
-        with pool.master_of(self._connector, aggregate, hosts) as master:
+        with masters.master_of(self._connector, aggregate, hosts) as master:
             master.look()
             report, _heir = successor.settle(
                 guard.check_leave(master.session, host.uuid, *consent),
@@ -198,7 +201,7 @@ def _check_first(
 ) -> preflight.Report:
     """Whether a host can be the first of a pool.
 
-    :raises compute_run.Failed: its pool is not ours to take.
+    :raises outcomes.Failed: its pool is not ours to take.
     """
     pool.check_claim(aggregate, host, views.pool_view(session))
     return requirements.check_first(
@@ -227,7 +230,7 @@ def _obstacle(exc: exception.AggregatesError) -> preflight.Problem:
         heals = isinstance(exc, failures.XenAPIError) and codes.passes(
             code, exc.parameters
         )
-    elif isinstance(exc, compute_run.Failed | compute_run.Postpone):
+    elif isinstance(exc, outcomes.Failed | outcomes.Postpone):
         code = exc.error['code']
     else:
         raise exc

@@ -269,7 +269,7 @@ def test_call_that_was_held_back_is_refused_when_it_arrives(
         running.meanwhile.clear()
         ((late, params),) = held
         monkeypatch.delattr(late, 'close')
-        with pytest.raises(service.xenapi.XenAPIError) as refusal:
+        with pytest.raises(service.failures.XenAPIError) as refusal:
             late.call(CALL, *params)
         answers.append(refusal.value.code)
         late.close()

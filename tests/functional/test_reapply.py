@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aggregates_ext.compute import manager
+from aggregates_ext.compute import runner
 from aggregates_ext.db import records
 from tests.functional import byhand
 from tests.functional import service
@@ -72,13 +72,13 @@ def test_cancelled_eject_leaves_the_host_free(
     key = running.create('xen1')
     byhand.join(running, 'xen2', 'xen1')
     running.pools.reapply(running.ctx, key)
-    original = manager.Manager._run
+    original = runner.Runner.run
 
-    def run_one(self: manager.Manager, *args: Any) -> None:
+    def run_one(self: runner.Runner, *args: Any) -> None:
         original(self, *args)
-        self.stop()
+        running.manager.stop()
 
-    monkeypatch.setattr(manager.Manager, '_run', run_one)
+    monkeypatch.setattr(runner.Runner, 'run', run_one)
     running.manager.work_on(key)
     removal = running.operation(key)
     assert (removal.kind, removal.state) == ('remove_host', 'queued')

@@ -12,6 +12,7 @@ import pytest
 
 from aggregates_ext import exception
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import hosts as db_hosts
@@ -291,7 +292,7 @@ def test_disk_that_comes_at_the_last_moment_is_not_destroyed(
 ) -> None:
     """The guard looks when all else is done, right before the call."""
     key = running.create('xen1', 'xen2')
-    run = service.manager.compute_run.Run
+    run = compute_run.Run
     note = run.note
 
     def note_and_add(self: Any, **values: Any) -> None:
@@ -531,7 +532,7 @@ def test_mark_of_another_is_not_taken_away(running: service.Service) -> None:
     """It came between our look and our own mark."""
     key = running.aggregates.create('pool', None).id
     running.members.add_host(running.ctx, key, 'xen1')
-    real = service.manager.compute_run.Run.note
+    real = compute_run.Run.note
 
     def note(self: Any, **values: Any) -> None:
         real(self, **values)
@@ -547,7 +548,7 @@ def test_mark_of_another_is_not_taken_away(running: service.Service) -> None:
                 )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service.manager.compute_run.Run, 'note', note)
+        patch.setattr(compute_run.Run, 'note', note)
         running.work()
     assert running.operation(key).state == 'failed'
     assert running.pool_of('xen1')['other_config'][views.MARK] == 'theirs'

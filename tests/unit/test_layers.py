@@ -21,6 +21,7 @@ OWNERS = {
         'compute/endpoint.py',
         'compute/run/lease.py',
         'compute/manager.py',
+        'compute/runner.py',
     ),
     'webob': ('api/',),
     'routes': ('api/',),

@@ -15,9 +15,11 @@ from oslo_log import log as logging
 from aggregates_ext import exception
 from aggregates_ext.compute.mastership import designations
 from aggregates_ext.compute.mastership import handover
+from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules import successor
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
@@ -50,16 +52,16 @@ GRACE = 120.0
 def set_master(run: compute_run.Run) -> None:
     """Make a member the master of the pool.
 
-    :raises compute_run.Failed: the master is who it was.
-    :raises compute_run.Unresolved: who the master is is not known.
-    :raises compute_run.Postpone: to be tried again; nothing was sent.
+    :raises outcomes.Failed: the master is who it was.
+    :raises outcomes.Unresolved: who the master is is not known.
+    :raises outcomes.Postpone: to be tried again; nothing was sent.
     """
     host = run.host()
     known = designations.sent(run)
     if not known:
         run.end_recorded_session()
         if host.aggregate_id != run.aggregate_id or host.phase != 'member':
-            raise compute_run.Failed(
+            raise outcomes.Failed(
                 'NOT_A_MEMBER',
                 f'Host {host.name} is {host.phase}; only a member of the '
                 'aggregate can be made the master.',
@@ -102,9 +104,9 @@ def change_master(run: compute_run.Run, target: records.Host) -> list[str]:
     """Let a host become the master, and wait until the pool is whole again.
 
     :returns: names of the members that are not back at the time limit.
-    :raises compute_run.Failed: the master is who it was.
-    :raises compute_run.Unresolved: who the master is is not known.
-    :raises compute_run.Postpone: nothing was sent, try again later.
+    :raises outcomes.Failed: the master is who it was.
+    :raises outcomes.Unresolved: who the master is is not known.
+    :raises outcomes.Postpone: nothing was sent, try again later.
     """
     return _Change(run, target).follow()
 
@@ -145,7 +147,9 @@ class _Change:
         run, target = self._run, self._target
         run.note(step='checking who can be the master', progress=5)
         hosts = pool.all_hosts(run)
-        with pool.master_of(run.connector, run.aggregate(), hosts) as master:
+        with masters.master_of(
+            run.connector, run.aggregate(), hosts
+        ) as master:
             view = master.look()
             if view.master.uuid == target.uuid:
                 handover.write_master(run, view)
@@ -174,10 +178,10 @@ class _Change:
         return False
 
     def _check(self, session: xenapi.Session) -> None:
-        """:raises compute_run.Failed: with every requirement not met."""
+        """:raises outcomes.Failed: with every requirement not met."""
         report = successor.check(successor.read(session), self._target.uuid)
         if report.blockers:
-            raise compute_run.refuse(
+            raise outcomes.refuse(
                 f'Host {self._target.name} cannot become the master of the '
                 f'pool of aggregate {self._run.aggregate_id}:',
                 report,
@@ -210,7 +214,7 @@ class _Change:
 
         :raises exception.AggregatesError: nothing has happened.
         """
-        if not isinstance(exc, compute_run.Failed | compute_run.Postpone):
+        if not isinstance(exc, outcomes.Failed | outcomes.Postpone):
             # A look before the call failed.
             designations.forget(self._run)
             raise exc

@@ -7,6 +7,7 @@ operation or other service sends a second one too early (design 5).
 
 from typing import Any
 
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
@@ -34,7 +35,7 @@ def await_others(run: compute_run.Run) -> None:
     It is under way for anybody, whatever became of the operation that sent
     it, until its result is known or its window is over.
 
-    :raises compute_run.Waiting: one is.
+    :raises outcomes.Waiting: one is.
     """
     for operation, age in _designations(run):
         if operation.parameters[KEY].get('done'):
@@ -42,7 +43,7 @@ def await_others(run: compute_run.Run) -> None:
         if operation.id == run.operation.id:
             continue
         if age < run.options.designate_wait:
-            raise compute_run.Waiting(
+            raise outcomes.Waiting(
                 reason=f'Operation {operation.uuid} has changed the master '
                 f'{age:.0f} s ago, and how that ends is being watched.'
             )
@@ -51,18 +52,18 @@ def await_others(run: compute_run.Run) -> None:
 def await_window(run: compute_run.Run) -> None:
     """Keep a change of master from being sent too early after another.
 
-    :raises compute_run.Waiting: it would be.
+    :raises outcomes.Waiting: it would be.
     """
     for operation, age in _designations(run):
         if age < run.options.designate_wait:
-            raise compute_run.Waiting(
+            raise outcomes.Waiting(
                 reason=f'Operation {operation.uuid} sent a change of master '
                 f'{age:.0f} s ago; the next is not sent before '
                 f'{run.options.designate_wait:.0f} s have passed.'
             )
         known = operation.parameters[KEY].get('done')
         if operation.state in ('running', 'unresolved') and not known:
-            raise compute_run.Waiting(
+            raise outcomes.Waiting(
                 reason=f'The change of master of operation {operation.uuid} '
                 'is unresolved; this waits until it is known, or reset.'
             )

@@ -14,6 +14,7 @@ from oslo_log import log as logging
 from aggregates_ext.compute.mastership import designations
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import pool
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.db import aggregates as db_aggregates
@@ -89,8 +90,8 @@ class Watch:
 
         :returns: names of the members that are not back, when the change is
             done; None: look again, or send again if nothing is open.
-        :raises compute_run.Failed: nothing has happened.
-        :raises compute_run.Unresolved: the time is over.
+        :raises outcomes.Failed: nothing has happened.
+        :raises outcomes.Unresolved: the time is over.
         """
         self._locked_out = False
         fenced = self._fence()
@@ -119,7 +120,7 @@ class Watch:
         """Make sure that what was sent cannot begin any more."""
         try:
             self._run.end_recorded_session()
-        except compute_run.Postpone as exc:
+        except outcomes.Postpone as exc:
             LOG.debug('Operation %s: %s', self._run.operation.uuid, exc)
             return False
         return True
@@ -211,13 +212,13 @@ class Watch:
         )
 
     def _check_time(self, seen: Seen) -> None:
-        """:raises compute_run.Unresolved: the time is over."""
+        """:raises outcomes.Unresolved: the time is over."""
         if not self._is_over():
             self._run.note(step='the hosts restart', progress=20)
             return
         former = find_host(self._run, designations.sent(self._run)['from'])
         said = designations.sent(self._run).get('said')
-        raise compute_run.Unresolved(
+        raise outcomes.Unresolved(
             'UNRESOLVED',
             'Who is the master of pool '
             f'{self._pool_uuid} is not known {self._age():.0f} s after the '
@@ -234,7 +235,7 @@ class Watch:
     def _end_nothing(self, seen: Seen) -> None:
         """Nothing has happened: say so, or send what never arrived.
 
-        :raises compute_run.Failed: with what the call was answered, or
+        :raises outcomes.Failed: with what the call was answered, or
             because the time is over.
         """
         run = self._run
@@ -247,7 +248,7 @@ class Watch:
             'parameters': [],
             'message': 'The change of master had no effect.',
         }
-        raise compute_run.Failed(
+        raise outcomes.Failed(
             error['code'],
             f'{error["message"]} The master is who it was: it '
             f'{seen.former.describe()}, and host {self._target.name} '

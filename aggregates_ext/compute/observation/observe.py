@@ -11,10 +11,9 @@ from typing import Any
 from oslo_log import log as logging
 
 from aggregates_ext.compute.observation import drift
+from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import silence
 from aggregates_ext.compute.observation import views
-from aggregates_ext.compute.operations import forget
-from aggregates_ext.compute.operations import join
-from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.run import lease as compute_lease
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import connections
@@ -81,7 +80,7 @@ def _look(
         )
 
     try:
-        with pool.master_of(
+        with masters.master_of(
             connector,
             intent.aggregate,
             intent.bound,
@@ -90,7 +89,7 @@ def _look(
         ) as master:
             view = views.pool_view(master.session, master.pools)
             account = master.session.credential.name
-    except pool.NoMaster as exc:
+    except masters.NoMaster as exc:
         return Sight([records.Drift(exc.code, str(exc))])
     except (
         failures.XenAPIError,
@@ -100,7 +99,9 @@ def _look(
         return Sight([records.Drift(drift.NO_MASTER, str(exc))])
     heard = master.witnesses.hear(view, account)
     strangers = held.read(
-        lambda connection: pool.find_strangers(connection, view, intent.bound)
+        lambda connection: masters.find_strangers(
+            connection, view, intent.bound
+        )
     )
     found = drift.find(intent, view, strangers)
     return Sight([*heard.drift, *found], view, heard.turns)
@@ -182,7 +183,7 @@ def _watch_return(
 
     Its own address logs in, with the same host uuid and another pool uuid.
     """
-    answer = views.look(connector, host, join.CALL)
+    answer = views.look(connector, host, views.JOIN_CALL)
     if has_returned(aggregate, host, answer):
         LOG.info('Host %s has returned and is free', host.name)
         held.write(
@@ -211,7 +212,7 @@ def _note_overdue(
     such as another certificate or password.
     """
     away = engine.read_clock(connection) - (host.phase_since or 0)
-    if (host.alarm or '').startswith(forget.FORGOTTEN):
+    if (host.alarm or '').startswith(silence.FORGOTTEN):
         return
     stays = answer.code and not codes.passes(answer.code, answer.parameters)
     if away < timeout and not stays:

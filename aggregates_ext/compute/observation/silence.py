@@ -13,6 +13,8 @@ from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import records
 
+# How the alarm of a forgotten host begins; it outlasts other alarms.
+FORGOTTEN = 'Forgotten by force'
 # How nobody answers: the port is closed, or nothing comes back.
 NOBODY = frozenset(
     {

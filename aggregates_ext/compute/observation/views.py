@@ -12,6 +12,7 @@ from aggregates_ext.db import records
 
 MARK = 'aggregates-ext:aggregate'
 LOOK_TIMEOUT = 5.0
+JOIN_CALL = 'pool.join'
 # The states of a task that has not ended.
 RUNNING = frozenset({'pending', 'cancelling'})
 # Answers of a xapi that runs and is not yet, or not any more, in order

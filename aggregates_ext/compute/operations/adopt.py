@@ -10,13 +10,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import observe
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.observation import witness
 from aggregates_ext.compute.operations import census
-from aggregates_ext.compute.operations import join
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
@@ -35,8 +36,8 @@ def adopt(run: compute_run.Run) -> None:
 
     With a host the pool is that host's, and becomes the aggregate's.
 
-    :raises compute_run.Failed: for all reasons at once; nothing is changed.
-    :raises compute_run.Postpone: to be tried again.
+    :raises outcomes.Failed: for all reasons at once; nothing is changed.
+    :raises outcomes.Postpone: to be tried again.
     """
     run.end_recorded_session()
     if run.operation.host is not None:
@@ -44,12 +45,12 @@ def adopt(run: compute_run.Run) -> None:
         return
     aggregate, hosts = run.aggregate(), pool.all_hosts(run)
     if aggregate.pool_uuid is None:
-        raise compute_run.Failed(
+        raise outcomes.Failed(
             'NO_POOL',
             f'Aggregate {aggregate.id} has no pool any more, so there is '
             'nothing to adopt.',
         )
-    with pool.master_of(run.connector, aggregate, hosts) as master:
+    with masters.master_of(run.connector, aggregate, hosts) as master:
         view = views.pool_view(master.session)
         bound = [h for h in hosts if h.aggregate_id == aggregate.id]
         counted = census.take(run, view, bound)
@@ -102,7 +103,7 @@ def _find_returned(
         if observe.has_returned(
             counted.aggregate,
             host,
-            views.look(run.connector, host, join.CALL),
+            views.look(run.connector, host, views.JOIN_CALL),
         )
     )
 
@@ -204,7 +205,7 @@ def bind_all(
     Their root password is the pool's (contract 4.4).
 
     :returns: what was done, in sentences.
-    :raises compute_run.Postpone: one is not free any more.
+    :raises outcomes.Postpone: one is not free any more.
     """
     result = []
     for seen, host in hosts:
@@ -217,7 +218,7 @@ def bind_all(
             address=seen.address,
             credential=credential,
         ):
-            raise compute_run.Postpone(
+            raise outcomes.Postpone(
                 reason=f'Host {host.name} was taken by another request '
                 'meanwhile; the pool is looked at again.'
             )
@@ -270,7 +271,7 @@ def _found(run: compute_run.Run) -> None:
     except failures.XenAPIError as exc:
         if exc.code != 'HOST_IS_SLAVE':
             raise
-        raise compute_run.Failed(
+        raise outcomes.Failed(
             exc.code,
             f'Host {host.name} is a slave of {exc.parameters[0]}. Name the '
             'master of the pool, to adopt the whole.',
@@ -292,7 +293,7 @@ def _found(run: compute_run.Run) -> None:
         )
         try:
             pool.sign(run, session, view, aggregate)
-        except compute_run.Failed:
+        except outcomes.Failed:
             pool.give_back(run, session)
             raise
 
@@ -357,7 +358,9 @@ def _check_members(
         run.connector,
         dataclasses.replace(counted.aggregate, pool_uuid=view.uuid),
         members,
-        lambda address: [h for h in members if pool.has_address(h, address)],
+        lambda address: [
+            h for h in members if masters.has_address(h, address)
+        ],
     ).hear(view, run.host().credential)
     return [
         preflight.Problem(

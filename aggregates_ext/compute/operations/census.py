@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from aggregates_ext.compute.observation import drift
+from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.observation import witness
-from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import operations as db_operations
@@ -76,7 +77,7 @@ def take(
             db_aggregates.get(connection, run.aggregate_id),
             view,
             bound,
-            pool.find_strangers(connection, view, bound),
+            masters.find_strangers(connection, view, bound),
             {
                 operation.host: operation
                 for operation in pending
@@ -89,7 +90,7 @@ def take(
 
 def check_identity(
     aggregate: records.Aggregate,
-    master: pool.Master,
+    master: masters.Master,
     view: views.PoolView,
 ) -> Iterator[preflight.Problem]:
     """What makes it uncertain whose pool it is, or who leads it."""
@@ -97,7 +98,7 @@ def check_identity(
         yield foreign_mark(view)
     try:
         master.confirm(view)
-    except pool.TwoMasters as exc:
+    except masters.TwoMasters as exc:
         yield preflight.Problem(
             witness.TWO_MASTERS,
             'one host leads the pool',
@@ -200,9 +201,9 @@ def check_proof(
 def refuse_all(subject: str, problems: Sequence[preflight.Problem]) -> None:
     """Refuse for all reasons at once.
 
-    :raises compute_run.Failed: if there are any.
+    :raises outcomes.Failed: if there are any.
     """
     if problems:
-        raise compute_run.refuse(
+        raise outcomes.refuse(
             subject, preflight.Report(blockers=tuple(problems))
         )

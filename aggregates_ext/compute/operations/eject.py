@@ -15,12 +15,14 @@ from oslo_log import log as logging
 
 from aggregates_ext.compute.mastership import designate
 from aggregates_ext.compute.mastership import designations
+from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import forget
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import successor
 from aggregates_ext.compute.rules.leaving import guard
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
@@ -36,9 +38,9 @@ CALL = 'pool.eject'
 def remove_host(run: compute_run.Run) -> None:
     """Take a host out of the pool; done when the master lists it no more.
 
-    :raises compute_run.Failed: it is still a member, and nothing was lost.
-    :raises compute_run.Unresolved: what became of it is not known.
-    :raises compute_run.Postpone: to be tried again.
+    :raises outcomes.Failed: it is still a member, and nothing was lost.
+    :raises outcomes.Unresolved: what became of it is not known.
+    :raises outcomes.Postpone: to be tried again.
     """
     if run.operation.parameters.get('force'):
         forget.remove_host(run)
@@ -53,7 +55,7 @@ def remove_host(run: compute_run.Run) -> None:
         _leave(run, host, aggregate)
         return
     hosts = pool.all_hosts(run)
-    with pool.master_of(run.connector, aggregate, hosts) as master:
+    with masters.master_of(run.connector, aggregate, hosts) as master:
         view = master.look()
         eject = _Eject(run, host, host.uuid, master)
         if host.uuid not in view.hosts:
@@ -108,7 +110,7 @@ class _Eject:
         run: compute_run.Run,
         host: records.Host,
         uuid: str,
-        master: pool.Master,
+        master: masters.Master,
     ) -> None:
         self._run = run
         self._host = host
@@ -125,8 +127,8 @@ class _Eject:
         not changed for an eject that does not come about.
 
         :param hosts: all registered hosts.
-        :raises compute_run.Failed: it cannot leave, or nobody can.
-        :raises compute_run.Postpone: for a reason that passes.
+        :raises outcomes.Failed: it cannot leave, or nobody can.
+        :raises outcomes.Postpone: for a reason that passes.
         """
         self._finish_refused()
         session = self._master.session
@@ -137,7 +139,7 @@ class _Eject:
         )
         self._refuse_by(report)
         if chosen is None:
-            raise compute_run.Postpone(
+            raise outcomes.Postpone(
                 reason='The other hosts of the pool leave it first, or the '
                 'master has changed while it was looked at.'
             )
@@ -171,14 +173,14 @@ class _Eject:
         """Whether an eject is due: after a call of ours two looks must agree.
 
         :param quiet: seconds for which no eject was seen to run.
-        :raises compute_run.Failed: it is due, and the time is over.
+        :raises outcomes.Failed: it is due, and the time is over.
         """
         run = self._run
         if run.sent and quiet < run.options.watch_interval:
             return False
         if run.elapsed() >= self._limit:
             self._refuse(
-                compute_run.Failed(
+                outcomes.Failed(
                     'TIMEOUT',
                     f'Host {self._host.name} could not be ejected within '
                     f'{self._limit:.0f} s. It is still a member.',
@@ -187,12 +189,12 @@ class _Eject:
         return True
 
     def _check_time(self, view: views.PoolView) -> None:
-        """:raises compute_run.Unresolved: the time is over."""
+        """:raises outcomes.Unresolved: the time is over."""
         run = self._run
         if run.elapsed() < self._limit:
             return
         own = views.look(run.connector, self._host, CALL)
-        raise compute_run.Unresolved(
+        raise outcomes.Unresolved(
             'UNRESOLVED',
             f'Whether host {self._host.name} leaves is not known after '
             f'{run.elapsed():.0f} s. The master of pool {view.uuid} still '
@@ -217,8 +219,8 @@ class _Eject:
     def _fail_by(self, tasks: Collection[views.Task]) -> None:
         """End an eject by what its task on the master says.
 
-        :raises compute_run.Failed: for a reason that does not heal.
-        :raises compute_run.Postpone: for one that may.
+        :raises outcomes.Failed: for a reason that does not heal.
+        :raises outcomes.Postpone: for one that may.
         """
         run = self._run
         sent = (run.operation.call or {}).get('task')
@@ -227,12 +229,12 @@ class _Eject:
             return
         task = next((t for t in ended if t.ref == sent), ended[-1])
         code, *parameters = task.error
-        failure = compute_run.translate(
+        failure = outcomes.translate(
             failures.XenAPIError(
                 self._master.host.name, code, tuple(parameters)
             )
         )
-        if isinstance(failure, compute_run.Failed):
+        if isinstance(failure, outcomes.Failed):
             self._refuse(failure)
         run.note(
             call=None, parameters={**run.operation.parameters, 'sent': False}
@@ -240,14 +242,14 @@ class _Eject:
         views.forget_tasks(self._master.session, CALL)
         raise failure
 
-    def _refuse(self, failure: compute_run.Failed) -> None:
+    def _refuse(self, failure: outcomes.Failed) -> None:
         """End an eject for a reason that stays.
 
         The reason is written before its task is removed and the host enabled
         again: whoever takes over knows that this eject has ended, and does
         not send it again.
 
-        :raises compute_run.Failed: always, if the host could be asked.
+        :raises outcomes.Failed: always, if the host could be asked.
         """
         known = {
             **self._run.operation.parameters,
@@ -261,11 +263,11 @@ class _Eject:
     def _finish_refused(self) -> None:
         """End an eject that was refused: the host is enabled again.
 
-        :raises compute_run.Failed: for the reason of the refusal.
+        :raises outcomes.Failed: for the reason of the refusal.
         """
         refused = self._run.operation.parameters.get('refused')
         if refused:
-            raise compute_run.Failed(
+            raise outcomes.Failed(
                 refused['code'],
                 f'{refused["message"]}{designations.tell(self._run)}'
                 f'{self._enable_again()}',
@@ -293,11 +295,11 @@ class _Eject:
                     ref,
                     check=lambda: self._guard(session),
                 )
-            except compute_run.Failed as exc:
+            except outcomes.Failed as exc:
                 self._refuse(exc)
             except failures.XenAPIError as exc:
-                failure = compute_run.translate(exc)
-                if isinstance(failure, compute_run.Failed):
+                failure = outcomes.translate(exc)
+                if isinstance(failure, outcomes.Failed):
                     self._refuse(failure)
                 raise failure from exc
 
@@ -309,7 +311,7 @@ class _Eject:
     def _guard(self, session: xenapi.Session) -> None:
         """Refuse what would be destroyed without consent.
 
-        :raises compute_run.Failed: with every reason.
+        :raises outcomes.Failed: with every reason.
         """
         self._refuse_by(self._look_at_loss(session))
 
@@ -318,7 +320,7 @@ class _Eject:
         return guard.check_leave(session, self._uuid, accepted, known)
 
     def _refuse_by(self, report: preflight.Report) -> None:
-        """:raises compute_run.Failed: with every blocker."""
+        """:raises outcomes.Failed: with every blocker."""
         run, host = self._run, self._host
         if not report.blockers:
             return
@@ -328,7 +330,7 @@ class _Eject:
                     connection, host.name, {'shown': report.disk_uuids()}
                 )
             )
-        raise compute_run.refuse(
+        raise outcomes.refuse(
             f'Host {host.name} cannot leave the pool of aggregate '
             f'{run.aggregate_id}:',
             report,
@@ -380,7 +382,7 @@ class _Eject:
                 view = views.pool_view(session).hosts.get(self._uuid)
                 if view is not None and not view.enabled:
                     run.change(session, 'host.enable', view.ref)
-        except (failures.XenAPIError, compute_run.Failed) as exc:
+        except (failures.XenAPIError, outcomes.Failed) as exc:
             LOG.warning('Host %s stays disabled: %s', self._host.name, exc)
             return (
                 ' The host was disabled for its removal, and could not be '

@@ -11,10 +11,12 @@ from typing import Any
 
 from oslo_log import log as logging
 
+from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import silence
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules.leaving import localstorage
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import aggregates as db_aggregates
@@ -27,8 +29,6 @@ DECLARE = 'host.declare_dead'
 DESTROY = 'host.destroy'
 EJECT = 'pool.eject'
 CLASSES = ('VM', 'SR', 'PBD', 'VDI', 'VBD')
-# How the alarm of a forgotten host begins; it outlasts other alarms.
-FORGOTTEN = 'Forgotten by force'
 RUNBOOK = (
     'A dead master cannot be forgotten by its slaves: make one of them the '
     'master by hand (log in at its console, "xe '
@@ -40,9 +40,9 @@ RUNBOOK = (
 def remove_host(run: compute_run.Run) -> None:
     """Take a dead host out of its pool; done when the master lists it not.
 
-    :raises compute_run.Failed: it is a member still.
-    :raises compute_run.Unresolved: whether it is is not known.
-    :raises compute_run.Postpone: to be tried again.
+    :raises outcomes.Failed: it is a member still.
+    :raises outcomes.Unresolved: whether it is is not known.
+    :raises outcomes.Postpone: to be tried again.
     """
     run.end_recorded_session()
     aggregate, host = run.aggregate(), run.host()
@@ -54,13 +54,13 @@ def remove_host(run: compute_run.Run) -> None:
         return
     hosts = pool.all_hosts(run)
     try:
-        with pool.master_of(
+        with masters.master_of(
             run.connector,
             aggregate,
             [other for other in hosts if other.id != host.id],
         ) as master:
             _Forget(run, host, host.uuid, master).follow()
-    except pool.NoMaster:
+    except masters.NoMaster:
         _refuse_master(run, host, hosts)
         raise
     _finish(run, host)
@@ -69,7 +69,7 @@ def remove_host(run: compute_run.Run) -> None:
 def _check_silent(run: compute_run.Run, host: records.Host) -> None:
     """Look twice whether anything answers at the host's address.
 
-    :raises compute_run.Failed: something does.
+    :raises outcomes.Failed: something does.
     """
     run.note(step='looking whether the host is silent', progress=5)
     _refuse_alive(run, host)
@@ -80,7 +80,7 @@ def _check_silent(run: compute_run.Run, host: records.Host) -> None:
 def _refuse_alive(run: compute_run.Run, host: records.Host) -> None:
     sign = silence.find_sign_of_life(run.connector, host)
     if sign is not None:
-        raise compute_run.Failed(
+        raise outcomes.Failed(
             'HOST_IS_LIVE',
             f'Host {host.name} is not gone: at {host.url} it {sign}. Remove '
             'it without "force", which ejects it; or switch it off for good '
@@ -113,14 +113,14 @@ def _refuse_master(
 ) -> None:
     """Say what to do where the host is the master that all others miss.
 
-    :raises compute_run.Failed: it is.
+    :raises outcomes.Failed: it is.
     """
     for other in hosts:
         if other.aggregate_id != host.aggregate_id or other.id == host.id:
             continue
         answer = views.look(run.connector, other, DESTROY)
-        if answer.role == 'slave' and pool.has_address(host, answer.detail):
-            raise compute_run.Failed(
+        if answer.role == 'slave' and masters.has_address(host, answer.detail):
+            raise outcomes.Failed(
                 'HOST_IS_MASTER',
                 f'Host {host.name} is the master of the pool: host '
                 f'{other.name} {answer.describe()}. {RUNBOOK}',
@@ -131,7 +131,7 @@ def _finish(run: compute_run.Run, host: records.Host) -> None:
     """End it: the host is bound until somebody says what became of it."""
     left = run.operation.parameters.get('left') or {}
     alarm = (
-        f'{FORGOTTEN}; its disks are as they were. If the machine ever comes '
+        f'{silence.FORGOTTEN}; its disks are as they were. If the machine ever comes '
         'back it is in emergency mode (HOST_UNKNOWN_TO_MASTER): reinstall it '
         'before it is used again. "aggregates-ext-manage host reset '
         f'{host.name} free" and "host remove {host.name}" drop it from the '
@@ -194,7 +194,7 @@ class _Forget:
         run: compute_run.Run,
         host: records.Host,
         uuid: str,
-        master: pool.Master,
+        master: masters.Master,
     ) -> None:
         self._run = run
         self._host = host
@@ -209,7 +209,7 @@ class _Forget:
             if self._uuid not in view.hosts:
                 return
             if view.master.uuid == self._uuid:
-                raise compute_run.Failed(
+                raise outcomes.Failed(
                     'HOST_IS_MASTER',
                     f'Host {self._host.name} is the master. {RUNBOOK}',
                 )
@@ -257,7 +257,7 @@ class _Forget:
             try:
                 ref = view.hosts[self._uuid].ref
                 run.change(session, f'Async.{call}', ref)
-            except compute_run.Failed as exc:
+            except outcomes.Failed as exc:
                 error = exc.error
                 self._judge(error['code'], str(exc), error['parameters'])
 
@@ -282,7 +282,7 @@ class _Forget:
     def _fail_by(self, call: str, tasks: Sequence[views.Task]) -> None:
         """End it by what its task on the master says.
 
-        :raises compute_run.Failed: the master does not do it.
+        :raises outcomes.Failed: the master does not do it.
         """
         ended = [task for task in tasks if task.error and self._run.sent]
         if not ended:
@@ -298,7 +298,7 @@ class _Forget:
     def _judge(self, code: str, text: str, parameters: list[str]) -> None:
         """Add what helps to what the master said, and end with that.
 
-        :raises compute_run.Failed: always.
+        :raises outcomes.Failed: always.
         """
         if code == 'HOST_HAS_RESIDENT_VMS':
             text += f' They are: {self._residents()}.'
@@ -321,14 +321,14 @@ class _Forget:
         )
 
     def _refuse(self, code: str, text: str, parameters: list[str]) -> None:
-        """:raises compute_run.Failed: always."""
+        """:raises outcomes.Failed: always."""
         declared = self._run.operation.parameters.get('declared')
         told = (
             ' It has been declared dead: its machines count as halted.'
             if declared
             else ''
         )
-        raise compute_run.Failed(
+        raise outcomes.Failed(
             code,
             f'Host {self._host.name} could not be forgotten. {text}{told} It '
             f'is a member still.{_tell_disabled(self._run)}',
@@ -336,11 +336,11 @@ class _Forget:
         )
 
     def _check_time(self, view: views.PoolView) -> None:
-        """:raises compute_run.Unresolved: the time is over."""
+        """:raises outcomes.Unresolved: the time is over."""
         run = self._run
         if run.elapsed() < run.options.eject_timeout:
             return
-        raise compute_run.Unresolved(
+        raise outcomes.Unresolved(
             'UNRESOLVED',
             f'Whether host {self._host.name} is forgotten is not known after '
             f'{run.elapsed():.0f} s: the master of pool {view.uuid} lists it, '

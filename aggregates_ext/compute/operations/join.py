@@ -9,16 +9,17 @@ import contextlib
 import dataclasses
 import enum
 
+from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.joining import sides
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import records
 
-CALL = 'pool.join'
 # What a join itself is on the pool, as far as can be told (contract 7.1).
 JOINING = frozenset(
     {
@@ -96,23 +97,25 @@ def _judge_master(listed: bool, tasks: tuple[views.Task, ...]) -> Verdict:
 def add_host(run: compute_run.Run) -> None:
     """Make a host a member of the pool, or found the pool with it.
 
-    :raises compute_run.Failed: it is not a member, and nothing is left.
-    :raises compute_run.Unresolved: what became of it is not known.
-    :raises compute_run.Postpone: to be tried again.
+    :raises outcomes.Failed: it is not a member, and nothing is left.
+    :raises outcomes.Unresolved: what became of it is not known.
+    :raises outcomes.Postpone: to be tried again.
     """
     run.end_recorded_session()
     aggregate = run.aggregate()
     host = run.host()
     if aggregate.pool_uuid is None:
         if run.sent:
-            raise compute_run.Postpone(
+            raise outcomes.Postpone(
                 reason=f'Host {host.name} was sent to join a pool that the '
                 'aggregate no longer has.'
             )
         pool.add_first_host(run)
         return
     hosts = pool.all_hosts(run)
-    with contextlib.closing(views.Eye(run.connector, host, CALL)) as joiner:
+    with contextlib.closing(
+        views.Eye(run.connector, host, views.JOIN_CALL)
+    ) as joiner:
         answer = joiner.look()
         _check_login(run, answer)
         if answer.pool and answer.pool.uuid == aggregate.pool_uuid:
@@ -123,11 +126,11 @@ def add_host(run: compute_run.Run) -> None:
             h.phase == 'member' and h.aggregate_id == aggregate.id
             for h in hosts
         ):
-            raise compute_run.Waiting(
+            raise outcomes.Waiting(
                 reason='The first host of the aggregate is not known to '
                 'have founded the pool yet; this one waits for it.'
             )
-        with pool.master_of(run.connector, aggregate, hosts) as master:
+        with masters.master_of(run.connector, aggregate, hosts) as master:
             _Join(run, host, joiner, master).follow()
 
 
@@ -136,17 +139,17 @@ def _check_login(run: compute_run.Run, answer: views.Answer) -> None:
 
     Hosts count that (contract 11, 14).
 
-    :raises compute_run.Failed: nothing was sent.
-    :raises compute_run.Postpone: something was: after a while.
+    :raises outcomes.Failed: nothing was sent.
+    :raises outcomes.Postpone: something was: after a while.
     """
     if answer.code not in codes.LOGIN_REFUSED:
         return
     said = f'Host {run.host_name} {answer.describe()}.'
     if run.sent:
-        raise compute_run.Postpone(
+        raise outcomes.Postpone(
             reason=said, code=answer.code, parameters=answer.parameters
         )
-    raise compute_run.Failed(answer.code, said, list(answer.parameters))
+    raise outcomes.Failed(answer.code, said, list(answer.parameters))
 
 
 class _Join:
@@ -157,7 +160,7 @@ class _Join:
         run: compute_run.Run,
         host: records.Host,
         joiner: views.Eye,
-        master: pool.Master,
+        master: masters.Master,
     ) -> None:
         self._run = run
         self._host = host
@@ -207,7 +210,7 @@ class _Join:
     def _may_send(self, verdict: Verdict, lasting: float) -> bool:
         """Whether a join is due: after a call of ours two looks must agree.
 
-        :raises compute_run.Failed: it is due, and the time is over.
+        :raises outcomes.Failed: it is due, and the time is over.
         """
         run = self._run
         if verdict is not Verdict.NOTHING:
@@ -215,7 +218,7 @@ class _Join:
         if run.sent and lasting < run.options.watch_interval:
             return False
         if run.elapsed() >= run.options.join_timeout:
-            raise compute_run.Failed(
+            raise outcomes.Failed(
                 'TIMEOUT',
                 f'Host {self._host.name} could not be joined within '
                 f'{run.options.join_timeout:.0f} s. It is its own pool.',
@@ -242,7 +245,7 @@ class _Join:
         if not run.sent:
             self._check_unsent(seen, verdict, overdue)
         elif overdue or stuck:
-            raise compute_run.Unresolved(
+            raise outcomes.Unresolved(
                 'UNRESOLVED',
                 f'Whether host {self._host.name} joins is not known after '
                 f'{run.elapsed():.0f} s. {seen.describe()} It is looked at '
@@ -256,20 +259,20 @@ class _Join:
     ) -> None:
         """What keeps a join from being sent.
 
-        :raises compute_run.Failed: for a reason that stays.
-        :raises compute_run.Postpone: others need not wait for this host.
+        :raises outcomes.Failed: for a reason that stays.
+        :raises outcomes.Postpone: others need not wait for this host.
         """
         name = self._host.name
         code, parameters = seen.joiner.code, seen.joiner.parameters
         if verdict is Verdict.ELSEWHERE:
-            raise compute_run.Failed(
+            raise outcomes.Failed(
                 'HOST_IS_SLAVE',
                 f'Host {name} already belongs to a pool led by '
                 f'{seen.joiner.detail}. Eject it there first.',
                 [seen.joiner.detail],
             )
         if overdue:
-            raise compute_run.Failed(
+            raise outcomes.Failed(
                 'TIMEOUT',
                 f'Host {name} could not be joined within '
                 f'{self._run.options.join_timeout:.0f} s. {seen.describe()}',
@@ -278,8 +281,8 @@ class _Join:
         if seen.joiner.role != 'master':
             said = f'Host {name} {seen.joiner.describe()}.'
             if code and not codes.passes(code, parameters):
-                raise compute_run.Failed(code, said, list(parameters))
-            raise compute_run.Postpone(
+                raise outcomes.Failed(code, said, list(parameters))
+            raise outcomes.Postpone(
                 reason=said, code=code or 'RETRY', parameters=parameters
             )
 
@@ -297,17 +300,17 @@ class _Join:
             run.learn(host, joiner.master['uuid'], joiner.master['address'])
             report = requirements.check_join(joiner, master)
             if report.blockers:
-                raise compute_run.refuse(
+                raise outcomes.refuse(
                     f'Host {host.name} cannot join the pool of aggregate '
                     f'{run.aggregate_id}:',
                     report,
                 )
-            views.forget_tasks(session, CALL)
+            views.forget_tasks(session, views.JOIN_CALL)
             account = self._master.session.credential
             run.note(step='joining', progress=10)
             run.change(
                 session,
-                f'Async.{CALL}',
+                f'Async.{views.JOIN_CALL}',
                 master.master['address'],
                 account.username,
                 account.password,
@@ -316,15 +319,15 @@ class _Join:
     def _fail(self, seen: Seen) -> None:
         """End a join by what the joiner's own task says of it.
 
-        :raises compute_run.Failed: for a reason that does not heal.
-        :raises compute_run.Postpone: for one that may.
+        :raises outcomes.Failed: for a reason that does not heal.
+        :raises outcomes.Postpone: for one that may.
         """
         failure = _failure(self._run, seen)
-        if isinstance(failure, compute_run.Postpone):
+        if isinstance(failure, outcomes.Postpone):
             with contextlib.closing(
                 self._run.connector.login(self._host)
             ) as session:
-                views.forget_tasks(session, CALL)
+                views.forget_tasks(session, views.JOIN_CALL)
             self._run.note(
                 call=None,
                 parameters={**self._run.operation.parameters, 'sent': False},
@@ -334,11 +337,11 @@ class _Join:
     def _end_half(self, seen: Seen) -> None:
         """End a join that stopped half-way; never a record of others.
 
-        :raises compute_run.Failed: what it had left is removed, or is not
+        :raises outcomes.Failed: what it had left is removed, or is not
             this operation's to remove.
         """
         if not self._run.sent:
-            raise compute_run.Failed(
+            raise outcomes.Failed(
                 'STALE_RECORD',
                 f'{seen.describe()} No join of this operation was sent, so '
                 'the record is left from an earlier attempt, or made by '
@@ -350,8 +353,8 @@ class _Join:
     def _clean_up(self, seen: Seen) -> None:
         """Remove the dead record of a half-done join from the pool.
 
-        :raises compute_run.Failed: the reason of the join, when it is done.
-        :raises compute_run.Unresolved: the master keeps the record.
+        :raises outcomes.Failed: the reason of the join, when it is done.
+        :raises outcomes.Unresolved: the master keeps the record.
         """
         run, host = self._run, self._host
         run.note(step='removing a half-done join from the pool')
@@ -363,8 +366,8 @@ class _Join:
             ref = seen.listed.ref if seen.listed else ''
             try:
                 run.change(session, 'host.destroy', ref)
-            except compute_run.Failed as exc:
-                raise compute_run.Unresolved(
+            except outcomes.Failed as exc:
+                raise outcomes.Unresolved(
                     'HALF_JOINED',
                     f'The join of host {host.name} was left half-done. '
                     f'{seen.describe()} Its record could not be removed: '
@@ -374,7 +377,7 @@ class _Join:
                 ) from exc
         if any(task.error for task in seen.joiner.tasks):
             raise _failure(run, seen)
-        raise compute_run.Failed(
+        raise outcomes.Failed(
             'HALF_JOINED',
             f'The join of host {host.name} stopped half-way; what it had '
             'left in the pool is removed, and the host is its own pool '
@@ -390,7 +393,7 @@ def _failure(run: compute_run.Run, seen: Seen) -> Exception:
     task = next((t for t in ended if t.ref == sent), ended[-1])
     code, *parameters = task.error or ('TASK_CANCELLED',)
     if code in codes.LOGIN_REFUSED:
-        return compute_run.Failed(
+        return outcomes.Failed(
             code,
             f'Host {run.host_name} could not log in to the master of the '
             'pool with the account that the pool has in the configuration. '
@@ -398,7 +401,7 @@ def _failure(run: compute_run.Run, seen: Seen) -> Exception:
             'repeat the request.',
             parameters,
         )
-    return compute_run.translate(
+    return outcomes.translate(
         failures.XenAPIError(run.host_name, code, tuple(parameters))
     )
 

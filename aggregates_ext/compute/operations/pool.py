@@ -1,334 +1,18 @@
-"""A pool as a whole: its master, its first and last host, its name."""
+"""A pool as a whole: its first and its last host, its name."""
 
 import contextlib
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
-from typing import TypeGuard
-from urllib import parse
 
-from aggregates_ext import exception
-from aggregates_ext.compute.observation import drift
+from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
-from aggregates_ext.compute.observation import witness
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
-from aggregates_ext.compute.xen import codes
-from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
-
-
-class NoMaster(compute_run.Postpone):
-    """No registered host answers as the master of the pool.
-
-    :ivar code: as drift and checks have it.
-    """
-
-    code = drift.NO_MASTER
-    message = (
-        'No host answers as the master of pool {pool_uuid} of aggregate '
-        '{aggregate_id}: {answers}'
-    )
-
-
-class PoolReplaced(NoMaster):
-    """The host that led the pool leads another one now."""
-
-    code = drift.POOL_REPLACED
-    message = (
-        'Host {host}, the master of pool {pool_uuid} when last seen, is the '
-        'master of pool {other} now; no host answers as the master of '
-        '{pool_uuid}: {answers} If the pool is gone, reset its hosts to '
-        '"free".'
-    )
-
-
-class TwoMasters(NoMaster):
-    """Identity drift: one pool, led by two hosts, each for itself."""
-
-    code = witness.TWO_MASTERS
-    message = '{reason}'
-
-
-class ForeignPool(compute_run.Postpone):
-    """Identity drift, which stops operations (design 5)."""
-
-    code = drift.FOREIGN_MARK
-    message = (
-        'Pool {pool_uuid} is marked as that of another aggregate ({name} = '
-        '{mark}); nothing is changed in it. If that is wrong, set the mark '
-        'right with "xe pool-param-set".'
-    )
-
-
-class OtherMaster(compute_run.Postpone):
-    """A host does not say that it follows the master that would eject it."""
-
-    code = 'OTHER_MASTER'
-    message = (
-        'Host {host} {answer}; it is ejected only when it answers as a slave '
-        'of the master at {address}.'
-    )
-
-
-class Master:
-    """A session at the master of an aggregate's pool, uuid pinned.
-
-    :ivar pools: the pool records by which it was recognized.
-    :ivar witnesses: the members who can tell whether it is the only one.
-    """
-
-    def __init__(
-        self,
-        host: records.Host,
-        session: xenapi.Session,
-        pools: dict[str, Any],
-        aggregate: records.Aggregate,
-        witnesses: witness.Witnesses,
-    ) -> None:
-        self.host = host
-        self.session = session
-        self.pools = pools
-        self.witnesses = witnesses
-        self._aggregate = aggregate
-        self._confirmed = False
-
-    def look(self) -> views.PoolView:
-        """The pool as it is now, if it is still ours to work on.
-
-        The first look asks members too: before anything is changed.
-
-        :raises ForeignPool: it carries the mark of another aggregate.
-        :raises TwoMasters: another host leads it too.
-        """
-        view = views.pool_view(self.session)
-        if view.mark not in (None, self._aggregate.uuid):
-            raise ForeignPool(
-                pool_uuid=view.uuid, mark=view.mark, name=views.MARK
-            )
-        if not self._confirmed:
-            self.confirm(view)
-        return view
-
-    def confirm_slave(self, host: records.Host, view: views.PoolView) -> None:
-        """Make sure that a host is a slave of this master and no other.
-
-        To be called before it is ejected: another master's slave would obey
-        too, and lose its disks (contract 5.2).
-
-        :raises OtherMaster: it does not say so itself.
-        """
-        follows, answer = self.witnesses.follows(host, view)
-        if not follows:
-            raise OtherMaster(
-                host=host.name,
-                answer=answer.describe(),
-                address=view.master.address,
-            )
-
-    def confirm(self, view: views.PoolView) -> None:
-        """Ask members whether they know another master.
-
-        :raises TwoMasters: they do.
-        """
-        heard = self.witnesses.hear(view, self.session.credential.name)
-        for entry in heard.drift:
-            if entry.code == witness.TWO_MASTERS:
-                raise TwoMasters(reason=entry.message)
-        self._confirmed = True
-
-
-class OtherPool(exception.AggregatesError):
-    message = 'It is the master of pool {uuid}.'
-
-
-class OfNobody(exception.AggregatesError):
-    message = '{answer} No registered host has that address.'
-
-
-def has_address(host: records.Host, address: str) -> bool:
-    """Whether a registered host is known by an address that XenAPI tells."""
-    return address in (host.address, parse.urlsplit(host.url).hostname)
-
-
-def _finder(
-    hosts: Sequence[records.Host], find: witness.Find | None
-) -> witness.Find:
-    """Whose address it is, among the registered hosts; never a new URL.
-
-    The address a slave tells may be unreachable or stale (design 5).
-
-    :param find: asked for what is not among the hosts.
-    """
-
-    def whose(address: str) -> Sequence[records.Host]:
-        known = [host for host in hosts if has_address(host, address)]
-        if not known and find is not None:
-            known = list(find(address))
-        return known[:1]
-
-    return whose
-
-
-def _is_slave(exc: Exception) -> TypeGuard[failures.XenAPIError]:
-    return (
-        isinstance(exc, failures.XenAPIError) and exc.code == 'HOST_IS_SLAVE'
-    )
-
-
-def _enter(
-    connector: connections.Connector,
-    aggregate: records.Aggregate,
-    host: records.Host,
-    timeout: float | None,
-) -> tuple[xenapi.Session, dict[str, Any]]:
-    """A session at a host, if it is the master of the aggregate's pool.
-
-    :returns: it, and the pool records read with it.
-    :raises OtherPool: it is the master of another.
-    """
-    session = connector.login(host, aggregate.credential, timeout)
-    try:
-        pools = session.records('pool')
-        ((_ref, pool),) = pools.items()
-        if pool['uuid'] != aggregate.pool_uuid:
-            raise OtherPool(uuid=pool['uuid'])
-    except exception.AggregatesError:
-        session.close()
-        raise
-    return session, pools
-
-
-def _may_be_master(host: records.Host, aggregate: records.Aggregate) -> bool:
-    """Whether to ask a host, with the account of the pool.
-
-    A host that joins has a password of its own until it is a slave, and a
-    wrong one is not tried (contract 11, 14); one that returns has left.
-    """
-    return host.aggregate_id == aggregate.id and (
-        host.phase in ('member', 'leaving')
-        or (
-            host.phase == 'joining' and host.credential == aggregate.credential
-        )
-    )
-
-
-@contextlib.contextmanager
-def master_of(
-    connector: connections.Connector,
-    aggregate: records.Aggregate,
-    hosts: Sequence[records.Host],
-    timeout: float | None = None,
-    find: witness.Find | None = None,
-) -> Iterator[Master]:
-    """Find the master of a pool anew, wherever it is now.
-
-    Whether it is the only one is not asked before ``Master.look``.
-
-    :param hosts: all registered hosts, or, with ``find``, those bound.
-    :param find: further registered hosts by their address.
-    :raises NoMaster: none of them is it, with what each answered.
-    """
-    whose = _finder(hosts, find)
-    first = (aggregate.observation or {}).get('master')
-    bound = [h for h in hosts if h.aggregate_id == aggregate.id]
-    waiting = [h for h in bound if _may_be_master(h, aggregate)]
-    waiting.sort(key=lambda h: (h.uuid != first, h.phase != 'member', h.name))
-    asked: dict[str, Exception] = {}
-    while waiting:
-        host = waiting.pop(0)
-        if host.name in asked:
-            continue
-        try:
-            session, pools = _enter(connector, aggregate, host, timeout)
-        except (OtherPool, failures.HostError) as exc:
-            asked[host.name] = exc
-            if _is_slave(exc):
-                leaders = whose(exc.parameters[0])
-                waiting[:0] = leaders
-                if not leaders:
-                    asked[host.name] = OfNobody(answer=exc)
-            continue
-        witnesses = witness.Witnesses(connector, aggregate, bound, whose)
-        with contextlib.closing(session):
-            yield Master(host, session, pools, aggregate, witnesses)
-        return
-    raise _no_master(aggregate, bound, asked)
-
-
-def _no_master(
-    aggregate: records.Aggregate,
-    bound: Sequence[records.Host],
-    asked: Mapping[str, Exception],
-) -> NoMaster:
-    """What it means that no host answers as the master of a pool."""
-    facts: dict[str, Any] = {
-        'pool_uuid': aggregate.pool_uuid,
-        'aggregate_id': aggregate.id,
-        'answers': ' '.join(f'{name}: {said}' for name, said in asked.items())
-        or 'it has no hosts.',
-    }
-    refused = any(
-        getattr(exc, 'code', '') in codes.LOGIN_REFUSED
-        for exc in asked.values()
-    )
-    if refused:
-        facts['code'] = 'SESSION_AUTHENTICATION_FAILED'
-    last = (aggregate.observation or {}).get('master')
-    for host in bound:
-        answer = asked.get(host.name)
-        if host.uuid == last and isinstance(answer, OtherPool):
-            other = answer.values['uuid']
-            return PoolReplaced(host=host.name, other=other, **facts)
-    return NoMaster(**facts)
-
-
-def find_strangers(
-    connection: Any, view: views.PoolView, bound: Sequence[records.Host]
-) -> dict[str, records.Host]:
-    """Registered hosts that are in a pool and not bound to its aggregate.
-
-    :returns: by the uuid that the pool has them under. A free one whose own
-        uuid is not known yet is taken by its address or, behind address
-        translation, by its name: ``census`` asks for proof.
-    """
-    own = {host.uuid for host in bound}
-    others = [seen for seen in view.hosts.values() if seen.uuid not in own]
-    if not others:
-        return {}
-    registered = db_hosts.find(
-        connection,
-        [seen.uuid for seen in others],
-        [seen.address for seen in others],
-        [seen.name_label for seen in others],
-    )
-    matches = [
-        (rank, seen.uuid, host)
-        for seen in others
-        for host in registered
-        if (rank := _rank_match(host, seen)) is not None
-    ]
-    found: dict[str, records.Host] = {}
-    for _rank, uuid, host in sorted(matches, key=lambda m: m[0]):
-        if uuid not in found and host not in found.values():
-            found[uuid] = host
-    return found
-
-
-def _rank_match(host: records.Host, seen: views.HostView) -> int | None:
-    """How well a registered host fits one of a pool; None: not at all."""
-    if host.uuid is not None:
-        return 0 if host.uuid == seen.uuid else None
-    if host.aggregate_id is not None:
-        return None
-    if has_address(host, seen.address):
-        return 1
-    return 2 if host.name == seen.name_label else None
 
 
 def all_hosts(run: compute_run.Run) -> list[records.Host]:
@@ -342,7 +26,7 @@ def add_first_host(run: compute_run.Run) -> None:
     It gets the aggregate's name and our mark; a host is its own pool from
     its installation on (contract 1). Repeating it does no harm.
 
-    :raises compute_run.Failed: the pool is another's, or has more hosts.
+    :raises outcomes.Failed: the pool is another's, or has more hosts.
     """
     host = run.host()
     run.note(step='looking at the first host', progress=5)
@@ -369,7 +53,7 @@ def add_first_host(run: compute_run.Run) -> None:
         run.write(pin)
         try:
             sign(run, session, view, aggregate)
-        except compute_run.Failed:
+        except outcomes.Failed:
             give_back(run, session)
             raise
     become_member(run, host.credential)
@@ -399,7 +83,7 @@ def sign(
 def give_back(run: compute_run.Run, session: xenapi.Session) -> None:
     """Take the mark away again from a pool that could not be named.
 
-    :raises compute_run.Unresolved: it could not be taken away.
+    :raises outcomes.Unresolved: it could not be taken away.
     """
     try:
         view = views.pool_view(session)
@@ -410,8 +94,8 @@ def give_back(run: compute_run.Run, session: xenapi.Session) -> None:
                 view.ref,
                 views.MARK,
             )
-    except (failures.XenAPIError, compute_run.Failed) as exc:
-        raise compute_run.Unresolved(
+    except (failures.XenAPIError, outcomes.Failed) as exc:
+        raise outcomes.Unresolved(
             'UNRESOLVED',
             f'Host {run.host_name} could neither be made the first of the '
             f'pool nor be given back: {exc}',
@@ -425,10 +109,10 @@ def check_claim(
 ) -> None:
     """Refuse a pool that is not the host's own alone, or another's.
 
-    :raises compute_run.Failed: it is not ours to take.
+    :raises outcomes.Failed: it is not ours to take.
     """
     if len(view.hosts) > 1:
-        raise compute_run.Failed(
+        raise outcomes.Failed(
             'POOL_HAS_MEMBERS',
             f'Host {host.name} is the master of a pool of '
             f'{len(view.hosts)} hosts; an aggregate begins with a '
@@ -437,7 +121,7 @@ def check_claim(
             f'{host.name}".',
         )
     if view.mark not in (None, aggregate.uuid):
-        raise compute_run.Failed(
+        raise outcomes.Failed(
             'POOL_IS_MARKED',
             f'The pool of host {host.name} is marked as that of another '
             f'aggregate ({views.MARK} = {view.mark}). Remove the host '
@@ -484,7 +168,7 @@ def await_joins(run: compute_run.Run, host: str | None = None) -> None:
     Those that rest after an answer was lost are among them.
 
     :param host: only those of one host.
-    :raises compute_run.Waiting: there is one.
+    :raises outcomes.Waiting: there is one.
     """
     for other in run.held.read(
         lambda connection: db_operations.get_all(
@@ -496,7 +180,7 @@ def await_joins(run: compute_run.Run, host: str | None = None) -> None:
     ):
         open_ = other.state == 'unresolved' or other.parameters.get('sent')
         if open_ and host in (None, other.host):
-            raise compute_run.Waiting(
+            raise outcomes.Waiting(
                 reason=f'The join of host {other.host} (operation '
                 f'{other.uuid}) is {other.state} and may still come about; '
                 'this waits until it is known, or reset.'
@@ -504,7 +188,7 @@ def await_joins(run: compute_run.Run, host: str | None = None) -> None:
 
 
 def remove_last_host(
-    run: compute_run.Run, master: Master, view: views.PoolView
+    run: compute_run.Run, master: masters.Master, view: views.PoolView
 ) -> None:
     """Give the last host its pool back: name and mark are cleared.
 
@@ -537,7 +221,9 @@ def rename(run: compute_run.Run) -> None:
     run.end_recorded_session()
     aggregate = run.aggregate()
     if aggregate.pool_uuid is not None:
-        with master_of(run.connector, aggregate, all_hosts(run)) as master:
+        with masters.master_of(
+            run.connector, aggregate, all_hosts(run)
+        ) as master:
             view = master.look()
             if view.name_label != aggregate.name:
                 run.note(step='naming the pool', progress=50)
@@ -558,11 +244,15 @@ def describe(run: compute_run.Run) -> str:
     """Both sides of an operation whose outcome is not known, in words."""
     aggregate, hosts = run.aggregate(), all_hosts(run)
     try:
-        with master_of(
+        with masters.master_of(
             run.connector, aggregate, hosts, views.LOOK_TIMEOUT
         ) as master:
             view = views.pool_view(master.session)
-    except (NoMaster, failures.XenAPIError, failures.AnswerLost) as exc:
+    except (
+        masters.NoMaster,
+        failures.XenAPIError,
+        failures.AnswerLost,
+    ) as exc:
         said = str(exc)
         view = None
     if run.operation.host is None:
@@ -571,5 +261,5 @@ def describe(run: compute_run.Run) -> str:
     if view is not None:
         listed = view.hosts.get(host.uuid or '')
         said = views.describe_listing(view, listed)
-    own = views.look(run.connector, host, 'pool.join')
+    own = views.look(run.connector, host, views.JOIN_CALL)
     return f'{said} The host itself {own.describe()}.'

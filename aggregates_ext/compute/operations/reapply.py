@@ -9,10 +9,12 @@ from typing import Any
 
 from oslo_utils import uuidutils
 
+from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import adopt
 from aggregates_ext.compute.operations import census
 from aggregates_ext.compute.operations import pool
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
@@ -25,18 +27,18 @@ from aggregates_ext.domain import operations
 def reapply(run: compute_run.Run) -> None:
     """Give the pool its label, mark, master and hosts again.
 
-    :raises compute_run.Failed: for all reasons at once; nothing is changed.
-    :raises compute_run.Postpone: to be tried again.
+    :raises outcomes.Failed: for all reasons at once; nothing is changed.
+    :raises outcomes.Postpone: to be tried again.
     """
     run.end_recorded_session()
     aggregate, hosts = run.aggregate(), pool.all_hosts(run)
     if aggregate.pool_uuid is None:
-        raise compute_run.Failed(
+        raise outcomes.Failed(
             'NO_POOL',
             f'Aggregate {aggregate.id} has no pool any more; a host that is '
             'added founds one.',
         )
-    with pool.master_of(run.connector, aggregate, hosts) as master:
+    with masters.master_of(run.connector, aggregate, hosts) as master:
         view = views.pool_view(master.session)
         bound = [h for h in hosts if h.aggregate_id == aggregate.id]
         counted = census.take(run, view, bound)

@@ -1,7 +1,7 @@
 """One run of one operation: what its steps share.
 
 The steps end a run by returning, when the operation has succeeded, or with
-one of the exceptions here.
+one of ``outcomes``.
 """
 
 import dataclasses
@@ -14,10 +14,9 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from aggregates_ext import exception
-from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.run import lease as compute_lease
-from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
@@ -29,48 +28,6 @@ from aggregates_ext.db import records
 LOG = logging.getLogger(__name__)
 # Seconds that may pass between the last look and the call it allows.
 CHECK_AGE = 5.0
-
-
-class Postpone(exception.AggregatesError):
-    """An obstacle that may pass: try again later.
-
-    :param code: of what is in the way.
-    :param parameters: what the code is about.
-    """
-
-    code = 'RETRY'
-    message = '{reason}'
-
-    @property
-    def error(self) -> dict[str, Any]:
-        """What the operation shows of it while it rests."""
-        return {
-            'code': self.values.get('code', self.code),
-            'parameters': list(self.values.get('parameters', ())),
-            'message': str(self),
-        }
-
-
-class Waiting(Postpone):
-    """Another operation has to end first; that takes none of our time."""
-
-    code = db_operations.WAITING
-
-
-class Failed(exception.AggregatesError):
-    """The outcome is known: nothing of the change is left."""
-
-    def __init__(self, code: str, message: str, parameters: Any = ()) -> None:
-        self.error = {
-            'code': code,
-            'parameters': parameters,
-            'message': message,
-        }
-        super().__init__(message)
-
-
-class Unresolved(Failed):
-    """The outcome is not known; both sides are described."""
 
 
 class Run:
@@ -190,8 +147,8 @@ class Run:
     def _stop(self, code: str, message: str) -> Exception:
         """What ends an operation, unless its outcome is still to be seen."""
         if self.sent:
-            return Postpone(reason=message, code=code)
-        return Failed(code, message)
+            return outcomes.Postpone(reason=message, code=code)
+        return outcomes.Failed(code, message)
 
     def change(
         self,
@@ -231,16 +188,16 @@ class Run:
         try:
             result = session.call(method, *params)
         except failures.AnswerLost as exc:
-            raise Postpone(
+            raise outcomes.Postpone(
                 reason=f'{exc} What became of it is being found out.',
                 code=exc.code,
             ) from exc
         except failures.Unreachable as exc:
             self._record(None, **before)
-            raise obstacle(exc) from exc
+            raise outcomes.obstacle(exc) from exc
         except failures.XenAPIError as exc:
             self._record(None, **before)
-            raise translate(exc) from exc
+            raise outcomes.translate(exc) from exc
         task = {**record, 'session': None, 'task': result}
         self.note(call=task if asynchronous else None)
         return result
@@ -259,7 +216,7 @@ class Run:
             check()
         self.held.ensure_fresh()
         if check is not None and time.monotonic() - began > CHECK_AGE:
-            raise Postpone(
+            raise outcomes.Postpone(
                 reason='The last look before the call took longer than '
                 f'{CHECK_AGE:.0f} s; it is repeated.'
             )
@@ -277,7 +234,7 @@ class Run:
                 lambda connection: db_hosts.get(connection, call['target'])
             )
         except exception.HostNotFound as exc:
-            raise Postpone(
+            raise outcomes.Postpone(
                 reason=f'A call sent to host {call["target"]} may still '
                 'take effect, and it cannot be asked: it is not registered '
                 'any more.'
@@ -306,7 +263,7 @@ class Run:
                 reason = exc
             else:
                 return
-        raise Postpone(
+        raise outcomes.Postpone(
             reason=f'A call sent to host {target.name} may still take '
             f'effect, and it cannot be asked: {reason}',
             code=reason.code if reason else 'RETRY',
@@ -317,36 +274,3 @@ def wait_for_pool(others: Collection[str]) -> str:
     """The step of a join or eject that others hold up inside xapi."""
     names = ', '.join(sorted(others))
     return f'waiting for another operation in the pool: {names}'[:255]
-
-
-def refuse(subject: str, report: preflight.Report) -> Exception:
-    """What a check that found blockers makes of an operation.
-
-    :returns: Postpone where all go away by themselves, else Failed.
-    """
-    problems = [problem.as_dict() for problem in report.blockers]
-    reasons = ' '.join(
-        f'({number}) {problem.message}'
-        for number, problem in enumerate(report.blockers, 1)
-    )
-    if report.heals:
-        return Postpone(
-            reason=f'{subject} {reasons}', code=report.blockers[0].code
-        )
-    return Failed(
-        report.blockers[0].code,
-        f'{subject} {reasons}',
-        {'blockers': problems, 'disks': report.disks},
-    )
-
-
-def obstacle(exc: failures.HostError) -> Postpone:
-    """What keeps an operation from going on, whatever it is."""
-    return Postpone(reason=str(exc), code=exc.code, parameters=exc.parameters)
-
-
-def translate(exc: failures.HostError) -> Exception:
-    """What a host said, as a passing obstacle or as a failure."""
-    if codes.passes(exc.code, exc.parameters):
-        return obstacle(exc)
-    return Failed(exc.code, str(exc), list(exc.parameters))

@@ -8,7 +8,8 @@ import pytest
 from oslo_config import cfg
 
 from aggregates_ext.compute import manager
-from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute import runner
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.db import records
 
 
@@ -60,9 +61,9 @@ def test_nothing_to_do() -> None:
 
 def rests(conf: cfg.ConfigOpts, code: str, attempts: int) -> list[float]:
     """How long a hundred operations rest after so many attempts."""
-    obstacle = compute_run.Postpone(reason='...', code=code)
+    obstacle = outcomes.Postpone(reason='...', code=code)
     return [
-        manager.pause(
+        runner.pause(
             conf.compute,
             dataclasses.replace(operation(n, 'a'), attempts=attempts),
             obstacle,

@@ -5,7 +5,7 @@ import string
 import pytest
 
 from aggregates_ext.compute.observation import views
-from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 
@@ -137,8 +137,8 @@ def fields(text: str) -> set[str]:
 @pytest.mark.parametrize('code', PASSING)
 def test_code_that_passes_makes_an_operation_rest(code: str) -> None:
     exc = failures.XenAPIError('xen1', code, ('one', 'two', 'three'))
-    obstacle = compute_run.translate(exc)
-    assert isinstance(obstacle, compute_run.Postpone)
+    obstacle = outcomes.translate(exc)
+    assert isinstance(obstacle, outcomes.Postpone)
     assert obstacle.error == {
         'code': code,
         'parameters': ['one', 'two', 'three'],
@@ -149,8 +149,8 @@ def test_code_that_passes_makes_an_operation_rest(code: str) -> None:
 @pytest.mark.parametrize('code', FINAL)
 def test_code_that_does_not_pass_ends_an_operation(code: str) -> None:
     exc = failures.XenAPIError('xen1', code, ('one',))
-    failed = compute_run.translate(exc)
-    assert isinstance(failed, compute_run.Failed)
+    failed = outcomes.translate(exc)
+    assert isinstance(failed, outcomes.Failed)
     assert failed.error['code'] == code
     assert failed.error['parameters'] == ['one']
 

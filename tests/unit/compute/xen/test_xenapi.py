@@ -305,7 +305,7 @@ def test_authorities_are_read_once_until_they_change(
         read.append(kwargs)
         return made(**kwargs)
 
-    monkeypatch.setattr(xenapi.ssl, 'create_default_context', read_again)
+    monkeypatch.setattr(connections.ssl, 'create_default_context', read_again)
     for _ in range(3):
         login(tls_host, 'https', ca_file=str(authorities)).close()
     assert len(read) == 1

@@ -1,0 +1,84 @@
+"""How a run of an operation ends, other than by success."""
+
+from typing import Any
+
+from aggregates_ext import exception
+from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.db import operations as db_operations
+
+
+class Postpone(exception.AggregatesError):
+    """An obstacle that may pass: try again later.
+
+    :param code: of what is in the way.
+    :param parameters: what the code is about.
+    """
+
+    code = 'RETRY'
+    message = '{reason}'
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """What the operation shows of it while it rests."""
+        return {
+            'code': self.values.get('code', self.code),
+            'parameters': list(self.values.get('parameters', ())),
+            'message': str(self),
+        }
+
+
+class Waiting(Postpone):
+    """Another operation has to end first; that takes none of our time."""
+
+    code = db_operations.WAITING
+
+
+class Failed(exception.AggregatesError):
+    """The outcome is known: nothing of the change is left."""
+
+    def __init__(self, code: str, message: str, parameters: Any = ()) -> None:
+        self.error = {
+            'code': code,
+            'parameters': parameters,
+            'message': message,
+        }
+        super().__init__(message)
+
+
+class Unresolved(Failed):
+    """The outcome is not known; both sides are described."""
+
+
+def refuse(subject: str, report: preflight.Report) -> Exception:
+    """What a check that found blockers makes of an operation.
+
+    :returns: Postpone where all go away by themselves, else Failed.
+    """
+    problems = [problem.as_dict() for problem in report.blockers]
+    reasons = ' '.join(
+        f'({number}) {problem.message}'
+        for number, problem in enumerate(report.blockers, 1)
+    )
+    if report.heals:
+        return Postpone(
+            reason=f'{subject} {reasons}', code=report.blockers[0].code
+        )
+    return Failed(
+        report.blockers[0].code,
+        f'{subject} {reasons}',
+        {'blockers': problems, 'disks': report.disks},
+    )
+
+
+def obstacle(exc: failures.HostError) -> Postpone:
+    """What keeps an operation from going on, whatever it is."""
+    return Postpone(reason=str(exc), code=exc.code, parameters=exc.parameters)
+
+
+def translate(exc: failures.HostError) -> Exception:
+    """What a host said, as a passing obstacle or as a failure."""
+    if codes.passes(exc.code, exc.parameters):
+        return obstacle(exc)
+    return Failed(exc.code, str(exc), list(exc.parameters))

@@ -1,0 +1,283 @@
+"""Running one operation: its steps, its rests, and how it ended."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from oslo_config import cfg
+from oslo_db import exception as db_exc
+from oslo_log import log as logging
+
+from aggregates_ext import exception
+from aggregates_ext.compute.mastership import designate
+from aggregates_ext.compute.mastership import designations
+from aggregates_ext.compute.operations import adopt
+from aggregates_ext.compute.operations import eject
+from aggregates_ext.compute.operations import join
+from aggregates_ext.compute.operations import pool
+from aggregates_ext.compute.operations import reapply
+from aggregates_ext.compute.run import clock as compute_clock
+from aggregates_ext.compute.run import lease as compute_lease
+from aggregates_ext.compute.run import outcomes
+from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+from aggregates_ext.domain import operations
+
+LOG = logging.getLogger(__name__)
+STEPS: dict[str, Callable[[compute_run.Run], None]] = {
+    operations.ADD_HOST: join.add_host,
+    operations.REMOVE_HOST: eject.remove_host,
+    operations.RENAME: pool.rename,
+    operations.ADOPT: adopt.adopt,
+    operations.REAPPLY: reapply.reapply,
+    operations.SET_MASTER: designate.set_master,
+}
+MAX_BACKOFF = 60.0
+# Enough for any retry_interval to come to a minute.
+MAX_DOUBLINGS = 13
+# Seconds that an operation may go on past its limit, and keep its lease.
+GRACE = 120.0
+
+
+class Runner:
+    """Runs operations, one at a time for each aggregate that is held.
+
+    :param connector: for operations.
+    :param looker: for looks that nobody asked for.
+    """
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        connector: connections.Connector,
+        looker: connections.Connector,
+        clock: compute_clock.Clock,
+    ) -> None:
+        self._conf = conf
+        self._options = conf.compute
+        self._connector = connector
+        self._looker = looker
+        self._clock = clock
+
+    def run(
+        self,
+        held: compute_lease.Held,
+        operation: records.Operation,
+        now: float,
+    ) -> None:
+        """Run one operation, and write how it ended."""
+        if not held.write(
+            lambda connection: db_operations.start(connection, operation.id)
+        ):
+            return
+        held.extend(self._limit(operation) + GRACE)
+        run = self._make_run(held, operation, now)
+        try:
+            _step(run)
+        except outcomes.Failed as exc:
+            _end(run, exc)
+        except outcomes.Postpone as exc:
+            self._postpone(run, exc)
+        except (
+            compute_clock.Stopping,
+            exception.LeaseLost,
+            exception.Unavailable,
+            db_exc.DBError,
+        ):
+            raise
+        except Exception:
+            LOG.exception('Operation %s: a bug', operation.uuid)
+            self._postpone(
+                run,
+                outcomes.Postpone(
+                    reason='An internal error; see the log of the compute '
+                    'service.',
+                    code='INTERNAL',
+                ),
+            )
+        else:
+            LOG.info(
+                'Operation %s: %s %s of aggregate %s succeeded',
+                run.operation.uuid,
+                run.operation.kind,
+                run.operation.host or '',
+                held.aggregate_id,
+            )
+
+    def _make_run(
+        self,
+        held: compute_lease.Held,
+        operation: records.Operation,
+        now: float,
+    ) -> compute_run.Run:
+        current = held.read(
+            lambda connection: db_operations.get(connection, operation.uuid)
+        )
+        return compute_run.Run(
+            held,
+            self._connector,
+            self._clock,
+            self._conf,
+            current,
+            elapsed=now - (current.begun or now),
+        )
+
+    def _postpone(
+        self, run: compute_run.Run, obstacle: outcomes.Postpone
+    ) -> None:
+        """Let an operation rest, or end it when its time is over.
+
+        Its time does not pass while it waits for another operation: the
+        limit begins anew then.
+        """
+        operation = run.operation
+        limit = self._limit(operation)
+        waits = isinstance(obstacle, outcomes.Waiting)
+        if run.elapsed() >= limit and not waits:
+            _end(run, _time_over(run, limit, obstacle))
+            return
+        seconds = pause(self._options, operation, obstacle)
+        LOG.info(
+            'Operation %s: %s %s of aggregate %s rests for %.1f s: %s',
+            operation.uuid,
+            operation.kind,
+            operation.host or '',
+            operation.aggregate_id,
+            seconds,
+            obstacle,
+        )
+        values: dict[str, Any] = {'error': obstacle.error}
+        if waits:
+            values |= {'begun': None, 'step': 'waiting for another operation'}
+
+        def work(connection: Any) -> None:
+            state = 'running' if run.changed else 'queued'
+            db_operations.postpone(connection, operation.id, state, seconds)
+            db_operations.update(connection, operation.id, values)
+
+        run.write(work)
+
+    def look_again(
+        self, held: compute_lease.Held, operation: records.Operation
+    ) -> None:
+        """Resolve an unresolved operation, if there is evidence now."""
+        run = compute_run.Run(
+            held,
+            self._looker,
+            self._clock,
+            self._conf,
+            operation,
+            elapsed=self._limit(operation),
+        )
+        try:
+            _step(run)
+        except outcomes.Unresolved as exc:
+            run.note(error=exc.error)
+        except outcomes.Failed as exc:
+            _end(run, exc)
+        except outcomes.Postpone as exc:
+            LOG.debug('Operation %s: %s', operation.uuid, exc)
+
+    def _limit(self, operation: records.Operation) -> float:
+        """Seconds that an operation may take (contract 4.5, 5.3, 6)."""
+        master_timeout = float(self._options.master_timeout)
+        if operation.kind == operations.SET_MASTER:
+            return master_timeout
+        if operation.kind == operations.REMOVE_HOST:
+            return float(self._options.eject_timeout) + designations.allowance(
+                operation, master_timeout
+            )
+        return float(self._options.join_timeout)
+
+
+def _step(run: compute_run.Run) -> None:
+    """Run the steps of an operation; every way they end has one meaning.
+
+    :raises outcomes.Failed: the end, for a reason.
+    :raises outcomes.Postpone: not yet.
+    """
+    try:
+        designations.await_others(run)
+        STEPS[run.operation.kind](run)
+    except failures.HostError as exc:
+        if run.changed:
+            # A look failed; what was sent is not judged by that.
+            raise outcomes.obstacle(exc) from exc
+        raise outcomes.translate(exc) from exc
+    except outcomes.Postpone as exc:
+        error = exc.error
+        if run.changed or codes.passes(error['code'], error['parameters']):
+            raise
+        raise outcomes.Failed(
+            error['code'], error['message'], error['parameters']
+        ) from exc
+
+
+def pause(
+    options: cfg.ConfigOpts,
+    operation: records.Operation,
+    obstacle: outcomes.Postpone,
+) -> float:
+    """Seconds that an operation rests: longer each time, up to a minute.
+
+    Between half and the whole of that, so that many do not march in step;
+    where is told by the operation itself. A password that was refused is
+    not tried sooner than a pool is looked at (contract 11, 14).
+
+    :param options: the group ``compute``.
+    """
+    if obstacle.error['code'] in codes.LOGIN_REFUSED:
+        return max(MAX_BACKOFF, float(options.observe_interval))
+    doublings = min(operation.attempts - 1, MAX_DOUBLINGS)
+    longest = min(options.retry_interval * 2**doublings, MAX_BACKOFF)
+    mixed = hashlib.sha256(
+        f'{operation.uuid} {operation.attempts}'.encode()
+    ).digest()
+    return float(longest * (1 + mixed[0] / 255) / 2)
+
+
+def _time_over(
+    run: compute_run.Run, limit: float, obstacle: outcomes.Postpone
+) -> outcomes.Failed:
+    """What an operation becomes that still met obstacles at its limit."""
+    last = [obstacle.error['code'], *obstacle.error['parameters']]
+    if run.changed and run.operation.host is not None:
+        return outcomes.Unresolved(
+            'UNRESOLVED',
+            f'The outcome is not known after {limit:.0f} s. {obstacle} '
+            f'{pool.describe(run)} It is looked at again with each '
+            'observation; the action reset says what became of the host.',
+            last,
+        )
+    return outcomes.Failed(
+        'TIMEOUT',
+        f'Nothing could be done within {limit:.0f} s. {obstacle}',
+        last,
+    )
+
+
+def _end(run: compute_run.Run, failure: outcomes.Failed) -> None:
+    """Write a failure, and give the host the phase that is left to it."""
+    operation = run.operation
+    unresolved = isinstance(failure, outcomes.Unresolved)
+    state = 'unresolved' if unresolved else 'failed'
+
+    def work(connection: Any) -> None:
+        db_operations.finish(connection, operation, state, failure.error)
+        if not unresolved:
+            operations.take_back(connection, operation)
+
+    run.write(work)
+    LOG.warning(
+        'Operation %s: %s %s of aggregate %s %s: %s',
+        operation.uuid,
+        operation.kind,
+        operation.host or '',
+        operation.aggregate_id,
+        state,
+        failure.error['message'],
+    )
