@@ -7,8 +7,8 @@ import json
 import threading
 import typing
 
-from aggregates_ext.xensim import clock as clocks
 from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim.world import clock as clocks
 
 MAX_BODY = 1 << 20
 

@@ -3,20 +3,20 @@
 import dataclasses
 import logging
 
-from aggregates_ext.xensim import calls
-from aggregates_ext.xensim import database
-from aggregates_ext.xensim import failure
-from aggregates_ext.xensim import faults
-from aggregates_ext.xensim import host as hosts
-from aggregates_ext.xensim import lifecycle
 from aggregates_ext.xensim import methods
-from aggregates_ext.xensim import operations
-from aggregates_ext.xensim import rbac
-from aggregates_ext.xensim import sessions
-from aggregates_ext.xensim import tasks
-from aggregates_ext.xensim import versions
-from aggregates_ext.xensim import wire
-from aggregates_ext.xensim import world as worlds
+from aggregates_ext.xensim.calls import operations
+from aggregates_ext.xensim.calls import rbac
+from aggregates_ext.xensim.calls import sessions
+from aggregates_ext.xensim.calls import signatures
+from aggregates_ext.xensim.calls import tasks
+from aggregates_ext.xensim.life import lifecycle
+from aggregates_ext.xensim.plan import versions
+from aggregates_ext.xensim.records import database
+from aggregates_ext.xensim.records import failure
+from aggregates_ext.xensim.wire import codec
+from aggregates_ext.xensim.world import faults
+from aggregates_ext.xensim.world import host as hosts
+from aggregates_ext.xensim.world import world as worlds
 
 LOG = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ ON_ARRIVAL = ('refuse', 'reset', 'hang', 'delay', 'fail', 'die', 'drop_answer')
 
 
 def respond(
-    world: worlds.World, host: hosts.Host, request: wire.Request
+    world: worlds.World, host: hosts.Host, request: codec.Request
 ) -> database.Value:
     """Answer a request which arrived at a host."""
     with world.lock:
@@ -60,7 +60,7 @@ def _note_arrival(context: operations.Context) -> None:
 
 
 def _handle(
-    context: operations.Context, request: wire.Request
+    context: operations.Context, request: codec.Request
 ) -> operations.Steps:
     """The call with the faults around it."""
     fault = context.world.faults.take(
@@ -112,22 +112,22 @@ def die(context: operations.Context) -> None:
 
 
 def _call(
-    context: operations.Context, request: wire.Request
+    context: operations.Context, request: codec.Request
 ) -> operations.Steps:
     """Emergency, method, arity, kinds, session, execution."""
     prefix = next(
-        (mark for mark in calls.PREFIXES if request.method.startswith(mark)),
+        (mark for mark in methods.PREFIXES if request.method.startswith(mark)),
         '',
     )
-    name = calls.canonical(request.method.removeprefix(prefix))
-    if context.xapi.emergency is not None and name not in calls.EMERGENCY:
+    name = methods.canonical(request.method.removeprefix(prefix))
+    if context.xapi.emergency is not None and name not in methods.EMERGENCY:
         raise context.xapi.emergency
     method = _find(context.host.spec.version, name)
     if method is None:
         raise failure.Failure('MESSAGE_METHOD_UNKNOWN', request.method)
-    session, parameters = methods.split(name, method, request.parameters)
+    session, parameters = signatures.split(name, method, request.parameters)
     context = context._replace(session=session)
-    if prefix and name.partition('.')[0] in methods.NOT_ASYNCHRONOUS:
+    if prefix and name.partition('.')[0] in signatures.NOT_ASYNCHRONOUS:
         raise failure.Failure(
             'Fault', f'No async mode for this operation (rpc: {name})'
         )
@@ -144,9 +144,9 @@ def _call(
     return (yield from work(context))
 
 
-def _find(version: str, name: str) -> methods.Method | None:
+def _find(version: str, name: str) -> signatures.Method | None:
     """A method as a product has it (contract 13.2, item 14)."""
-    method = calls.find(name)
+    method = methods.find(name)
     if method is None or not versions.knows(version, name):
         return None
     taken = versions.parameters(version, name)
@@ -160,4 +160,4 @@ def _find(version: str, name: str) -> methods.Method | None:
 def _free(context: operations.Context, name: str) -> bool:
     """Emergency calls need no database for their local session."""
     local = context.session in context.xapi.local_sessions
-    return local and name in calls.EMERGENCY
+    return local and name in methods.EMERGENCY

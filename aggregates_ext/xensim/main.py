@@ -6,11 +6,11 @@ import signal
 import sys
 import threading
 
-from aggregates_ext.xensim import clock as clocks
 from aggregates_ext.xensim import control as controls
-from aggregates_ext.xensim import described
 from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim import topology
+from aggregates_ext.xensim.plan import described
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock as clocks
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

@@ -1,139 +1,165 @@
-"""How a method of the API is declared, and how its parameters are checked."""
+"""The methods of the API which are more than reading and setting a field."""
 
 import collections.abc
-import dataclasses
-import datetime
 
-from aggregates_ext.xensim import database
-from aggregates_ext.xensim import failure
-from aggregates_ext.xensim import operations
+from aggregates_ext.xensim.calls import events
+from aggregates_ext.xensim.calls import generic
+from aggregates_ext.xensim.calls import operations
+from aggregates_ext.xensim.calls import sessions
+from aggregates_ext.xensim.calls import signatures
+from aggregates_ext.xensim.calls import tasks
+from aggregates_ext.xensim.hosts import calls as host_calls
+from aggregates_ext.xensim.hosts import power as host_power
+from aggregates_ext.xensim.join import steps as join_steps
+from aggregates_ext.xensim.machines import calls as machine_calls
+from aggregates_ext.xensim.machines import evacuation
+from aggregates_ext.xensim.machines import migration
+from aggregates_ext.xensim.plan import versions
+from aggregates_ext.xensim.pool import calls as pool_calls
+from aggregates_ext.xensim.pool import designate
+from aggregates_ext.xensim.pool import eject
+from aggregates_ext.xensim.pool import emergency
+from aggregates_ext.xensim.records import schema
+from aggregates_ext.xensim.wire import codec
 
-Function = collections.abc.Callable[..., operations.Outcome]
-
-NOT_ASYNCHRONOUS = frozenset(
-    {'session', 'event', 'task', 'data_source', 'blob'}
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Method:
-    """A function of the API.
-
-    :param parameters: the kinds of the parameters after the session
-    :param optional: how many of them, at the end, have defaults
-    :param session: whether the first parameter on the wire is a session
-    """
-
-    function: Function
-    parameters: tuple[str, ...] = ()
-    optional: int = 0
-    session: bool = True
+_declare = signatures.declare
+_without_session = signatures.without_session
 
 
-def declare(
-    function: Function, parameters: str = '', optional: int = 0
-) -> Method:
-    """A method called with a session; the kinds are words."""
-    return Method(function, tuple(parameters.split()), optional)
-
-
-def without_session(
-    function: Function, parameters: str, optional: int = 0
-) -> Method:
-    """A method called without a session: a login."""
-    kinds = tuple(parameters.split())
-    return Method(function, kinds, optional, session=False)
-
-
-def split(
-    name: str, method: Method, given: list[database.Value]
-) -> tuple[str, list[database.Value]]:
-    """Check number and kinds: the session and the other parameters.
-
-    The counts leave out the session and count only parameters without a
-    default; surplus ones are swallowed where there are defaults
-    (contract 2.2, errors.txt).
-    """
-    received = len(given) - method.session
-    expected = len(method.parameters) - method.optional
-    few = received < expected
-    many = received > expected and not method.optional
-    if few or many:
-        raise failure.Failure(
-            'MESSAGE_PARAMETER_COUNT_MISMATCH',
-            name,
-            str(expected),
-            str(received),
-        )
-    session = ''
-    if method.session:
-        session, given = convert('text', given[0]), given[1:]
-    return session, [
-        convert(kind, value)
-        for kind, value in zip(method.parameters, given, strict=False)
-    ]
-
-
-_NAMES = {
-    'text': 'string',
-    'ref': 'string',
-    'flag': 'bool',
-    'number': 'string',
-    'real': 'float',
-    'date': 'date',
-    'items': 'list',
-    'mapping': 'struct',
-    'record': 'struct',
-}
-
-
-_TYPES: dict[str, type] = {
-    'text': str,
-    'ref': str,
-    'flag': bool,
-    'date': datetime.datetime,
-    'items': list,
-    'mapping': dict,
-    'record': dict,
-}
-
-
-def convert(kind: str, value: database.Value) -> database.Value:
-    """A parameter as its kind, or the failure of errors.txt."""
-    if kind == 'number' and _is_number(value):
-        return int(value)
-    if kind == 'real' and type(value) in (int, float):
-        return float(value)
-    wanted = _TYPES.get(kind)
-    if wanted is not None and isinstance(value, wanted):
-        if kind in ('items', 'mapping'):
-            _assert_text(value)
-        return value
-    raise failure.Failure(
-        'INTERNAL_ERROR',
-        f'Failure("Expected {_NAMES[kind]}, got \'{_shown(value)}\'")',
+def list_methods(context: operations.Context) -> codec.Bare:
+    """The names of all methods, in no envelope (errors.txt)."""
+    version = context.host.spec.version
+    known = {*METHODS, *generic.names()}
+    return codec.Bare(
+        name for name in sorted(known) if versions.knows(version, name)
     )
 
 
-def _assert_text(values: database.Value) -> None:
-    """In the lists and maps of the API everything is text."""
-    members = values.values() if isinstance(values, dict) else values
-    for member in members:
-        convert('text', member)
+METHODS: collections.abc.Mapping[str, signatures.Method] = {
+    'system.listMethods': _without_session(list_methods, ''),
+    'session.login_with_password': _without_session(
+        sessions.login_with_password, 'text text text text', 2
+    ),
+    'session.slave_local_login_with_password': _without_session(
+        sessions.slave_local_login_with_password, 'text text'
+    ),
+    'session.logout': _declare(sessions.logout),
+    'session.local_logout': _declare(sessions.local_logout),
+    'session.get_all_subject_identifiers': _declare(
+        sessions.get_all_subject_identifiers
+    ),
+    'session.change_password': _declare(sessions.change_password, 'text text'),
+    'event.from': _declare(events.event_from, 'items text real'),
+    'event.next': _declare(events.event_next),
+    'event.register': _declare(events.register, 'items'),
+    'event.unregister': _declare(events.unregister, 'items'),
+    'event.inject': _declare(events.inject, 'text ref'),
+    'event.get_current_id': _declare(events.get_current_id),
+    'task.create': _declare(tasks.create, 'text text'),
+    'task.cancel': _declare(tasks.cancel, 'ref'),
+    'task.destroy': _declare(tasks.destroy, 'ref'),
+    'pool.join': _declare(join_steps.join, 'text text text'),
+    'pool.join_force': _declare(join_steps.join_force, 'text text text'),
+    'pool.eject': _declare(eject.eject, 'ref'),
+    'pool.designate_new_master': _declare(designate.designate, 'ref'),
+    'pool.is_slave': _declare(pool_calls.is_slave, 'ref'),
+    'pool.sync_database': _declare(pool_calls.sync_database),
+    'pool.enable_tls_verification': _declare(
+        pool_calls.enable_tls_verification
+    ),
+    'pool.enable_ha': _declare(pool_calls.enable_ha, 'items mapping'),
+    'pool.disable_ha': _declare(pool_calls.disable_ha),
+    'host.assert_can_evacuate': _declare(
+        evacuation.assert_can_evacuate, 'ref'
+    ),
+    'host.get_vms_which_prevent_evacuation': _declare(
+        evacuation.get_vms_which_prevent_evacuation, 'ref'
+    ),
+    'host.evacuate': _declare(evacuation.evacuate, 'ref ref number', 2),
+    'host.compute_free_memory': _declare(
+        host_calls.compute_free_memory, 'ref'
+    ),
+    'host.power_on': _declare(host_power.power_on, 'ref'),
+    'host.set_power_on_mode': _declare(
+        host_power.set_power_on_mode, 'ref text mapping'
+    ),
+    'host.disable': _declare(host_calls.disable, 'ref flag', 1),
+    'host.enable': _declare(host_calls.enable, 'ref'),
+    'host.destroy': _declare(host_calls.destroy, 'ref'),
+    'host.declare_dead': _declare(host_calls.declare_dead, 'ref'),
+    'host.restart_agent': _declare(host_calls.restart_agent, 'ref'),
+    'host.shutdown': _declare(host_power.shutdown, 'ref'),
+    'host.reboot': _declare(host_power.reboot, 'ref'),
+    'host.get_servertime': _declare(host_calls.get_servertime, 'ref'),
+    'host.get_management_interface': _declare(
+        host_calls.get_management_interface, 'ref'
+    ),
+    'pool.emergency_transition_to_master': _declare(
+        emergency.transition_to_master
+    ),
+    'pool.emergency_reset_master': _declare(emergency.reset_master, 'text'),
+    'pool.recover_slaves': _declare(emergency.recover_slaves),
+    'host.emergency_disable_tls_verification': _declare(
+        emergency.disable_tls_verification
+    ),
+    'host.emergency_ha_disable': _declare(emergency.ha_disable, 'flag', 1),
+    'host.emergency_reset_server_certificate': _declare(
+        emergency.reset_server_certificate
+    ),
+    'host.local_assert_healthy': _declare(emergency.local_assert_healthy),
+    'host.local_management_reconfigure': _declare(
+        emergency.local_management_reconfigure, 'text'
+    ),
+    'host.shutdown_agent': _declare(emergency.shutdown_agent),
+    'host.is_in_emergency_mode': _declare(host_calls.is_in_emergency_mode),
+    'VM.start': _declare(machine_calls.start, 'ref flag flag'),
+    'VM.start_on': _declare(machine_calls.start_on, 'ref ref flag flag'),
+    'VM.pool_migrate': _declare(migration.pool_migrate, 'ref ref mapping'),
+    'VM.assert_can_boot_here': _declare(
+        machine_calls.assert_can_boot_here, 'ref ref'
+    ),
+    'VM.get_possible_hosts': _declare(machine_calls.get_possible_hosts, 'ref'),
+    'VM.hard_shutdown': _declare(machine_calls.hard_shutdown, 'ref'),
+    'VM.clean_shutdown': _declare(machine_calls.hard_shutdown, 'ref'),
+    'VM.destroy': _declare(machine_calls.destroy, 'ref'),
+    'PBD.plug': _declare(machine_calls.plug, 'ref'),
+    'PBD.unplug': _declare(machine_calls.unplug, 'ref'),
+    'network.create': _declare(machine_calls.create_network, 'record'),
+}
+
+EMERGENCY = frozenset(
+    {
+        'session.slave_local_login_with_password',
+        'session.local_logout',
+        'host.is_in_emergency_mode',
+        'pool.is_slave',
+        'pool.emergency_reset_master',
+        'pool.emergency_transition_to_master',
+        'host.emergency_disable_tls_verification',
+        'host.emergency_ha_disable',
+        'host.emergency_reset_server_certificate',
+        'host.local_assert_healthy',
+        'host.local_management_reconfigure',
+        'host.shutdown_agent',
+    }
+)
+"""Calls which are answered in emergency mode (contract 2.6)."""
+
+PREFIXES = ('Async.', 'InternalAsync.')
 
 
-def _is_number(value: database.Value) -> bool:
-    if isinstance(value, str):
-        digits = value.removeprefix('-')
-        return digits.isascii() and digits.isdigit() and len(digits) < 20
-    return type(value) is int
+def canonical(name: str) -> str:
+    """class.method, for either spelling (contract 2.2)."""
+    if '.' in name:
+        return name
+    for kind in [*schema.CLASSES, 'event']:
+        method = name.removeprefix(f'{kind}_')
+        if method != name and find(f'{kind}.{method}'):
+            return f'{kind}.{method}'
+    return name
 
 
-def _shown(value: database.Value) -> str:
-    if isinstance(value, bool):
-        return f'B({str(value).lower()})'
-    if isinstance(value, int):
-        return f'I({value})'
-    if isinstance(value, str):
-        return f'S({value})'
-    return type(value).__name__
+def find(name: str) -> signatures.Method | None:
+    """The method with a canonical name."""
+    kind, _, method = name.partition('.')
+    return METHODS.get(name) or generic.find(kind, method)

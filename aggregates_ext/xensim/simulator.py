@@ -5,27 +5,27 @@ import pathlib
 import types
 import typing
 
-from aggregates_ext.xensim import acceptor
-from aggregates_ext.xensim import clock as clocks
-from aggregates_ext.xensim import contents
-from aggregates_ext.xensim import database
-from aggregates_ext.xensim import described
-from aggregates_ext.xensim import disks
 from aggregates_ext.xensim import dispatch
-from aggregates_ext.xensim import faults
-from aggregates_ext.xensim import host as hosts
-from aggregates_ext.xensim import installation
-from aggregates_ext.xensim import interfaces
-from aggregates_ext.xensim import lifecycle
-from aggregates_ext.xensim import liveness
-from aggregates_ext.xensim import poolops
-from aggregates_ext.xensim import population
-from aggregates_ext.xensim import presets
-from aggregates_ext.xensim import report
-from aggregates_ext.xensim import server
-from aggregates_ext.xensim import tls
-from aggregates_ext.xensim import topology as topologies
-from aggregates_ext.xensim import world as worlds
+from aggregates_ext.xensim.exclusion import pool as pool_exclusion
+from aggregates_ext.xensim.install import contents
+from aggregates_ext.xensim.install import hosts as installation
+from aggregates_ext.xensim.install import interfaces
+from aggregates_ext.xensim.install import records as host_records
+from aggregates_ext.xensim.life import disks
+from aggregates_ext.xensim.life import lifecycle
+from aggregates_ext.xensim.life import liveness
+from aggregates_ext.xensim.plan import described
+from aggregates_ext.xensim.plan import presets
+from aggregates_ext.xensim.plan import topology as topologies
+from aggregates_ext.xensim.records import database
+from aggregates_ext.xensim.wire import acceptor
+from aggregates_ext.xensim.wire import server
+from aggregates_ext.xensim.wire import tls
+from aggregates_ext.xensim.world import clock as clocks
+from aggregates_ext.xensim.world import faults
+from aggregates_ext.xensim.world import host as hosts
+from aggregates_ext.xensim.world import report
+from aggregates_ext.xensim.world import world as worlds
 
 
 class Simulator:
@@ -261,7 +261,7 @@ class Simulator:
         with self.world.lock:
             db, _ = self._record(host)
             change(db.pool, fields)
-            poolops.refresh(db)
+            pool_exclusion.refresh(db)
 
     def set_host(self, host: str, **fields: database.Value) -> None:
         """Change the record of a host."""
@@ -270,7 +270,7 @@ class Simulator:
             change(db.row('host', ref), fields)
             if vendor := fields.get('cpu_info', {}).get('vendor'):
                 self.host(host).spec.cpu.vendor = vendor
-                population.recompute_cpu_info(db)
+                host_records.recompute_cpu_info(db)
 
     def add_record(
         self, host: str, kind: str, /, **fields: database.Value
@@ -292,13 +292,13 @@ class Simulator:
         """Let a pool operation run which never ends; the answer: its ref."""
         with self.world.lock:
             db, _ = self._record(host)
-            return poolops.hold(db, operation)
+            return pool_exclusion.hold(db, operation)
 
     def end_pool_operation(self, host: str, operation_ref: str) -> None:
         """End an operation which was started so."""
         with self.world.lock:
             db, _ = self._record(host)
-            poolops.release(db, operation_ref)
+            pool_exclusion.release(db, operation_ref)
 
     def _record(self, name: str) -> tuple[database.Database, str]:
         """The record of a host in the database of its pool."""

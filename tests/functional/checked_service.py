@@ -15,9 +15,9 @@ from aggregates_ext.compute import endpoint
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
-from aggregates_ext.xensim import clock as sim_clock
 from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim import topology
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock as sim_clock
 from tests.functional import api_service
 from tests.functional import service
 

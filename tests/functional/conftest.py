@@ -9,9 +9,9 @@ import pytest
 from oslo_config import cfg
 
 from aggregates_ext.db.engine import engine
-from aggregates_ext.xensim import clock as sim_clock
 from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim import topology
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock as sim_clock
 from tests.functional import service
 from tests.functional import stage
 

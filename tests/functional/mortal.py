@@ -20,7 +20,7 @@ from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import transport as xen_transport
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db.engine import engine
-from aggregates_ext.xensim import clock as sim_clock
+from aggregates_ext.xensim.world import clock as sim_clock
 from tests import sqlclock
 from tests.functional import service
 

@@ -24,8 +24,8 @@ from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import pools
 from aggregates_ext.domain import retries
-from aggregates_ext.xensim import clock as sim_clock
 from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim.world import clock as sim_clock
 
 
 class Silence:

@@ -11,10 +11,10 @@ from aggregates_ext.compute.rules.leaving import guard
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import transport
 from aggregates_ext.compute.xen import xenapi
-from aggregates_ext.xensim import clock as sim_clock
-from aggregates_ext.xensim import presets
 from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim import topology
+from aggregates_ext.xensim.plan import presets
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock as sim_clock
 
 NEWEST = list(presets.PRESETS)[-1]
 ROOT = ('root', 'secret')

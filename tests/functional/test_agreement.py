@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from aggregates_ext.compute.rules.joining import requirements
-from aggregates_ext.xensim import presets
 from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim.plan import presets
 from tests.functional import stage
 from tests.functional.xensim import test_join_checks_all as checks
 from tests.functional.xensim import test_presets as releases

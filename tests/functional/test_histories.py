@@ -27,9 +27,9 @@ from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
-from aggregates_ext.xensim import clock as sim_clock
 from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim import topology
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock as sim_clock
 from tests.functional import mortal
 from tests.functional import service
 

@@ -11,8 +11,8 @@ import pytest
 
 from aggregates_ext.compute.rules.leaving import remains
 from aggregates_ext.compute.rules.leaving import requirements
-from aggregates_ext.xensim import presets
 from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim.plan import presets
 from tests.functional import stage
 
 Make = Callable[..., stage.Stage]

@@ -34,9 +34,9 @@ from aggregates_ext import conf as settings
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from aggregates_ext.domain import hosts
-from aggregates_ext.xensim import clock
 from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim import topology
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock
 from tests.integration import proxy
 from tests.integration import wire
 

@@ -6,7 +6,7 @@ import struct
 
 import sqlalchemy as sa
 
-from aggregates_ext.xensim import clock
+from aggregates_ext.xensim.world import clock
 from tests import sqlclock
 
 FORMAT = struct.Struct('d')

@@ -27,8 +27,8 @@ from aggregates_ext import conf as settings
 from aggregates_ext import deploy
 from aggregates_ext.api.edge import identity
 from aggregates_ext.xensim import control
-from aggregates_ext.xensim import disks
-from aggregates_ext.xensim import lifecycle
+from aggregates_ext.xensim.life import disks
+from aggregates_ext.xensim.life import lifecycle
 from tests.integration import forked
 from tests.integration import processes
 from tests.integration import sharedclock

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from aggregates_ext.xensim import clock
 from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim import topology
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock
 from tests.integration import addresses
 
 ROOT = pathlib.Path(__file__).parents[2]

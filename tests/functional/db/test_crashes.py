@@ -12,9 +12,9 @@ from oslo_config import cfg
 
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
-from aggregates_ext.xensim import clock as sim_clock
 from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim import topology
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock as sim_clock
 from tests import databases
 from tests import wire
 from tests.functional import service

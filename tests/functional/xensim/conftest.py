@@ -3,9 +3,9 @@
 import pytest
 import XenAPI
 
-from aggregates_ext.xensim import clock
 from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim import topology
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock
 
 PASSWORD = 'secret'
 MASTER = '10.0.0.11'

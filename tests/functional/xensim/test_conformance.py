@@ -103,9 +103,9 @@ def test_every_named_test_exists(sections):
 def all_tests():
     """All tests of the simulator, as level/module::name."""
     return {
-        f'{level}/{path.stem}::{node.name}'
+        f'{level}/{path.relative_to(directory).with_suffix("")}::{node.name}'
         for level, directory in LEVELS.items()
-        for path in directory.glob('test_*.py')
+        for path in directory.rglob('test_*.py')
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef)
     }

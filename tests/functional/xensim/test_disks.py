@@ -8,14 +8,14 @@ import sys
 import pytest
 import XenAPI
 
-from aggregates_ext.xensim import clock
 from aggregates_ext.xensim import control
-from aggregates_ext.xensim import described
-from aggregates_ext.xensim import disks
-from aggregates_ext.xensim import host as hosts
 from aggregates_ext.xensim import main
 from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim import topology
+from aggregates_ext.xensim.life import disks
+from aggregates_ext.xensim.plan import described
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock
+from aggregates_ext.xensim.world import host as hosts
 from tests.functional.xensim import conftest
 from tests.functional.xensim import test_main
 

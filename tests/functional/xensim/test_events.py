@@ -7,9 +7,9 @@ import time
 import pytest
 import XenAPI
 
-from aggregates_ext.xensim import clock
 from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim import topology
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock
 from tests.functional.xensim import conftest
 from tests.functional.xensim import waiting
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aggregates_ext.xensim import joinchecks
+from aggregates_ext.xensim.join import checks as join_checks
 
 
 @pytest.fixture
@@ -244,7 +244,7 @@ CASES = [
 
 def test_every_check_has_a_case():
     assert {number for number, _, _ in CASES} == set(range(1, 34))
-    assert [number for number, _ in joinchecks.CHECKS] == list(range(1, 34))
+    assert [number for number, _ in join_checks.CHECKS] == list(range(1, 34))
 
 
 @pytest.mark.parametrize(('number', 'change', 'failure'), CASES)

@@ -10,11 +10,11 @@ import urllib.request
 import pytest
 import XenAPI
 
-from aggregates_ext.xensim import clock
 from aggregates_ext.xensim import control
 from aggregates_ext.xensim import main
 from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim import topology
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock
 
 COMMAND = (
     'import sys; from aggregates_ext.xensim import main; sys.exit(main.main())'

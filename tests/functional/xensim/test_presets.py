@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from aggregates_ext.xensim import presets
+from aggregates_ext.xensim.plan import presets
 
 OLD, SEVEN, MIDDLE, NEW, NEWEST = presets.PRESETS
 LOGIN = ('10.0.0.11', 'root', 'secret')

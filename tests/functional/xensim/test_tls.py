@@ -9,10 +9,10 @@ import xmlrpc.client
 import pytest
 import XenAPI
 
-from aggregates_ext.xensim import clock
-from aggregates_ext.xensim import described as descriptions
 from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim import topology
+from aggregates_ext.xensim.plan import described as descriptions
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock
 from tests.functional.xensim import conftest
 from tests.functional.xensim import waiting
 

@@ -1,0 +1,93 @@
+"""Operations on a host: what excludes what (contract 7.4)."""
+
+import uuid
+
+from aggregates_ext.xensim.records import database
+from aggregates_ext.xensim.records import failure
+
+LEAVING = frozenset({'evacuate', 'reboot', 'shutdown'})
+MOVING = frozenset({'provision', 'vm_resume', 'vm_migrate'})
+NEED_DISABLED = frozenset({'reboot', 'shutdown', 'apply_updates'})
+
+ORDER = (
+    'vm_migrate',
+    'provision',
+    'vm_resume',
+    'apply_updates',
+    'enable',
+    'reboot',
+    'evacuate',
+    'vm_start',
+    'shutdown',
+)
+"""allowed_operations of a live host, as join.txt lists them."""
+
+
+def occupy(
+    db: database.Database, ref: str, operation: str, task: str = ''
+) -> str:
+    """Begin an operation on a host; the answer ends it."""
+    assert_valid(db, ref, operation)
+    task = task or f'OpaqueRef:{uuid.uuid4()}'
+    row = db.row('host', ref)
+    row['current_operations'][task] = operation
+    row['allowed_operations'] = allowed(row)
+    return task
+
+
+def release(db: database.Database, ref: str, task: str) -> None:
+    """End an operation on a host."""
+    if db.exists('host', ref):
+        row = db.row('host', ref)
+        row['current_operations'].pop(task, None)
+        row['allowed_operations'] = allowed(row)
+
+
+def assert_valid(db: database.Database, ref: str, operation: str) -> None:
+    """Refuse what another operation or the state of the host forbids."""
+    row = db.row('host', ref)
+    for task, running in row['current_operations'].items():
+        if _excludes(running, operation):
+            raise failure.Failure(
+                'OTHER_OPERATION_IN_PROGRESS', 'host', ref, running, task
+            )
+    if operation not in NEED_DISABLED:
+        return
+    if row['enabled']:
+        raise failure.Failure('HOST_NOT_DISABLED')
+    _assert_clusters_whole(db, ref)
+
+
+def _assert_clusters_whole(db: database.Database, ref: str) -> None:
+    """A clustered SR must not lose a second host."""
+    down = [
+        host
+        for host, row in db.rows('host')
+        if host != ref and not is_live(db, row)
+    ]
+    for sr in db.where('SR', clustered=True):
+        if down and db.where('PBD', SR=sr, host=ref, currently_attached=True):
+            raise failure.Failure('CLUSTERED_SR_DEGRADED', sr)
+
+
+def is_live(db: database.Database, row: database.Record) -> bool:
+    """What the master believes about a host."""
+    return bool(db.row('host_metrics', row['metrics'])['live'])
+
+
+def _excludes(running: str, wanted: str) -> bool:
+    """Leaving excludes moving there, the other way round, and itself."""
+    if running in LEAVING:
+        return wanted in LEAVING | MOVING | {'apply_updates'}
+    return running in MOVING and wanted in LEAVING
+
+
+def allowed(row: database.Record) -> list[str]:
+    """What is possible on a live host now; it binds nobody."""
+    running = row['current_operations'].values()
+    return [
+        operation
+        for operation in ORDER
+        if not (row['enabled'] and operation in NEED_DISABLED)
+        and not any(_excludes(other, operation) for other in running)
+    ]

@@ -1,0 +1,146 @@
+"""How xapi ends and starts: fuses, restarts, power, being a slave anew."""
+
+import collections.abc
+
+from aggregates_ext.xensim.exclusion import pool as pool_exclusion
+from aggregates_ext.xensim.life import hello
+from aggregates_ext.xensim.life import liveness
+from aggregates_ext.xensim.life import succession
+from aggregates_ext.xensim.records import failure
+from aggregates_ext.xensim.world import host as hosts
+from aggregates_ext.xensim.world import world as worlds
+
+Action = collections.abc.Callable[[], None]
+
+
+def start(world: worlds.World, host: hosts.Host) -> None:
+    """Start xapi in the role which the role file says."""
+    if host.xapi is not None or not host.powered:
+        return
+    succession.settle(world, host)
+    host.xapi = xapi = hosts.Xapi(host.master)
+    reopen(host)
+    if host.broken:
+        _start_as_broken(world, host, xapi)
+    elif xapi.master is None:
+        _start_as_master(world, host)
+        world.wake()
+    else:
+        hello.begin(world, host, xapi)
+
+
+def stop(world: worlds.World, host: hosts.Host) -> None:
+    """End xapi: connections break, sessions and tasks are lost."""
+    xapi, host.xapi = host.xapi, None
+    if xapi is not None:
+        xapi.end()
+        if host.door is not None:
+            host.door.close()
+        liveness.fall_silent(world, host)
+
+
+def restart(world: worlds.World, host: hosts.Host, down: float) -> None:
+    """End xapi, and start it again after a time."""
+    stop(world, host)
+    world.later(down, lambda: start(world, host))
+
+
+def light_fuse(
+    world: worlds.World, host: hosts.Host, xapi: hosts.Xapi, end: Action
+) -> None:
+    """Change the role when the fuse has burnt (contract 1)."""
+    xapi.fused = True
+
+    def burnt() -> None:
+        if xapi.alive:
+            end()
+
+    world.later(world.times.fuse, burnt)
+
+
+def power_off(world: worlds.World, host: hosts.Host) -> None:
+    """Pull the plug."""
+    stop(world, host)
+    host.powered = False
+
+
+def power_on(world: worlds.World, host: hosts.Host) -> None:
+    """Switch the machine on; it boots."""
+    if not host.powered:
+        host.powered = True
+        world.later(world.times.reboot, lambda: start(world, host))
+
+
+def cut_off(world: worlds.World, host: hosts.Host, cut: bool) -> None:
+    """Take a running host off the network, or put it back."""
+    if host.reachable is not cut:
+        return
+    host.reachable = not cut
+    if host.door is None or host.xapi is None:
+        return
+    if cut:
+        host.door.deafen()
+        liveness.fall_silent(world, host)
+    else:
+        host.door.close()
+        reopen(host)
+        liveness.heartbeat(world, host)
+        world.wake()
+
+
+def refuse(
+    world: worlds.World, host: hosts.Host, seconds: float | None
+) -> None:
+    """Close the port while the process behind it goes on."""
+    if host.door is not None:
+        host.door.close()
+    if seconds is not None:
+        world.later(seconds, lambda: reopen(host))
+
+
+def reopen(host: hosts.Host) -> None:
+    """Take connections again, if there is a process to serve them."""
+    if host.door is not None and host.xapi is not None and host.reachable:
+        host.door.open()
+
+
+def part(
+    world: worlds.World,
+    sender: hosts.Host,
+    receiver: hosts.Host,
+    cut: bool,
+) -> None:
+    """Lose what one host sends to another, or let it through again."""
+    world.partitions.discard((sender.name, receiver.name))
+    if cut:
+        world.partitions.add((sender.name, receiver.name))
+    follows = sender.master == receiver.address
+    if follows and cut:
+        liveness.fall_silent(world, sender)
+    elif follows and sender.xapi is not None and not sender.xapi.emergency:
+        liveness.heartbeat(world, sender)
+    world.wake()
+
+
+def _start_as_broken(
+    world: worlds.World, host: hosts.Host, xapi: hosts.Xapi
+) -> None:
+    """Stay in emergency mode, and try again after a time (contract 2.6)."""
+    xapi.emergency = failure.Failure('HOST_BROKEN')
+
+    def again() -> None:
+        if xapi.alive:
+            restart(world, host, world.times.exit_to_listen)
+
+    world.later(world.times.emergency_restart, again)
+
+
+def _start_as_master(world: worlds.World, host: hosts.Host) -> None:
+    db = host.database
+    db.clear('session')
+    db.clear('task')
+    db.pool['current_operations'] = {}
+    pool_exclusion.refresh(db)
+    row = db.row('host', db.pool['master'])
+    liveness.mark_start(world, row)
+    liveness.set_enabled(row, host.auto_enable)

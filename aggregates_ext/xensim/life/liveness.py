@@ -1,0 +1,71 @@
+"""What a master knows of its hosts: alive or not, enabled or not."""
+
+from aggregates_ext.xensim.exclusion import host as host_exclusion
+from aggregates_ext.xensim.install import records as host_records
+from aggregates_ext.xensim.records import database
+from aggregates_ext.xensim.world import host as hosts
+from aggregates_ext.xensim.world import world as worlds
+
+
+def mark_start(world: worlds.World, row: database.Record) -> None:
+    started = host_records.start_time(world.clock.time())
+    row['other_config']['agent_start_time'] = started
+
+
+def set_enabled(row: database.Record, enabled: bool) -> None:
+    """Let a host take machines, or not."""
+    row['enabled'] = enabled
+    row['allowed_operations'] = host_exclusion.allowed(row)
+
+
+def set_live(
+    world: worlds.World, db: database.Database, ref: str, live: bool
+) -> None:
+    """Write whether a host is alive, as its master sees it."""
+    metrics = db.row('host_metrics', db.row('host', ref)['metrics'])
+    metrics['live'] = live
+    metrics['last_updated'] = database.date(world.clock.time())
+
+
+def _on_master(
+    world: worlds.World, host: hosts.Host
+) -> tuple[database.Database, str] | None:
+    """The record of a slave in the database of its master."""
+    master = world.at_address(host.master) if host.master else None
+    if master is None:
+        return None
+    for ref in master.database.where('host', uuid=host.uuid):
+        return master.database, ref
+    return None
+
+
+def heartbeat(world: worlds.World, host: hosts.Host) -> None:
+    host.silent_since = None
+    if found := _on_master(world, host):
+        set_live(world, *found, live=True)
+
+
+def miss(world: worlds.World, host: hosts.Host) -> None:
+    """A new master gives up those who follow another (contract 6)."""
+
+    def give_up() -> None:
+        if host.master is not None or not host.database.rows('pool'):
+            return
+        for ref, row in host.database.rows('host'):
+            member = world.by_uuid(row['uuid'])
+            if member is None or not world.is_member(member, host):
+                set_live(world, host.database, ref, live=False)
+
+    world.later(world.times.assumed_dead, give_up)
+
+
+def fall_silent(world: worlds.World, host: hosts.Host) -> None:
+    """The master gives up a silent host after ten minutes (contract 3.2)."""
+    host.silent_since = moment = world.clock.time()
+
+    def give_up() -> None:
+        found = _on_master(world, host)
+        if found and host.silent_since == moment:
+            set_live(world, *found, live=False)
+
+    world.later(world.times.assumed_dead, give_up)

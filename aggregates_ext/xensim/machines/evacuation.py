@@ -1,0 +1,117 @@
+"""host.evacuate and what it answers before (contract 8.1 and 8.2)."""
+
+import functools
+
+from aggregates_ext.xensim.calls import operations
+from aggregates_ext.xensim.calls import tasks
+from aggregates_ext.xensim.exclusion import host as host_exclusion
+from aggregates_ext.xensim.machines import evacuationplan
+from aggregates_ext.xensim.machines import migration
+from aggregates_ext.xensim.plan import presets
+from aggregates_ext.xensim.records import database
+from aggregates_ext.xensim.records import failure
+
+BATCH = 10
+
+Moves = list[tuple[str, str]]
+
+
+def get_vms_which_prevent_evacuation(
+    context: operations.Context, ref: str
+) -> dict[str, list[str]]:
+    """Why machines cannot leave a host: one reason each."""
+    db = context.db
+    db.row('host', ref)
+    return {
+        vm: reason.description
+        for vm, reason in evacuationplan.prevented(db, ref).items()
+    }
+
+
+def assert_can_evacuate(context: operations.Context, ref: str) -> str:
+    """All reasons in one text."""
+    db = context.db
+    db.row('host', ref)
+    reasons = evacuationplan.prevented(db, ref).values()
+    if reasons:
+        text = '|'.join(','.join(reason.description) for reason in reasons)
+        raise failure.Failure('CANNOT_EVACUATE_HOST', text)
+    return ''
+
+
+def evacuate(
+    context: operations.Context, ref: str, network: str = '', batch: int = 0
+) -> operations.Steps:
+    """Move all machines away; the host stays as enabled as it is."""
+    db = context.db
+    if network not in ('', database.NULL):
+        db.row('network', network)
+    evacuationplan.assert_ha_plan(db, ref)
+    task = host_exclusion.occupy(db, ref, 'evacuate', context.task)
+    try:
+        yield from _move_all(context, ref, batch)
+    finally:
+        host_exclusion.release(db, ref, task)
+    return ''
+
+
+def _move_all(
+    context: operations.Context, ref: str, batch: int
+) -> operations.Steps:
+    db = context.db
+    moves: Moves = []
+    for vm, outcome in evacuationplan.plan(db, ref).items():
+        if isinstance(outcome, failure.Failure):
+            raise outcome
+        moves.append((vm, outcome))
+    release = context.host.preset.release
+    batches = release >= presets.EVACUATION_BATCHES_SINCE
+    size = (batch or BATCH) if batches else 1
+    for at in range(0, len(moves), size):
+        yield from _move(context, moves[at : at + size])
+        context.progress(min(at + size, len(moves)) / len(moves))
+    if left := evacuationplan.residents(db, ref):
+        raise failure.Failure(
+            'INTERNAL_ERROR',
+            f'evacuate: {len(left)} VMs are still resident on {ref}',
+        )
+    return ''
+
+
+def _move(context: operations.Context, moves: Moves) -> operations.Steps:
+    """Move some at once; after a failure the others are left alone."""
+    db = context.db
+    running = [_start(context, vm, target) for vm, target in moves]
+    try:
+        while running:
+            yield context.world.times.evacuation_poll
+            for task in list(running):
+                if _is_done(db, task):
+                    running.remove(task)
+                    db.delete('task', task)
+    finally:
+        for task in running:
+            db.delete('task', task)
+    return ''
+
+
+def _start(context: operations.Context, vm: str, target: str) -> str:
+    work = functools.partial(
+        migration.pool_migrate, vm=vm, host=target, options={'live': 'true'}
+    )
+    moving = context._replace(method=f'Async.{migration.CALL}')
+    return tasks.start(moving, migration.CALL, [vm], work)
+
+
+def _is_done(db: database.Database, task: str) -> bool:
+    """Whether a move has ended; a failed one raises what it failed of.
+
+    A machine which stopped by itself meanwhile has left, too.
+    """
+    if not db.exists('task', task):
+        return True
+    row = db.row('task', task)
+    error = row['error_info']
+    if error and error[0] != 'VM_BAD_POWER_STATE':
+        raise failure.Failure(*error)
+    return row['status'] not in tasks.UNFINISHED

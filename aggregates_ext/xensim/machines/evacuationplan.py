@@ -1,0 +1,119 @@
+"""Where the machines of a host would go (contract 7.2, 7.3 and 8.2)."""
+
+from aggregates_ext.xensim.machines import migratable
+from aggregates_ext.xensim.machines import placement
+from aggregates_ext.xensim.plan import presets
+from aggregates_ext.xensim.records import database
+from aggregates_ext.xensim.records import failure
+from aggregates_ext.xensim.world import memory
+
+Plan = dict[str, str | failure.Failure]
+"""For each machine the host it goes to, or why it cannot."""
+
+
+def residents(db: database.Database, host: str) -> list[str]:
+    """The machines which have to leave a host."""
+    return [
+        vm
+        for vm in db.where('VM', resident_on=host, is_control_domain=False)
+        if db.row('VM', vm)['power_state'] in memory.LOADED
+    ]
+
+
+def platform(row: database.Record) -> list[int]:
+    """The version of a host, to be compared."""
+    text = row['software_version'].get('platform_version', '0')
+    return [int(part) for part in text.split('.') if part.isdigit()]
+
+
+def targets(db: database.Database, host: str) -> list[str]:
+    """The enabled hosts which are not older (contract 7.3)."""
+    here = platform(db.row('host', host))
+    return [
+        ref
+        for ref in db.where('host', enabled=True)
+        if ref != host and platform(db.row('host', ref)) >= here
+    ]
+
+
+def plan(db: database.Database, host: str) -> Plan:
+    """Plan for all machines; one must fit every target to be considered."""
+    found: Plan = {}
+    movable = []
+    others = targets(db, host)
+    for vm in residents(db, host):
+        reason = _refusal(db, vm, others)
+        if reason is None:
+            movable.append(vm)
+        else:
+            found[vm] = reason
+    return found | _pack(db, movable, others)
+
+
+def _refusal(
+    db: database.Database, vm: str, others: list[str]
+) -> failure.Failure | None:
+    if not others:
+        return failure.Failure('NO_HOSTS_AVAILABLE', vm)
+    if (reason := migratable.refusal(db, vm)) is not None:
+        return reason
+    for target in others:
+        try:
+            placement.assert_fits(db, vm, target, check_memory=False)
+        except failure.Failure as exc:
+            return exc
+    if db.pool['ha_enabled'] and not _protected(db, vm):
+        release = presets.PRESETS[db.version].release
+        told = release >= presets.NOT_PROTECTED_SINCE
+        return failure.Failure(
+            'HOST_EVACUATE_VM_NOT_HA_PROTECTED'
+            if told
+            else 'HOST_NOT_ENOUGH_FREE_MEMORY',
+            vm,
+        )
+    return None
+
+
+def _protected(db: database.Database, vm: str) -> bool:
+    row = db.row('VM', vm)
+    return bool(row['ha_restart_priority'] == 'restart')
+
+
+def _pack(
+    db: database.Database, movable: list[str], others: list[str]
+) -> Plan:
+    """The largest first, to where most is free."""
+    space = {ref: memory.free(db, ref) for ref in others}
+    found: Plan = {}
+    needs = {vm: memory.needed(db.row('VM', vm)) for vm in movable}
+    for vm in sorted(movable, key=lambda vm: -needs[vm]):
+        target = max(space, key=lambda ref: space[ref])
+        if needs[vm] > space[target]:
+            found[vm] = failure.Failure('HOST_NOT_ENOUGH_FREE_MEMORY', vm)
+        else:
+            space[target] -= needs[vm]
+            found[vm] = target
+    return found
+
+
+def prevented(db: database.Database, host: str) -> dict[str, failure.Failure]:
+    """The machines which cannot leave, with one reason each."""
+    return {
+        vm: outcome
+        for vm, outcome in plan(db, host).items()
+        if isinstance(outcome, failure.Failure)
+    }
+
+
+def assert_ha_plan(db: database.Database, host: str) -> None:
+    """With HA on, enough hosts must stay for the failures to tolerate.
+
+    A plan is kept while one host is left after that many have failed:
+    xapi computes it from the memory of all protected machines.
+    """
+    pool = db.pool
+    if not pool['ha_enabled'] or pool['ha_allow_overcommit']:
+        return
+    left = [ref for ref in db.where('host', enabled=True) if ref != host]
+    if len(left) <= pool['ha_host_failures_to_tolerate']:
+        raise failure.Failure('HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN')

@@ -1,0 +1,90 @@
+"""Whether a machine can run on a host (contract 8.2, VMH)."""
+
+from aggregates_ext.xensim.exclusion import host as host_exclusion
+from aggregates_ext.xensim.records import database
+from aggregates_ext.xensim.records import failure
+from aggregates_ext.xensim.world import memory
+
+
+def assert_fits(
+    db: database.Database,
+    vm: str,
+    host: str,
+    check_memory: bool = True,
+    check_processors: bool = True,
+) -> None:
+    """Raise the first reason why a machine cannot run on a host."""
+    machine, row = db.row('VM', vm), db.row('host', host)
+    if not host_exclusion.is_live(db, row):
+        raise failure.Failure('HOST_NOT_LIVE')
+    if not row['enabled']:
+        raise failure.Failure('HOST_DISABLED', host)
+    _assert_storage(db, vm, host)
+    _assert_networks(db, vm, host)
+    if check_processors:
+        _assert_processors(db, vm, host)
+    count = int(row['cpu_info'].get('cpu_count', '0'))
+    if machine['VCPUs_max'] > count:
+        vcpus = str(machine['VCPUs_max'])
+        raise failure.Failure('HOST_NOT_ENOUGH_PCPUS', vcpus, str(count))
+    if check_memory:
+        _assert_memory(db, vm, host)
+
+
+def _assert_storage(db: database.Database, vm: str, host: str) -> None:
+    for vbd in db.where('VBD', VM=vm, empty=False):
+        vdi = db.row('VBD', vbd)['VDI']
+        sr = db.row('VDI', vdi)['SR']
+        if not db.where('PBD', SR=sr, host=host, currently_attached=True):
+            raise failure.Failure('VM_REQUIRES_SR', vm, sr)
+
+
+def _assert_networks(db: database.Database, vm: str, host: str) -> None:
+    """An internal network is everywhere; others need an interface."""
+    for vif in db.where('VIF', VM=vm):
+        network = db.row('VIF', vif)['network']
+        pifs = db.where('PIF', network=network)
+        here = [pif for pif in pifs if db.row('PIF', pif)['host'] == host]
+        if pifs and not here:
+            raise failure.Failure('VM_REQUIRES_NETWORK', vm, network)
+
+
+def _assert_processors(db: database.Database, vm: str, host: str) -> None:
+    """A machine which runs needs the vendor which it booted on."""
+    machine = db.row('VM', vm)
+    home = machine['resident_on']
+    if home in (database.NULL, host) or not db.exists('host', home):
+        return
+    vendors = {
+        db.row('host', ref)['cpu_info'].get('vendor') for ref in (home, host)
+    }
+    if len(vendors) > 1:
+        raise failure.Failure(
+            'VM_INCOMPATIBLE_WITH_THIS_HOST',
+            vm,
+            host,
+            'VM last booted on a CPU from a different vendor.',
+        )
+
+
+def _assert_memory(db: database.Database, vm: str, host: str) -> None:
+    needed = memory.needed(db.row('VM', vm))
+    available = memory.free(db, host)
+    if needed > available:
+        raise failure.Failure(
+            'HOST_NOT_ENOUGH_FREE_MEMORY', str(needed), str(available)
+        )
+
+
+def possible(db: database.Database, vm: str) -> list[str]:
+    """The hosts on which a machine can run."""
+    return [ref for ref, _ in db.rows('host') if fits(db, vm, ref)]
+
+
+def fits(db: database.Database, vm: str, host: str) -> bool:
+    """Whether nothing speaks against a host."""
+    try:
+        assert_fits(db, vm, host)
+    except failure.Failure:
+        return False
+    return True

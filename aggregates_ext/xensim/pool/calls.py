@@ -1,0 +1,67 @@
+"""Calls on the pool other than join and eject (contract 6 and 7)."""
+
+from aggregates_ext.xensim.calls import operations
+from aggregates_ext.xensim.exclusion import pool as pool_exclusion
+from aggregates_ext.xensim.records import failure
+
+
+def is_slave(context: operations.Context, ref: str) -> bool:
+    """The role of the host which is asked (contract 6)."""
+    return context.xapi.is_slave
+
+
+def sync_database(context: operations.Context) -> str:
+    """Push the database to all hosts: nothing to be seen of it."""
+    return ''
+
+
+def enable_tls_verification(context: operations.Context) -> operations.Steps:
+    """Switch TLS verification on, everywhere in the pool (contract 5.2)."""
+    db, times = context.db, context.world.times
+    if db.pool['ha_enabled']:
+        raise failure.Failure('HA_IS_ENABLED')
+    task = yield from pool_exclusion.occupy(
+        db, times, 'tls_verification_enable', context.task
+    )
+    pool_exclusion.release(db, task)
+    db.pool['tls_verification_enabled'] = True
+    for _, row in db.rows('host'):
+        row['tls_verification_enabled'] = True
+        host = context.world.by_uuid(row['uuid'])
+        if host is not None:
+            host.tls_verification_enabled = True
+    return ''
+
+
+def enable_ha(
+    context: operations.Context,
+    srs: list[str],
+    configuration: dict[str, str],
+) -> operations.Steps:
+    """Switch high availability on (contract 7.1 and 7.2)."""
+    db = context.db
+    if db.pool['ha_enabled']:
+        raise failure.Failure('HA_IS_ENABLED')
+    yield from _change_ha(context, 'ha_enable', True)
+    db.pool['ha_configuration'] = dict(configuration)
+    return ''
+
+
+def disable_ha(context: operations.Context) -> operations.Steps:
+    """Switch high availability off; nothing happens if it is."""
+    if context.db.pool['ha_enabled']:
+        yield from _change_ha(context, 'ha_disable', False)
+    return ''
+
+
+def _change_ha(
+    context: operations.Context, operation: str, enabled: bool
+) -> operations.Steps:
+    db, times = context.db, context.world.times
+    task = yield from pool_exclusion.occupy(db, times, operation, context.task)
+    try:
+        yield times.ha_change
+        db.pool['ha_enabled'] = enabled
+    finally:
+        pool_exclusion.release(db, task)
+    return ''

@@ -1,0 +1,142 @@
+"""A simulated host: what is on its disk, and its xapi process."""
+
+import dataclasses
+import threading
+import typing
+
+from aggregates_ext.xensim.plan import presets
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.records import database as databases
+from aggregates_ext.xensim.records import failure
+
+
+class Door(typing.Protocol):
+    """The network side of a host: what its port does."""
+
+    def open(self) -> None:
+        """Take connections."""
+
+    def close(self) -> None:
+        """Reset what is connected and refuse what comes."""
+
+    def deafen(self) -> None:
+        """Take connections and never answer."""
+
+
+class Xapi:
+    """One run of xapi: all that is lost at a restart (contract 13.1)."""
+
+    def __init__(self, master: str | None) -> None:
+        self.ended = threading.Event()
+        self.master = master
+        """The address of the master; None: is a master itself."""
+        self.emergency: failure.Failure | None = None
+        self.blocked_until = 0.0
+        """Until then calls with a session get no answer (join.txt)."""
+        self.local_sessions: set[str] = set()
+        self.waiting: set[threading.Event] = set()
+        """What calls which wait for something are woken with."""
+        self.promise: tuple[str, float] | None = None
+        """The address of the next master it agreed to, and when."""
+        self.forwarded: dict[str, str] = {}
+        """The host which works on a task, if it is another one."""
+        self.registered: dict[str, tuple[set[str], int]] = {}
+        """Classes and last generation of the sessions of event.next."""
+        self.fused = False
+        self.complete = True
+        """Storage is there: hosts may be enabled (contract 8.1)."""
+
+    def wake(self) -> None:
+        """Let the calls which wait look again."""
+        for event in self.waiting:
+            event.set()
+
+    def end(self) -> None:
+        """Let everything go: this process is over."""
+        self.ended.set()
+        self.wake()
+
+    @property
+    def alive(self) -> bool:
+        """Whether this process still runs."""
+        return not self.ended.is_set()
+
+    @property
+    def is_slave(self) -> bool:
+        """The cached role, fixed while this process runs."""
+        return self.master is not None
+
+
+@dataclasses.dataclass
+class Host:
+    """A host: the persistent part, and the process if one runs."""
+
+    spec: topology.Host
+    password: str = dataclasses.field(repr=False)
+    database: databases.Database = dataclasses.field(
+        default_factory=databases.Database
+    )
+    """Its own database: used while it is a master."""
+    master: str | None = None
+    """The role file: the address of its master, or None."""
+    broken: bool = False
+    """The role file says that a change of role failed (contract 6)."""
+    backup: databases.Database | None = None
+    """What a forgotten slave has left of its pool's database."""
+    tls_verification_enabled: bool = True
+    auto_enable: bool = True
+    disabled_until_reboot: bool = False
+    """It was told to go down while HA was on (contract 8.1)."""
+    powered: bool = True
+    reachable: bool = True
+    silent_since: float | None = None
+    """When its master heard of it for the last time; None: just now."""
+    xapi: Xapi | None = None
+    door: Door | None = None
+    port: int = 0
+
+    @property
+    def name(self) -> str:
+        """The name in the topology."""
+        return self.spec.name
+
+    @property
+    def uuid(self) -> str:
+        """The identity, kept by join and eject (contract 3.2)."""
+        return self.spec.uuid
+
+    @property
+    def address(self) -> str:
+        """The address used inside the pool."""
+        return self.spec.address
+
+    @property
+    def preset(self) -> presets.Preset:
+        """The product which is installed."""
+        return presets.PRESETS[self.spec.version]
+
+    @property
+    def url(self) -> str:
+        """Where clients reach it."""
+        scheme = 'https' if self.spec.tls else 'http'
+        return f'{scheme}://127.0.0.1:{self.port}'
+
+    @property
+    def username(self) -> str:
+        """The one account."""
+        return self.spec.username
+
+    @property
+    def phase(self) -> str:
+        """A word for what the host is doing (contract 13.1)."""
+        if not self.powered:
+            return 'off'
+        if not self.reachable:
+            return 'unreachable'
+        if self.xapi is None:
+            return 'down'
+        if self.broken and self.xapi.emergency is not None:
+            return 'broken'
+        if self.xapi.emergency is not None or self.xapi.blocked_until:
+            return 'starting'
+        return 'fused' if self.xapi.fused else 'running'

@@ -1,0 +1,38 @@
+"""What memory machines take on a host (contract 3.2, 8.2 and 8.3)."""
+
+from aggregates_ext.xensim.records import database
+
+LOADED = ('Running', 'Paused')
+
+
+def needed(machine: database.Record) -> int:
+    """The memory of a machine which is loaded."""
+    wanted = machine['memory_target'] or machine['memory_dynamic_max']
+    return int(wanted + machine['memory_overhead'])
+
+
+def total(db: database.Database, host: str) -> int:
+    """The memory of a host."""
+    metrics = db.row('host', host)['metrics']
+    return int(db.row('host_metrics', metrics)['memory_total'])
+
+
+def free(db: database.Database, host: str) -> int:
+    """What host.compute_free_memory tells: arriving machines count."""
+    taken = 0
+    for _, machine in db.rows('VM'):
+        resident = machine['resident_on'] == host
+        arriving = machine['scheduled_to_be_resident_on'] == host
+        if arriving or (resident and machine['power_state'] in LOADED):
+            taken += needed(machine)
+    overhead = int(db.row('host', host)['memory_overhead'])
+    return total(db, host) - overhead - taken
+
+
+def refresh(db: database.Database, host: str) -> None:
+    """Bring the statistic of a host up to date."""
+    if db.exists('host', host):
+        metrics = db.row('host', host)['metrics']
+        if db.exists('host_metrics', metrics):
+            left = max(0, free(db, host))
+            db.row('host_metrics', metrics)['memory_free'] = left
