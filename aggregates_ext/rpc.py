@@ -19,7 +19,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_messaging import opts as messaging_opts
 
-from aggregates_ext import aside
+from aggregates_ext import background
 
 LOG = logging.getLogger(__name__)
 
@@ -67,8 +67,10 @@ class ComputeAPI:
         self._check_timeout = check_timeout
         self._client: oslo_messaging.RPCClient | None = None
         self._warned = False
-        self._signal = aside.Signal(self._cast)
-        self._questions: aside.Questions[dict[str, Any]] = aside.Questions()
+        self._signal = background.Signal(self._cast)
+        self._questions: background.Questions[dict[str, Any]] = (
+            background.Questions()
+        )
         if transport is not None:
             self._client = oslo_messaging.get_rpc_client(
                 transport,
@@ -94,10 +96,10 @@ class ComputeAPI:
 
         :param timeout: seconds to wait until the message is with the broker.
         """
-        sending: aside.Questions[None] = aside.Questions()
+        sending: background.Questions[None] = background.Questions()
         try:
             sending.ask(self._cast, timeout)
-        except aside.Hangs:
+        except background.Hangs:
             LOG.debug('Nobody could be woken up')
 
     def _cast(self) -> None:
@@ -156,7 +158,7 @@ class ComputeAPI:
 
 def _describe(exc: Exception) -> str:
     """What kept a check from being made; without what a broker is told."""
-    if isinstance(exc, aside.Hangs):
+    if isinstance(exc, background.Hangs):
         return str(exc)
     if isinstance(exc, oslo_messaging.RemoteError):
         return f'the compute service answered {exc.exc_type}'

@@ -1,6 +1,7 @@
-"""Who may import what: one table, kept by a test."""
+"""Who may import what: two tables, kept by tests."""
 
 import ast
+import collections
 import pathlib
 import sys
 from collections.abc import Iterator
@@ -46,32 +47,218 @@ OWNERS = {
     'XenAPI': ('compute/xen/xenapi.py',),
 }
 
-# Part of ours -> the parts of ours that it may import; itself always.
-BELOW = {
-    'exception.py': (),
+# Room of ours, or file at the top -> the rooms that it imports, and may.
+# The floors: a room imports only what stands above it in this table.
+ROOMS: dict[str, tuple[str, ...]] = {
+    'background.py': (),
     'conf.py': (),
-    'policy.py': ('conf.py',),
-    'policyfile.py': ('policy.py',),
+    'demo/': (),
+    'exception.py': (),
     'context.py': ('exception.py',),
-    'aside.py': (),
-    'rpc.py': ('aside.py',),
-    'db/': ('exception.py',),
-    'domain/': ('context.py', 'exception.py', 'db/'),
-    'healthcheck.py': ('conf.py', 'exception.py', 'db/'),
-    'compute/': ('conf.py', 'exception.py', 'domain/', 'rpc.py', 'db/'),
-    'api/': ('context.py', 'exception.py', 'policy.py', 'domain/', 'db/'),
-    'deploy.py': (
+    'db/engine/': ('exception.py',),
+    'policy.py': ('conf.py',),
+    'rpc.py': ('background.py',),
+    'db/schema/': ('db/engine/', 'exception.py'),
+    'policyfile.py': ('policy.py',),
+    'db/': ('db/engine/', 'db/schema/', 'exception.py'),
+    'db/schema/alembic/': ('db/schema/',),
+    'db/schema/alembic/versions/': ('db/schema/',),
+    'healthcheck.py': ('conf.py', 'db/engine/', 'db/schema/', 'exception.py'),
+    'compute/xen/': ('conf.py', 'db/', 'exception.py'),
+    'domain/': ('context.py', 'db/', 'db/engine/', 'exception.py'),
+    'api/forms/': ('db/', 'domain/', 'exception.py'),
+    'cmd/commands/': (
         'conf.py',
+        'context.py',
+        'db/',
+        'db/engine/',
+        'db/schema/',
+        'domain/',
+        'exception.py',
+        'policy.py',
+        'policyfile.py',
+        'rpc.py',
+    ),
+    'compute/rules/': ('compute/xen/', 'db/'),
+    'api/edge/': (
+        'api/forms/',
+        'context.py',
+        'db/',
+        'domain/',
+        'exception.py',
+    ),
+    'compute/rules/joining/': ('compute/rules/', 'compute/xen/'),
+    'compute/run/': (
+        'compute/rules/',
+        'compute/xen/',
+        'db/',
+        'db/engine/',
+        'exception.py',
+    ),
+    'api/resources/': (
+        'api/edge/',
+        'api/forms/',
+        'context.py',
+        'db/',
+        'domain/',
+        'exception.py',
+        'policy.py',
+    ),
+    'compute/observation/': (
+        'compute/run/',
+        'compute/xen/',
+        'db/',
+        'db/engine/',
+        'domain/',
+        'exception.py',
+    ),
+    'compute/rules/leaving/': (
+        'compute/rules/',
+        'compute/rules/joining/',
+        'compute/xen/',
+    ),
+    'api/': (
+        'api/edge/',
+        'api/forms/',
+        'api/resources/',
+        'context.py',
+        'exception.py',
+    ),
+    'compute/mastership/': (
+        'compute/observation/',
+        'compute/rules/',
+        'compute/run/',
+        'compute/xen/',
+        'db/',
+        'db/engine/',
+        'exception.py',
+    ),
+    'compute/operations/': (
+        'compute/mastership/',
+        'compute/observation/',
+        'compute/rules/',
+        'compute/rules/joining/',
+        'compute/rules/leaving/',
+        'compute/run/',
+        'compute/xen/',
+        'db/',
+        'domain/',
+    ),
+    'deploy.py': (
+        'api/',
+        'api/edge/',
+        'conf.py',
+        'db/engine/',
+        'domain/',
         'exception.py',
         'policy.py',
         'rpc.py',
-        'api/',
-        'domain/',
-        'db/',
     ),
-    'wsgi.py': ('conf.py', 'deploy.py', 'api/', 'cmd/threads.py'),
-    'xensim/': (),
+    'compute/': (
+        'compute/mastership/',
+        'compute/observation/',
+        'compute/operations/',
+        'compute/rules/',
+        'compute/rules/joining/',
+        'compute/rules/leaving/',
+        'compute/run/',
+        'compute/xen/',
+        'db/',
+        'db/engine/',
+        'domain/',
+        'exception.py',
+        'rpc.py',
+    ),
+    'wsgi.py': ('api/', 'conf.py', 'deploy.py'),
+    'cmd/': (
+        'cmd/commands/',
+        'compute/',
+        'compute/xen/',
+        'conf.py',
+        'db/engine/',
+        'demo/',
+        'deploy.py',
+        'exception.py',
+        'rpc.py',
+    ),
+    'xensim/plan/': (),
+    'xensim/records/': ('xensim/plan/',),
+    'xensim/wire/': ('xensim/plan/', 'xensim/records/'),
+    'xensim/world/': ('xensim/plan/', 'xensim/records/'),
+    'xensim/calls/': (
+        'xensim/plan/',
+        'xensim/records/',
+        'xensim/wire/',
+        'xensim/world/',
+    ),
+    'xensim/exclusion/': ('xensim/calls/', 'xensim/plan/', 'xensim/records/'),
+    'xensim/install/': (
+        'xensim/exclusion/',
+        'xensim/plan/',
+        'xensim/records/',
+        'xensim/world/',
+    ),
+    'xensim/machines/': (
+        'xensim/calls/',
+        'xensim/exclusion/',
+        'xensim/plan/',
+        'xensim/records/',
+        'xensim/world/',
+    ),
+    'xensim/life/': (
+        'xensim/calls/',
+        'xensim/exclusion/',
+        'xensim/install/',
+        'xensim/plan/',
+        'xensim/records/',
+        'xensim/world/',
+    ),
+    'xensim/join/': (
+        'xensim/calls/',
+        'xensim/exclusion/',
+        'xensim/life/',
+        'xensim/plan/',
+        'xensim/records/',
+        'xensim/world/',
+    ),
+    'xensim/pool/': (
+        'xensim/calls/',
+        'xensim/exclusion/',
+        'xensim/install/',
+        'xensim/life/',
+        'xensim/plan/',
+        'xensim/records/',
+        'xensim/world/',
+    ),
+    'xensim/hosts/': (
+        'xensim/calls/',
+        'xensim/exclusion/',
+        'xensim/install/',
+        'xensim/join/',
+        'xensim/life/',
+        'xensim/machines/',
+        'xensim/pool/',
+        'xensim/records/',
+        'xensim/world/',
+    ),
+    'xensim/': (
+        'xensim/calls/',
+        'xensim/exclusion/',
+        'xensim/hosts/',
+        'xensim/install/',
+        'xensim/join/',
+        'xensim/life/',
+        'xensim/machines/',
+        'xensim/plan/',
+        'xensim/pool/',
+        'xensim/records/',
+        'xensim/wire/',
+        'xensim/world/',
+    ),
 }
+
+# A folder with more modules has a second subject.
+MODULES_OF_A_ROOM = 16
 
 
 def imports() -> Iterator[tuple[str, str]]:
@@ -88,10 +275,21 @@ def imports() -> Iterator[tuple[str, str]]:
                     yield where, f'{node.module}.{name.name}'
 
 
-def part_of(where: str) -> str:
-    """The part that a file or imported module belongs to."""
-    head, slash, _rest = where.partition('/')
-    return head + slash
+def room_of(where: str) -> str:
+    """The room that a file belongs to."""
+    folder, slash, _name = where.rpartition('/')
+    return folder + slash if slash else where
+
+
+def find(module: str) -> str:
+    """The file of an imported module, or of one that has the name."""
+    steps = module.split('.')[1:]
+    while steps:
+        where = '/'.join(steps) + '.py'
+        if (PACKAGE / where).is_file():
+            return where
+        steps.pop()
+    raise LookupError(module)
 
 
 ALL = sorted(set(imports()))
@@ -110,29 +308,51 @@ def test_library_is_imported_by_its_owners_alone(library: str) -> None:
     ] == []
 
 
-def test_imports_go_down_the_layers() -> None:
-    wrong = []
-    for where, module in ALL:
-        package, _dot, rest = module.partition('.')
-        part = part_of(where)
-        if package != 'aggregates_ext' or part not in BELOW:
-            continue
-        target = rest.replace('.', '/')
-        allowed = (part, *BELOW[part])
-        if not any(
-            target.startswith(place.removesuffix('.py')) for place in allowed
-        ):
-            wrong.append(f'{where} imports {module}')
+def arrows() -> set[tuple[str, str]]:
+    """Which room imports which."""
+    found = {
+        (room_of(where), room_of(find(module)))
+        for where, module in ALL
+        if module.partition('.')[0] == 'aggregates_ext'
+    }
+    return {(room, other) for room, other in found if room != other}
+
+
+def test_rooms_import_what_the_table_says() -> None:
+    told = {(room, other) for room in ROOMS for other in ROOMS[room]}
+    assert arrows() - told == set(), 'not in the table'
+    assert told - arrows() == set(), 'not needed any more'
+
+
+def test_imports_go_down_the_floors() -> None:
+    order = list(ROOMS)
+    wrong = [
+        f'{room} imports {other}, which stands below it'
+        for room in order
+        for other in ROOMS[room]
+        if order.index(other) > order.index(room)
+    ]
     assert wrong == []
 
 
-def test_only_the_simulator_imports_the_simulator() -> None:
-    users = {
-        part_of(where)
-        for where, module in ALL
-        if module.startswith('aggregates_ext.xensim')
+def test_every_room_is_in_the_table_and_small_enough() -> None:
+    sizes = collections.Counter(
+        room_of(path.relative_to(PACKAGE).as_posix())
+        for path in PACKAGE.rglob('*.py')
+        if path.name != '__init__.py'
+    )
+    assert sizes.keys() == ROOMS.keys()
+    assert max(sizes.values()) <= MODULES_OF_A_ROOM
+
+
+def test_api_knows_no_compute_service_and_nobody_the_simulator() -> None:
+    wings = {
+        (room.partition('/')[0], other.partition('/')[0])
+        for room, other in arrows()
     }
-    assert users == {'xensim/'}
+    assert ('api', 'compute') not in wings
+    assert {one for one, other in wings if other == 'xensim'} == {'xensim'}
+    assert {other for one, other in wings if one == 'xensim'} == {'xensim'}
 
 
 def test_simulator_needs_the_standard_library_and_yaml_alone() -> None:

@@ -17,7 +17,6 @@ from aggregates_ext.compute.mastership import designations
 from aggregates_ext.compute.mastership import handover
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
-from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules import successor
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
@@ -146,7 +145,7 @@ class _Change:
         """
         run, target = self._run, self._target
         run.note(step='checking who can be the master', progress=5)
-        hosts = pool.all_hosts(run)
+        hosts = masters.all_hosts(run)
         with masters.master_of(
             run.connector, run.aggregate(), hosts
         ) as master:
@@ -156,7 +155,7 @@ class _Change:
                 return True
             designations.await_window(run)
             # One under way would go to a master that is none any more.
-            pool.await_joins(run)
+            compute_run.await_joins(run)
             with contextlib.closing(
                 run.connector.login(
                     master.host, master.session.credential.name

@@ -12,8 +12,8 @@ from typing import Any
 from oslo_log import log as logging
 
 from aggregates_ext.compute.mastership import designations
+from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
-from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
@@ -160,7 +160,7 @@ class Watch:
         if view is None:
             return []
         late = []
-        for host in pool.all_hosts(self._run):
+        for host in masters.all_hosts(self._run):
             listed = view.hosts.get(host.uuid or '')
             bound = host.aggregate_id == self._run.aggregate_id
             if listed is None or not bound or host.uuid == self._target.uuid:

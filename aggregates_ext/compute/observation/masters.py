@@ -13,6 +13,7 @@ from aggregates_ext.compute.observation import drift
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.observation import witness
 from aggregates_ext.compute.run import outcomes
+from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
@@ -327,3 +328,8 @@ def _rank_match(host: records.Host, seen: views.HostView) -> int | None:
     if has_address(host, seen.address):
         return 1
     return 2 if host.name == seen.name_label else None
+
+
+def all_hosts(run: compute_run.Run) -> list[records.Host]:
+    """All registered hosts, among which a master is looked up."""
+    return run.held.read(db_hosts.get_all)

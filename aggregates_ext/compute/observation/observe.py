@@ -29,7 +29,7 @@ UNSETTLED = views.RUNNING | {'success'}
 
 
 @dataclasses.dataclass(frozen=True)
-class Sight:
+class Look:
     """What one look at a pool showed.
 
     :ivar view: the pool as its master shows it; None: there is none.
@@ -55,10 +55,10 @@ def observe(
     for host in intent.bound:
         if host.phase == 'returning':
             _watch_return(held, connector, aggregate, host, return_timeout)
-    sight = Sight(drift.without_pool(intent))
+    look = Look(drift.without_pool(intent))
     if aggregate.pool_uuid is not None:
-        sight = _look(held, connector, intent)
-    note(held, intent, sight)
+        look = _look(held, connector, intent)
+    note(held, intent, look)
 
 
 def _read(connection: Any, aggregate_id: int) -> drift.Intent:
@@ -73,7 +73,7 @@ def _look(
     held: compute_lease.Held,
     connector: connections.Connector,
     intent: drift.Intent,
-) -> Sight:
+) -> Look:
     def find(address: str) -> Sequence[records.Host]:
         return held.read(
             lambda connection: db_hosts.find(connection, addresses=[address])
@@ -90,13 +90,13 @@ def _look(
             view = views.pool_view(master.session, master.pools)
             account = master.session.credential.name
     except masters.NoMaster as exc:
-        return Sight([records.Drift(exc.code, str(exc))])
+        return Look([records.Drift(exc.code, str(exc))])
     except (
         failures.XenAPIError,
         failures.Unreachable,
         failures.AnswerLost,
     ) as exc:
-        return Sight([records.Drift(drift.NO_MASTER, str(exc))])
+        return Look([records.Drift(drift.NO_MASTER, str(exc))])
     heard = master.witnesses.hear(view, account)
     strangers = held.read(
         lambda connection: masters.find_strangers(
@@ -104,14 +104,14 @@ def _look(
         )
     )
     found = drift.find(intent, view, strangers)
-    return Sight([*heard.drift, *found], view, heard.turns)
+    return Look([*heard.drift, *found], view, heard.turns)
 
 
-def note(held: compute_lease.Held, intent: drift.Intent, sight: Sight) -> None:
+def note(held: compute_lease.Held, intent: drift.Intent, look: Look) -> None:
     """Keep and tell what was seen; without a master, what was seen before."""
-    aggregate, view = intent.aggregate, sight.view
+    aggregate, view = intent.aggregate, look.view
     known = {_key(entry): entry.since for entry in aggregate.drift}
-    for entry in sight.drift:
+    for entry in look.drift:
         if _key(entry) not in known:
             LOG.warning('Aggregate %s: %s', aggregate.id, entry.message)
 
@@ -120,10 +120,10 @@ def note(held: compute_lease.Held, intent: drift.Intent, sight: Sight) -> None:
         seen = aggregate.observation if aggregate.pool_uuid else None
         if view is not None:
             _learn(connection, intent, view)
-            seen = {**view.as_dict(), 'seen_at': now, 'turns': sight.turns}
+            seen = {**view.as_dict(), 'seen_at': now, 'turns': look.turns}
         entries = [
             dataclasses.replace(entry, since=known.get(_key(entry), now))
-            for entry in sight.drift
+            for entry in look.drift
         ]
         db_aggregates.set_observation(connection, aggregate.id, seen, entries)
 

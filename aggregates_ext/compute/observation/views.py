@@ -199,7 +199,7 @@ def forget_tasks(session: xenapi.Session, call: str) -> None:
             session.call('task.destroy', task.ref)
 
 
-class Eye:
+class Probe:
     """Looks at one host again and again, on one session while it lasts.
 
     :param call: the call whose tasks are of interest.
@@ -281,8 +281,8 @@ def look(
     connector: connections.Connector, host: records.Host, call: str
 ) -> Answer:
     """Look at a host once."""
-    eye = Eye(connector, host, call)
+    probe = Probe(connector, host, call)
     try:
-        return eye.look()
+        return probe.look()
     finally:
-        eye.close()
+        probe.close()

@@ -43,7 +43,7 @@ def adopt(run: compute_run.Run) -> None:
     if run.operation.host is not None:
         _found(run)
         return
-    aggregate, hosts = run.aggregate(), pool.all_hosts(run)
+    aggregate, hosts = run.aggregate(), masters.all_hosts(run)
     if aggregate.pool_uuid is None:
         raise outcomes.Failed(
             'NO_POOL',

@@ -49,12 +49,12 @@ def remove_host(run: compute_run.Run) -> None:
     run.end_recorded_session()
     aggregate = run.aggregate()
     host = run.host()
-    pool.await_joins(run, host.name)
+    compute_run.await_joins(run, host.name)
     if aggregate.pool_uuid is None or host.uuid is None:
         # It never joined anything: only its own answer can show that.
         _leave(run, host, aggregate)
         return
-    hosts = pool.all_hosts(run)
+    hosts = masters.all_hosts(run)
     with masters.master_of(run.connector, aggregate, hosts) as master:
         view = master.look()
         eject = _Eject(run, host, host.uuid, master)

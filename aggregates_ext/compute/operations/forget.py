@@ -14,7 +14,6 @@ from oslo_log import log as logging
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import silence
 from aggregates_ext.compute.observation import views
-from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules.leaving import localstorage
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
@@ -46,13 +45,13 @@ def remove_host(run: compute_run.Run) -> None:
     """
     run.end_recorded_session()
     aggregate, host = run.aggregate(), run.host()
-    pool.await_joins(run, host.name)
+    compute_run.await_joins(run, host.name)
     if not run.sent:
         _check_silent(run, host)
     if aggregate.pool_uuid is None or host.uuid is None:
         _finish(run, host)
         return
-    hosts = pool.all_hosts(run)
+    hosts = masters.all_hosts(run)
     try:
         with masters.master_of(
             run.connector,

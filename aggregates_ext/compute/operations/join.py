@@ -112,9 +112,9 @@ def add_host(run: compute_run.Run) -> None:
             )
         pool.add_first_host(run)
         return
-    hosts = pool.all_hosts(run)
+    hosts = masters.all_hosts(run)
     with contextlib.closing(
-        views.Eye(run.connector, host, views.JOIN_CALL)
+        views.Probe(run.connector, host, views.JOIN_CALL)
     ) as joiner:
         answer = joiner.look()
         _check_login(run, answer)
@@ -159,7 +159,7 @@ class _Join:
         self,
         run: compute_run.Run,
         host: records.Host,
-        joiner: views.Eye,
+        joiner: views.Probe,
         master: masters.Master,
     ) -> None:
         self._run = run

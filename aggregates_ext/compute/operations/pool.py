@@ -15,11 +15,6 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
 
-def all_hosts(run: compute_run.Run) -> list[records.Host]:
-    """All registered hosts, among which a master is looked up."""
-    return run.held.read(db_hosts.get_all)
-
-
 def add_first_host(run: compute_run.Run) -> None:
     """Make the one-host pool of the first host the aggregate's pool.
 
@@ -162,31 +157,6 @@ def become_member(run: compute_run.Run, credential: str) -> None:
     run.write(work)
 
 
-def await_joins(run: compute_run.Run, host: str | None = None) -> None:
-    """Let an operation wait for joins that may still come about.
-
-    Those that rest after an answer was lost are among them.
-
-    :param host: only those of one host.
-    :raises outcomes.Waiting: there is one.
-    """
-    for other in run.held.read(
-        lambda connection: db_operations.get_all(
-            connection,
-            run.aggregate_id,
-            states=('running', 'unresolved'),
-            kinds=('add_host',),
-        )
-    ):
-        open_ = other.state == 'unresolved' or other.parameters.get('sent')
-        if open_ and host in (None, other.host):
-            raise outcomes.Waiting(
-                reason=f'The join of host {other.host} (operation '
-                f'{other.uuid}) is {other.state} and may still come about; '
-                'this waits until it is known, or reset.'
-            )
-
-
 def remove_last_host(
     run: compute_run.Run, master: masters.Master, view: views.PoolView
 ) -> None:
@@ -194,7 +164,7 @@ def remove_last_host(
 
     XenAPI offers no more: a host is always in a pool (contract 5.3).
     """
-    await_joins(run)
+    compute_run.await_joins(run)
     if view.name_label:
         run.note(step='clearing the name of the pool', progress=30)
         run.change(master.session, 'pool.set_name_label', view.ref, '')
@@ -222,7 +192,7 @@ def rename(run: compute_run.Run) -> None:
     aggregate = run.aggregate()
     if aggregate.pool_uuid is not None:
         with masters.master_of(
-            run.connector, aggregate, all_hosts(run)
+            run.connector, aggregate, masters.all_hosts(run)
         ) as master:
             view = master.look()
             if view.name_label != aggregate.name:
@@ -242,7 +212,7 @@ def rename(run: compute_run.Run) -> None:
 
 def describe(run: compute_run.Run) -> str:
     """Both sides of an operation whose outcome is not known, in words."""
-    aggregate, hosts = run.aggregate(), all_hosts(run)
+    aggregate, hosts = run.aggregate(), masters.all_hosts(run)
     try:
         with masters.master_of(
             run.connector, aggregate, hosts, views.LOOK_TIMEOUT

@@ -13,7 +13,6 @@ from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import adopt
 from aggregates_ext.compute.operations import census
-from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import xenapi
@@ -31,7 +30,7 @@ def reapply(run: compute_run.Run) -> None:
     :raises outcomes.Postpone: to be tried again.
     """
     run.end_recorded_session()
-    aggregate, hosts = run.aggregate(), pool.all_hosts(run)
+    aggregate, hosts = run.aggregate(), masters.all_hosts(run)
     if aggregate.pool_uuid is None:
         raise outcomes.Failed(
             'NO_POOL',

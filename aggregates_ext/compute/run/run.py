@@ -274,3 +274,28 @@ def wait_for_pool(others: Collection[str]) -> str:
     """The step of a join or eject that others hold up inside xapi."""
     names = ', '.join(sorted(others))
     return f'waiting for another operation in the pool: {names}'[:255]
+
+
+def await_joins(run: Run, host: str | None = None) -> None:
+    """Let an operation wait for joins that may still come about.
+
+    Those that rest after an answer was lost are among them.
+
+    :param host: only those of one host.
+    :raises outcomes.Waiting: there is one.
+    """
+    for other in run.held.read(
+        lambda connection: db_operations.get_all(
+            connection,
+            run.aggregate_id,
+            states=('running', 'unresolved'),
+            kinds=('add_host',),
+        )
+    ):
+        open_ = other.state == 'unresolved' or other.parameters.get('sent')
+        if open_ and host in (None, other.host):
+            raise outcomes.Waiting(
+                reason=f'The join of host {other.host} (operation '
+                f'{other.uuid}) is {other.state} and may still come about; '
+                'this waits until it is known, or reset.'
+            )

@@ -1,4 +1,4 @@
-"""Calls that may hang, made by threads of their own.
+"""Calls that may hang, made in background threads.
 
 A driver of oslo.messaging blocks for as long as its broker is away or does
 not answer, whatever time-out it is given. Nobody who waits for a request
@@ -24,7 +24,7 @@ class Hangs(Exception):
 
 
 class Signal:
-    """Does one thing aside, once for all that ask while it is under way.
+    """Does one thing in the background, once for all that ask while it is under way.
 
     :param act: must not raise.
     """
@@ -55,7 +55,7 @@ class Signal:
 
 
 class Questions(Generic[T]):
-    """Asks aside, and waits for each answer only so long.
+    """Asks in the background, and waits for each answer only so long.
 
     While an earlier question hangs past its time, later ones are not asked:
     they would hang as well.

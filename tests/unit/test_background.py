@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aggregates_ext import aside
+from aggregates_ext import background
 
 LIMIT = 10.0
 
@@ -27,7 +27,7 @@ def test_asks_while_it_acts_are_one_more_act(hanging: threading.Event) -> None:
         begun.release()
         assert hanging.wait(LIMIT)
 
-    signal = aside.Signal(act)
+    signal = background.Signal(act)
     signal()
     assert begun.acquire(timeout=LIMIT)
     for _ in range(5):
@@ -40,14 +40,14 @@ def test_asks_while_it_acts_are_one_more_act(hanging: threading.Event) -> None:
 
 def test_each_ask_after_the_end_is_an_act() -> None:
     done = threading.Semaphore(0)
-    signal = aside.Signal(done.release)
+    signal = background.Signal(done.release)
     for _ in range(3):
         signal()
         assert done.acquire(timeout=LIMIT)
 
 
 def test_answer_and_error_are_handed_over() -> None:
-    questions: aside.Questions[int] = aside.Questions()
+    questions: background.Questions[int] = background.Questions()
     assert questions.ask(lambda: 7, LIMIT) == 7
     with pytest.raises(ZeroDivisionError):
         questions.ask(lambda: 1 // 0, LIMIT)
@@ -57,18 +57,18 @@ def test_nobody_asks_while_an_earlier_question_hangs(
     hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And all may ask again when it has ended."""
-    monkeypatch.setattr(aside, 'GRACE', -1.0)
-    questions: aside.Questions[bool] = aside.Questions()
+    monkeypatch.setattr(background, 'GRACE', -1.0)
+    questions: background.Questions[bool] = background.Questions()
     threads = []
 
     def hang() -> bool:
         threads.append(threading.current_thread())
         return hanging.wait(LIMIT)
 
-    with pytest.raises(aside.Hangs, match=r'within 0\.5 s'):
+    with pytest.raises(background.Hangs, match=r'within 0\.5 s'):
         questions.ask(hang, 0.5)
     asked = []
-    with pytest.raises(aside.Hangs, match='earlier'):
+    with pytest.raises(background.Hangs, match='earlier'):
         questions.ask(lambda: bool(asked.append(1)), LIMIT)
     assert asked == []
     hanging.set()
@@ -80,7 +80,7 @@ def test_question_that_is_only_late_stops_nobody(
     hanging: threading.Event,
 ) -> None:
     """An answer just after its time is no sign of a bus that hangs."""
-    questions: aside.Questions[bool] = aside.Questions()
-    with pytest.raises(aside.Hangs):
+    questions: background.Questions[bool] = background.Questions()
+    with pytest.raises(background.Hangs):
         questions.ask(lambda: hanging.wait(LIMIT), 0.01)
     assert questions.ask(lambda: True, LIMIT)
