@@ -292,7 +292,9 @@ def read_credential(conf: cfg.ConfigOpts, name: str) -> tuple[str, str | None]:
 
 
 def config_dirs() -> list[str]:
-    """Where configuration is looked for, first find wins (design 8).
+    """Where configuration is looked for, first find wins.
+
+    See design#configuration.
 
     The last place is the ``etc`` of a checkout that is used in place.
     """

@@ -1,4 +1,4 @@
-"""Messaging: a wake-up and a question, never the truth (design 2).
+"""Messaging: a wake-up and a question, never the truth (design#messaging).
 
 ``transport_url`` unset means no RPC at all: the compute service polls, and
 checks before acceptance are skipped.

@@ -4,7 +4,7 @@
 pools of that many hosts (100 of 16), adopts them, observes each of them
 LOOKS times (3) by one compute service without a pause, and prints a table.
 Machines are shared and noisy; nothing here passes or fails. 1,000 pools a
-minute within one core are 60 ms of CPU for each (design 9).
+minute within one core are 60 ms of CPU for each (design#budgets).
 """
 
 import concurrent.futures

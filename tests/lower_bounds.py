@@ -1,7 +1,7 @@
 """The oldest releases that setup.cfg allows, as a file of pip's constraints.
 
 ``tox -e mindeps`` installs exactly these, so that a lower bound is never a
-guess. They are Debian 13's where those work (design 8).
+guess. They are Debian 13's where those work (design#bounds).
 """
 
 import configparser

@@ -1,4 +1,4 @@
-"""aggregates-ext-manage: the operator's commands (design 2 and 6)."""
+"""aggregates-ext-manage: the operator's commands."""
 
 from aggregates_ext.cmd import threads  # noqa: F401, I001 (first)
 

@@ -1,4 +1,4 @@
-"""What SIGTERM, SIGINT and SIGHUP mean to a service (design 2)."""
+"""What SIGTERM, SIGINT and SIGHUP mean to a service (design#signals)."""
 
 import logging as std_logging
 import signal

@@ -1,7 +1,7 @@
 """The compute service: claims aggregates and runs their operations.
 
 The database is the queue; any service serves any pool, and a wake-up only
-shortens the wait (design 2).
+shortens the wait (design#messaging).
 """
 
 import concurrent.futures

@@ -183,7 +183,10 @@ class Runner:
             LOG.debug('Operation %s: %s', operation.uuid, exc)
 
     def _limit(self, operation: records.Operation) -> float:
-        """Seconds that an operation may take (contract 4.5, 5.3, 6)."""
+        """Seconds that an operation may take.
+
+        See xapi#join-timeline, xapi#eject-timeline and xapi#change-of-master.
+        """
         master_timeout = float(self._options.master_timeout)
         if operation.kind == operations.SET_MASTER:
             return master_timeout
@@ -226,7 +229,7 @@ def pause(
 
     Between half and the whole of that, so that many do not march in step;
     where is told by the operation itself. A password that was refused is
-    not tried sooner than a pool is looked at (contract 11, 14).
+    not tried sooner than a pool is looked at (xapi#operator-fault-14).
 
     :param options: the group ``compute``.
     """

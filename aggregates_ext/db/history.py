@@ -68,7 +68,7 @@ def delete_aggregates(
 
     The newest aggregate stays whatever it is: some databases count on from
     the highest id there is when they start again (InnoDB of MySQL 5.7 and
-    MariaDB 10.1), and ids are never reused (design 4).
+    MariaDB 10.1), and ids are never reused (design#ids).
 
     :param before: when they must have been deleted, UTC.
     :returns: how many rows were deleted.

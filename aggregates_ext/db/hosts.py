@@ -1,7 +1,7 @@
 """The statements on hosts.
 
 One host in one aggregate holds by construction: binding is one conditional
-UPDATE of the host's own row (design 5).
+UPDATE of the host's own row (design#one-aggregate).
 """
 
 import dataclasses

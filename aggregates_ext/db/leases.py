@@ -1,7 +1,7 @@
 """Leases on aggregates, written and compared by the database's clock.
 
 A worker claims an aggregate by one conditional UPDATE that begins a new
-epoch; every later write of that worker goes through ``fence`` (design 5).
+epoch; every later write of that worker goes through ``fence`` (design#leases).
 """
 
 from collections.abc import Iterable

@@ -103,7 +103,7 @@ class Aggregates:
     ) -> records.Aggregate:
         """Merge metadata; None removes a key, absent or not.
 
-        The key ``availability_zone`` is the zone itself (design 4).
+        The key ``availability_zone`` is the zone itself (design#zone-key).
         """
 
         def work(connection: Any) -> records.Aggregate:
@@ -191,7 +191,7 @@ def _check_idle(connection: Any, aggregate: records.Aggregate) -> None:
     """Refuse while something of an aggregate without listed hosts goes on.
 
     A host that is on its way back from its eject does not count: for the
-    aggregate its removal is over (design 5).
+    aggregate its removal is over (design#order).
 
     :raises exception.AggregateBusy: naming the operation.
     """

@@ -81,7 +81,7 @@ class Hosts:
         Who the host is stays what was learnt: at another URL it must answer
         with the same XenServer uuid. The credential of a host that is in a
         pool is that of the whole pool, since a pool has one password
-        (contract 4.4): it changes for all of it.
+        (xapi#join-copies): it changes for all of it.
 
         :param values: some of ``FIELDS`` but the name; None unsets a zone
             or a fingerprint.

@@ -1,7 +1,7 @@
 """Writing an intent: one transaction, then a wake-up, and patience.
 
 The database holds what is wanted; the compute service finds it there
-(design 2).
+(design#processes).
 """
 
 import copy

@@ -2,7 +2,7 @@
 
 A structural request writes the host's phase and an operation in one
 transaction; what the pool itself forbids is asked of a compute service
-before, where one answers in time (design 5).
+before, where one answers in time (design#check-before).
 """
 
 import dataclasses

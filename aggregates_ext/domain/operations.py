@@ -1,7 +1,7 @@
 """Operations in words: the computed state, and the ways out of every state.
 
-An operation is the record of one structural change; design 5 tells its
-states and the phases of a host.
+An operation is the record of one structural change; design#operations tells
+its states, design#phases the phases of a host.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ OUTCOMES = {'member': 'member', 'free': 'free'}
 
 
 def operational_state(aggregate: records.Aggregate) -> str:
-    """The state of an aggregate, computed and never stored (design 5)."""
+    """The state of an aggregate, computed and never stored (design#state)."""
     if aggregate.deleted:
         return 'dismissed'
     standing = set(aggregate.standing)

@@ -1,4 +1,4 @@
-"""One call, from its arrival to its outcome (gate order: contract 13.2)."""
+"""One call, from its arrival to its outcome (xapi#simulated-behaviour-2)."""
 
 import dataclasses
 import logging
@@ -145,7 +145,7 @@ def _call(
 
 
 def _find(version: str, name: str) -> signatures.Method | None:
-    """A method as a product has it (contract 13.2, item 14)."""
+    """A method as a product has it (xapi#simulated-behaviour-14)."""
     method = methods.find(name)
     if method is None or not versions.knows(version, name):
         return None

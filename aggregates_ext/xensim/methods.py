@@ -27,7 +27,7 @@ _without_session = signatures.without_session
 
 
 def list_methods(context: operations.Context) -> codec.Bare:
-    """The names of all methods, in no envelope (errors.txt)."""
+    """The names of all methods, in no envelope (xapi#error-answers)."""
     version = context.host.spec.version
     known = {*METHODS, *generic.names()}
     return codec.Bare(
@@ -143,13 +143,13 @@ EMERGENCY = frozenset(
         'host.shutdown_agent',
     }
 )
-"""Calls which are answered in emergency mode (contract 2.6)."""
+"""Calls which are answered in emergency mode (xapi#emergency)."""
 
 PREFIXES = ('Async.', 'InternalAsync.')
 
 
 def canonical(name: str) -> str:
-    """class.method, for either spelling (contract 2.2)."""
+    """class.method, for either spelling (xapi#wire)."""
     if '.' in name:
         return name
     for kind in [*schema.CLASSES, 'event']:

@@ -30,7 +30,10 @@ def eject(running: service.Service, host: str, master: str) -> None:
 
 
 def promote(running: service.Service, host: str) -> None:
-    """Make a slave a master, whatever the old master does (contract 6)."""
+    """Make a slave a master, whatever the old master does.
+
+    See xapi#two-masters.
+    """
     target = running.sim.host(host)
     with xmlrpc.client.ServerProxy(target.url) as xapi:
         answer: Any = xapi.session.slave_local_login_with_password(

@@ -92,7 +92,7 @@ def other_control_domain(sim: Sim) -> None:
 
 
 OLD, NEWEST = releases.OLD, releases.NEWEST
-# More than contract 4.2 lists: version, change, code.
+# More than xapi#join-checks lists: version, change, code.
 MORE: list[tuple[str, Change, str]] = [
     (NEWEST, may_not_pool, 'LICENCE_RESTRICTION'),
     (NEWEST, vendor, 'HOSTS_NOT_HOMOGENEOUS'),

@@ -1,6 +1,6 @@
 """Passwords and certificates: which serve, which are refused, and how often.
 
-Hosts count failed logins and may lock the account (contract 11, 14).
+Hosts count failed logins and may lock the account (xapi#operator-fault-14).
 """
 
 import hashlib

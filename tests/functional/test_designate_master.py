@@ -329,7 +329,7 @@ def test_nothing_else_is_done_in_the_window(
 def test_next_change_waits_for_the_window_of_the_last(
     running: service.Service,
 ) -> None:
-    """Also after a success (contract 11, fault 23)."""
+    """Also after a success (xapi#operator-fault-23)."""
     key = running.create('xen1', 'xen2', 'xen3')
     designate(running, key, 'xen2')
     assert designate(running, key, 'xen3') == 'queued'

@@ -210,7 +210,7 @@ def test_dead_master_is_refused_with_what_to_do(
 def test_dead_master_is_forgotten_once_another_was_promoted(
     running: service.Service,
 ) -> None:
-    """The runbook: promote by hand, then force (contract 11, fault 21)."""
+    """The runbook: promote by hand, then force (xapi#operator-fault-21)."""
     key = running.create('xen1', 'xen2', 'xen3')
     kill(running, 'xen1')
     running.promote('xen2')

@@ -1,7 +1,7 @@
 """Two masters of one pool: seen, told, and nothing is changed meanwhile.
 
 After an emergency transition the old master, started again, goes on with the
-same pool uuid (contract 6); whoever is asked first would be believed.
+same pool uuid (xapi#two-masters); whoever is asked first would be believed.
 """
 
 from collections.abc import Callable

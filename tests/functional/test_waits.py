@@ -235,7 +235,7 @@ def test_steps_of_an_eject_are_shown_while_it_runs(
 def test_wait_inside_xapi_is_told(
     running: service.Service, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another operation on the pool holds it up there (contract 7.1).
+    """Another operation on the pool holds it up there (xapi#pool-operations).
 
     It begins between the last look and the call.
     """

@@ -1,4 +1,7 @@
-"""Who asks: believed only from what HTTP itself cannot set (design 4)."""
+"""Who asks: believed only from what HTTP itself cannot set.
+
+See design#identity.
+"""
 
 from collections.abc import Callable
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The two representations of one resource: the faces (design 4)."""
+"""The two representations of one resource: the faces (design#faces)."""
 
 import datetime
 from typing import Any

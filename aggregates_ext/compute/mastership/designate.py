@@ -1,9 +1,10 @@
 """Changing the master of a pool: sent once, watched, judged by evidence.
 
 ``pool.designate_new_master`` answers before anybody restarts, and a second
-one while they do can wreck the pool (contract 6, xen-api#6056). So the call
-is written down before it is sent; for ``designate_wait`` seconds after that,
-by the database's clock, everybody only watches (design 5).
+one while they do can wreck the pool (xapi#change-of-master, xen-api#6056). So
+the call is written down before it is sent; for ``designate_wait`` seconds
+after that, by the database's clock, everybody only watches
+(design#change-of-master).
 """
 
 import contextlib
@@ -28,7 +29,8 @@ from aggregates_ext.db.engine import engine
 
 LOG = logging.getLogger(__name__)
 # Answers after which nothing has happened: given before the second phase, in
-# which roles are written (contract 6). Any other may come from the middle.
+# which roles are written (xapi#change-of-master). Any other may come from the
+# middle.
 REFUSALS = frozenset(
     {
         'HA_IS_ENABLED',

@@ -2,7 +2,8 @@
 
 ``pool.designate_new_master`` is written into the parameters of the operation
 before it is sent, with the database's time; so no crash, retry, other
-operation or other service sends a second one too early (design 5).
+operation or other service sends a second one too early
+(design#change-of-master).
 """
 
 from typing import Any

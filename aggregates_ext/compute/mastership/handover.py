@@ -1,7 +1,8 @@
 """Watching a change of master until its outcome is known.
 
 The verdict comes from what the old and the new master answer at their own
-addresses, never from what the call returned (design 5, contract 6).
+addresses, never from what the call returned (design#change-of-master,
+xapi#change-of-master).
 """
 
 import dataclasses

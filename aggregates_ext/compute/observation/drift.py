@@ -1,7 +1,7 @@
 """Drift: where a pool differs from what it should be, and the ways out.
 
 Identity drift makes it uncertain whose pool it is, or who leads it: it stops
-operations. All other drift is shown, and stops nothing (design 5).
+operations. All other drift is shown, and stops nothing (design#drift).
 """
 
 import dataclasses

@@ -55,7 +55,7 @@ class TwoMasters(NoMaster):
 
 
 class ForeignPool(outcomes.Postpone):
-    """Identity drift, which stops operations (design 5)."""
+    """Identity drift, which stops operations (design#drift)."""
 
     code = drift.FOREIGN_MARK
     message = (
@@ -118,7 +118,7 @@ class Master:
         """Make sure that a host is a slave of this master and no other.
 
         To be called before it is ejected: another master's slave would obey
-        too, and lose its disks (contract 5.2).
+        too, and lose its disks (xapi#eject-destroys).
 
         :raises OtherMaster: it does not say so itself.
         """
@@ -160,7 +160,7 @@ def _finder(
 ) -> witness.Find:
     """Whose address it is, among the registered hosts; never a new URL.
 
-    The address a slave tells may be unreachable or stale (design 5).
+    The address a slave tells may be unreachable or stale (design#redirects).
 
     :param find: asked for what is not among the hosts.
     """
@@ -207,7 +207,7 @@ def _may_be_master(host: records.Host, aggregate: records.Aggregate) -> bool:
     """Whether to ask a host, with the account of the pool.
 
     A host that joins has a password of its own until it is a slave, and a
-    wrong one is not tried (contract 11, 14); one that returns has left.
+    wrong one is not tried (xapi#operator-fault-14); one that returns has left.
     """
     return host.aggregate_id == aggregate.id and (
         host.phase in ('member', 'leaving')

@@ -1,7 +1,7 @@
 """Observation: what a pool is, beside what it should be.
 
 One session and a few calls for each pool, whatever its size. Nothing is
-repaired here; differences are written down and shown (design 5).
+repaired here; differences are written down and shown (design#drift).
 """
 
 import dataclasses
@@ -179,7 +179,9 @@ def _watch_return(
     host: records.Host,
     timeout: float,
 ) -> None:
-    """Free a host once it is proven to be its own pool again (design 5).
+    """Free a host once it is proven to be its own pool again.
+
+    See design#returned.
 
     Its own address logs in, with the same host uuid and another pool uuid.
     """

@@ -1,7 +1,7 @@
 """Whether a host is silent: the ground on which it may be given up.
 
 Anything that answers at its address is alive, whatever it says. What keeps
-ourselves from asking says nothing about the host (contract 5.4).
+ourselves from asking says nothing about the host (xapi#dead-hosts).
 """
 
 import errno

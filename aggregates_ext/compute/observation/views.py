@@ -16,7 +16,7 @@ JOIN_CALL = 'pool.join'
 # The states of a task that has not ended.
 RUNNING = frozenset({'pending', 'cancelling'})
 # Answers of a xapi that runs and is not yet, or not any more, in order
-# (contract 2.6).
+# (xapi#emergency).
 STARTING_CODES = frozenset(
     {
         'HOST_STILL_BOOTING',
@@ -51,7 +51,7 @@ class PoolView:
     """A pool as its master shows it.
 
     :ivar operations: what is under way on the pool, task -> operation;
-        others wait for it inside xapi, up to two hours (contract 7.1).
+        others wait for it inside xapi, up to two hours (xapi#pool-operations).
     """
 
     ref: str
@@ -114,7 +114,7 @@ class Answer:
     def strange(self) -> bool:
         """Whether no slave would answer so.
 
-        A slave answers HOST_IS_SLAVE to any password (contract 2.3).
+        A slave answers HOST_IS_SLAVE to any password (xapi#login).
         """
         return self.role == 'master' or self.code in codes.LOGIN_REFUSED
 

@@ -1,9 +1,9 @@
 """Whether the members of a pool agree with its master on who leads them.
 
 After an emergency transition there can be two masters of one pool, with one
-pool uuid (contract 6); neither knows of the other. Only the members at their
-own addresses can tell: a slave answers a bare login with HOST_IS_SLAVE and
-the address of its master, before there is a session.
+pool uuid (xapi#two-masters); neither knows of the other. Only the members at
+their own addresses can tell: a slave answers a bare login with HOST_IS_SLAVE
+and the address of its master, before there is a session.
 
 Whom to ask, so that the number of questions does not grow with the pool:
 

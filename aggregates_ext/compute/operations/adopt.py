@@ -202,7 +202,7 @@ def bind_all(
 ) -> list[str]:
     """Give free hosts of a pool to its aggregate, with what is known now.
 
-    Their root password is the pool's (contract 4.4).
+    Their root password is the pool's (xapi#join-copies).
 
     :returns: what was done, in sentences.
     :raises outcomes.Postpone: one is not free any more.

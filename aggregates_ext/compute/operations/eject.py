@@ -1,9 +1,9 @@
 """Ejecting a host: guarded, sent once, then judged by evidence.
 
-An eject destroys the host's local storage (contract 5.2). The order is
+An eject destroys the host's local storage (xapi#eject-destroys). The order is
 fixed: disable the host, read machines and disks again on the same session,
-eject at once; on refusal enable again what was disabled (design 5). Before
-the master of others leaves, another member becomes the master.
+eject at once; on refusal enable again what was disabled (design#eject-order).
+Before the master of others leaves, another member becomes the master.
 """
 
 import contextlib
@@ -79,7 +79,8 @@ def _leave(
 ) -> None:
     """End a remove_host: the pool is without the host, which now returns.
 
-    It keeps the pool's account: an eject resets no password (contract 5.2).
+    It keeps the pool's account: an eject resets no password
+    (xapi#eject-destroys).
     """
 
     def work(connection: Any) -> None:

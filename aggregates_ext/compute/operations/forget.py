@@ -1,4 +1,4 @@
-"""Forgetting a host that is gone for good (contract 5.4).
+"""Forgetting a host that is gone for good (xapi#dead-hosts).
 
 Nothing is ejected and nothing wiped: the master strikes a host that does not
 answer from its records. Its machines count as halted from then on, so it

@@ -2,7 +2,7 @@
 
 Every decision is taken on what both sides show, never on what a call
 returned: a crash, a lost answer or a second service leads to the same
-looks and the same verdicts (design 5, contract 4).
+looks and the same verdicts (design#joined, xapi#join).
 """
 
 import contextlib
@@ -20,7 +20,8 @@ from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import records
 
-# What a join itself is on the pool, as far as can be told (contract 7.1).
+# What a join itself is on the pool, as far as can be told
+# (xapi#pool-operations).
 JOINING = frozenset(
     {
         'exchange_certificates_on_join',
@@ -63,7 +64,7 @@ class Seen:
 
 
 def judge(seen: Seen) -> Verdict:
-    """The verdict on one look (design 5: joined, half-joined).
+    """The verdict on one look (design#joined, design#half-joined).
 
     NOTHING and HALF hold only when a second look agrees.
     """
@@ -137,7 +138,7 @@ def add_host(run: compute_run.Run) -> None:
 def _check_login(run: compute_run.Run, answer: views.Answer) -> None:
     """Do not look again and again with a password that was refused.
 
-    Hosts count that (contract 11, 14).
+    Hosts count that (xapi#operator-fault-14).
 
     :raises outcomes.Failed: nothing was sent.
     :raises outcomes.Postpone: something was: after a while.
@@ -290,7 +291,7 @@ class _Join:
         """Check both sides, then send the join from the joiner's own session.
 
         Never while the master lists the host: a second join in the window
-        "succeeds" and duplicates interfaces (``xapi-observed``).
+        "succeeds" and duplicates interfaces (xapi#join-odd-cases).
         """
         run, host = self._run, self._host
         run.note(step='checking the host', progress=5)
@@ -414,7 +415,7 @@ def _note_progress(run: compute_run.Run, seen: Seen, verdict: Verdict) -> None:
 
 
 def _reached(seen: Seen, verdict: Verdict) -> tuple[str, int] | None:
-    """Step and progress (timeline of contract 4.5); None: nothing new."""
+    """Step and progress (xapi#join-timeline); None: nothing new."""
     if verdict is Verdict.FUSE:
         return 'joined, xapi of the host restarts soon', 40
     if seen.listed is None:

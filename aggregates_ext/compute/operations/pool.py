@@ -19,7 +19,7 @@ def add_first_host(run: compute_run.Run) -> None:
     """Make the one-host pool of the first host the aggregate's pool.
 
     It gets the aggregate's name and our mark; a host is its own pool from
-    its installation on (contract 1). Repeating it does no harm.
+    its installation on (xapi#model). Repeating it does no harm.
 
     :raises outcomes.Failed: the pool is another's, or has more hosts.
     """
@@ -129,8 +129,8 @@ def check_claim(
 def become_member(run: compute_run.Run, credential: str) -> None:
     """End an add_host: the host is a member, and has the pool's account.
 
-    Its root password was overwritten with the pool's (contract 4.4), so its
-    credential changes in the same transaction.
+    Its root password was overwritten with the pool's (xapi#join-copies), so
+    its credential changes in the same transaction.
     """
     name, aggregate_id = run.host_name, run.aggregate_id
 
@@ -162,7 +162,7 @@ def remove_last_host(
 ) -> None:
     """Give the last host its pool back: name and mark are cleared.
 
-    XenAPI offers no more: a host is always in a pool (contract 5.3).
+    XenAPI offers no more: a host is always in a pool (xapi#eject-timeline).
     """
     compute_run.await_joins(run)
     if view.name_label:

@@ -1,7 +1,7 @@
 """Who may become the master of a pool: all requirements at once.
 
 ``pool.designate_new_master`` names one reason, or stops half-way; so what is
-known to forbid it is read before (contract 6 and 7).
+known to forbid it is read before (xapi#change-of-master and xapi#exclusion).
 """
 
 import dataclasses

@@ -2,7 +2,7 @@
 
 A lease that is not renewed in time is nobody's; what its former holder
 still writes is refused by ``db.leases.fence``, and what it still sends by
-the hosts, since the next holder ends its sessions (design 5).
+the hosts, since the next holder ends its sessions (design#sent-calls).
 """
 
 import contextlib

@@ -160,7 +160,7 @@ class Run:
         """Send a call that changes a pool: recorded before, sent once.
 
         The record names the session, so that whoever takes over can end it
-        before looking (design 5). It is cleared by a definite answer.
+        before looking (design#sent-calls). It is cleared by a definite answer.
 
         :param session: fresh for this attempt.
         :param check: a last look, right before the call; what it raises

@@ -1,9 +1,10 @@
 """What the codes that hosts answer mean: a sentence, a remedy, a class.
 
-One place for all of contract 12 (with 2.6, 4.2 and 11). A *passing* code
-heals by itself, so that an operation rests and tries again; every other one
-needs somebody, and ends it at once. Codes of our own that an operation can
-meet are classed here too; their texts are with those who raise them.
+One place for all of xapi#error-codes (with xapi#emergency, xapi#join-checks
+and xapi#operator-faults). A *passing* code heals by itself, so that an
+operation rests and tries again; every other one needs somebody, and ends it at
+once. Codes of our own that an operation can meet are classed here too; their
+texts are with those who raise them.
 """
 
 import re
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 # A password was refused. Each attempt is counted by the host and may alert
-# or lock the account (contract 11, 14): it is not repeated in haste.
+# or lock the account (xapi#operator-fault-14): it is not repeated in haste.
 LOGIN_REFUSED = frozenset(
     {'SESSION_AUTHENTICATION_FAILED', 'SESSION_AUTHORIZATION_FAILED'}
 )

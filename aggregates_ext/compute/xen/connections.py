@@ -50,9 +50,10 @@ class Connector:
     def patient(self) -> 'Connector':
         """For looks that nobody asked for: a refusal holds for a while.
 
-        Hosts count failed logins and may lock the account (contract 11,
-        14). The same password is not tried again at the same host within
-        ``observe_interval``, whoever tried it; another one is.
+        Hosts count failed logins and may lock the account
+        (xapi#operator-fault-14). The same password is not tried again at the
+        same host within ``observe_interval``, whoever tried it; another one
+        is.
         """
         found = copy.copy(self)
         found._patient = True

@@ -2,7 +2,7 @@
 
 ``software_version`` names it as ``xapi_build`` on newer products; ``xapi``
 there is no release on older ones. Their version of the API tells the
-product, and so the oldest release that it can be (contract 0).
+product, and so the oldest release that it can be (xapi#versions).
 """
 
 import re
@@ -25,10 +25,10 @@ LADDER: tuple[tuple[Release, Release], ...] = (
     ((2, 5), (1, 9, 80)),
 )
 # Before these, processors and builds must be equal as a whole, and all
-# interfaces physical (contract 4.2, checks 13 and 15).
+# interfaces physical (xapi#join-check-13, xapi#join-check-15).
 WHOLE_FEATURES_UNTIL: Release = (1, 9)
 PHYSICAL_PIFS_UNTIL: Release = (1, 35)
-# The releases in which checks of contract 4.2 came.
+# The releases in which checks came (xapi#join-checks).
 POOL_SIZE: Release = (1, 54)
 SAME_API_VERSION: Release = (1, 32)
 ENFORCED_UPDATES: Release = (1, 40)
@@ -40,9 +40,9 @@ GUIDANCES: Release = (24, 10)
 SM_FEATURES: Release = (24, 37)
 CLUSTER_NETWORK: Release = (25, 8)
 TRUSTED_CERTIFICATES: Release = (26, 13)
-# Since then a join occupies the pool that it goes to (contract 4.3, S2).
+# Since then a join occupies the pool that it goes to (xapi#join-steps, S2).
 EXCHANGE: Release = (1, 298)
-# Since then secrets are copied for a management VLAN alone (contract 4.4).
+# Since then secrets are copied for a management VLAN alone (xapi#join-copies).
 SECRETS_LOST: Release = (1, 45)
 
 

@@ -1,9 +1,9 @@
 """The only door to XenAPI: logins, single requests, failures translated.
 
 The genuine client repeats by itself: its transport sends again after a
-reset, its session logs in again and repeats up to three times (contract
-2.5). Here one request is one request, and SESSION_INVALID is an error like
-any other.
+reset, its session logs in again and repeats up to three times (xapi#client).
+Here one request is one request, and SESSION_INVALID is an error like any
+other.
 """
 
 import dataclasses
@@ -123,7 +123,7 @@ class Session:
         """End another session of this xapi, if it still exists.
 
         What was sent with it and has not begun will be refused from then
-        on with SESSION_INVALID (``xapi-observed`` fencing).
+        on with SESSION_INVALID (xapi#ending-sessions).
         """
         try:
             other = self.call('session.get_by_uuid', session_uuid)

@@ -1,6 +1,6 @@
 """The database: transactions, their repetition and their outcome, the clock.
 
-SQLite is set up as design 5 says: WAL, BEGIN IMMEDIATE for writers,
+SQLite is set up as design#databases says: WAL, BEGIN IMMEDIATE for writers,
 busy_timeout 15 s, foreign keys on.
 """
 

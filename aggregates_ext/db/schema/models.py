@@ -1,4 +1,4 @@
-"""The three tables: hosts, aggregates, operations (design 5)."""
+"""The three tables: hosts, aggregates, operations (design#operations)."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
@@ -18,7 +18,7 @@ NULLABLE_JSON = sa.JSON(none_as_null=True)
 
 
 def exact_text(length: int) -> sa.types.TypeEngine[str]:
-    """Text compared letter by letter on every database (user-asks B20)."""
+    """Text compared letter by letter on every database (design#exact-text)."""
     return sa.String(length).with_variant(
         mysql.VARCHAR(length, charset='utf8mb4', collation='utf8mb4_bin'),
         'mysql',

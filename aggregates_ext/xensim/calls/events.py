@@ -1,4 +1,4 @@
-"""event.from: what changed since a token (contract 9, records.json)."""
+"""event.from: what changed since a token (xapi#events)."""
 
 import math
 import re
@@ -59,7 +59,7 @@ def parse(token: str) -> int:
 
 
 def token_of(db: database.Database) -> str:
-    """The present moment as a token, in the form of records.json."""
+    """The present moment as a token, in its form (xapi#events)."""
     return f'{db.journal.generation:020},{0:020}'
 
 
@@ -85,7 +85,10 @@ def event_from(
 
 
 def assert_has_tables(context: operations.Context, classes: list[str]) -> None:
-    """A slave has no events, not even for a local session (slave.txt)."""
+    """A slave has no events, not even for a local session.
+
+    See xapi#slave-answers.
+    """
     if context.xapi.is_slave:
         table = next(iter(classes), '*')
         raise failure.Failure('INTERNAL_ERROR', 'missing table', table, '')
@@ -144,7 +147,7 @@ def assert_alive(context: operations.Context, db: database.Database) -> None:
 def changes(
     db: database.Database, wanted: Subscriptions, since: int
 ) -> list[journal.Change]:
-    """What is new, newest first (records.json)."""
+    """What is new, newest first (xapi#events)."""
     return [
         change
         for change in db.journal.since(since)
@@ -198,7 +201,7 @@ def event_next(context: operations.Context) -> operations.Steps:
 
 
 def inject(context: operations.Context, kind: str, ref: str) -> str:
-    """Touch a record; the answer is the token of that (datamodel.json)."""
+    """Touch a record; the answer is the token of that (xapi#events)."""
     db = context.db
     names = {name.lower(): name for name in schema.CLASSES}
     name = names.get(kind.lower(), kind)
@@ -209,5 +212,5 @@ def inject(context: operations.Context, kind: str, ref: str) -> str:
 
 
 def get_current_id(context: operations.Context) -> int:
-    """The number of the next event (datamodel.json)."""
+    """The number of the next event (xapi#events)."""
     return context.db.journal.generation + 1

@@ -151,7 +151,7 @@ def _remove_from(
 
 
 def _listed(declared: schema.Class) -> bool:
-    """Sessions cannot be listed (records.json)."""
+    """Sessions cannot be listed (xapi#record-shapes)."""
     return declared.listed
 
 

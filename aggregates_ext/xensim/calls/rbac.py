@@ -1,4 +1,7 @@
-"""What the one lesser role may do (contract 4.1 and 13.2, datamodel.json)."""
+"""What the one lesser role may do.
+
+See xapi#join-calls, xapi#simulated-behaviour-2, xapi#record-shapes.
+"""
 
 import functools
 

@@ -1,4 +1,7 @@
-"""How long a session lives, and how many there can be (contract 2.4)."""
+"""How long a session lives, and how many there can be.
+
+See xapi#session-validity.
+"""
 
 from aggregates_ext.xensim.plan import timing
 from aggregates_ext.xensim.records import database

@@ -1,4 +1,4 @@
-"""Sessions: logging in and out, and what a session may do (contract 2)."""
+"""Sessions: logging in and out, and what a session may do (xapi#sessions)."""
 
 import threading
 import uuid
@@ -15,7 +15,7 @@ from aggregates_ext.xensim.world import host as hosts
 def authenticate(
     host: hosts.Host, times: timing.Times, user: str, password: str
 ) -> operations.Steps:
-    """Check an account of a host, late when it is wrong (errors.txt).
+    """Check an account of a host, late when it is wrong (xapi#login).
 
     The value is whether the account may do everything.
     """
@@ -38,7 +38,7 @@ def authenticate(
 
 
 def assert_master(host: hosts.Host) -> None:
-    """A slave sends away before any password is looked at (contract 2.3)."""
+    """A slave sends away before any password is looked at (xapi#login)."""
     if host.xapi is not None and host.xapi.master is not None:
         raise failure.Failure('HOST_IS_SLAVE', host.xapi.master)
 
@@ -50,7 +50,7 @@ def login_with_password(
     version: str = '1.1',
     originator: str = '',
 ) -> operations.Steps:
-    """Log in to a master (contract 2.3)."""
+    """Log in to a master (xapi#login)."""
     host = context.host
     assert_master(host)
     times = context.world.times
@@ -75,7 +75,7 @@ def login_with_password(
 def slave_local_login_with_password(
     context: operations.Context, user: str, password: str
 ) -> operations.Steps:
-    """Log in to this very host, whatever its role (contract 2.6)."""
+    """Log in to this very host, whatever its role (xapi#emergency)."""
     times = context.world.times
     superuser = yield from authenticate(context.host, times, user, password)
     if not superuser:
@@ -116,7 +116,7 @@ def get_all_subject_identifiers(context: operations.Context) -> list[str]:
 
 
 def check(context: operations.Context) -> operations.Steps:
-    """Let a call with a session pass or not (contract 2.4)."""
+    """Let a call with a session pass or not (xapi#session-validity)."""
     world, xapi = context.world, context.xapi
     if xapi.blocked_until > context.now:
         yield xapi.blocked_until - context.now

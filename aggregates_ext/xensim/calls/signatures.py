@@ -52,7 +52,7 @@ def split(
 
     The counts leave out the session and count only parameters without a
     default; surplus ones are swallowed where there are defaults
-    (contract 2.2, errors.txt).
+    (xapi#wire, xapi#error-answers).
     """
     received = len(given) - method.session
     expected = len(method.parameters) - method.optional
@@ -99,7 +99,7 @@ _TYPES: dict[str, type] = {
 
 
 def convert(kind: str, value: database.Value) -> database.Value:
-    """A parameter as its kind, or the failure of errors.txt."""
+    """A parameter as its kind, or the failure (xapi#error-answers)."""
     if kind == 'number' and _is_number(value):
         return int(value)
     if kind == 'real' and type(value) in (int, float):

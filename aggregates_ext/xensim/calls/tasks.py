@@ -1,4 +1,4 @@
-"""Task records of asynchronous calls (contract 9, join_cases.txt)."""
+"""Task records of asynchronous calls (xapi#tasks)."""
 
 import collections.abc
 import logging
@@ -86,7 +86,10 @@ def _cancellable(
 def _let_cancel(
     db: database.Database, ref: str, pause: operations.Pause
 ) -> list[str] | None:
-    """Any call can be cancelled while it waits for a lock (7.1)."""
+    """Any call can be cancelled while it waits for a lock.
+
+    See xapi#pool-operations.
+    """
     if not isinstance(pause, operations.Cancellable):
         return None
     if not db.exists('task', ref):
@@ -166,7 +169,7 @@ def end(
     ref: str,
     **values: database.Value,
 ) -> None:
-    """Write the end of a task, and collect it after a time (contract 9)."""
+    """Write the end of a task, and collect it after a time (xapi#tasks)."""
     row = db.row('task', ref)
     now = database.date(world.clock.time())
     row.update(values, progress=1.0, finished=now, allowed_operations=[])
@@ -191,7 +194,7 @@ def destroy(context: operations.Context, ref: str) -> str:
 
 
 def cancel(context: operations.Context, ref: str) -> str:
-    """Ask a task to end; joins and ejects do not react (contract 9)."""
+    """Ask a task to end; joins and ejects do not react (xapi#tasks)."""
     row = context.db.row('task', ref)
     if 'cancel' in row['allowed_operations']:
         row['status'] = 'cancelling'

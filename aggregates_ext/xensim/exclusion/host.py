@@ -1,4 +1,4 @@
-"""Operations on a host: what excludes what (contract 7.4)."""
+"""Operations on a host: what excludes what (xapi#host-operations)."""
 
 import uuid
 
@@ -20,7 +20,7 @@ ORDER = (
     'vm_start',
     'shutdown',
 )
-"""allowed_operations of a live host, as join.txt lists them."""
+"""allowed_operations of a live host (xapi#host-operations)."""
 
 
 def occupy(

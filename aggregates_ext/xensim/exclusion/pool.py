@@ -1,4 +1,4 @@
-"""The operation which occupies a pool (contract 7.1)."""
+"""The operation which occupies a pool (xapi#pool-operations)."""
 
 import uuid
 

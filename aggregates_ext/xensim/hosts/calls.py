@@ -1,4 +1,4 @@
-"""Calls on hosts (contract 5.4 and 8.1)."""
+"""Calls on hosts (xapi#dead-hosts and xapi#maintenance-calls)."""
 
 import datetime
 
@@ -15,7 +15,7 @@ from aggregates_ext.xensim.world import memory
 
 
 def reach(context: operations.Context, ref: str) -> operations.Steps:
-    """The host a call is for, if it can be reached (contract 5.1)."""
+    """The host a call is for, if it can be reached (xapi#eject-checks)."""
     db, world = context.db, context.world
     host = world.by_uuid(db.row('host', ref)['uuid'])
     if not eject.is_live(db, ref):
@@ -29,7 +29,7 @@ def reach(context: operations.Context, ref: str) -> operations.Steps:
 def disable(
     context: operations.Context, ref: str, auto_enable: bool = True
 ) -> operations.Steps:
-    """Take no new machines (contract 8.1)."""
+    """Take no new machines (xapi#maintenance-calls)."""
     evacuationplan.assert_ha_plan(context.db, ref)
     host: hosts.Host = yield from reach(context, ref)
     host.auto_enable = auto_enable
@@ -38,7 +38,7 @@ def disable(
 
 
 def enable(context: operations.Context, ref: str) -> operations.Steps:
-    """Take machines again (contract 8.1)."""
+    """Take machines again (xapi#maintenance-calls)."""
     host: hosts.Host = yield from reach(context, ref)
     row = context.db.row('host', ref)
     if host.xapi is None or not host.xapi.complete or host.xapi.emergency:
@@ -53,7 +53,7 @@ def enable(context: operations.Context, ref: str) -> operations.Steps:
 
 
 def destroy(context: operations.Context, ref: str) -> operations.Steps:
-    """Forget a host which is dead (contract 5.4)."""
+    """Forget a host which is dead (xapi#dead-hosts)."""
     db = context.db
     yield from _assert_dead(context, ref)
     if db.pool['ha_enabled']:
@@ -80,7 +80,7 @@ def _leave_backup(context: operations.Context, ref: str) -> None:
 
 
 def declare_dead(context: operations.Context, ref: str) -> operations.Steps:
-    """Give up the machines of a dead host (contract 5.4)."""
+    """Give up the machines of a dead host (xapi#dead-hosts)."""
     db = context.db
     yield from _assert_dead(context, ref)
     for vm in db.where('VM', resident_on=ref, is_control_domain=False):
@@ -123,7 +123,7 @@ def restart_agent(context: operations.Context, ref: str) -> operations.Steps:
 
 
 def compute_free_memory(context: operations.Context, ref: str) -> int:
-    """The memory for more machines (contract 3.2)."""
+    """The memory for more machines (xapi#host-record)."""
     context.db.row('host', ref)
     return max(0, memory.free(context.db, ref))
 
@@ -144,5 +144,5 @@ def get_management_interface(context: operations.Context, ref: str) -> str:
 
 
 def is_in_emergency_mode(context: operations.Context) -> bool:
-    """Whether this host waits for its master (contract 2.6)."""
+    """Whether this host waits for its master (xapi#emergency)."""
     return context.xapi.emergency is not None

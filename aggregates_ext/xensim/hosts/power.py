@@ -1,4 +1,7 @@
-"""Rebooting hosts and switching them off and on (contract 7.4 and 8.1)."""
+"""Rebooting hosts and switching them off and on.
+
+See xapi#host-operations and xapi#maintenance-calls.
+"""
 
 from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.exclusion import host as host_exclusion
@@ -58,7 +61,10 @@ def _prepare(
 def _leave(
     context: operations.Context, db: database.Database, ref: str
 ) -> None:
-    """Guests are shut down; a clean end is told (contract 13.2, 13)."""
+    """Guests are shut down; a clean end is told.
+
+    See xapi#simulated-behaviour-13.
+    """
     if not db.exists('host', ref):
         return
     for vm in db.where('VM', resident_on=ref, is_control_domain=False):

@@ -15,7 +15,7 @@ SM_FEATURES = {'VDI_CREATE': 1, 'VDI_DELETE': 1, 'VDI_RESIZE': 1}
 
 
 def new_pool(host: hosts.Host, now: float) -> None:
-    """Give a host a database of its own (contract 1 and 3.1)."""
+    """Give a host a database of its own (xapi#model and xapi#pool-record)."""
     host.database = db = database.Database()
     db.version = host.spec.version
     _add_pool(db, host)
@@ -139,7 +139,7 @@ def _host_fields(host: hosts.Host) -> database.Record:
 
 
 def start_time(now: float) -> str:
-    """A moment as other_config of a host has it (records.json)."""
+    """A moment as other_config of a host has it (xapi#record-shapes)."""
     return f'{int(now)}.'
 
 
@@ -165,7 +165,10 @@ def add_cpus(db: database.Database, cpu: topology.Cpu, host: str) -> None:
 
 
 def recompute_cpu_info(db: database.Database) -> None:
-    """Level the processors of the pool (contract 5.3 and 13.2 item 6)."""
+    """Level the processors of the pool.
+
+    See xapi#eject-timeline, xapi#simulated-behaviour-6.
+    """
     infos = [row['cpu_info'] for _, row in db.rows('host') if row['cpu_info']]
     db.pool['cpu_info'] = {
         'cpu_count': str(sum(int(info['cpu_count']) for info in infos)),
@@ -202,7 +205,7 @@ def add_control_domain(
 
 
 def add_certificates(db: database.Database, host: str, now: float) -> None:
-    """Add the two certificates of a host (contract 2.1)."""
+    """Add the two certificates of a host (xapi#endpoints)."""
     for kind in ('host', 'host_internal'):
         db.create(
             'Certificate',

@@ -1,4 +1,4 @@
-"""Checks before a join of TLS and certificates (contract 4.2)."""
+"""Checks before a join of TLS and certificates (xapi#join-checks)."""
 
 import itertools
 

@@ -1,4 +1,7 @@
-"""The checks before a join: which there are, in their order (4.2)."""
+"""The checks before a join: which there are, in their order.
+
+See xapi#join-checks.
+"""
 
 from aggregates_ext.xensim.join import certificatechecks
 from aggregates_ext.xensim.join import networkchecks
@@ -46,7 +49,7 @@ CHECKS: tuple[tuple[int, joinings.Check], ...] = (
     (32, poolchecks.no_updates_there),
     (33, versionchecks.sm_features),
 )
-"""The numbers of contract 4.2."""
+"""The numbers of xapi#join-checks."""
 
 
 def licence(local: database.Database) -> None:
@@ -56,7 +59,7 @@ def licence(local: database.Database) -> None:
 
 
 def applicable(release: tuple[int, ...]) -> list[tuple[int, joinings.Check]]:
-    """The checks which a release of xapi makes (contract 4.2)."""
+    """The checks which a release of xapi makes (xapi#join-checks)."""
     checks = []
     for number, check in CHECKS:
         if release >= presets.CHECKS_SINCE.get(number, ()):

@@ -1,4 +1,4 @@
-"""Copying a joiner's records into its new pool (contract 4.4)."""
+"""Copying a joiner's records into its new pool (xapi#join-copies)."""
 
 from aggregates_ext.xensim.join import copymachines
 from aggregates_ext.xensim.join import copynetworks
@@ -62,7 +62,7 @@ def copy(joining: joinings.Joining) -> None:
     """Copy everything; what an earlier join left behind is used again.
 
     Step S6 is best effort: what fails is logged there and swallowed
-    (contract 4.3), so without a host record nothing else is copied.
+    (xapi#join-steps), so without a host record nothing else is copied.
     """
     refs = {database.NULL: database.NULL}
     joiner = joining.here_ref
@@ -116,7 +116,7 @@ def _certificates(joining: joinings.Joining, refs: dict[str, str]) -> None:
 
 
 def _copies_secrets(joining: joinings.Joining) -> bool:
-    """Since 1.45 only with management on a VLAN (contract 4.4)."""
+    """Since 1.45 only with management on a VLAN (xapi#join-copies)."""
     if joining.release < presets.SECRETS_ON_VLAN_SINCE:
         return True
     local = joining.local

@@ -1,4 +1,7 @@
-"""Copying a joiner's interfaces and networks into its pool (4.4)."""
+"""Copying a joiner's interfaces and networks into its pool.
+
+See xapi#join-copies.
+"""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Copying a joiner's storage and secrets into its pool (contract 4.4)."""
+"""Copying a joiner's storage and secrets into its pool (xapi#join-copies)."""
 
 from aggregates_ext.xensim.records import database
 

@@ -1,4 +1,4 @@
-"""Checks before a join of pools, machines and storage (contract 4.2)."""
+"""Checks before a join of pools, machines and storage (xapi#join-checks)."""
 
 from aggregates_ext.xensim.join import sides as joinings
 from aggregates_ext.xensim.records import database
@@ -25,7 +25,7 @@ EDITION_ORDERS = {
 def size_exceeded(
     restrictions: database.Record, members: database.Database
 ) -> bool:
-    """Whether a licence forbids one more host (check 1, XH:create)."""
+    """Whether a licence forbids one more host (xapi#join-check-1)."""
     limited = restrictions.get('restrict_pool_size') == 'true'
     return limited and len(members.rows('host')) >= SIZE_LIMIT
 

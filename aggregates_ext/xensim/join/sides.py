@@ -59,7 +59,7 @@ Check = collections.abc.Callable[[Joining], None]
 
 
 def management_pif(db: database.Database, host: str) -> str:
-    """The management interface of a host (contract 3.2)."""
+    """The management interface of a host (xapi#host-record)."""
     for ref in db.where('PIF', host=host, management=True):
         return ref
     raise failure.Failure('INTERNAL_ERROR', 'Not_found')

@@ -1,4 +1,4 @@
-"""pool.join: reaching the master, checks, steps, fuse (contract 4)."""
+"""pool.join: reaching the master, checks, steps, fuse (xapi#join)."""
 
 import ipaddress
 
@@ -86,7 +86,7 @@ def _is_ip(address: str) -> bool:
 def _steps(
     context: operations.Context, joining: joinings.Joining
 ) -> operations.Steps:
-    """S1 to S10 of contract 4.3; each step is a place for a fault."""
+    """S1 to S10 of xapi#join-steps; each step is a place for a fault."""
     times = context.world.times
     yield from points.at(context, 'S1', context.host.name)
     yield times.join_exchange
@@ -122,7 +122,10 @@ def _assert_still_serving(
 
 
 def _skips(context: operations.Context, step: str) -> bool:
-    """Whether a planted fault lets a step go by in silence (13.4)."""
+    """Whether a planted fault lets a step go by in silence.
+
+    See xapi#simulation-faults.
+    """
     found = context.world.faults.take(
         ('skip',), context.method, context.host.name, step
     )
@@ -132,7 +135,7 @@ def _skips(context: operations.Context, step: str) -> bool:
 def _exchange_certificates(
     context: operations.Context, joining: joinings.Joining
 ) -> operations.Steps:
-    """Occupy the master's pool for a moment (join_2.txt)."""
+    """Occupy the master's pool for a moment (xapi#join-timeline)."""
     times = context.world.times
     operation = 'exchange_certificates_on_join'
     task = yield from pool_exclusion.occupy(joining.remote, times, operation)

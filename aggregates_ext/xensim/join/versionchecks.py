@@ -1,4 +1,4 @@
-"""Checks before a join of software and processors (contract 4.2)."""
+"""Checks before a join of software and processors (xapi#join-checks)."""
 
 from aggregates_ext.xensim.join import sides as joinings
 from aggregates_ext.xensim.plan import presets

@@ -1,6 +1,8 @@
-"""What is on the disks of all hosts, saved and restored (contract 13.1).
+"""What is on the disks of all hosts, saved and restored.
 
-Sessions and tasks are not: they die with xapi (contract 2.4).
+See xapi#simulated-hosts.
+
+Sessions and tasks are not: they die with xapi (xapi#session-validity).
 """
 
 import dataclasses
@@ -21,7 +23,7 @@ from aggregates_ext.xensim.world import world as worlds
 
 VERSION = 1
 NOT_PERSISTENT = ('session', 'task')
-"""Classes with the mark PersistNothing (contract 2.4)."""
+"""Classes with the mark PersistNothing (xapi#session-validity)."""
 
 KEPT = (
     'master',
@@ -168,7 +170,10 @@ def _restore_record(kind: str, record: State) -> database.Record:
 
 
 def _finish_designation(world: worlds.World, host: hosts.Host) -> None:
-    """A change of master which was committed is done (contract 6)."""
+    """A change of master which was committed is done.
+
+    See xapi#change-of-master.
+    """
     if host.broken or host.master or host.database.rows('pool'):
         return
     for old in world.hosts.values():
@@ -180,7 +185,7 @@ def _finish_designation(world: worlds.World, host: hosts.Host) -> None:
 
 
 def _collect_garbage(db: database.Database) -> None:
-    """What an eject left to be collected later (eject.txt)."""
+    """What an eject left to be collected later (xapi#eject-timeline)."""
     for ref, row in db.rows('PIF'):
         if not db.exists('host', row['host']):
             db.delete('PIF', ref)

@@ -11,7 +11,10 @@ from aggregates_ext.xensim.world import world as worlds
 
 
 def begin(world: worlds.World, host: hosts.Host, xapi: hosts.Xapi) -> None:
-    """Pass through what join_2.txt shows before the master is asked."""
+    """Pass through what comes before the master is asked.
+
+    See xapi#join-timeline.
+    """
     times = world.times
     if host.database.rows('pool'):
         host.backup, host.database = host.database, database.Database()
@@ -33,7 +36,7 @@ def begin(world: worlds.World, host: hosts.Host, xapi: hosts.Xapi) -> None:
 
 
 def _hello(world: worlds.World, host: hosts.Host, xapi: hosts.Xapi) -> None:
-    """Report to the master (contract 2.6 and 4.5)."""
+    """Report to the master (xapi#emergency and xapi#join-timeline)."""
     if not xapi.alive or xapi.master is None:
         return
     master = world.serving_master(xapi.master)
@@ -92,7 +95,7 @@ def _cancel_tasks(
     db: database.Database,
     host: str,
 ) -> None:
-    """What the slave was told to do before is lost (contract 2.4)."""
+    """What the slave was told to do before is lost (xapi#session-validity)."""
     for task, worker in list(xapi.forwarded.items()):
         if worker == host:
             del xapi.forwarded[task]
@@ -101,7 +104,10 @@ def _cancel_tasks(
 
 
 def _plug_storage(db: database.Database, host: str) -> None:
-    """Attach all storage, the pool's shared SRs included (contract 4.4)."""
+    """Attach all storage, the pool's shared SRs included.
+
+    See xapi#join-copies.
+    """
     for sr in db.where('SR', shared=True):
         existing = db.where('PBD', SR=sr)
         if existing and not db.where('PBD', SR=sr, host=host):

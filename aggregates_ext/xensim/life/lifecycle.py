@@ -48,7 +48,7 @@ def restart(world: worlds.World, host: hosts.Host, down: float) -> None:
 def light_fuse(
     world: worlds.World, host: hosts.Host, xapi: hosts.Xapi, end: Action
 ) -> None:
-    """Change the role when the fuse has burnt (contract 1)."""
+    """Change the role when the fuse has burnt (xapi#model)."""
     xapi.fused = True
 
     def burnt() -> None:
@@ -125,7 +125,7 @@ def part(
 def _start_as_broken(
     world: worlds.World, host: hosts.Host, xapi: hosts.Xapi
 ) -> None:
-    """Stay in emergency mode, and try again after a time (contract 2.6)."""
+    """Stay in emergency mode, and try again after a time (xapi#emergency)."""
     xapi.emergency = failure.Failure('HOST_BROKEN')
 
     def again() -> None:

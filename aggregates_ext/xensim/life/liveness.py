@@ -46,7 +46,7 @@ def heartbeat(world: worlds.World, host: hosts.Host) -> None:
 
 
 def miss(world: worlds.World, host: hosts.Host) -> None:
-    """A new master gives up those who follow another (contract 6)."""
+    """A new master gives up those who follow another (xapi#two-masters)."""
 
     def give_up() -> None:
         if host.master is not None or not host.database.rows('pool'):
@@ -60,7 +60,10 @@ def miss(world: worlds.World, host: hosts.Host) -> None:
 
 
 def fall_silent(world: worlds.World, host: hosts.Host) -> None:
-    """The master gives up a silent host after ten minutes (contract 3.2)."""
+    """The master gives up a silent host after ten minutes.
+
+    See xapi#host-record.
+    """
     host.silent_since = moment = world.clock.time()
 
     def give_up() -> None:

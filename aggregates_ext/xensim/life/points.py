@@ -1,4 +1,4 @@
-"""Steps of long calls, where planted faults hit (contract 13.4)."""
+"""Steps of long calls, where planted faults hit (xapi#simulation-faults)."""
 
 from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.life import lifecycle

@@ -1,6 +1,8 @@
-"""The pool's VLANs, bonds, tunnels and SR-IOV on a new member (4.4).
+"""The pool's VLANs, bonds, tunnels and SR-IOV on a new member.
 
-Pushed onto a slave when it starts (XA:server_init); what it has already
+See xapi#join-copies.
+
+Pushed onto a slave when it starts; what it has already
 or has no interface for is left out.
 """
 

@@ -1,4 +1,7 @@
-"""The database of a pool goes with the role of its master (contract 6)."""
+"""The database of a pool goes with the role of its master.
+
+See xapi#change-of-master.
+"""
 
 import dataclasses
 

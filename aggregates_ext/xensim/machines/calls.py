@@ -11,7 +11,7 @@ from aggregates_ext.xensim.world import memory
 def _assert_state(
     context: operations.Context, ref: str, *expected: str
 ) -> database.Record:
-    """A wrong state is told as join_cases.txt shows."""
+    """A wrong state is told as xapi#join-odd-cases shows."""
     row = context.db.row('VM', ref)
     if row['power_state'] not in expected:
         raise failure.Failure(
@@ -103,13 +103,13 @@ def halt(db: database.Database, ref: str) -> None:
 def assert_can_boot_here(
     context: operations.Context, ref: str, host: str
 ) -> str:
-    """Whether a machine can run on a host (contract 8.3)."""
+    """Whether a machine can run on a host (xapi#migration)."""
     placement.assert_fits(context.db, ref, host)
     return ''
 
 
 def get_possible_hosts(context: operations.Context, ref: str) -> list[str]:
-    """The hosts on which a machine can run (contract 8.3)."""
+    """The hosts on which a machine can run (xapi#migration)."""
     context.db.row('VM', ref)
     return placement.possible(context.db, ref)
 

@@ -1,4 +1,7 @@
-"""host.evacuate and what it answers before (contract 8.1 and 8.2)."""
+"""host.evacuate and what it answers before.
+
+See xapi#maintenance-calls and xapi#evacuation-plan.
+"""
 
 import functools
 

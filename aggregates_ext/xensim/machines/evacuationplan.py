@@ -1,4 +1,7 @@
-"""Where the machines of a host would go (contract 7.2, 7.3 and 8.2)."""
+"""Where the machines of a host would go.
+
+See xapi#ha, xapi#rolling-upgrade and xapi#evacuation-plan.
+"""
 
 from aggregates_ext.xensim.machines import migratable
 from aggregates_ext.xensim.machines import placement
@@ -27,7 +30,7 @@ def platform(row: database.Record) -> list[int]:
 
 
 def targets(db: database.Database, host: str) -> list[str]:
-    """The enabled hosts which are not older (contract 7.3)."""
+    """The enabled hosts which are not older (xapi#rolling-upgrade)."""
     here = platform(db.row('host', host))
     return [
         ref

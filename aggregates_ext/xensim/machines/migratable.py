@@ -1,4 +1,4 @@
-"""Why a machine cannot be moved while it runs (contract 8.2, VML)."""
+"""Why a machine cannot be moved while it runs (xapi#evacuation-plan)."""
 
 import collections.abc
 

@@ -1,4 +1,4 @@
-"""VM.pool_migrate: moving a running machine (contract 8.3)."""
+"""VM.pool_migrate: moving a running machine (xapi#migration)."""
 
 import uuid
 
@@ -91,7 +91,7 @@ def _assert_answers(
 
 
 def _fault(context: operations.Context, identity: str) -> operations.Steps:
-    """A planted fault for this machine (contract 13.4)."""
+    """A planted fault for this machine (xapi#simulation-faults)."""
     fault = context.world.faults.take(
         ('fail', 'hang', 'delay'), CALL, context.host.name, identity
     )

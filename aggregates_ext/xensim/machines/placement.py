@@ -1,4 +1,4 @@
-"""Whether a machine can run on a host (contract 8.2, VMH)."""
+"""Whether a machine can run on a host (xapi#evacuation-plan)."""
 
 from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.records import database

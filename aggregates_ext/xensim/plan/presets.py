@@ -1,8 +1,8 @@
 """What the products differ in: one table per kind of difference.
 
-Sources: the version ladder of contract 0, contract 13.2 item 14, the
-notes on versions in contract 4.2, 4.4, 7.1 and 8.1, and the life cycles
-in datamodel.json.
+Sources: the ladder in xapi#versions, xapi#simulated-behaviour-14, the notes on
+versions in xapi#join-checks, xapi#join-copies, xapi#pool-operations and
+xapi#maintenance-calls, and the life cycles in xapi#record-shapes.
 """
 
 import dataclasses
@@ -146,7 +146,7 @@ PRESETS: dict[str, Preset] = {
 DEFAULT = 'xcp-ng-8.3'
 
 JSON_SINCE = (1, 9, 80)
-"""JSON-RPC (contract 2.1)."""
+"""JSON-RPC (xapi#endpoints)."""
 
 CHECKS_SINCE: dict[int, tuple[int, ...]] = {
     1: (1, 54),
@@ -167,29 +167,38 @@ CHECKS_SINCE: dict[int, tuple[int, ...]] = {
     32: (1, 301),
     33: (24, 37),
 }
-"""The release in which a check of contract 4.2 came."""
+"""The release in which a check came (xapi#join-checks)."""
 
 WHOLE_FEATURES_UNTIL = (1, 9)
-"""Before it processors and builds must be equal as a whole (4.2, 13)."""
+"""Before it processors and builds must be equal as a whole.
+
+See xapi#join-check-13.
+"""
 
 PHYSICAL_MANAGEMENT_UNTIL = (1, 9)
 PHYSICAL_PIFS_UNTIL = (1, 35)
-"""Before it one of two rougher checks stands for 15 to 18 (4.2)."""
+"""Before it one of two rougher checks stands for 15 to 18.
+
+See xapi#join-checks.
+"""
 
 ENFORCED_UPDATES_SINCE = (1, 40)
 """Before it all hotfixes are compared by check 25."""
 
 EXCHANGE_SINCE = (1, 298)
-"""Steps S2 to S4 of a join (contract 4.3)."""
+"""Steps S2 to S4 of a join (xapi#join-steps)."""
 
 SECRETS_ON_VLAN_SINCE = (1, 45)
-"""Secrets and PVS sites are copied always before it (contract 4.4)."""
+"""Secrets and PVS sites are copied always before it (xapi#join-copies)."""
 
 EVACUATION_BATCHES_SINCE = (23, 27)
-"""Machines leave a host one after another before it (contract 8.1)."""
+"""Machines leave a host one after another before it.
+
+See xapi#maintenance-calls.
+"""
 
 NOT_PROTECTED_SINCE = (26, 17)
-"""Evacuation names machines which HA leaves alone (contract 7.2)."""
+"""Evacuation names machines which HA leaves alone (xapi#ha)."""
 
 PARAMETERS: dict[str, list[tuple[tuple[int, ...], int]]] = {
     'host.disable': [((25, 31), 2)],

@@ -7,16 +7,17 @@ import dataclasses
 class Times:
     """Seconds, and a few numbers of sessions; the defaults were observed."""
 
-    # Contract 2.3: a wrong password is answered late.
+    # xapi#login: a wrong password is answered late.
     login_penalty: float = 2.0
-    # Contract 2.4: an idle session ends; its use is noted now and then.
+    # xapi#session-validity: an idle session ends; its use is noted now and
+    # then.
     session_idle: float = 86400.0
     session_refresh: float = 600.0
-    # Contract 2.4: how many sessions there can be, the oldest go.
+    # xapi#session-validity: how many sessions there can be, the oldest go.
     sessions_per_originator: int = 500
     sessions_per_user: int = 500
     sessions_of_the_rest: int = 400
-    # Contract 4.2 and 4.3: what one pool.join call takes, 2.4 s in all.
+    # xapi#join-steps: what one pool.join call takes, 2.4 s in all.
     join_checks: float = 0.2
     join_exchange: float = 0.85
     exchange_lasts: float = 0.3
@@ -25,9 +26,9 @@ class Times:
     # What it takes to find out that a master cannot be talked to.
     no_route: float = 3.1
     no_such_name: float = 6.0
-    # Contract 1: a role changes when xapi restarts after the fuse.
+    # xapi#model: a role changes when xapi restarts after the fuse.
     fuse: float = 10.0
-    # Contract 4.5: from the exit of xapi to a host that is enabled.
+    # xapi#join-timeline: from the exit of xapi to a host that is enabled.
     exit_to_listen: float = 2.2
     agent_exit: float = 0.5
     slave_blocked: float = 6.9
@@ -35,30 +36,31 @@ class Times:
     still_booting: float = 0.3
     storage_init: float = 0.7
     joined_live: float = 8.4
-    # Contract 9: a task is collected some time after its end or start.
+    # xapi#tasks: a task is collected some time after its end or start.
     completed_task: float = 3900.0
     pending_task: float = 86400.0
-    # Contract 2.6: a slave retries to reach its master.
+    # xapi#emergency: a slave retries to reach its master.
     master_retry: float = 5.0
     emergency_restart: float = 60.0
     unknown_retry: float = 60.0
-    # Contract 5.3: an ejected host.
+    # xapi#eject-timeline: an ejected host.
     eject_unplug: float = 0.05
     eject_finish: float = 0.3
     eject_garbage: float = 11.1
     reboot: float = 7.6
     first_storage_init: float = 10.0
-    # Contract 5.4: dead hosts.
+    # Dead hosts: xapi#dead-hosts.
     contact_timeout: float = 100.0
     assumed_dead: float = 600.0
-    # Contract 6: the answer to designate_new_master.
+    # xapi#change-of-master: the answer to designate_new_master.
     designate: float = 0.3
     promise: float = 600.0
-    # Contract 7.1: waiting behind another pool operation.
+    # xapi#pool-operations: waiting behind another pool operation.
     pool_operation_retry: float = 1.0
     pool_operation_wait_max: float = 7200.0
     ha_change: float = 5.0
-    # Contract 8.1 and 13.3: a change of state or place of a machine.
+    # xapi#maintenance-calls and xapi#simulation-knobs: a change of state or
+    # place of a machine.
     migrate_per_gib: float = 8.0
     evacuation_poll: float = 0.5
     power_on: float = 1.0

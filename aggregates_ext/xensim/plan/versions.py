@@ -1,4 +1,4 @@
-"""What a product has and has not (contract 13.2, item 14)."""
+"""What a product has and has not (xapi#simulated-behaviour-14)."""
 
 import functools
 
@@ -48,7 +48,10 @@ def knows(version: str, name: str) -> bool:
 
 
 def parameters(version: str, name: str) -> int | None:
-    """How many parameters of a method a product takes (contract 8.1)."""
+    """How many parameters of a method a product takes.
+
+    See xapi#maintenance-calls.
+    """
     steps = presets.PARAMETERS.get(name)
     if steps is None:
         return None

@@ -1,4 +1,7 @@
-"""Calls on the pool other than join and eject (contract 6 and 7)."""
+"""Calls on the pool other than join and eject.
+
+See xapi#change-of-master and xapi#exclusion.
+"""
 
 from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.exclusion import pool as pool_exclusion
@@ -6,7 +9,7 @@ from aggregates_ext.xensim.records import failure
 
 
 def is_slave(context: operations.Context, ref: str) -> bool:
-    """The role of the host which is asked (contract 6)."""
+    """The role of the host which is asked (xapi#change-of-master)."""
     return context.xapi.is_slave
 
 
@@ -16,7 +19,10 @@ def sync_database(context: operations.Context) -> str:
 
 
 def enable_tls_verification(context: operations.Context) -> operations.Steps:
-    """Switch TLS verification on, everywhere in the pool (contract 5.2)."""
+    """Switch TLS verification on, everywhere in the pool.
+
+    See xapi#eject-destroys.
+    """
     db, times = context.db, context.world.times
     if db.pool['ha_enabled']:
         raise failure.Failure('HA_IS_ENABLED')
@@ -38,7 +44,7 @@ def enable_ha(
     srs: list[str],
     configuration: dict[str, str],
 ) -> operations.Steps:
-    """Switch high availability on (contract 7.1 and 7.2)."""
+    """Switch high availability on (xapi#pool-operations and xapi#ha)."""
     db = context.db
     if db.pool['ha_enabled']:
         raise failure.Failure('HA_IS_ENABLED')

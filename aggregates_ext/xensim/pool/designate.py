@@ -1,4 +1,7 @@
-"""pool.designate_new_master: another host takes over (contract 6)."""
+"""pool.designate_new_master: another host takes over.
+
+See xapi#change-of-master.
+"""
 
 from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.exclusion import pool as pool_exclusion
@@ -11,7 +14,10 @@ OPERATION = 'designate_new_master'
 
 
 def designate(context: operations.Context, ref: str) -> operations.Steps:
-    """Answer at once; all members restart after the fuse (README)."""
+    """Answer at once; all members restart after the fuse.
+
+    See xapi#change-of-master.
+    """
     db, world = context.db, context.world
     if db.pool['master'] == ref:
         return ''
@@ -107,7 +113,7 @@ def _commit(
     """Phase 2: write all role files, the new master's last.
 
     What runs keeps its role until the fuse ends. If a member fails the
-    new master calls itself broken (contract 6).
+    new master calls itself broken (xapi#change-of-master).
     """
     others = [host for host in members if host is not chosen]
     others.sort(key=lambda host: host is not context.host)

@@ -1,4 +1,4 @@
-"""pool.eject: checks, destruction, reboot as a new pool (contract 5)."""
+"""pool.eject: checks, destruction, reboot as a new pool (xapi#eject)."""
 
 import dataclasses
 import uuid
@@ -44,7 +44,7 @@ def eject(context: operations.Context, ref: str) -> operations.Steps:
 
 
 def _reach(context: operations.Context, ref: str) -> operations.Steps:
-    """The victim; a host which died unnoticed takes long (README).
+    """The victim; a host which died unnoticed takes long (xapi#dead-hosts).
 
     A host which does not yet, or not at all, run as a slave of this
     master cannot be told to leave.
@@ -69,7 +69,7 @@ def is_live(db: database.Database, ref: str) -> bool:
 
 
 def _check(db: database.Database, ref: str) -> None:
-    """Contract 5.1, in its order."""
+    """xapi#eject-checks, in its order."""
     if db.pool['master'] == ref:
         raise failure.Failure(
             'INTERNAL_ERROR', 'Xapi_pool.Cannot_eject_master'
@@ -86,7 +86,10 @@ def _check(db: database.Database, ref: str) -> None:
 
 
 def _unplug(db: database.Database, ref: str) -> None:
-    """Unplug the victim's PBDs; a disk in use stops that half-way (5.1)."""
+    """Unplug the victim's PBDs; a disk in use stops that half-way.
+
+    See xapi#eject-checks.
+    """
     for pbd in db.where('PBD', host=ref):
         row = db.row('PBD', pbd)
         for vdi in db.where('VDI', SR=row['SR']):
@@ -130,7 +133,10 @@ def _remove_control_domain(db: database.Database, ref: str) -> None:
 
 
 def _remove_host(context: operations.Context, ref: str) -> None:
-    """The record goes at once, what hangs on it later (eject.txt)."""
+    """The record goes at once, what hangs on it later.
+
+    See xapi#eject-timeline.
+    """
     db = context.db
     forget(db, ref)
     metrics = db.row('host', ref)['metrics']
@@ -169,7 +175,7 @@ def _reset(context: operations.Context, victim: hosts.Host) -> None:
 
 
 def _reinstall(world: worlds.World, victim: hosts.Host) -> None:
-    """What is left after the reset of contract 5.2; the password stays."""
+    """What is left after the reset (xapi#eject-destroys)."""
     victim.master = None
     victim.tls_verification_enabled = False
     victim.auto_enable = True
@@ -184,7 +190,7 @@ def _reinstall(world: worlds.World, victim: hosts.Host) -> None:
 
 
 def _first_boot(world: worlds.World, victim: hosts.Host) -> None:
-    """Start anew; enabled only when storage is there (contract 5.3)."""
+    """Start anew; enabled only when storage is there (xapi#eject-timeline)."""
     lifecycle.start(world, victim)
     xapi, row = (
         victim.xapi,

@@ -1,4 +1,7 @@
-"""What is left to do when the master is lost (contract 2.6, 5.4 and 6)."""
+"""What is left to do when the master is lost.
+
+See xapi#emergency, xapi#dead-hosts and xapi#change-of-master.
+"""
 
 from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.install import records as host_records
@@ -13,7 +16,8 @@ from aggregates_ext.xensim.world import world as worlds
 def transition_to_master(context: operations.Context) -> str:
     """Make this slave a master of what it knows of its pool.
 
-    Nobody asks whether the old master is dead: there can be two (README).
+    Nobody asks whether the old master is dead: there can be two
+    (xapi#two-masters).
     """
     world, host = context.world, context.host
     _assert_no_ha(world, host)
@@ -110,7 +114,7 @@ def local_assert_healthy(context: operations.Context) -> str:
 def local_management_reconfigure(
     context: operations.Context, interface: str
 ) -> str:
-    """Only for a host in emergency mode (slave.txt)."""
+    """Only for a host in emergency mode (xapi#slave-answers)."""
     if context.xapi.emergency is None:
         raise failure.Failure('NOT_IN_EMERGENCY_MODE')
     return ''

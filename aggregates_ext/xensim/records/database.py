@@ -89,7 +89,7 @@ class Database:
         self._touch_owners(kind, record)
 
     def _changed(self, kind: str, ref: str, field: str, old: Value) -> None:
-        """Every change of a record comes through here (contract 9)."""
+        """Every change of a record comes through here (xapi#events)."""
         record = self._tables[kind].get(ref)
         if record is None:
             return

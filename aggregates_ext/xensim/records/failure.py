@@ -2,7 +2,7 @@
 
 
 class Failure(Exception):
-    """An API error: a code and its parameters (contract 2.2)."""
+    """An API error: a code and its parameters (xapi#wire)."""
 
     def __init__(self, code: str, *parameters: str) -> None:
         super().__init__(code, *parameters)

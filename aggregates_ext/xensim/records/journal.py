@@ -30,7 +30,7 @@ class Stamp:
 
 
 class Journal:
-    """Counts the changes of one database (contract 9).
+    """Counts the changes of one database (xapi#events).
 
     Each record has one place, the last; so changes coalesce.
     """

@@ -1,4 +1,4 @@
-"""The fields of each simulated class, by kind (contract 13.2, item 5)."""
+"""The fields of each simulated class, by kind (xapi#simulated-behaviour-5)."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""XML-RPC and JSON-RPC: requests to calls, values to answers (contract 2.2)."""
+"""XML-RPC and JSON-RPC: requests to calls, values to answers (xapi#wire)."""
 
 import dataclasses
 import datetime
@@ -164,7 +164,7 @@ def json_success(request: Request, value: database.Value) -> bytes:
 
 
 def json_failure(request: Request, error: failure.Failure) -> bytes:
-    """The JSON-RPC answer of a call which failed (contract 2.2)."""
+    """The JSON-RPC answer of a call which failed (xapi#wire)."""
     if request.version == '1.0':
         return _json_answer(
             request, {'error': error.description}, {'result': None}

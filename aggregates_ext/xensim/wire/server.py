@@ -41,7 +41,7 @@ class Port:
         self.respond = respond
         self._acceptor = acceptor
         self.speaks_json = True
-        """Products before 7.0 do not (contract 2.1)."""
+        """Products before 7.0 do not (xapi#endpoints)."""
         self.tls: ssl.SSLContext | None = None
         """What is shown to clients; None: plain HTTP."""
         self._reserved = _bound(number)
@@ -173,12 +173,12 @@ class Connection(http.server.BaseHTTPRequestHandler):
         """Say nothing: the simulator keeps its own list of calls."""
 
     def do_GET(self) -> None:
-        """What a real host says without credentials (slave.txt)."""
+        """What a real host says without credentials (xapi#slave-answers)."""
         self.close_connection = True
         self._answer(403, 'text/html', FORBIDDEN.encode())
 
     def do_OPTIONS(self) -> None:
-        """Allow other origins, as xapi does (contract 2.1)."""
+        """Allow other origins, as xapi does (xapi#endpoints)."""
         self._answer(200, 'text/plain', b'')
 
     def do_POST(self) -> None:

@@ -44,7 +44,9 @@ class Identities:
         return spec
 
     def renew(self, spec: topologies.Host) -> topologies.Host:
-        """A host whose certificates were erased, as an eject does (5.2).
+        """A host whose certificates were erased, as an eject does.
+
+        See xapi#eject-destroys.
 
         Without the program ``openssl`` it keeps the one it has.
         """

@@ -15,7 +15,7 @@ LOG = logging.getLogger(__name__)
 Callback = collections.abc.Callable[[], None]
 
 BATCH = 0.05
-"""How long xapi gathers events before it answers (contract 9)."""
+"""How long xapi gathers events before it answers (xapi#events)."""
 
 EPOCH = 1795338000.0
 """Where a stepped clock starts, so that its times are reproducible."""

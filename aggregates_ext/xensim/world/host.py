@@ -24,7 +24,10 @@ class Door(typing.Protocol):
 
 
 class Xapi:
-    """One run of xapi: all that is lost at a restart (contract 13.1)."""
+    """One run of xapi: all that is lost at a restart.
+
+    See xapi#simulated-hosts.
+    """
 
     def __init__(self, master: str | None) -> None:
         self.ended = threading.Event()
@@ -32,7 +35,10 @@ class Xapi:
         """The address of the master; None: is a master itself."""
         self.emergency: failure.Failure | None = None
         self.blocked_until = 0.0
-        """Until then calls with a session get no answer (join.txt)."""
+        """Until then calls with a session get no answer.
+
+        See xapi#join-timeline.
+        """
         self.local_sessions: set[str] = set()
         self.waiting: set[threading.Event] = set()
         """What calls which wait for something are woken with."""
@@ -44,7 +50,7 @@ class Xapi:
         """Classes and last generation of the sessions of event.next."""
         self.fused = False
         self.complete = True
-        """Storage is there: hosts may be enabled (contract 8.1)."""
+        """Storage is there: hosts may be enabled (xapi#maintenance-calls)."""
 
     def wake(self) -> None:
         """Let the calls which wait look again."""
@@ -80,13 +86,16 @@ class Host:
     master: str | None = None
     """The role file: the address of its master, or None."""
     broken: bool = False
-    """The role file says that a change of role failed (contract 6)."""
+    """The role file says that a change of role failed.
+
+    See xapi#change-of-master.
+    """
     backup: databases.Database | None = None
     """What a forgotten slave has left of its pool's database."""
     tls_verification_enabled: bool = True
     auto_enable: bool = True
     disabled_until_reboot: bool = False
-    """It was told to go down while HA was on (contract 8.1)."""
+    """It was told to go down while HA was on (xapi#maintenance-calls)."""
     powered: bool = True
     reachable: bool = True
     silent_since: float | None = None
@@ -102,7 +111,7 @@ class Host:
 
     @property
     def uuid(self) -> str:
-        """The identity, kept by join and eject (contract 3.2)."""
+        """The identity, kept by join and eject (xapi#host-record)."""
         return self.spec.uuid
 
     @property
@@ -128,7 +137,7 @@ class Host:
 
     @property
     def phase(self) -> str:
-        """A word for what the host is doing (contract 13.1)."""
+        """A word for what the host is doing (xapi#simulated-hosts)."""
         if not self.powered:
             return 'off'
         if not self.reachable:

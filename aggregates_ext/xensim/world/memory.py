@@ -1,4 +1,7 @@
-"""What memory machines take on a host (contract 3.2, 8.2 and 8.3)."""
+"""What memory machines take on a host.
+
+See xapi#host-record, xapi#evacuation-plan and xapi#migration.
+"""
 
 from aggregates_ext.xensim.records import database
 

@@ -82,7 +82,7 @@ class World:
         return None if host.xapi is None or host.xapi.is_slave else host
 
     def database_of(self, host: hosts.Host) -> database.Database | None:
-        """The database which the xapi of a host uses (contract 1)."""
+        """The database which the xapi of a host uses (xapi#model)."""
         if host.xapi is None:
             return None
         if host.xapi.master is None:
@@ -99,7 +99,7 @@ class World:
                 host.xapi.wake()
 
     def is_member(self, host: hosts.Host, master: hosts.Host) -> bool:
-        """Whether a host has the pool secret of a master (contract 4.3).
+        """Whether a host has the pool secret of a master (xapi#join-steps).
 
         One which joined half has not: its master cannot talk to it.
         """

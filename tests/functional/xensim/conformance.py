@@ -1,10 +1,11 @@
-"""Which claims of the XenAPI pool contract the simulator keeps.
+"""Which claims about xapi the simulator keeps.
 
 ``python -m tests.functional.xensim.conformance`` writes the part of the
 simulator's document which counts them; a test keeps the two in step.
 """
 
 import pathlib
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,7 @@ Sections = dict[str, list[dict[str, Any]]]
 
 
 def load() -> Sections:
-    """All claims, by section of the contract."""
+    """All claims, by the label of their section."""
     sections: Sections = yaml.safe_load(CLAIMS.read_text(encoding='utf-8'))
     return sections
 
@@ -52,11 +53,16 @@ def _missing(sections: Sections) -> Iterator[str]:
     yield 'Not modelled:'
     yield ''
     for name, claims in sections.items():
-        number = name.partition(' ')[0]
         for claim in claims:
             if 'no' in claim:
-                yield f'- {number} {claim["row"]}, {claim["claim"]}:'
-                yield f'  {claim["no"]}.'
+                yield textwrap.fill(
+                    f'{name} {claim["row"]}, {claim["claim"]}: {claim["no"]}.',
+                    79,
+                    initial_indent='- ',
+                    subsequent_indent='  ',
+                    break_long_words=False,
+                    break_on_hyphens=False,
+                )
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Another master: README of the observations and contract 6."""
+"""Another master: xapi#change-of-master."""
 
 import pytest
 

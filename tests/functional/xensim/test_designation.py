@@ -1,4 +1,7 @@
-"""The two phases of a change of master, and how they fail: contract 6."""
+"""The two phases of a change of master, and how they fail.
+
+See xapi#change-of-master.
+"""
 
 import datetime
 

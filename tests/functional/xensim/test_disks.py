@@ -1,4 +1,7 @@
-"""What a restart of the simulator keeps, and what dies (contract 13.1)."""
+"""What a restart of the simulator keeps, and what dies.
+
+See xapi#simulated-hosts.
+"""
 
 import dataclasses
 import json

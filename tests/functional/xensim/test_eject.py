@@ -1,4 +1,4 @@
-"""pool.eject watched from both sides: eject.txt and contract 5."""
+"""pool.eject watched from both sides: xapi#eject, xapi#eject-timeline."""
 
 import pytest
 
@@ -206,7 +206,7 @@ def local_srs(call, master, victim):
 
 
 def test_a_disk_in_use_stops_the_unplugging(call, master, victim, sim):
-    """Contract 5.1: a deliberate abort, nothing is forgotten."""
+    """xapi#eject-checks: a deliberate abort, nothing is forgotten."""
     sim.add_sr('xen2', 'data', vdis=[{'name': 'iso'}])
     (vdi,) = call('xen1', 'VDI.get_by_name_label', master, 'iso')
     dom0 = call('xen1', 'host.get_control_domain', master, victim)
@@ -223,7 +223,10 @@ def test_a_disk_in_use_stops_the_unplugging(call, master, victim, sim):
 def test_a_late_failure_leaves_a_member_without_its_storage(
     call, master, victim, sim
 ):
-    """Contract 5.1: SRs are forgotten before the last steps that can fail."""
+    """SRs are forgotten before the last steps that can fail.
+
+    See xapi#eject-checks.
+    """
     sim.add_sr('xen2', 'data', vdis=[{'name': 'disk'}])
     sim.plant(
         call='pool.eject',

@@ -1,4 +1,4 @@
-"""The master is lost: contract 2.6, 5.4 and 6, and the README."""
+"""The master is lost: xapi#emergency, xapi#dead-hosts, xapi#two-masters."""
 
 import pytest
 
@@ -64,7 +64,7 @@ def test_a_slave_in_service_redirects_and_blocks(call, orphans, clk):
 
 
 def test_a_slave_which_restarts_goes_through_the_codes(call, orphans, clk):
-    """The order of join_2.txt, but the last code stays."""
+    """The order of xapi#join-timeline, but the last code stays."""
     orphans.restart_toolstack('xen2')
     clk.advance(3)
     assert call('xen2', *LOGIN) == SLAVE_OF_1
@@ -145,7 +145,7 @@ def test_a_slave_is_pointed_to_another_master(call, promoted, clk, address):
 
 
 def test_the_old_master_comes_back_as_a_second_one(call, promoted, clk):
-    """README: it was watched for 40 s and did not give in."""
+    """It was watched for 40 s and did not give in: xapi#two-masters."""
     promoted.power_on('xen1')
     clk.advance(60)
     first, second = call('xen1', *LOGIN), call('xen2', *LOGIN)
@@ -172,7 +172,7 @@ def test_two_masters_end_with_recover_slaves(call, promoted, clk):
 
 
 def test_nobody_asks_whether_the_master_is_dead(call, sim, clk):
-    """Contract 6: a risk of two masters."""
+    """xapi#two-masters: a risk."""
     local = call('xen2', *LOCAL)
     call('xen2', 'pool.emergency_transition_to_master', local)
     clk.advance(20)
@@ -201,7 +201,7 @@ def test_not_while_high_availability_is_on(call, orphans, method, params):
 
 
 def test_a_forgotten_host_is_unknown_to_its_master(call, sim, clients, clk):
-    """Contract 5.4: and it can be made a master of its own."""
+    """xapi#dead-hosts: and it can be made a master of its own."""
     sim.power_off('xen3')
     clk.advance(700)
     master = clients.ref('xen1')
@@ -287,7 +287,7 @@ def test_what_is_only_for_emergencies(call, sim, clk):
 def test_tasks_of_a_slave_are_cancelled_when_it_says_hello(
     call, sim, clients, clk
 ):
-    """Contract 2.4."""
+    """xapi#session-validity."""
     ref = clients.ref('xen1')
     second = call('xen1', 'host.get_by_uuid', ref, sim.host('xen2').uuid)
     sim.restart_toolstack('xen2')

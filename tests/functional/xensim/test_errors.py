@@ -1,4 +1,4 @@
-"""The answers of errors.txt, through the genuine client."""
+"""The answers of xapi#error-answers, through the genuine client."""
 
 import pytest
 
@@ -7,7 +7,7 @@ ROOT = ('root', 'secret')
 
 @pytest.fixture
 def described():
-    """The release which errors.txt was taken from."""
+    """The release which xapi#error-answers was taken from."""
     names = ('xen1', 'xen2', 'xen3')
     return {'hosts': [{'name': name, 'version': 'xapi-26'} for name in names]}
 

@@ -1,4 +1,4 @@
-"""event.from and event.next: contract 9, 13.5 and the transcripts."""
+"""event.from and event.next: xapi#events and xapi#simulation-checks."""
 
 import http.client
 import json
@@ -218,7 +218,7 @@ def test_one_step_of_the_clock_is_one_batch(clients, join, sim, clk):
 def test_the_connection_dies_with_xapi_and_all_is_replayed(
     call, clients, sim, clk, token
 ):
-    """Contract 13.5, the last item."""
+    """xapi#simulation-checks, the last item."""
     ref = clients.ref('xen1')
     blocked = waiting.blocked(
         sim, 'xen1', call, 'xen1', 'event.from', ref, ['*'], token, 60.0
@@ -246,7 +246,10 @@ def test_the_end_of_the_session_ends_a_blocked_call(call, clients, sim, token):
 
 
 def test_a_slave_has_no_events(call, clients, joined):
-    """slave.txt: its own words for a local and for a master's session."""
+    """Its own words for a local and for a master's session.
+
+    See xapi#slave-answers.
+    """
     local = call(
         'xen2', 'session.slave_local_login_with_password', 'root', 'secret'
     )
@@ -312,7 +315,7 @@ def test_events_on_a_running_clock():
 
 
 def test_events_in_json_have_numbers(sim, clients):
-    """Contract 2.2: what is text in XML-RPC is a number in JSON."""
+    """xapi#wire: what is text in XML-RPC is a number in JSON."""
     ref = clients.ref('xen1')
     body = {
         'jsonrpc': '2.0',

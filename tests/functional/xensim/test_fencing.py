@@ -1,4 +1,4 @@
-"""One login ends another's session: fencing.txt."""
+"""One login ends another's session: xapi#ending-sessions."""
 
 import threading
 

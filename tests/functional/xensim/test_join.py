@@ -1,4 +1,4 @@
-"""pool.join watched from both sides: join.txt and join_2.txt."""
+"""pool.join watched from both sides: xapi#join-timeline."""
 
 import pytest
 import XenAPI

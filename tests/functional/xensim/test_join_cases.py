@@ -1,4 +1,4 @@
-"""Joins which are refused or odd: join_cases.txt and contract 4.2."""
+"""Joins which are refused or odd: xapi#join-odd-cases, xapi#join-checks."""
 
 import pytest
 

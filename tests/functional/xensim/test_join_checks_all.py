@@ -1,4 +1,4 @@
-"""All checks before a join, in their order: contract 4.2."""
+"""All checks before a join, in their order: xapi#join-checks."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from aggregates_ext.xensim.join import checks as join_checks
 
 @pytest.fixture
 def described():
-    """The release whose checks contract 4.2 lists."""
+    """The release whose checks xapi#join-checks lists."""
     return {
         'hosts': [
             {'name': name, 'version': 'xapi-26'} for name in ('xen1', 'xen2')
@@ -313,7 +313,10 @@ def test_an_edition_nobody_knows(sim, join):
 
 
 class TestSizeRace:
-    """The size is checked again in host.create, unheard (13.5)."""
+    """The size is checked again in host.create, unheard.
+
+    See xapi#simulation-checks.
+    """
 
     @pytest.fixture
     def described(self):

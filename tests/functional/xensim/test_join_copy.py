@@ -1,4 +1,4 @@
-"""What a join copies and what it loses: contract 4.4."""
+"""What a join copies and what it loses: xapi#join-copies."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A join which fails at each of its steps (contract 4.3)."""
+"""A join which fails at each of its steps (xapi#join-steps)."""
 
 import pytest
 

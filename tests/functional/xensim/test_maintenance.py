@@ -1,4 +1,4 @@
-"""Maintenance of hosts: contract 7.2, 7.4, 8 and 13.2 item 11."""
+"""Maintenance of hosts: xapi#maintenance, xapi#host-operations."""
 
 import pytest
 

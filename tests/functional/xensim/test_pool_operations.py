@@ -1,4 +1,4 @@
-"""Operations which occupy a pool: contract 7.1."""
+"""Operations which occupy a pool: xapi#pool-operations."""
 
 import pytest
 

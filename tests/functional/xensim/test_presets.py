@@ -1,4 +1,4 @@
-"""Products of several ages: contract 0, 8.1 and 13.2 item 14."""
+"""Products of several ages: xapi#versions, xapi#simulated-behaviour-14."""
 
 import pytest
 import requests

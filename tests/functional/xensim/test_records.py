@@ -1,4 +1,4 @@
-"""Generic access to records (contract 13.2, item 5)."""
+"""Generic access to records (xapi#simulated-behaviour-5)."""
 
 import pytest
 
@@ -117,7 +117,7 @@ class TestPrebuiltPool:
 
 
 class TestClocks:
-    """A host's own clock may be wrong (contract 13.3)."""
+    """A host's own clock may be wrong (xapi#simulation-knobs)."""
 
     @pytest.fixture
     def described(self):

@@ -1,4 +1,7 @@
-"""How long sessions live, how many there are, what they may: contract 2.4."""
+"""How long sessions live, how many there are, what they may.
+
+See xapi#session-validity.
+"""
 
 import pytest
 import XenAPI
@@ -136,7 +139,7 @@ def test_a_read_only_user_changes_nothing(viewer, call, method, params):
 
 
 def test_the_gate_is_after_method_arity_and_session(viewer, call):
-    """Contract 13.2, item 2."""
+    """xapi#simulated-behaviour-2."""
     ref = viewer.handle
     assert call('xen1', 'pool.nosuch', ref)[1] == 'MESSAGE_METHOD_UNKNOWN'
     few = call('xen1', 'pool.eject', ref)
@@ -162,7 +165,7 @@ def test_wrong_password_of_a_read_only_user(call):
 
 
 def test_join_wants_more_than_a_read_only_account(call, clients, sim):
-    """Contract 4.1: the account on the master is one of its operators."""
+    """xapi#join-calls: the account on the master is one of its operators."""
     ref = clients.ref('xen2')
     answer = call('xen2', 'pool.join', ref, conftest.MASTER, 'viewer', 'look')
     assert answer[1] == 'RBAC_PERMISSION_DENIED'
@@ -175,7 +178,7 @@ def test_a_read_only_user_has_no_local_session(call):
 
 
 def test_local_sessions_die_with_xapi(call, sim, clk):
-    """Contract 2.6: they are in a table of that process."""
+    """xapi#emergency: they are in a table of that process."""
     local = call('xen1', LOCAL, 'root', conftest.PASSWORD)
     assert len(call('xen1', 'pool.get_all', local)) == 1
     sim.restart_toolstack('xen1')
@@ -192,7 +195,7 @@ def test_local_login_of_the_genuine_client(clients, joined):
 
 
 def test_subject_identifiers(call, clients, joined):
-    """slave.txt; on a master nobody has one."""
+    """xapi#slave-answers; on a master nobody has one."""
     ref = clients.ref('xen1')
     method = 'session.get_all_subject_identifiers'
     assert call('xen1', method, ref) == []
@@ -200,7 +203,7 @@ def test_subject_identifiers(call, clients, joined):
 
 
 def test_a_call_goes_on_when_the_master_is_back(call, joined, sim, clk):
-    """Contract 2.6: database calls block and try again without end."""
+    """xapi#emergency: database calls block and try again without end."""
     local = call('xen2', LOCAL, 'root', conftest.PASSWORD)
     sim.power_off('xen1')
     blocked = waiting.blocked(sim, 'xen2', call, 'xen2', 'host.get_all', local)

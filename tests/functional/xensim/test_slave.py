@@ -1,4 +1,4 @@
-"""What a slave answers: slave.txt."""
+"""What a slave answers: xapi#slave-answers."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tasks: how they end, are cancelled and collected (contract 9)."""
+"""Tasks: how they end, are cancelled and collected (xapi#tasks)."""
 
 import pytest
 
@@ -93,7 +93,7 @@ def test_a_join_does_not_react(call, clients, clk, sim):
 
 
 def test_tasks_die_with_xapi(call, clients, ref, clk, sim):
-    """Contract 2.4."""
+    """xapi#session-validity."""
     call('xen1', 'task.create', ref, 'mine', '')
     sim.restart_toolstack('xen1')
     clk.advance(10)

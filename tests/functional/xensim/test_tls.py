@@ -1,4 +1,4 @@
-"""Hosts which speak TLS: contract 2.1 and 13.2, item 1."""
+"""Hosts which speak TLS: xapi#endpoints, xapi#simulated-behaviour-1."""
 
 import shutil
 import ssl

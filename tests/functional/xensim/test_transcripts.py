@@ -182,7 +182,7 @@ def test_join_cases(stage, sim, clk):
 
 
 def join_with_machine(stage, sim, session):
-    """The end of join_cases.txt: a repeat in the fuse leaves its traces."""
+    """A repeat in the fuse leaves its traces (xapi#join-odd-cases)."""
     call, clk = stage.call, stage.clk
     (pool,) = call('xen3', 'pool.get_all', session)
     network = {'name_label': 'own', 'MTU': '1500', 'other_config': {}}

@@ -1,4 +1,4 @@
-"""Encodings and bad requests (contract 2.1 and 2.2, slave.txt)."""
+"""Encodings and bad requests (xapi#endpoints, xapi#wire)."""
 
 import contextlib
 import http.client

@@ -29,7 +29,7 @@ ENABLED = sorted(
 ALONE = [['xen1', True]]
 
 # Story -> what is watched -> its answers in order, each with the moments at
-# which runs saw it first (join.txt and join_2.txt: two runs). No moment: the
+# which runs saw it first (joins: two runs, xapi#join-timeline). No moment: the
 # first answer, or one that lasts too short for a poll to see it each time.
 WATCHES = {
     'join': {

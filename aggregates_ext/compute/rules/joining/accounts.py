@@ -4,7 +4,7 @@ from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.xen import releases
 
-# What pool-operator may do and no lesser role (contract 4.1).
+# What pool-operator may do and no lesser role (xapi#join-calls).
 JOIN = 'pool.join'
 EJECT = 'pool.eject'
 SIZE_LIMIT = 3

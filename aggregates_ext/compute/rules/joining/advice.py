@@ -12,9 +12,9 @@ from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.rules.joining import storage
 from aggregates_ext.compute.rules.joining import trust
 
-# Seconds; xapi itself alerts from 300 s on (contract 10).
+# Seconds; xapi itself alerts from 300 s on (xapi#pooling-requirements).
 CLOCK_SKEW = 5.0
-# Hosts; documented, and enforced by nobody (contract 10).
+# Hosts; documented, and enforced by nobody (xapi#pooling-requirements).
 LARGEST_POOL = 64
 STANDARD_MTU = 1500
 

@@ -1,4 +1,7 @@
-"""What a join throws away of the host's own pool (contract 3.1, 4.4)."""
+"""What a join throws away of the host's own pool.
+
+See xapi#pool-record and xapi#join-copies.
+"""
 
 from collections.abc import Iterator
 

@@ -1,7 +1,8 @@
 """The requirements of joining: one table, all evaluated at once.
 
-A join that xapi refuses names one reason; here the requirements of contract
-section 10 are evaluated from both sides, so that one answer names them all.
+A join that xapi refuses names one reason; here the requirements of
+xapi#pooling-requirements are evaluated from both sides, so that one answer
+names them all.
 """
 
 from aggregates_ext.compute.rules import preflight
@@ -18,7 +19,7 @@ from aggregates_ext.compute.rules.joining import software
 from aggregates_ext.compute.rules.joining import storage
 from aggregates_ext.compute.rules.joining import trust
 
-# In the order of contract 4.2, so that the first is what xapi would say;
+# In the order of xapi#join-checks, so that the first is what xapi would say;
 # what xapi does not check comes after all that it does.
 JOIN_RULES: tuple[kinds.Rule, ...] = (
     accounts.ROLE_HERE,

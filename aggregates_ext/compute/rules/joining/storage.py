@@ -11,7 +11,7 @@ from aggregates_ext.compute.xen import releases
 def is_tools(sr: Mapping[str, Any]) -> bool:
     """Whether it is the SR of the guest tools, which every host has.
 
-    Before 7.0 its other_config alone tells (contract 13.2, item 14).
+    Before 7.0 its other_config alone tells (xapi#simulated-behaviour-14).
     """
     mark = sr['other_config'].get('xenserver_tools_sr')
     return bool(sr.get('is_tools_sr', mark == 'true'))

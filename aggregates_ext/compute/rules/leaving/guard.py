@@ -1,7 +1,7 @@
 """The eject guard: what would be destroyed, and what forbids it.
 
-An eject wipes the local storage of the host that leaves (contract 5.2), so
-it is refused while that storage holds disks which nobody gave up by name.
+An eject wipes the local storage of the host that leaves (xapi#eject-destroys),
+so it is refused while that storage holds disks which nobody gave up by name.
 """
 
 from collections.abc import Collection

@@ -1,7 +1,7 @@
 """What a host of a pool has for itself: storage, and the disks in it.
 
-An eject wipes it (contract 5.2), and SRs that the host alone sees are
-forgotten with it (contract 5.1).
+An eject wipes it (xapi#eject-destroys), and SRs that the host alone sees are
+forgotten with it (xapi#eject-checks).
 """
 
 from collections.abc import Iterable

@@ -144,7 +144,7 @@ _ROLE = Rule(
     'credential of the pool.',
     _role,
 )
-# In the order of contract 5.1; what xapi does not check comes last.
+# In the order of xapi#eject-checks; what xapi does not check comes last.
 LEAVE_RULES: tuple[Rule, ...] = (
     _ROLE,
     Rule(

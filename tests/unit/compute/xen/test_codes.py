@@ -1,4 +1,4 @@
-"""Every code of contract 12 has one class, a sentence and a way out."""
+"""Every code of xapi#error-codes has one class, a sentence and a way out."""
 
 import string
 
@@ -9,8 +9,8 @@ from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 
-# Contract 12, by whether trying again can ever help; 2.6 tells which
-# emergencies end by themselves.
+# xapi#error-codes, by whether trying again can ever help; xapi#emergency tells
+# which emergencies end by themselves.
 PASSING = [
     'SESSION_INVALID',
     'HOST_STILL_BOOTING',

@@ -1,4 +1,4 @@
-"""SQLite is set up as design 5 says, and its clock is the truth."""
+"""SQLite is set up as design#databases says, and its clock is the truth."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""The checks before a join without sockets (contract 4.2)."""
+"""The checks before a join without sockets (xapi#join-checks)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Values on the wire (contract 2.2)."""
+"""Values on the wire (xapi#wire)."""
 
 import datetime
 
