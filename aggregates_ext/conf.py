@@ -33,6 +33,13 @@ API_OPTS = [
         help='Requests that aggregates-ext-api serves at once; further ones '
         'wait in its queue.',
     ),
+    cfg.IntOpt(
+        'connection_limit',
+        default=1000,
+        min=10,
+        help='Connections that aggregates-ext-api holds at once. Slow or idle '
+        'ones take no thread; further ones wait until one ends.',
+    ),
     cfg.StrOpt(
         'paste_config',
         default='api-paste.ini',

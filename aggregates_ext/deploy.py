@@ -12,6 +12,7 @@ from aggregates_ext import exception
 from aggregates_ext import policy
 from aggregates_ext import rpc
 from aggregates_ext.api import app
+from aggregates_ext.api.edge import entrance
 from aggregates_ext.api.edge import faults
 from aggregates_ext.api.edge import routing
 from aggregates_ext.db.engine import engine
@@ -131,4 +132,4 @@ def load(conf: cfg.ConfigOpts) -> app.WSGI:
             f'{", ".join(settings.config_dirs())}.'
         )
     application: app.WSGI = paste_deploy.loadapp(f'config:{path}', name='main')
-    return application
+    return faults.FaultWrapper(entrance.Entrance(application))

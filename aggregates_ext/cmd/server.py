@@ -35,7 +35,11 @@ class Server:
             host=options.bind_host,
             port=options.bind_port,
             threads=options.threads,
+            connection_limit=options.connection_limit,
             max_request_body_size=MAX_BODY,
+            # What a proxy in front says is read by the pipeline, which takes
+            # it only where that is configured.
+            clear_untrusted_proxy_headers=False,
             ident=None,
         )
         self._tasks = server.task_dispatcher

@@ -72,14 +72,17 @@ class Server(NamedTuple):
         body = json.loads(answered) if told and answered else None
         return Answer(response.status, body)
 
-    def post_chunked(self, path: str, body: Any) -> int:
-        """The status; all is sent at once, as not everybody reads it."""
+    def post_chunked(self, path: str, body: Any, wrong: str = '') -> int:
+        """The status; all is sent at once, as not everybody reads it.
+
+        :param wrong: what stands before the length of the chunk.
+        """
         content = json.dumps(body).encode()
         sent = (
             f'POST {self.prefix}{path} HTTP/1.1\r\nHost: localhost\r\n'
             'Content-Type: application/json\r\nConnection: close\r\n'
             'Transfer-Encoding: chunked\r\n\r\n'
-            f'{len(content):x}\r\n{content.decode()}\r\n0\r\n\r\n'
+            f'{wrong}{len(content):x}\r\n{content.decode()}\r\n0\r\n\r\n'
         )
         address = ('127.0.0.1', self.port)
         with socket.create_connection(address, timeout=60) as connection:
@@ -189,6 +192,7 @@ def test_it_answers_with_the_prefix_of_its_place(
     body = {'aggregate': {'name': 'chunked'}}
     status = server.post_chunked('/v2.1/os-aggregates', body)
     assert status == {'gunicorn': 200, 'uwsgi': 400}[name]
+    assert server.post_chunked('/v2.1/os-aggregates', body, 'x') == 400
     assert 'Traceback' not in server.log.read_text()
 
 

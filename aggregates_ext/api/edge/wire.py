@@ -139,8 +139,12 @@ def _read_bytes(request: webob.Request) -> bytes:
         data: bytes = request.body_file.read(MAX_BODY + 1)
     except webob.exc.HTTPRequestEntityTooLarge:  # the filter sizelimit
         raise limit from None
-    except OSError as exc:
-        raise exception.Malformed(reason='it ended too early.') from exc
+    except Exception as exc:
+        # Servers have errors of their own for a chunk that is none, or an
+        # end that comes too early; none of them is ours.
+        raise exception.Malformed(
+            reason='it ended too early, or its chunks are wrong.'
+        ) from exc
     if len(data) > MAX_BODY:
         raise limit
     return data
