@@ -49,6 +49,15 @@ class NotFound(AggregatesError):
     message = 'The resource could not be found.'
 
 
+class NotServed(NotFound):
+    message = (
+        'The resource could not be found. This endpoint serves host '
+        'aggregates (/os-aggregates) and tells of their hosts (/os-hosts, '
+        '/os-services, /os-hypervisors, /os-availability-zone); for all else '
+        'ask the compute service of the cloud.'
+    )
+
+
 class AggregateNotFound(NotFound):
     message = (
         'Aggregate {aggregate_id} could not be found; '

@@ -20,6 +20,7 @@ from aggregates_ext.api.edge import routing
 from aggregates_ext.api.edge import wire
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
+from aggregates_ext.api.resources import absent
 from aggregates_ext.api.resources import aggregates
 from aggregates_ext.api.resources import extensions
 from aggregates_ext.api.resources import hosts
@@ -98,7 +99,7 @@ def routes(known: extensions.Catalogue, embedded: bool) -> routing.Routes:
         **_ACTION,
     }
     if not embedded:
-        for module in _NEIGHBOURS:
+        for module in (*_NEIGHBOURS, absent):
             table |= module.ROUTES
     return table
 
@@ -134,7 +135,7 @@ class Application:
             arguments.get('project_id'),
         )
         if match is None:
-            raise exception.NotFound()
+            raise exception.NotServed()
         request = webob.Request(environ)
         shape: shapes.Shape = shapes.Legacy()
         if not answered.legacy:

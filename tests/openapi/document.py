@@ -161,6 +161,7 @@ def _path_parameters(face: str, template: str) -> Iterator[Any]:
         # A UUID from 2.53 on.
         'hypervisor_id': {'type': 'string', 'pattern': '^[0-9a-f-]+$'},
         'pattern': {'type': 'string', 'pattern': '^[^/]+$'},
+        'tenant_id': {'type': 'string', 'pattern': '^[0-9a-f]+$'},
     }
     path = f'{FACES[face]}{template}'
     for name, rule in known.items():

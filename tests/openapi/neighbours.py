@@ -6,6 +6,7 @@ together, since no schema can depend on a header.
 
 from typing import Any
 
+from aggregates_ext.api.resources import absent as absent_resources
 from tests.openapi import responses
 
 _NO_TEXT = {'const': ''}
@@ -113,3 +114,31 @@ def zone(face: str) -> dict[str, Any]:
         zoneState=responses.obj(available=responses.FLAG),
         hosts={'type': ['object', 'null'], 'additionalProperties': services},
     )
+
+
+def absent() -> dict[tuple[str, str], dict[str, Any]]:
+    """What there is nothing of, by method and path."""
+    zero = {'type': 'integer', 'const': 0}
+    nothing = {'type': 'array', 'maxItems': 0, 'items': responses.TEXT}
+    always = dict.fromkeys(absent_resources.LIMITS, zero)
+    once = dict.fromkeys(
+        (
+            name
+            for names in absent_resources.LIMITS_UNTIL.values()
+            for name in names
+        ),
+        zero,
+    )
+    absolute = responses.obj((*once,), **always, **once)
+    return {
+        ('GET', '/limits'): {
+            'limits': responses.obj(rate=nothing, absolute=absolute)
+        },
+        ('GET', '/os-simple-tenant-usage/{tenant_id}'): {
+            'tenant_usage': responses.obj()
+        },
+        **{
+            ('GET', path): {name: nothing}
+            for path, name in absent_resources.LISTS.items()
+        },
+    }

@@ -71,6 +71,7 @@ def shown(face: str, template: str, method: str) -> dict[str, Schema] | None:
         ('GET', f'{_HYPERVISOR}/uptime'): None,
         ('GET', f'{_PATTERN}/search'): {'hypervisors': brief},
         ('GET', f'{_PATTERN}/servers'): {'hypervisors': brief},
+        **neighbours.absent(),
         ('GET', '/os-availability-zone'): zones,
         ('GET', '/os-availability-zone/detail'): zones,
     }
@@ -111,6 +112,8 @@ def xml(roots: dict[str, Schema]) -> list[Schema]:
         elif '$ref' in rule:
             # Which has its name.
             rules.append(rule)
+        elif 'items' not in rule:
+            rules.append(xmlforms.element(root, rule))
         elif root == 'hypervisors':
             item = xmlforms.attributed('hypervisor', rule['items'])
             rules.append(xmlforms.listed(root, item))

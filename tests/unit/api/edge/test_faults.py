@@ -26,6 +26,7 @@ EXPECTED = {
     exception.AggregateHostNotFound: (404, 'itemNotFound'),
     exception.OperationNotFound: (404, 'itemNotFound'),
     exception.ExtensionNotFound: (404, 'itemNotFound'),
+    exception.NotServed: (404, 'itemNotFound'),
     exception.HypervisorNotFound: (404, 'itemNotFound'),
     exception.NoHypervisorMatches: (404, 'itemNotFound'),
     exception.MethodNotAllowed: (405, 'badMethod'),
