@@ -138,6 +138,18 @@ def _host_fields(host: hosts.Host) -> database.Record:
     }
 
 
+def measure_memory(
+    db: database.Database, ref: str, spec: topology.Host
+) -> None:
+    """What a host that joined has, once its xapi looks.
+
+    See xapi#simulated-behaviour-6.
+    """
+    row = db.row('host_metrics', db.row('host', ref)['metrics'])
+    row['memory_total'] = row['memory_total'] or spec.memory_gib * GIB
+    memory.refresh(db, ref)
+
+
 def start_time(now: float) -> str:
     """A moment as other_config of a host has it (xapi#record-shapes)."""
     return f'{int(now)}.'

@@ -73,6 +73,7 @@ def _welcome(
     liveness.set_enabled(row, False)
     liveness.mark_start(world, row)
     row['cpu_info'] = host_records.cpu_info(host.spec.cpu)
+    host_records.measure_memory(db, ref, host.spec)
     config = row['other_config']
     row['multipathing'] = config.get('multipathing') == 'true'
     row['iscsi_iqn'] = config.get('iscsi_iqn', '')

@@ -166,6 +166,35 @@ def test_silent_new_login_of_the_client_ends_in_host_is_slave(
     assert caught.value.details == ['HOST_IS_SLAVE', '10.0.0.11']
 
 
+def memory_of(watch, name, session):
+    call = watch.call
+    host = call(name, 'host.get_by_uuid', session, watch.sim.host('xen2').uuid)
+    metrics = call(name, 'host.get_metrics', session, host)
+    return host, [
+        call(name, 'host_metrics.get_memory_total', session, metrics),
+        call(name, 'host_metrics.get_memory_free', session, metrics),
+        call(name, 'host.compute_free_memory', session, host),
+    ]
+
+
+def test_guests_can_run_on_a_host_which_joined(watch, join, clk, sim):
+    call, master = watch.call, watch.master
+    _, before = memory_of(watch, 'xen2', watch.old)
+    join()
+    clk.advance(30)
+    host, after = memory_of(watch, 'xen1', master)
+    assert after == before
+    for name, state in (('starts', 'Halted'), ('moves', 'Running')):
+        sim.add_vm('xen1', name, power_state=state)
+    (starts,) = call('xen1', 'VM.get_by_name_label', master, 'starts')
+    (moves,) = call('xen1', 'VM.get_by_name_label', master, 'moves')
+    start = ('VM.start_on', master, starts, host, False, False)
+    assert call('xen1', *start) == ''
+    assert call('xen1', 'VM.pool_migrate', master, moves, host, {}) == ''
+    for machine in (starts, moves):
+        assert call('xen1', 'VM.get_resident_on', master, machine) == host
+
+
 def test_pools_shared_storage_is_plugged(watch, join, clk, sim):
     sim.add_sr('xen1', 'nfs', shared=True)
     join()
