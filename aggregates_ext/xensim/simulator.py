@@ -201,9 +201,13 @@ class Simulator:
         name: str,
         shared: bool = False,
         vdis: list[dict[str, typing.Any]] | None = None,
+        **more: typing.Any,
     ) -> str:
-        """Add an SR to a host, or to all of its pool; the answer: uuid."""
-        data = {'name': name, 'shared': shared, 'vdis': vdis or []}
+        """Add an SR to a host, or to all of its pool; the answer: uuid.
+
+        One whose driver keeps it on disks lies on those of the host.
+        """
+        data = {'name': name, 'shared': shared, 'vdis': vdis or [], **more}
         repository = described.build(topologies.Repository, data, 'sr')
         topologies.complete_repository(repository, host)
         with self.world.lock:
@@ -211,7 +215,7 @@ class Simulator:
             seen_by = [ref]
             if shared:
                 seen_by = [ref for ref, _ in db.rows('host')]
-            contents.add_sr(db, repository, seen_by)
+            contents.add_sr(db, repository, seen_by, self.host(host))
         return str(repository.uuid)
 
     def add_vm(

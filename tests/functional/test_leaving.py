@@ -276,15 +276,8 @@ class TestDisks:
             lambda sim, sr: set_sr(sim, sr, type='udev'),
             lambda sim, sr: set_sr(sim, sr, is_tools_sr=True, shared=True),
             lambda sim, sr: set_sr(sim, sr, shared=True, type='nfs'),
-            lambda sim, sr: set_pbd(sim, sr, host=host_ref(sim, 'xen1')),
-            lambda sim, sr: sim.add_record(
-                'xen1',
-                'PBD',
-                SR=sr_ref(sim, sr),
-                host=host_ref(sim, 'xen1'),
-            ),
         ],
-        ids=['devices', 'tools', 'shared', 'of another', 'seen by two'],
+        ids=['devices', 'tools', 'shared'],
     )
     def test_what_an_eject_does_not_destroy(
         self, pair: stage.Stage, change: Callable[[Sim, str], None]

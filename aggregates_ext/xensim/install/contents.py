@@ -1,8 +1,10 @@
 """What a host holds: storage with disks, and machines."""
 
+from aggregates_ext.xensim.install import storage
 from aggregates_ext.xensim.plan import described
 from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.records import database
+from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import memory
 
 GIB = 1 << 30
@@ -12,8 +14,12 @@ def add_sr(
     db: database.Database,
     sr: topology.Repository,
     hosts_: list[str],
+    owner: hosts.Host | None = None,
 ) -> str:
-    """Add an SR with its disks, plugged into some hosts."""
+    """Add an SR with its disks, plugged into some hosts.
+
+    :param owner: on whose disks it is, where its driver keeps it on disks.
+    """
     if db.where('SR', uuid=sr.uuid):
         raise described.TopologyError(f'there is an SR {sr.name!r} already')
     ref = db.create(
@@ -25,14 +31,17 @@ def add_sr(
         shared=sr.shared,
         physical_size=500 * GIB,
     )
+    config = sr.device_config or storage.device_config(sr.type, sr.name)
     for host in hosts_:
         db.create(
             'PBD',
             host=host,
             SR=ref,
             currently_attached=True,
-            device_config={'device': f'/dev/{sr.name}'},
+            device_config=config,
         )
+    if owner is not None and storage.on_disks(sr.type, config):
+        owner.storage[sr.uuid] = [disk.uuid for disk in sr.vdis]
     for disk in sr.vdis:
         add_vdi(db, ref, disk)
     return ref

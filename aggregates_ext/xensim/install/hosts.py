@@ -47,6 +47,6 @@ def _install_pool(world: worlds.World, pool: topologies.Pool) -> None:
 def _fill(host: hosts.Host, db: database.Database) -> None:
     ref = db.by_uuid('host', host.uuid)
     for repository in host.spec.srs:
-        contents.add_sr(db, repository, [ref])
+        contents.add_sr(db, repository, [ref], host)
     for machine in host.spec.vms:
         contents.add_vm(db, machine, ref)

@@ -99,6 +99,7 @@ def restore(world: worlds.World, state: State) -> None:
         host = world.hosts[name]
         for field in KEPT:
             setattr(host, field, saved[field])
+        host.storage = saved.get('storage', host.storage)
         host.password = saved.get('password', host.spec.password)
         host.spec.cpu = topology.Cpu(**saved['cpu'])
         host.database = _restore_database(host, saved['database'])
@@ -119,6 +120,7 @@ def _dump_host(host: hosts.Host) -> State:
     if host.password != host.spec.password:
         saved['password'] = host.password
     return saved | {
+        'storage': {sr: list(vdis) for sr, vdis in host.storage.items()},
         'identity': _identity(host),
         'cpu': dataclasses.asdict(host.spec.cpu),
         'database': _dump_database(host.database),

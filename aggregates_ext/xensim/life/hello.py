@@ -83,7 +83,7 @@ def _welcome(
 
     def storage_ready() -> None:
         if xapi.alive and db.exists('host', ref):
-            _plug_storage(db, ref)
+            _plug_storage(world, host, db)
             xapi.complete = True
             liveness.set_enabled(row, host.auto_enable)
 
@@ -104,15 +104,22 @@ def _cancel_tasks(
                 tasks.end(world, db, task, status='cancelled')
 
 
-def _plug_storage(db: database.Database, host: str) -> None:
+def _plug_storage(
+    world: worlds.World, member: hosts.Host, db: database.Database
+) -> None:
     """Attach all storage, the pool's shared SRs included.
 
+    What lies on the disks of another host cannot be, whatever its flag says.
     See xapi#join-copies.
     """
+    host = db.by_uuid('host', member.uuid)
+    others = [other for other in world.hosts.values() if other is not member]
+    away = {uuid for other in others for uuid in other.storage}
     for sr in db.where('SR', shared=True):
         existing = db.where('PBD', SR=sr)
         if existing and not db.where('PBD', SR=sr, host=host):
             config = db.row('PBD', existing[0])['device_config']
             db.create('PBD', SR=sr, host=host, device_config=config)
     for pbd in db.where('PBD', host=host):
-        db.row('PBD', pbd)['currently_attached'] = True
+        row = db.row('PBD', pbd)
+        row['currently_attached'] = db.row('SR', row['SR'])['uuid'] not in away

@@ -42,8 +42,10 @@ class Repository:
 
     name: str
     uuid: str = ''
-    type: str = 'ext'
+    type: str = ''
+    """Without one: nfs where it is shared, ext where it is not."""
     shared: bool = False
+    device_config: dict[str, str] = dataclasses.field(default_factory=dict)
     vdis: list[Disk] = _each(Disk)
 
 
@@ -251,8 +253,10 @@ def _one_of(value: str, known: tuple[str, ...], where: str) -> None:
 
 
 def complete_repository(repository: Repository, *owner: str) -> None:
-    """Give an SR and its disks their uuids."""
+    """Give an SR its type, and it and its disks their uuids."""
     names = (*owner, 'sr', repository.name)
     repository.uuid = repository.uuid or identity(*names)
+    usual = 'nfs' if repository.shared else 'ext'
+    repository.type = repository.type or usual
     for disk in repository.vdis:
         disk.uuid = disk.uuid or identity(*names, disk.name)

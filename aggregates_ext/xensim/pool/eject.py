@@ -7,6 +7,7 @@ from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.exclusion import pool as pool_exclusion
 from aggregates_ext.xensim.install import contents
 from aggregates_ext.xensim.install import records as host_records
+from aggregates_ext.xensim.install import storage
 from aggregates_ext.xensim.life import lifecycle
 from aggregates_ext.xensim.life import liveness
 from aggregates_ext.xensim.life import points
@@ -15,9 +16,6 @@ from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import world as worlds
-
-DEVICES = 'udev'
-"""The type of SRs which show devices, such as USB sticks: these stay."""
 
 
 def eject(context: operations.Context, ref: str) -> operations.Steps:
@@ -30,13 +28,14 @@ def eject(context: operations.Context, ref: str) -> operations.Steps:
         yield from points.at(context, 'E1', victim.name)
         yield times.eject_unplug
         _unplug(db, ref)
-        lost = _forget_storage(db, ref)
+        _forget_storage(db, victim, ref)
         # What fails from here on leaves a member without its own storage.
         yield from points.at(context, 'E2', victim.name)
-        context.world.destroyed_vdis.extend(lost)
         _remove_control_domain(db, ref)
         yield times.eject_finish
         _remove_host(context, ref)
+        # From here on nothing stops the reset (xapi#eject-destroys).
+        context.world.destroyed_vdis.extend(storage.wipe(victim, db))
         _reset(context, victim)
     finally:
         pool_exclusion.release(db, task)
@@ -108,23 +107,22 @@ def _in_use(db: database.Database, ref: str, vdi: str) -> bool:
     )
 
 
-def _forget_storage(db: database.Database, ref: str) -> list[str]:
-    """Forget the SRs which only the victim sees.
+def _forget_storage(
+    db: database.Database, victim: hosts.Host, ref: str
+) -> None:
+    """Forget the SRs which only the victim has a PBD for, shared or not.
 
-    :returns: uuids of the disks in them; the reset destroys these
+    See xapi#eject-forgets-storage.
     """
-    lost = []
     for pbd in db.where('PBD', host=ref):
         sr = db.row('PBD', pbd)['SR']
+        storage.keep(victim, db, sr)
         db.delete('PBD', pbd)
-        if db.where('PBD', SR=sr) or db.row('SR', sr)['shared']:
+        if db.where('PBD', SR=sr):
             continue
-        devices = db.row('SR', sr)['type'] == DEVICES
         for vdi in db.where('VDI', SR=sr):
-            lost += [] if devices else [db.row('VDI', vdi)['uuid']]
             db.delete('VDI', vdi)
         db.delete('SR', sr)
-    return lost
 
 
 def _remove_control_domain(db: database.Database, ref: str) -> None:
@@ -185,8 +183,8 @@ def _reinstall(world: worlds.World, victim: hosts.Host) -> None:
     world.certify(victim)
     host_records.new_pool(victim, world.clock.time())
     db = victim.database
-    storage = topology.Repository('Local storage', str(uuid.uuid4()))
-    contents.add_sr(db, storage, [db.pool['master']])
+    new = topology.Repository('Local storage', str(uuid.uuid4()), 'ext')
+    contents.add_sr(db, new, [db.pool['master']], victim)
 
 
 def _first_boot(world: worlds.World, victim: hosts.Host) -> None:

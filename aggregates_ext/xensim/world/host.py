@@ -97,6 +97,11 @@ class Host:
     disabled_until_reboot: bool = False
     """It was told to go down while HA was on (xapi#maintenance-calls)."""
     powered: bool = True
+    storage: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    """The SRs which lie on its disks, with disks of which no record is left.
+
+    See xapi#eject-destroys.
+    """
     reachable: bool = True
     silent_since: float | None = None
     """When its master heard of it for the last time; None: just now."""

@@ -184,6 +184,17 @@ def test_what_an_eject_left_is_collected(room):
     assert room.sim.state()['hosts']['xen2']['role'] == 'master'
 
 
+def test_what_lies_on_disks_is_kept(room):
+    room.join('xen2')
+    room.clk.advance(30)
+    uuid = room.sim.add_sr('xen2', 'own', vdis=[{'name': 'd', 'uuid': 'u-1'}])
+    room.restart()
+    assert uuid in room.sim.host('xen2').storage
+    (xen2,) = room.ask('xen1', 'host.get_by_name_label', 'xen2')
+    assert room.ask('xen1', 'pool.eject', xen2) == ''
+    assert room.sim.destroyed_vdis == ['u-1']
+
+
 def test_a_password_from_a_join_is_kept(room):
     room.sim.host('xen1').password = 'other'
     room.join('xen2', 'other')

@@ -245,3 +245,85 @@ def test_a_late_failure_leaves_a_member_without_its_storage(
     assert local_srs(call, master, victim) == []
     assert sim.destroyed_vdis == []
     assert call('xen1', 'pool.eject', master, victim) == ''
+
+
+def second_pbd(sim, uuid, host='xen1', **fields):
+    """Another PBD for storage of xen2, as when it is flagged as shared."""
+    db = sim.host('xen1').database
+    sr = db.by_uuid('SR', uuid)
+    db.row('SR', sr)['shared'] = True
+    names = db.where('host', name_label=host)
+    ref = names[0] if names else 'OpaqueRef:gone'
+    db.create('PBD', SR=sr, host=ref, **fields)
+
+
+def without_pbd(sim, uuid):
+    db = sim.host('xen1').database
+    for pbd in db.where('PBD', SR=db.by_uuid('SR', uuid)):
+        db.delete('PBD', pbd)
+
+
+def forgotten(sim, uuid):
+    """What SR.forget leaves; the disks are not touched."""
+    db = sim.host('xen1').database
+    sr = db.by_uuid('SR', uuid)
+    for kind in ('PBD', 'VDI'):
+        for ref in db.where(kind, SR=sr):
+            db.delete(kind, ref)
+    db.delete('SR', sr)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda sim, uuid: second_pbd(sim, uuid),
+        lambda sim, uuid: second_pbd(sim, uuid, currently_attached=True),
+        lambda sim, uuid: second_pbd(sim, uuid, 'gone'),
+        without_pbd,
+        forgotten,
+    ],
+    ids=['unplugged', 'plugged', 'dangling', 'none', 'forgotten'],
+)
+def test_what_lies_on_its_disks_is_lost_whatever_records_say(
+    call, clk, master, victim, sim, change
+):
+    """xapi#eject-destroys: the first boot makes its storage new."""
+    uuid = sim.add_sr('xen2', 'own', vdis=[{'name': 'lost', 'uuid': 'u-1'}])
+    change(sim, uuid)
+    assert call('xen1', 'pool.eject', master, victim) == ''
+    assert sim.destroyed_vdis == ['u-1']
+    clk.advance(40)
+    (new,) = sim.host('xen2').storage
+    assert new != uuid
+
+
+def test_storage_on_another_host_stays(call, master, victim, sim):
+    uuid = sim.add_sr('xen1', 'own', vdis=[{'name': 'kept'}])
+    db = sim.host('xen1').database
+    db.create('PBD', SR=db.by_uuid('SR', uuid), host=victim)
+    assert call('xen1', 'pool.eject', master, victim) == ''
+    assert sim.destroyed_vdis == []
+    assert db.where('SR', uuid=uuid)
+
+
+def test_shared_storage_that_it_alone_has_is_forgotten_and_kept(
+    call, master, victim, sim
+):
+    """xapi#eject-forgets-storage: the flag is not looked at."""
+    uuid = sim.add_sr('xen2', 'nfs', type='nfs', vdis=[{'name': 'kept'}])
+    db = sim.host('xen1').database
+    db.row('SR', db.by_uuid('SR', uuid))['shared'] = True
+    assert call('xen1', 'pool.eject', master, victim) == ''
+    assert sim.destroyed_vdis == []
+    assert db.where('SR', uuid=uuid) == []
+
+
+def test_a_late_failure_does_not_save_the_disks_from_the_next_one(
+    call, master, victim, sim
+):
+    sim.add_sr('xen2', 'own', vdis=[{'name': 'lost', 'uuid': 'u-1'}])
+    sim.plant(call='pool.eject', step='E2', action='fail', code='X')
+    assert call('xen1', 'pool.eject', master, victim)[:2] == ['ERR', 'X']
+    assert sim.destroyed_vdis == []
+    assert call('xen1', 'pool.eject', master, victim) == ''
+    assert sim.destroyed_vdis == ['u-1']

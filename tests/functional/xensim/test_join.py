@@ -208,3 +208,18 @@ def test_pools_shared_storage_is_plugged(watch, join, clk, sim):
             call('xen1', 'PBD.get_currently_attached', watch.master, pbd)
             is True
         )
+
+
+def test_local_storage_that_is_flagged_is_not_plugged_elsewhere(
+    watch, join, clk, sim
+):
+    """xapi#storage-records: the joiner gets a PBD, and none of the disks."""
+    uuid = sim.add_sr('xen1', 'own')
+    db = sim.host('xen1').database
+    sr = db.by_uuid('SR', uuid)
+    db.row('SR', sr)['shared'] = True
+    join()
+    clk.advance(30)
+    pbds = [db.row('PBD', pbd) for pbd in db.where('PBD', SR=sr)]
+    assert [pbd['currently_attached'] for pbd in pbds] == [True, False]
+    assert pbds[0]['device_config'] == pbds[1]['device_config']
