@@ -10,6 +10,8 @@ from oslo_config import cfg
 from oslo_db import options as db_options
 from oslo_log import log as logging
 
+from aggregates_ext import verbatim
+
 # Reads the configuration into an object, and returns that.
 Parse = Callable[[cfg.ConfigOpts], cfg.ConfigOpts]
 
@@ -239,9 +241,10 @@ CREDENTIAL_OPTS = [
         'password',
         mutable=True,
         secret=True,
-        help='Password of the account. Any oslo.config driver (environment, '
-        'castellan, a file of its own) can hold it; as a variable it is '
-        'OS_XENSERVER_DEFAULT__PASSWORD for the credential default.',
+        help='Password of the account, taken as it stands: "$" is itself. '
+        'Any oslo.config driver (environment, castellan, a file of its own) '
+        'can hold it; as a variable it is OS_XENSERVER_DEFAULT__PASSWORD for '
+        'the credential default.',
     ),
 ]
 
@@ -334,6 +337,7 @@ def parse(
     :param args: the command line, without the program's name.
     :param config_files: read instead of the default place.
     """
+    verbatim.protect(conf)
     register_opts(conf)
     if config_files is None:
         found = find_file('aggregates_ext.conf')
@@ -360,7 +364,11 @@ def validate(conf: cfg.ConfigOpts) -> None:
     """Read every option of ours: oslo.config looks at values when asked.
 
     :raises ValueError: naming an option whose value is wrong.
+    :raises cfg.Error: one that names another option which does not exist.
     """
+    refused = [f'{path}: {e}' for path, e in verbatim.find_refused(conf)]
+    if refused:
+        raise cfg.ConfigFileValueError(' '.join(refused))
     for name, (_title, opts) in _GROUPS.items():
         for opt in opts:
             getattr(conf[name], opt.dest)
@@ -368,6 +376,8 @@ def validate(conf: cfg.ConfigOpts) -> None:
         group = register_credential(conf, name)
         for opt in CREDENTIAL_OPTS:
             getattr(conf[group], opt.dest)
+    for name in ('connection', 'slave_connection'):
+        getattr(conf.database, name)
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

@@ -20,6 +20,7 @@ from oslo_log import log as logging
 from oslo_messaging import opts as messaging_opts
 
 from aggregates_ext import background
+from aggregates_ext import exception
 
 LOG = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ def get_transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport | None:
 
     A private configuration (filter mode) gets the options that
     oslo.messaging otherwise registers on the global object alone.
+
+    :raises exception.Unavailable: it cannot be used.
     """
     for group, opts in messaging_opts.list_opts():
         conf.register_opts(opts, group)
@@ -44,9 +47,17 @@ def get_transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport | None:
         if module in sys.modules:
             conf.register_opts(getattr(sys.modules[module], group), group)
     conf.set_default('transport_url', '')
-    if not conf.transport_url:
-        return None
-    return oslo_messaging.get_rpc_transport(conf)
+    try:
+        if not conf.transport_url:
+            return None
+        return oslo_messaging.get_rpc_transport(conf)
+    except (oslo_messaging.MessagingException, ValueError) as exc:
+        # Without its message, which may repeat the URL.
+        kind = type(exc).__name__
+        told = exc if isinstance(exc, cfg.Error) else f'{kind}.'
+        raise exception.Unavailable(
+            reason=f'[DEFAULT] transport_url cannot be used: {told}'
+        ) from None
 
 
 class ComputeAPI:

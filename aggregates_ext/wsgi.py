@@ -19,6 +19,7 @@ from aggregates_ext.api import app  # noqa: E402
 def _make() -> app.WSGI:
     logging.register_options(cfg.CONF)
     settings.parse(cfg.CONF, [])
+    settings.validate(cfg.CONF)
     logging.setup(cfg.CONF, 'aggregates_ext')
     return deploy.load(cfg.CONF)
 

@@ -10,6 +10,7 @@ from oslo_log import log as logging
 
 from aggregates_ext import conf as settings
 from aggregates_ext import deploy
+from aggregates_ext.cmd import refusals
 from aggregates_ext.cmd import server as servers
 from aggregates_ext.cmd import signals
 
@@ -20,10 +21,11 @@ def main() -> None:
     """Serve the pipelines of the Paste file until SIGTERM."""
     conf = cfg.CONF
     read = functools.partial(settings.parse_service, args=sys.argv[1:])
-    read(conf)
-    logging.setup(conf, 'aggregates_ext')
-    signals.block()
-    server = servers.Server(deploy.load(conf), conf.api)
+    with refusals.told():
+        settings.validate(read(conf))
+        logging.setup(conf, 'aggregates_ext')
+        signals.block()
+        server = servers.Server(deploy.load(conf), conf.api)
     server.start()
     # With bind_port = 0 this is where to read the port.
     host = conf.api.bind_host

@@ -14,6 +14,7 @@ from oslo_log import log as logging
 
 from aggregates_ext import conf as options
 from aggregates_ext import rpc
+from aggregates_ext.cmd import refusals
 from aggregates_ext.cmd import signals
 from aggregates_ext.compute import endpoint as compute_endpoint
 from aggregates_ext.compute import listener as compute_listener
@@ -30,12 +31,13 @@ def main() -> None:
     """Serve until SIGTERM; SIGHUP reads the configuration again."""
     conf = cfg.CONF
     read = functools.partial(options.parse_service, args=sys.argv[1:])
-    read(conf)
-    logging.setup(conf, 'aggregates_ext')
-    # SQL with its parameters is never logged, whatever the level.
-    std_logging.getLogger('sqlalchemy').setLevel(std_logging.WARNING)
-    signals.block()
-    service = Service(conf)
+    with refusals.told():
+        options.validate(read(conf))
+        logging.setup(conf, 'aggregates_ext')
+        # SQL with its parameters is never logged, whatever the level.
+        std_logging.getLogger('sqlalchemy').setLevel(std_logging.WARNING)
+        signals.block()
+        service = Service(conf)
     service.start()
     LOG.info('The compute service works')
     signals.wait(conf, service.is_alive, read)

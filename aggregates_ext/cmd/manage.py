@@ -6,12 +6,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
 from oslo_config import cfg
 from oslo_log import log as logging
 
 from aggregates_ext import conf as options
-from aggregates_ext import exception
+from aggregates_ext.cmd import refusals
 from aggregates_ext.cmd.commands import db
 from aggregates_ext.cmd.commands import group
 from aggregates_ext.cmd.commands import host
@@ -46,12 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     # What a command prints may be read by a program.
     conf.set_default('use_stderr', True)
-    options.parse(conf, sys.argv[1:] if argv is None else argv)
-    logging.setup(conf, 'aggregates_ext')
-    command: group.Command = conf.command.run
     try:
+        options.parse(conf, sys.argv[1:] if argv is None else argv)
+        logging.setup(conf, 'aggregates_ext')
+        command: group.Command = conf.command.run
         return command(group.Tools(conf))
-    except (exception.AggregatesError, OSError, yaml.YAMLError) as exc:
+    except refusals.KINDS as exc:
         print(exc, file=sys.stderr)
         return 1
 

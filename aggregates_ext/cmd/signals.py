@@ -1,5 +1,6 @@
 """What SIGTERM, SIGINT and SIGHUP mean to a service (design#signals)."""
 
+import contextlib
 import logging as std_logging
 import signal
 from collections.abc import Callable
@@ -68,8 +69,10 @@ def reload(conf: cfg.ConfigOpts, again: settings.Parse) -> None:
         'The configuration was read again; changed: %s',
         ', '.join(names) or 'nothing that can change',
     )
-    # Secrets are starred out.
-    conf.log_opt_values(LOG, std_logging.DEBUG)
+    with contextlib.suppress(cfg.Error):
+        # Of libraries: whoever reads the wrong one tells it. Secrets are
+        # starred out.
+        conf.log_opt_values(LOG, std_logging.DEBUG)
 
 
 def tells_no_values(record: std_logging.LogRecord) -> bool:

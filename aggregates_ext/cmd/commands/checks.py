@@ -1,14 +1,15 @@
 """What ``upgrade check`` looks at; each check tells all that it finds."""
 
-import pathlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from oslo_config import cfg
 
 from aggregates_ext import conf as settings
+from aggregates_ext import exception
 from aggregates_ext import policyfile
 from aggregates_ext import rpc
+from aggregates_ext import verbatim
 from aggregates_ext.cmd.commands import group
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import server as db_server
@@ -45,8 +46,8 @@ def values(tools: group.Tools) -> Iterator[Finding]:
     """Options whose value cannot be read."""
     try:
         settings.validate(tools.conf)
-    except ValueError as exc:
-        yield Finding(FAILURE, f'{exc}.')
+    except (ValueError, cfg.Error) as exc:
+        yield Finding(FAILURE, f'{str(exc).rstrip(".")}.')
 
 
 def names(tools: group.Tools) -> Iterator[Finding]:
@@ -55,23 +56,14 @@ def names(tools: group.Tools) -> Iterator[Finding]:
         name: {opt.name for opt in opts} for name, opts in settings.list_opts()
     }
     account = known.pop('xenserver:default')
-    for path in _files(tools.conf):
-        sections: dict[str, dict[str, list[str]]] = {}
-        cfg.ConfigParser(str(path), sections).parse()
-        for section, options in sections.items():
-            right = known.get(section)
-            if section.startswith('xenserver:'):
-                right = account
-            for name in sorted(set(options) - (right or set(options))):
-                yield Finding(
-                    WARNING, f'{path}: [{section}] has no option {name}.'
-                )
-
-
-def _files(conf: cfg.ConfigOpts) -> Iterator[pathlib.Path]:
-    yield from map(pathlib.Path, conf.config_file or ())
-    for directory in conf.config_dir or ():
-        yield from sorted(pathlib.Path(directory).glob('*.conf'))
+    for path, section, name, _value in verbatim.read_files(tools.conf):
+        right = known.get(section)
+        if section.startswith('xenserver:'):
+            right = account
+        if name not in (right or {name}):
+            yield Finding(
+                WARNING, f'{path}: [{section}] has no option {name}.'
+            )
 
 
 def time_limits(tools: group.Tools) -> Iterator[Finding]:
@@ -203,6 +195,9 @@ def messaging(tools: group.Tools) -> Iterator[Finding]:
     """No messaging, or one that cannot be set up."""
     try:
         transport = rpc.get_transport(tools.conf)
+    except exception.Unavailable as exc:
+        yield Finding(FAILURE, str(exc))
+        return
     except Exception as exc:
         # Its drivers raise what they like; without a message, which may
         # repeat the URL.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
 
+from oslo_config import cfg
 from oslo_upgradecheck import common_checks
 from oslo_upgradecheck import upgradecheck
 
@@ -69,7 +70,7 @@ def _run(
     """Everything that one check finds, as one result."""
     try:
         found = list(look(tools))
-    except (exception.AggregatesError, ValueError) as exc:
+    except (exception.AggregatesError, ValueError, cfg.Error) as exc:
         # ValueError: an option; the first check tells it too.
         found = [checks.Finding(checks.FAILURE, str(exc))]
     code = max(

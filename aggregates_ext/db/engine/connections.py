@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from oslo_db.sqlalchemy import engines
 from oslo_db.sqlalchemy import exc_filters
 
+from aggregates_ext import exception
 from aggregates_ext.db.engine import watchdog
 
 # Seconds until a connection is made, a row's lock is got, a statement is
@@ -48,8 +49,9 @@ def create(url: str, options: Any, *, limited: bool = True) -> sa.Engine:
     :param options: the section [database].
     :param limited: whether statements have the limits of daily work: of
         time, and SQLite's foreign keys, which no rebuilt table survives.
+    :raises exception.Unavailable: the URL cannot be used.
     """
-    parsed = _complete(sa.make_url(url), limited)
+    parsed = _complete(_parse(url), limited)
     if parsed.get_backend_name() == 'sqlite':
         return _create_sqlite(parsed, options, limited)
     engine: sa.Engine = engines.create_engine(
@@ -66,6 +68,25 @@ def create(url: str, options: Any, *, limited: bool = True) -> sa.Engine:
     if limited:
         _limit(engine)
     return engine
+
+
+def _parse(url: str) -> sa.URL:
+    """The parts of a URL.
+
+    :raises exception.Unavailable: it has none, or is for no database that
+        can be worked with; without the URL, which holds a password.
+    """
+    try:
+        parsed = sa.make_url(url)
+        parsed.get_dialect()
+    except (sa.exc.ArgumentError, ValueError):
+        raise exception.Unavailable(
+            reason='[database] connection cannot be used: it is not of the '
+            'form KIND://USER:PASSWORD@HOST/NAME, or the kind is unknown. In '
+            'a password "@", "/", ":", "%" and the like are written "%40", '
+            '"%2F", "%3A", "%25".'
+        ) from None
+    return parsed
 
 
 def _create_sqlite(url: sa.URL, options: Any, limited: bool) -> sa.Engine:

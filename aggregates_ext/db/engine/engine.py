@@ -85,16 +85,22 @@ class Database:
         the engine itself can be made at any time.
         """
         if self._engine is None:
-            options = self._conf.database
-            if not options.connection:
-                raise exception.Unavailable(
-                    reason='No database is configured: set [database] '
-                    'connection.'
-                )
-            self._engine = connections.create(
-                options.connection, options, limited=self._limited
-            )
+            self._engine = self._create()
         return self._engine
+
+    def _create(self) -> sa.Engine:
+        """:raises exception.Unavailable: the configuration does not do."""
+        options = self._conf.database
+        try:
+            url = options.connection
+        except ValueError as exc:
+            # It names the option, and not the value.
+            raise exception.Unavailable(reason=str(exc)) from None
+        if not url:
+            raise exception.Unavailable(
+                reason='No database is configured: set [database] connection.'
+            )
+        return connections.create(url, options, limited=self._limited)
 
     def without_limits(self) -> 'Database':
         """The same database, for changes of its schema."""
