@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 import XenAPI
 
-from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.compute.xen import text
 from tests import databases
 from tests.integration import bus
 from tests.integration import processes
@@ -164,11 +164,11 @@ class Story:
                 call, host, times=0, step=step, parameters=[ECHO]
             )
             told = self._fail('xen4', 'INTERNAL_ERROR')
-            assert xenapi.REDACTED in told
+            assert text.REDACTED in told
             self._site.sim.clear_faults()
         self._site.sim.plant(stories.NAME, 'xen1', parameters=[ECHO])
         ended = self._rename('another')
-        assert xenapi.REDACTED in ended['error']['message']
+        assert text.REDACTED in ended['error']['message']
 
     def _rename(self, name: str) -> dict[str, object]:
         body = {'aggregate': {'name': name}}

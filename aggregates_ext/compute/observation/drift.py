@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.xen import text
 from aggregates_ext.db import records
 from aggregates_ext.domain import operations
 
@@ -227,7 +228,8 @@ def register(seen: views.HostView) -> str:
     """The command that registers a host as its pool shows it."""
     address = seen.address
     authority = f'[{address}]' if ':' in address else address
-    return (
-        f'"aggregates-ext-manage host add {seen.name_label} --url '
-        f'https://{authority}"'
+    return text.command(
+        'aggregates-ext-manage',
+        *('host', 'add', seen.name_label),
+        *('--url', f'https://{authority}'),
     )

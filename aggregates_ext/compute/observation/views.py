@@ -185,11 +185,19 @@ def tasks(session: xenapi.Session, call: str) -> tuple[Task, ...]:
             call=task['name_label'],
             status=task['status'],
             progress=float(task['progress']),
-            error=tuple(map(session.redact, task['error_info'])),
+            error=_error(session, task['error_info']),
         )
         for ref, task in session.records('task').items()
         if task['name_label'] == f'Async.{call}'
     )
+
+
+def _error(session: xenapi.Session, details: list[str]) -> tuple[str, ...]:
+    """Code and parameters of what went wrong; nothing where nothing did."""
+    if not details:
+        return ()
+    found = session.read_failure(details)
+    return (found.code, *found.parameters)
 
 
 def forget_tasks(session: xenapi.Session, call: str) -> None:

@@ -466,6 +466,11 @@ _BUSY = Meaning(
 _OTHER = Meaning('', 'The manual of the hypervisor tells what it means.')
 
 
+def is_known(code: str) -> bool:
+    """Whether a code is in this table, and no secret that looks like one."""
+    return code in PASSING or code in FINAL or code == 'INTERNAL_ERROR'
+
+
 def passes(code: str, parameters: Sequence[str] = ()) -> bool:
     """Whether what a code tells of heals by itself.
 

@@ -2,6 +2,7 @@
 
 from aggregates_ext import exception
 from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import text
 
 
 class HostError(exception.AggregatesError):
@@ -25,10 +26,13 @@ class XenAPIError(HostError):
         self.host = host
         self.code = code
         self.parameters = parameters
+        told = ', '.join(parameters)
         super().__init__(
-            f'Host {host} answered {code}'
-            f'{" (" + ", ".join(parameters) + ")" if parameters else ""}: '
-            f'{codes.explain(code, parameters)}'
+            text.clean(
+                f'Host {host} answered {code}{f" ({told})" if told else ""}: '
+                f'{codes.explain(code, parameters)}',
+                text.MESSAGE_LIMIT,
+            )
         )
 
 

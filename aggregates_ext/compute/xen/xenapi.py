@@ -16,10 +16,10 @@ from typing import Any
 import XenAPI
 
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import transport
 
 ORIGINATOR = 'aggregates-ext'
-REDACTED = '***'
 
 
 class _Client(XenAPI.Session):  # type: ignore[misc]
@@ -146,12 +146,16 @@ class Session:
         finally:
             self._transport.close()
 
-    def redact(self, text: str) -> str:
-        """What a host says of an error, without the secrets it was told."""
-        secrets = {*list(self._passwords), self._ref} - {''}
-        for secret in sorted(secrets, key=len, reverse=True):
-            text = text.replace(secret, REDACTED)
-        return text
+    def redact(self, said: str) -> str:
+        """What a host says, clean and without the secrets it was told."""
+        return text.safe(said, self._secrets())
+
+    def read_failure(self, details: object) -> text.Failure:
+        """What a host says of an error, in an answer or in a task."""
+        return text.read_failure(details, self._secrets())
+
+    def _secrets(self) -> set[str]:
+        return {*list(self._passwords), self._ref}
 
     def _request(self, method: str, *params: Any) -> Any:
         try:
@@ -192,10 +196,4 @@ class Session:
             raise failures.AnswerLost(
                 host=self.host, call=method, reason='not a XenAPI answer'
             )
-        code, *parameters = map(str, details)
-        if code == 'SESSION_INVALID' or parameters[:1] == ['session']:
-            parameters = []
-        if code != 'HOST_IS_SLAVE':
-            # That one is about an address, which is looked up.
-            parameters = [self.redact(text) for text in parameters]
-        raise failures.XenAPIError(self.host, code, tuple(parameters))
+        raise failures.XenAPIError(self.host, *self.read_failure(details))

@@ -19,6 +19,7 @@ from aggregates_ext import conf as options
 from aggregates_ext import exception
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
 
@@ -241,6 +242,13 @@ def test_password_is_in_no_representation(host: Host, login: Login) -> None:
     [
         failure('INTERNAL_ERROR', 'login(root, sentinel) failed'),
         failure('INTERNAL_ERROR', f'session {SESSION} is tired'),
+        failure('sentinel', 'what'),
+        failure(f'REFUSED_{PASSWORD}'),
+        failure(SESSION),
+        failure('HOST_IS_SLAVE', PASSWORD),
+        failure('HOST_IS_SLAVE', f'{PASSWORD}.example.org'),
+        failure('OPERATION_NOT_ALLOWED', *['x'] * 9, PASSWORD, PASSWORD),
+        failure('INTERNAL_ERROR', 'x' * 990 + PASSWORD),
         xmlrpc.client.dumps(xmlrpc.client.Fault(1, 'sentinel')).encode(),
     ],
 )
@@ -254,19 +262,20 @@ def test_what_a_host_repeats_of_secrets_is_not_passed_on(
     told = ''.join(traceback.format_exception(error.value))
     assert 'sentinel' not in told
     assert SESSION not in told
-    assert xenapi.REDACTED in str(error.value)
+    assert text.REDACTED in str(error.value)
     session.close()
 
 
+@pytest.mark.parametrize('address', ['10.0.0.1', 'fe80::10'])
 def test_redaction_spares_the_address_of_the_master(
-    host: Host, login: Login
+    host: Host, login: Login, address: str
 ) -> None:
     """It is looked up, whatever it has in common with a password."""
-    host.answers['host.get_all'] = failure('HOST_IS_SLAVE', 'sentinel')
-    session = login(host)
+    host.answers['host.get_all'] = failure('HOST_IS_SLAVE', address)
+    session = login(host, passwords={'short': '10', 'long': '10.0.0.1:80'})
     with pytest.raises(failures.XenAPIError) as error:
         session.call('host.get_all')
-    assert error.value.parameters == ('sentinel',)
+    assert error.value.parameters == (address,)
     session.close()
 
 
