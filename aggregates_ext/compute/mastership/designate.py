@@ -158,11 +158,7 @@ class _Change:
             designations.await_window(run)
             # One under way would go to a master that is none any more.
             compute_run.await_joins(run)
-            with contextlib.closing(
-                run.connector.login(
-                    master.host, master.session.credential.name
-                )
-            ) as session:
+            with contextlib.closing(master.login()) as session:
                 self._check(session)
                 self._remember(view)
                 try:

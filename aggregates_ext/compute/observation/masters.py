@@ -84,6 +84,7 @@ class Master:
 
     def __init__(
         self,
+        connector: connections.Connector,
         host: records.Host,
         session: xenapi.Session,
         pools: dict[str, Any],
@@ -94,8 +95,13 @@ class Master:
         self.session = session
         self.pools = pools
         self.witnesses = witnesses
+        self._connector = connector
         self._aggregate = aggregate
         self._confirmed = False
+
+    def login(self) -> xenapi.Session:
+        """Another session at the master: each call has one of its own."""
+        return self._connector.login(self.host, self._aggregate)
 
     def look(self) -> views.PoolView:
         """The pool as it is now, if it is still ours to work on.
@@ -135,7 +141,7 @@ class Master:
 
         :raises TwoMasters: they do.
         """
-        heard = self.witnesses.hear(view, self.session.credential.name)
+        heard = self.witnesses.hear(view)
         for entry in heard.drift:
             if entry.code == witness.TWO_MASTERS:
                 raise TwoMasters(reason=entry.message)
@@ -147,7 +153,7 @@ class OtherPool(exception.AggregatesError):
 
 
 class OfNobody(exception.AggregatesError):
-    message = '{answer} No registered host has that address.'
+    message = '{answer} No host of the aggregate has that address{others}.'
 
 
 def has_address(host: records.Host, address: str) -> bool:
@@ -155,23 +161,73 @@ def has_address(host: records.Host, address: str) -> bool:
     return address in (host.address, parse.urlsplit(host.url).hostname)
 
 
-def _finder(
-    hosts: Sequence[records.Host], find: witness.Find | None
-) -> witness.Find:
-    """Whose address it is, among the registered hosts; never a new URL.
+class Directory:
+    """Whose address it is that XenAPI tells; never a new URL.
 
-    The address a slave tells may be unreachable or stale (design#redirects).
+    It may be unreachable or stale, the same in two sites, or claimed by a
+    host that is none of the pool's (design#redirects).
 
-    :param find: asked for what is not among the hosts.
+    :param hosts: those that are known to us.
+    :param find: asked for further registered hosts.
     """
 
-    def whose(address: str) -> Sequence[records.Host]:
-        known = [host for host in hosts if has_address(host, address)]
-        if not known and find is not None:
-            known = list(find(address))
-        return known[:1]
+    def __init__(
+        self,
+        aggregate: records.Aggregate,
+        hosts: Sequence[records.Host],
+        find: witness.Find | None,
+    ) -> None:
+        self._aggregate = aggregate
+        self._hosts = hosts
+        self._find = find
 
-    return whose
+    def whose(self, address: str) -> Sequence[records.Host]:
+        """The hosts that may be asked for it, with the account of the pool.
+
+        Those of the aggregate; where there are none, free ones whose own
+        account is the same: one can be joined and made the master by hand.
+        """
+        bound = [
+            host
+            for host in self._having(address, self._hosts)
+            if may_be_master(host, self._aggregate)
+        ]
+        return bound or [
+            host
+            for host in self._all(address)
+            if host.aggregate_id in (None, self._aggregate.id)
+            and host.credential == self._aggregate.credential
+        ]
+
+    def others(self, address: str) -> str:
+        """Who has an address and is not asked, as a clause for messages."""
+        names = [
+            f'{host.name}, {host.phase}'
+            if host.aggregate_id in (None, self._aggregate.id)
+            else f'{host.name} of aggregate {host.aggregate_id}'
+            for host in self._all(address)
+        ]
+        return (
+            f' (host {"; ".join(names)}, has it, and is not asked)'
+            if names
+            else ''
+        )
+
+    def _all(self, address: str) -> Sequence[records.Host]:
+        found = self._having(address, self._hosts)
+        if self._find is None:
+            return found
+        known = {host.id for host in found}
+        return [
+            *found,
+            *(host for host in self._find(address) if host.id not in known),
+        ]
+
+    @staticmethod
+    def _having(
+        address: str, hosts: Sequence[records.Host]
+    ) -> list[records.Host]:
+        return [host for host in hosts if has_address(host, address)]
 
 
 def _is_slave(exc: Exception) -> TypeGuard[failures.XenAPIError]:
@@ -191,7 +247,7 @@ def _enter(
     :returns: it, and the pool records read with it.
     :raises OtherPool: it is the master of another.
     """
-    session = connector.login(host, aggregate.credential, timeout)
+    session = connector.login(host, aggregate, timeout)
     try:
         pools = session.records('pool')
         ((_ref, pool),) = pools.items()
@@ -203,17 +259,16 @@ def _enter(
     return session, pools
 
 
-def _may_be_master(host: records.Host, aggregate: records.Aggregate) -> bool:
-    """Whether to ask a host, with the account of the pool.
+def may_be_master(host: records.Host, aggregate: records.Aggregate) -> bool:
+    """Whether to ask a host of the aggregate, with the account of the pool.
 
     A host that joins has a password of its own until it is a slave, and a
     wrong one is not tried (xapi#operator-fault-14); one that returns has left.
     """
-    return host.aggregate_id == aggregate.id and (
-        host.phase in ('member', 'leaving')
-        or (
-            host.phase == 'joining' and host.credential == aggregate.credential
-        )
+    return (
+        host.aggregate_id == aggregate.id
+        and host.phase in (*connections.IN_POOL, 'joining')
+        and connections.may_have(host, aggregate)
     )
 
 
@@ -229,14 +284,15 @@ def master_of(
 
     Whether it is the only one is not asked before ``Master.look``.
 
-    :param hosts: all registered hosts, or, with ``find``, those bound.
+    :param hosts: all registered hosts, or, with ``find``, those bound; only
+        those of the aggregate are asked, and free ones by their own account.
     :param find: further registered hosts by their address.
     :raises NoMaster: none of them is it, with what each answered.
     """
-    whose = _finder(hosts, find)
+    directory = Directory(aggregate, hosts, find)
     first = (aggregate.observation or {}).get('master')
     bound = [h for h in hosts if h.aggregate_id == aggregate.id]
-    waiting = [h for h in bound if _may_be_master(h, aggregate)]
+    waiting = [h for h in bound if may_be_master(h, aggregate)]
     waiting.sort(key=lambda h: (h.uuid != first, h.phase != 'member', h.name))
     asked: dict[str, Exception] = {}
     while waiting:
@@ -244,18 +300,24 @@ def master_of(
         if host.name in asked:
             continue
         try:
-            session, pools = _enter(connector, aggregate, host, timeout)
+            # What a host of nobody refuses is not tried again and again.
+            patience = connector if host in bound else connector.patient()
+            session, pools = _enter(patience, aggregate, host, timeout)
         except (OtherPool, failures.HostError) as exc:
             asked[host.name] = exc
             if _is_slave(exc):
-                leaders = whose(exc.parameters[0])
+                address = exc.parameters[0]
+                leaders = directory.whose(address)
                 waiting[:0] = leaders
                 if not leaders:
-                    asked[host.name] = OfNobody(answer=exc)
+                    others = directory.others(address)
+                    asked[host.name] = OfNobody(answer=exc, others=others)
             continue
-        witnesses = witness.Witnesses(connector, aggregate, bound, whose)
+        witnesses = witness.Witnesses(
+            connector, aggregate, bound, directory.whose
+        )
         with contextlib.closing(session):
-            yield Master(host, session, pools, aggregate, witnesses)
+            yield Master(connector, host, session, pools, aggregate, witnesses)
         return
     raise _no_master(aggregate, bound, asked)
 
@@ -273,8 +335,8 @@ def _no_master(
         or 'it has no hosts.',
     }
     refused = any(
-        getattr(exc, 'code', '') in codes.LOGIN_REFUSED
-        for exc in asked.values()
+        getattr(asked.get(host.name), 'code', '') in codes.LOGIN_REFUSED
+        for host in bound
     )
     if refused:
         facts['code'] = 'SESSION_AUTHENTICATION_FAILED'

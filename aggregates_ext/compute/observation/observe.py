@@ -88,7 +88,6 @@ def _look(
             find,
         ) as master:
             view = views.pool_view(master.session, master.pools)
-            account = master.session.credential.name
     except masters.NoMaster as exc:
         return Look([records.Drift(exc.code, str(exc))])
     except (
@@ -97,7 +96,7 @@ def _look(
         failures.AnswerLost,
     ) as exc:
         return Look([records.Drift(drift.NO_MASTER, str(exc))])
-    heard = master.witnesses.hear(view, account)
+    heard = master.witnesses.hear(view)
     strangers = held.read(
         lambda connection: masters.find_strangers(
             connection, view, intent.bound

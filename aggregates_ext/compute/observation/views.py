@@ -267,14 +267,14 @@ def _refusal(exc: failures.XenAPIError) -> Answer:
 def ask(
     connector: connections.Connector,
     host: records.Host,
-    credential: str | None,
+    aggregate: records.Aggregate | None,
 ) -> Answer:
     """How a host answers a bare login: a slave before there is a session.
 
-    :param credential: name of another one than the host's own.
+    :param aggregate: with the account of its pool; None: the host's own.
     """
     try:
-        session = connector.login(host, credential, LOOK_TIMEOUT)
+        session = connector.login(host, aggregate, LOOK_TIMEOUT)
         with contextlib.closing(session):
             return Answer('master', pool=pool_view(session))
     except failures.XenAPIError as exc:

@@ -54,9 +54,11 @@ class Testimony:
 class Witnesses:
     """The members of a pool, to be asked beside its master.
 
-    :param aggregate: with its last observation.
+    :param aggregate: with its last observation; where it has no account
+        yet, each host is asked with its own.
     :param bound: its hosts in any phase; only members are asked.
-    :param find: registered hosts by an address that XenAPI tells.
+    :param find: the hosts that may be asked, by an address that XenAPI
+        tells.
     """
 
     def __init__(
@@ -71,11 +73,10 @@ class Witnesses:
         self._bound = bound
         self._find = find
 
-    def hear(self, view: views.PoolView, credential: str | None) -> Testimony:
+    def hear(self, view: views.PoolView) -> Testimony:
         """Ask those whose turn it is.
 
         :param view: the pool as the master shows it.
-        :param credential: name of the pool's.
         """
         last = self._aggregate.observation or {}
         turns = dict(last.get('turns', {}))
@@ -90,12 +91,12 @@ class Witnesses:
         for host in self._choose(members, view, turns):
             if time.monotonic() > ends:
                 break
-            answer = views.ask(self._connector, host, credential)
+            answer = views.ask(self._connector, host, self._aggregate)
             turns[host.name] = turn
             if answer.role in ('silent', 'starting'):
                 # Its next word counts: it is asked until it has one.
                 del turns[host.name]
-            found[host.name] = self._weigh(host, answer, view, credential)
+            found[host.name] = self._weigh(host, answer, view)
         names = {host.name for host in members}
         return Testimony(
             tuple(entry for entry in found.values() if entry is not None),
@@ -158,7 +159,6 @@ class Witnesses:
         host: records.Host,
         answer: views.Answer,
         view: views.PoolView,
-        credential: str | None,
     ) -> records.Drift | None:
         """What an answer says against the master; None: nothing."""
         if answer.strange:
@@ -166,7 +166,7 @@ class Witnesses:
         if answer.role != 'slave' or self._leads(answer, view):
             return None
         for leader in self._find(answer.detail):
-            other = views.ask(self._connector, leader, credential)
+            other = views.ask(self._connector, leader, self._aggregate)
             verdict = self._judge(host, leader, other, view)
             if verdict is None or verdict.code == TWO_MASTERS:
                 return verdict

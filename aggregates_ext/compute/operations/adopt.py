@@ -361,7 +361,7 @@ def _check_members(
         lambda address: [
             h for h in members if masters.has_address(h, address)
         ],
-    ).hear(view, run.host().credential)
+    ).hear(view)
     return [
         preflight.Problem(
             entry.code,

@@ -173,20 +173,26 @@ def check_proof(
 ) -> Iterator[preflight.Problem]:
     """Free hosts that are only thought to be in the pool.
 
-    One whose uuid is not known must answer as a slave of its master.
+    They get its account, so none may answer as anything but a slave of its
+    master; one whose uuid is not known must answer as that.
     """
     view = census.view
     for seen, host in census.surplus:
-        if host.uuid is not None:
-            continue
         answer = views.ask(run.connector, host, None)
+        if host.uuid is not None and answer.role in ('silent', 'starting'):
+            continue
         leads = (
             answer.pool is not None
             and answer.pool.uuid == view.uuid
             and answer.pool.master.uuid == seen.uuid == view.master.uuid
         )
-        follows = (
-            answer.role == 'slave' and answer.detail == view.master.address
+        follows = answer.role == 'slave' and (
+            answer.detail == view.master.address
+            or any(
+                masters.has_address(known, answer.detail)
+                for known in (*census.bound, *census.strangers.values())
+                if known.uuid == view.master.uuid
+            )
         )
         if not leads and not follows:
             yield preflight.Problem(

@@ -279,7 +279,7 @@ class _Eject:
         """Guard, disable, guard again, eject: on one fresh session."""
         run = self._run
         ref = view.hosts[self._uuid].ref
-        with contextlib.closing(self._login()) as session:
+        with contextlib.closing(self._master.login()) as session:
             try:
                 run.note(step='checking what would be lost', progress=5)
                 self._guard(session)
@@ -303,11 +303,6 @@ class _Eject:
                 if isinstance(failure, outcomes.Failed):
                     self._refuse(failure)
                 raise failure from exc
-
-    def _login(self) -> xenapi.Session:
-        return self._run.connector.login(
-            self._master.host, self._master.session.credential.name
-        )
 
     def _guard(self, session: xenapi.Session) -> None:
         """Refuse what would be destroyed without consent.
@@ -379,7 +374,7 @@ class _Eject:
         if not run.operation.parameters.get('disabled'):
             return ''
         try:
-            with contextlib.closing(self._login()) as session:
+            with contextlib.closing(self._master.login()) as session:
                 view = views.pool_view(session).hosts.get(self._uuid)
                 if view is not None and not view.enabled:
                     run.change(session, 'host.enable', view.ref)

@@ -248,11 +248,7 @@ class _Forget:
         if run.elapsed() >= run.options.eject_timeout:
             self._refuse('TIMEOUT', 'It could not be forgotten in time.', [])
         views.forget_tasks(self._master.session, DESTROY)
-        with contextlib.closing(
-            run.connector.login(
-                self._master.host, self._master.session.credential.name
-            )
-        ) as session:
+        with contextlib.closing(self._master.login()) as session:
             try:
                 ref = view.hosts[self._uuid].ref
                 run.change(session, f'Async.{call}', ref)

@@ -359,11 +359,7 @@ class _Join:
         """
         run, host = self._run, self._host
         run.note(step='removing a half-done join from the pool')
-        with contextlib.closing(
-            run.connector.login(
-                self._master.host, self._master.session.credential.name
-            )
-        ) as session:
+        with contextlib.closing(self._master.login()) as session:
             ref = seen.listed.ref if seen.listed else ''
             try:
                 run.change(session, 'host.destroy', ref)

@@ -8,6 +8,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -239,19 +240,25 @@ class Run:
                 'take effect, and it cannot be asked: it is not registered '
                 'any more.'
             ) from exc
-        credentials = {target.credential, self.aggregate().credential}
-        self._end_session(
-            target, call['session'], [c for c in credentials if c]
-        )
+        accounts: list[records.Aggregate | None] = [None]
+        aggregate = self.aggregate()
+        other = target.credential != aggregate.credential
+        if other and connections.may_have(target, aggregate):
+            accounts.append(aggregate)
+        self._end_session(target, call['session'], accounts)
         self.note(call={**call, 'session': None})
 
     def _end_session(
-        self, target: records.Host, uuid: str, credentials: list[str]
+        self,
+        target: records.Host,
+        uuid: str,
+        accounts: Sequence[records.Aggregate | None],
     ) -> None:
+        """:param accounts: to log in with, see ``Connector.login``."""
         reason: failures.HostError | None = None
-        for credential in credentials:
+        for aggregate in accounts:
             try:
-                session = self.connector.login(target, credential)
+                session = self.connector.login(target, aggregate)
                 try:
                     session.end_other(uuid)
                 finally:

@@ -16,6 +16,20 @@ from aggregates_ext.compute.xen import transport
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
 
+# The phases in which a bound host has the account of its pool.
+IN_POOL = ('member', 'leaving')
+
+
+def may_have(host: records.Host, aggregate: records.Aggregate) -> bool:
+    """Whether a host may be told the password of an aggregate's pool.
+
+    A host that joins has one of its own until it is a slave. What a host
+    says of itself, such as its address, counts for nothing here.
+    """
+    return host.credential == aggregate.credential or (
+        host.aggregate_id == aggregate.id and host.phase in IN_POOL
+    )
+
 
 class Refusal(NamedTuple):
     """A login that a host did not take.
@@ -76,17 +90,22 @@ class Connector:
     def login(
         self,
         host: records.Host,
-        credential: str | None = None,
+        aggregate: records.Aggregate | None = None,
         timeout: float | None = None,
     ) -> xenapi.Session:
         """Log in at a host.
 
-        :param credential: name of another one than the host's own.
+        No other account goes to a host than its own and that of its pool:
+        a session is had by host and aggregate, never by an account's name.
+
+        :param aggregate: with the account of its pool; None: the host's own.
         :param timeout: seconds for each request, else ``call_timeout``.
         :raises XenAPIError: refused, for instance with HOST_IS_SLAVE.
         :raises Unreachable: nobody is there.
         :raises CredentialUnknown: not configured.
+        :raises NotEntitled: the host may not be told that account.
         """
+        name = _account_of(host, aggregate)
         try:
             tls = self._tls(host)
         except OSError as exc:
@@ -98,7 +117,7 @@ class Connector:
         way = transport.Transport(
             timeout or self._conf.compute.call_timeout, tls, host.fingerprint
         )
-        account = self.credential(credential or host.credential, host.name)
+        account = self.credential(name, host.name)
         self._hold_back(host, account)
         try:
             session = xenapi.Session(
@@ -150,3 +169,21 @@ class Connector:
             context = ssl.create_default_context(cafile=path)
             self._authorities = (read, context)
         return self._authorities[1]
+
+
+def _account_of(
+    host: records.Host, aggregate: records.Aggregate | None
+) -> str:
+    """The name of the credential to log in with.
+
+    :raises NotEntitled: the host is not to have it.
+    """
+    if aggregate is None or aggregate.credential is None:
+        return host.credential
+    if not may_have(host, aggregate):
+        raise failures.NotEntitled(
+            host=host.name,
+            credential=aggregate.credential,
+            aggregate_id=aggregate.id,
+        )
+    return aggregate.credential

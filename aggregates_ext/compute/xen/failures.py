@@ -74,6 +74,20 @@ class AnswerLost(HostError):
     message = 'Host {host} gave no answer to {call}: {reason}'
 
 
+class NotEntitled(HostError):
+    """The account of a pool stays among the hosts that have it.
+
+    A bug shows so: whom to ask is chosen before (design#credentials).
+    """
+
+    code = 'HOST_NOT_ENTITLED'
+    message = (
+        'Host {host} is not asked with credential {credential} of aggregate '
+        '{aggregate_id}: it is not its own, and the host is no member of '
+        'that aggregate. Nothing was sent.'
+    )
+
+
 class CredentialUnknown(HostError):
     """No configuration has the credential."""
 
