@@ -254,6 +254,22 @@ def set_master(
     )
 
 
+def release_master(
+    connection: sa.Connection, aggregate_id: int, master_uuid: str | None
+) -> None:
+    """A host has left: if it was to be the master, it is not any more.
+
+    Then the master that is seen next is the one that is to be it.
+    """
+    connection.execute(
+        sa.update(_TABLE)
+        .where(
+            _TABLE.c.id == aggregate_id, _TABLE.c.master_uuid == master_uuid
+        )
+        .values(master_uuid=None)
+    )
+
+
 def set_credential(
     connection: sa.Connection, aggregate_id: int, credential: str
 ) -> None:

@@ -3,10 +3,12 @@
 A process of its own that reads orders from its standard input, a line of
 JSON each, and answers with the id of the process that it made. That process
 runs the command of the compute service as it is. What is different is done
-here, from outside: it lives in the time of the simulated hosts, and it can kill itself, or wait, around the nth COMMIT of something written.
+here, from outside: it lives in the time of the simulated hosts, and it can
+kill itself, or wait, around the nth COMMIT of something written; or lose its
+connection to the database there, and go on.
 
-Before a writing statement needs no point of its own: what is not committed
-is as if it had not been, so that is the point before its COMMIT.
+Before a writing statement needs no point of its own for a kill: what is not
+committed is as if it had not been, so that is the point before its COMMIT.
 """
 
 from aggregates_ext.cmd import threads  # noqa: F401, I001 (first)
@@ -28,6 +30,7 @@ from aggregates_ext.cmd import compute
 from aggregates_ext.compute.run import clock
 from aggregates_ext.compute.run import lease
 from aggregates_ext.compute.observation import views
+from tests import cuts
 from tests.integration import sharedclock
 
 PR_SET_PDEATHSIG = 1
@@ -83,27 +86,36 @@ class Commits:
     :param moment: 'before' or 'after'.
     :param gate: a FIFO at which the thread waits then until its other end
         is closed; empty: the process kills itself.
+    :param cut: lose the connection instead. Before: when something was
+        written, so that it comes to nothing; 'in': when the COMMIT was done
+        and is not answered; after: what the thread asks next fails.
     """
 
-    def __init__(self, tally: str, nth: int, moment: str, gate: str) -> None:
+    def __init__(
+        self, tally: str, nth: int, moment: str, gate: str, cut: bool
+    ) -> None:
         self._tally = tally
         self._nth = nth
         self._moment = moment
         self._gate = gate
+        self._cut = cut
         self._seen = 0
         self._written = threading.local()
 
     def watch(self) -> None:
         """Listen to all engines to come."""
         sa.event.listen(sa.Engine, 'after_cursor_execute', self._note)
+        sa.event.listen(sa.Engine, 'before_cursor_execute', self._doom)
         do_commit = default.DefaultDialect.do_commit
 
         def commit(dialect: Any, connection: Any) -> None:
             here = self._begin()
-            if here and self._moment == 'before':
+            if here and not self._cut and self._moment == 'before':
                 self._act()
             do_commit(dialect, connection)
-            if here and self._moment == 'after':
+            if here and self._cut:
+                self._lose(connection)
+            elif here and self._moment == 'after':
                 self._act()
 
         default.DefaultDialect.do_commit = commit  # type: ignore[method-assign]
@@ -114,6 +126,26 @@ class Commits:
         with open(self._gate) as gate:
             gate.read()
 
+    def _lose(self, connection: Any) -> None:
+        """Cut the connection whose COMMIT was done, or the next one."""
+        if self._moment == 'after':
+            self._written.doomed = True
+        elif self._moment == 'in':
+            self._break(connection)
+            cuts.fail(connection.dbapi_connection)
+
+    def _break(self, connection: Any) -> None:
+        """Close a connection under the feet of who uses it."""
+        with open(f'{self._tally}.cut', 'a') as file:
+            file.write(f'{self._moment}\n')
+        cuts.break_off(connection.dbapi_connection)
+
+    def _doom(self, connection: Any, *more: Any) -> None:
+        """Lose the connection before anything is asked on it."""
+        if getattr(self._written, 'doomed', False):
+            self._written.doomed = False
+            self._break(connection.connection)
+
     def _note(
         self,
         connection: Any,
@@ -122,15 +154,25 @@ class Commits:
         *more: Any,
     ) -> None:
         # What hits no row, such as a claim that comes too late, is nothing.
-        if statement.startswith(WRITES) and cursor.rowcount:
-            self._written.statement = statement
+        if not statement.startswith(WRITES) or not cursor.rowcount:
+            return
+        first = getattr(self._written, 'statement', None) is None
+        self._written.statement = statement
+        next_ = self._seen + 1 == self._nth
+        cuts = self._cut and self._moment == 'before'
+        if cuts and first and next_ and self._is_worker():
+            self._nth = 0
+            self._break(connection.connection)
+
+    @staticmethod
+    def _is_worker() -> bool:
+        return threading.current_thread().name.startswith(WORKERS)
 
     def _begin(self) -> bool:
         """Note a COMMIT, and say whether it is the one."""
         statement = getattr(self._written, 'statement', None)
         self._written.statement = None
-        worker = threading.current_thread().name.startswith(WORKERS)
-        if statement is None or not worker:
+        if statement is None or not self._is_worker():
             return False
         self._seen += 1
         with open(self._tally, 'a') as file:

@@ -8,6 +8,7 @@ the same points until it is disturbed.
 
 import collections
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ from tests.integration import stories
 COMMIT = 'COMMIT'
 # A machine that is slow may once pass other points than otherwise.
 ATTEMPTS = 4
+# Real seconds in which a service gives back what it can.
+LET_GO = 3.0
 
 
 class NotMet(Exception):
@@ -32,7 +35,7 @@ class Point:
     :ivar call: XenAPI method, or ``COMMIT``.
     :ivar host: that is called; empty for a COMMIT.
     :ivar nth: which of them, from 1.
-    :ivar moment: 'before' or 'after'.
+    :ivar moment: 'before' or 'after', or 'in' a COMMIT.
     """
 
     story: str
@@ -201,6 +204,30 @@ def kill(player: Player, point: Point) -> str:
         raise NotMet
     theatre.settle(scene.key)
     assert theatre.deaths == 1, f'killed {theatre.deaths} times'
+    outcome = player.judge(scene)
+    player.check_once(scene)
+    return outcome
+
+
+def cut(player: Player, point: Point) -> str:
+    """The connection to the database is lost around a COMMIT.
+
+    The service goes on, with another connection. A claim that it does not
+    know of, or could not give back, runs out by itself.
+    """
+    theatre = player.stage
+    scene = player.set()
+    theatre.start(nth=point.nth, moment=point.moment, cut=True)
+    player.story.act(scene)
+    if not theatre.settle_until(scene.key, theatre.was_cut):
+        raise NotMet
+    end = time.monotonic() + LET_GO
+    while time.monotonic() < end and not theatre.is_free(scene.key):
+        time.sleep(stage.POLL)
+    if not theatre.is_free(scene.key):
+        theatre.pass_lease()
+    theatre.settle(scene.key)
+    assert theatre.deaths == 0, 'it has ended'
     outcome = player.judge(scene)
     player.check_once(scene)
     return outcome

@@ -133,6 +133,7 @@ class Stage:
             ],
         )
         self.tally = directory / 'commits'
+        self._cuts = directory / 'commits.cut'
         self._file = pathlib.Path(sa.make_url(self.site.connection).database)
         self.deaths = 0
         self._look_timeout = look_timeout
@@ -192,6 +193,7 @@ class Stage:
             live.execute('PRAGMA journal_mode = WAL')
         self.site.reuse_hosts(self._names)
         self.tally.write_text('')
+        self._cuts.unlink(missing_ok=True)
         self.deaths = 0
 
     def _restore_hosts(self, snapshot: Snapshot) -> None:
@@ -245,6 +247,10 @@ class Stage:
         for service in ended:
             processes.check_log(service)
             service.log.unlink()
+
+    def was_cut(self) -> bool:
+        """Whether a service has lost its connection, as it was told to."""
+        return self._cuts.exists()
 
     def pass_lease(self) -> None:
         """Let the time of all leases be over."""

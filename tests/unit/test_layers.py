@@ -133,7 +133,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'compute/xen/',
         'db/',
         'db/engine/',
-        'exception.py',
     ),
     'compute/operations/': (
         'compute/mastership/',

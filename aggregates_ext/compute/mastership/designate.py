@@ -13,7 +13,6 @@ from typing import Any
 
 from oslo_log import log as logging
 
-from aggregates_ext import exception
 from aggregates_ext.compute.mastership import designations
 from aggregates_ext.compute.mastership import handover
 from aggregates_ext.compute.observation import masters
@@ -48,6 +47,11 @@ REFUSALS = frozenset(
 BUSY = '_IN_PROGRESS'
 # Seconds for which the lease is kept beyond the limits.
 GRACE = 120.0
+
+
+def _is_refusal(code: str) -> bool:
+    """Whether an error proves that no role was written."""
+    return code in REFUSALS or code.endswith(BUSY)
 
 
 def set_master(run: compute_run.Run) -> None:
@@ -160,18 +164,24 @@ class _Change:
             compute_run.await_joins(run)
             with contextlib.closing(master.login()) as session:
                 self._check(session)
-                self._remember(view)
+                run.note(step='changing the master', progress=10)
                 try:
                     run.change(
                         session,
                         designations.CALL,
                         view.hosts[str(target.uuid)].ref,
                         check=lambda: self._check(session),
+                        known=lambda connection: {
+                            designations.KEY: self._describe(connection, view)
+                        },
+                        proves=_is_refusal,
                     )
-                except exception.LeaseLost:
-                    raise
-                except exception.AggregatesError as exc:
-                    self._take(exc)
+                except outcomes.Unknown as exc:
+                    LOG.info('Operation %s: %s', run.operation.uuid, exc)
+                except outcomes.Answered as exc:
+                    if _is_refusal(exc.answer.code):
+                        raise
+                    self._keep(exc.answer)
         return False
 
     def _check(self, session: xenapi.Session) -> None:
@@ -184,10 +194,13 @@ class _Change:
                 report,
             )
 
-    def _remember(self, view: views.PoolView) -> None:
-        """Write down that the call is sent, before it is."""
-        run, target = self._run, self._target
-        found: dict[str, Any] = {
+    def _describe(
+        self, connection: Any, view: views.PoolView
+    ) -> dict[str, Any]:
+        """What is written down of the call, in the moment it is recorded."""
+        target = self._target
+        return {
+            'at': engine.read_clock(connection),
             'uuid': target.uuid,
             'name': target.name,
             'from': view.master.uuid,
@@ -199,34 +212,12 @@ class _Change:
             },
         }
 
-        def work(connection: Any) -> None:
-            found['at'] = engine.read_clock(connection)
-            designations.write(connection, run, found)
-
-        run.note(step='changing the master', progress=10)
-        run.write(work)
-
-    def _take(self, exc: exception.AggregatesError) -> None:
-        """Judge what came instead of an answer.
-
-        :raises exception.AggregatesError: nothing has happened.
-        """
-        if not isinstance(exc, outcomes.Failed | outcomes.Postpone):
-            # A look before the call failed.
-            designations.forget(self._run)
-            raise exc
-        cause = exc.__cause__
-        if isinstance(cause, failures.AnswerLost):
-            LOG.info('Operation %s: %s', self._run.operation.uuid, exc)
-            return
-        code = cause.code if isinstance(cause, failures.XenAPIError) else ''
-        if not code or code in REFUSALS or code.endswith(BUSY):
-            designations.forget(self._run)
-            raise exc
+    def _keep(self, answer: failures.XenAPIError) -> None:
+        """Keep an error that may come from the middle of the change."""
         said = {
-            'code': code,
-            'parameters': list(getattr(cause, 'parameters', ())),
-            'message': str(exc),
+            'code': answer.code,
+            'parameters': list(answer.parameters),
+            'message': str(answer),
         }
         self._run.write(
             lambda connection: designations.write(

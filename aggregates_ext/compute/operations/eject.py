@@ -94,6 +94,7 @@ def _leave(
             shown=None,
         )
         db_operations.finish(connection, run.operation, 'succeeded')
+        db_aggregates.release_master(connection, run.aggregate_id, host.uuid)
         # Hosts of nobody may go on in it.
         db_aggregates.forget_pool_if_empty(connection, run.aggregate_id)
 

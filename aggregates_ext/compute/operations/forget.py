@@ -150,6 +150,7 @@ def _finish(run: compute_run.Run, host: records.Host) -> None:
         db_operations.finish(
             connection, run.operation, 'succeeded', _tell_left(host, left)
         )
+        db_aggregates.release_master(connection, run.aggregate_id, host.uuid)
         db_aggregates.forget_pool_if_empty(connection, run.aggregate_id)
 
     run.write(work)

@@ -51,6 +51,50 @@ class Unresolved(Failed):
     """The outcome is not known; both sides are described."""
 
 
+class NotSent(Postpone):
+    """A call that changes a pool has not left: nobody was there to take it."""
+
+
+class Unknown(Postpone):
+    """A call that changes a pool may have arrived; nothing was answered."""
+
+
+class Answered(exception.AggregatesError):
+    """A call that changes a pool was answered, with an error.
+
+    :ivar answer: of the host.
+    """
+
+    answer: failures.XenAPIError
+
+
+class AnsweredForNow(Answered, Postpone):
+    """With one that passes."""
+
+    def __init__(self, answer: failures.XenAPIError) -> None:
+        self.answer = answer
+        super().__init__(
+            reason=str(answer), code=answer.code, parameters=answer.parameters
+        )
+
+
+class AnsweredForGood(Answered, Failed):
+    """With one that stays."""
+
+    def __init__(self, answer: failures.XenAPIError) -> None:
+        self.answer = answer
+        Failed.__init__(
+            self, answer.code, str(answer), list(answer.parameters)
+        )
+
+
+def answered(answer: failures.XenAPIError) -> Answered:
+    """What an error becomes that a call was answered with."""
+    if codes.passes(answer.code, answer.parameters):
+        return AnsweredForNow(answer)
+    return AnsweredForGood(answer)
+
+
 def refuse(subject: str, report: preflight.Report) -> Exception:
     """What a check that found blockers makes of an operation.
 

@@ -30,6 +30,14 @@ LOG = logging.getLogger(__name__)
 # Seconds that may pass between the last look and the call it allows.
 CHECK_AGE = 5.0
 
+# Reads what is to be written into the parameters with a call.
+Known = Callable[[Any], dict[str, Any]]
+
+
+def _any_error(code: str) -> bool:
+    """The rule: what a call was answered with an error did not happen."""
+    return True
+
 
 class Run:
     """An operation under a lease.
@@ -157,18 +165,28 @@ class Run:
         method: str,
         *params: Any,
         check: Callable[[], None] | None = None,
+        known: Known | None = None,
+        proves: Callable[[str], bool] = _any_error,
     ) -> Any:
         """Send a call that changes a pool: recorded before, sent once.
 
         The record names the session, so that whoever takes over can end it
         before looking (design#sent-calls). It is cleared by a definite answer.
 
+        What became of the call is told by three classes that nothing else
+        raises. Any other error says nothing of it: those of the database
+        leave the record, and whoever comes next looks at the hosts.
+
         :param session: fresh for this attempt.
         :param check: a last look, right before the call; what it raises
             keeps the call from being sent.
-        :raises Failed: refused for a reason that stays; nothing changed.
-        :raises Postpone: refused for one that passes, not sent, or no
-            answer: the next attempt looks what happened.
+        :param known: what else is true once it is sent, for the parameters;
+            written with the record, and taken back with it.
+        :param proves: whether an error with that code proves that nothing
+            has happened; else what was written stays.
+        :raises outcomes.NotSent: it has not left.
+        :raises outcomes.Answered: with an error.
+        :raises outcomes.Unknown: no answer; the next attempt looks.
         """
         record = {
             'call': method,
@@ -177,35 +195,65 @@ class Run:
             'sent_at': time.time(),
         }
         asynchronous = method.startswith('Async.')
-        before = {'changed': self.changed, 'sent': self.sent}
-        self._record(record, changed=True, sent=self.sent or asynchronous)
+        take_back = self._record(record, asynchronous, known)
         try:
             self._check_last(check)
         except exception.LeaseLost:
             raise
         except exception.AggregatesError:
-            self._record(None, **before)
+            take_back()
             raise
         try:
             result = session.call(method, *params)
         except failures.AnswerLost as exc:
-            raise outcomes.Postpone(
+            raise outcomes.Unknown(
                 reason=f'{exc} What became of it is being found out.',
                 code=exc.code,
             ) from exc
         except failures.Unreachable as exc:
-            self._record(None, **before)
-            raise outcomes.obstacle(exc) from exc
+            take_back()
+            raise outcomes.NotSent(
+                reason=str(exc), code=exc.code, parameters=exc.parameters
+            ) from exc
         except failures.XenAPIError as exc:
-            self._record(None, **before)
-            raise outcomes.translate(exc) from exc
+            if proves(exc.code):
+                take_back()
+            else:
+                self.note(call=None)
+            raise outcomes.answered(exc) from exc
         task = {**record, 'session': None, 'task': result}
         self.note(call=task if asynchronous else None)
         return result
 
-    def _record(self, call: dict[str, Any] | None, **flags: bool) -> None:
-        """Write the call that may be under way, and what it makes true."""
-        self.note(call=call, parameters={**self.operation.parameters, **flags})
+    def _record(
+        self, call: dict[str, Any], asynchronous: bool, known: Known | None
+    ) -> Callable[[], None]:
+        """Write the call that may be under way, and what it makes true.
+
+        :returns: takes that back, and nothing that was found out since.
+        """
+        before = {'changed': False, 'sent': False, **self.operation.parameters}
+        new: dict[str, Any] = {
+            'changed': True,
+            'sent': before['sent'] or asynchronous,
+        }
+
+        def work(connection: Any) -> None:
+            new.update(known(connection) if known else {})
+            values = {'call': call, 'parameters': {**before, **new}}
+            db_operations.update(connection, self.operation.id, values)
+
+        def take_back() -> None:
+            kept = {
+                name: value
+                for name, value in self.operation.parameters.items()
+                if name not in new
+            }
+            restored = {name: before[name] for name in new if name in before}
+            self.note(call=None, parameters={**kept, **restored})
+
+        self.write(work)
+        return take_back
 
     def _check_last(self, check: Callable[[], None] | None) -> None:
         """Look a last time, and let no time pass between that and the call.
