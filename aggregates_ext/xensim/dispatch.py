@@ -106,7 +106,7 @@ def _after(context: operations.Context, fault: faults.Fault | None) -> None:
 
 def die(context: operations.Context) -> None:
     """Kill xapi; its watchdog starts it again."""
-    down = context.world.times.exit_to_listen
+    down = context.world.times.restart
     lifecycle.restart(context.world, context.host, down)
     raise failure.ConnectionLost
 

@@ -178,7 +178,7 @@ class Simulator:
         """Restart the xapi of a host."""
         with self.world.lock:
             lifecycle.restart(
-                self.world, self.host(name), self.world.times.exit_to_listen
+                self.world, self.host(name), self.world.times.restart
             )
 
     def set_reachable(self, name: str, reachable: bool) -> None:

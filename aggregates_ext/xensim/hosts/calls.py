@@ -33,6 +33,8 @@ def disable(
     evacuationplan.assert_ha_plan(context.db, ref)
     host: hosts.Host = yield from reach(context, ref)
     host.auto_enable = auto_enable
+    if host.xapi is not None:
+        host.xapi.disabled = True
     liveness.set_enabled(context.db.row('host', ref), False)
     return ''
 
@@ -48,6 +50,7 @@ def enable(context: operations.Context, ref: str) -> operations.Steps:
     if host.disabled_until_reboot:
         raise failure.Failure('HOST_DISABLED_UNTIL_REBOOT', ref)
     host.auto_enable = True
+    host.xapi.disabled = False
     liveness.set_enabled(row, True)
     return ''
 
@@ -116,7 +119,7 @@ def restart_agent(context: operations.Context, ref: str) -> operations.Steps:
 
     def end() -> None:
         if xapi is not None and xapi.alive:
-            lifecycle.restart(world, host, world.times.exit_to_listen)
+            lifecycle.restart(world, host, world.times.restart)
 
     world.later(world.times.agent_exit, end)
     return ''

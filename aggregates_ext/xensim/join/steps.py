@@ -13,7 +13,6 @@ from aggregates_ext.xensim.life import lifecycle
 from aggregates_ext.xensim.life import liveness
 from aggregates_ext.xensim.life import points
 from aggregates_ext.xensim.plan import presets
-from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 from aggregates_ext.xensim.world import host as hosts
 
@@ -102,15 +101,18 @@ def _steps(
     _assert_still_serving(context, joining.master)
     if not _skips(context, 'S6'):
         join_copy.copy(joining)
-    _become_live_later(context, joining)
-    _half_join(context)
     yield times.join_finish
     yield from points.at(context, 'S7', context.host.name)
     for pbd in joining.local.where('PBD'):
         joining.local.row('PBD', pbd)['currently_attached'] = False
     yield from points.at(context, 'S8', context.host.name)
+    context.host.master = joining.master.address
+    context.host.backup = joining.remote.clone()
+    # What fails from here on is done by the next start of the joiner.
     yield from points.at(context, 'S9', context.host.name)
-    _become_slave(context, joining.master)
+    _half_join(context)
+    _light_fuse(context)
+    _become_live_later(context, joining.joiner, times.joined_live)
     yield from points.at(context, 'S10', context.host.name)
 
 
@@ -146,34 +148,36 @@ def _exchange_certificates(
 
 
 def _become_live_later(
-    context: operations.Context, joining: joinings.Joining
+    context: operations.Context, joiner: hosts.Host, seconds: float
 ) -> None:
-    """The master sees the new member's heart beat, even if half-joined."""
-    world, db = context.world, joining.remote
-    uuid = joining.joiner.uuid
-    ref = next(iter(db.where('host', uuid=uuid)), database.NULL)
+    """The master hears the joiner, which still is its old self."""
+    world = context.world
 
     def beat() -> None:
-        if db.exists('host', ref) and world.answers(joining.joiner):
-            liveness.set_live(world, db, ref, live=True)
-            row = db.row('host', ref)
-            liveness.set_enabled(row, row['enabled'])
+        if world.answers(joiner):
+            liveness.heartbeat(world, joiner)
 
-    world.later(world.times.join_finish + world.times.joined_live, beat)
+    world.later(seconds, beat)
 
 
 def _half_join(context: operations.Context) -> None:
+    """Fail late: the role is written (xapi#join-late-failures).
+
+    One such joiner was seen to become live, others were not.
+    """
     fault = context.world.faults.take(
         ('half_join',), context.method, context.host.name
     )
-    if fault is not None:
-        raise failure.Failure(fault.code, *fault.parameters)
+    if fault is None:
+        return
+    if fault.seconds is not None:
+        _become_live_later(context, context.host, fault.seconds)
+    raise failure.Failure(fault.code, *fault.parameters)
 
 
-def _become_slave(context: operations.Context, master: hosts.Host) -> None:
-    """Write the role and light the fuse: the point of no return."""
+def _light_fuse(context: operations.Context) -> None:
+    """The joiner serves as its old self until it has burnt down."""
     world, host = context.world, context.host
-    host.master = master.address
 
     def burnt() -> None:
         lifecycle.restart(world, host, world.times.exit_to_listen)

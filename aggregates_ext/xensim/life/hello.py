@@ -1,5 +1,7 @@
 """A slave which starts: it waits, and reports to its master."""
 
+import collections.abc
+
 from aggregates_ext.xensim.calls import tasks
 from aggregates_ext.xensim.install import records as host_records
 from aggregates_ext.xensim.life import liveness
@@ -10,49 +12,91 @@ from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import world as worlds
 
 
-def begin(world: worlds.World, host: hosts.Host, xapi: hosts.Xapi) -> None:
-    """Pass through what comes before the master is asked.
+class Start:
+    """One start of a slave, from its first answer to its welcome."""
 
-    See xapi#join-timeline.
-    """
-    times = world.times
-    if host.database.rows('pool'):
-        host.backup, host.database = host.database, database.Database()
-    xapi.blocked_until = world.clock.time() + times.slave_blocked
+    def __init__(
+        self,
+        world: worlds.World,
+        host: hosts.Host,
+        xapi: hosts.Xapi,
+        crash: collections.abc.Callable[[], None],
+    ) -> None:
+        self._world = world
+        self._host = host
+        self._xapi = xapi
+        self._crash = crash
 
-    def emergency(code: str) -> None:
-        if xapi.alive:
-            xapi.emergency = failure.Failure(code)
+    def begin(self) -> None:
+        """Pass through what comes before the master is asked.
 
-    if xapi.master == host.address:
-        xapi.emergency = failure.Failure('HOST_ITS_OWN_SLAVE')
-        return
-    moment = times.slave_blocked
-    world.later(moment, lambda: emergency('HOST_HAS_NO_MANAGEMENT_IP'))
-    moment += times.no_management_ip
-    world.later(moment, lambda: emergency('HOST_STILL_BOOTING'))
-    moment += times.still_booting
-    world.later(moment, lambda: _hello(world, host, xapi))
+        See xapi#join-timeline.
+        """
+        world, host, xapi = self._world, self._host, self._xapi
+        if host.database.rows('pool'):
+            host.backup = host.backup or host.database
+            host.database = database.Database()
+        xapi.blocked_until = world.clock.time() + world.times.slave_blocked
+        if xapi.master == host.address:
+            xapi.emergency = failure.Failure('HOST_ITS_OWN_SLAVE')
+            return
+        self._later(world.times.first_beat, self._beat)
+        self._later(world.times.slave_blocked, self._look)
 
+    def _later(
+        self, seconds: float, step: collections.abc.Callable[[], None]
+    ) -> None:
+        """Go on, if this xapi still runs."""
 
-def _hello(world: worlds.World, host: hosts.Host, xapi: hosts.Xapi) -> None:
-    """Report to the master (xapi#emergency and xapi#join-timeline)."""
-    if not xapi.alive or xapi.master is None:
-        return
-    master = world.serving_master(xapi.master)
-    retry = world.times.master_retry
-    if master is None or not world.reaches(host, master):
-        pass
-    elif not master.database.where('host', uuid=host.uuid):
-        xapi.emergency = failure.Failure('HOST_UNKNOWN_TO_MASTER', host.uuid)
-        retry = world.times.unknown_retry
-    elif not world.reaches(master, host):
-        code = 'HOST_MASTER_CANNOT_TALK_BACK'
-        xapi.emergency = failure.Failure(code, host.address)
-    else:
-        _welcome(world, host, xapi, master)
-        return
-    world.later(retry, lambda: _hello(world, host, xapi))
+        def go_on() -> None:
+            if self._xapi.alive:
+                step()
+
+        self._world.later(seconds, go_on)
+
+    def _master(self) -> hosts.Host | None:
+        """The master, if it serves and hears this host."""
+        found = self._world.serving_master(str(self._xapi.master))
+        if found is None or not self._world.reaches(self._host, found):
+            return None
+        return found
+
+    def _beat(self) -> None:
+        """It is live long before it is enabled (xapi#restarts)."""
+        if self._master() is not None:
+            liveness.heartbeat(self._world, self._host)
+
+    def _look(self) -> None:
+        """Wait for a master; without a record there, end (xapi#restarts)."""
+        times, xapi = self._world.times, self._xapi
+        master = self._master()
+        if master is None:
+            self._later(times.master_retry, self._look)
+        elif not master.database.where('host', uuid=self._host.uuid):
+            self._crash()
+        else:
+            xapi.emergency = failure.Failure('HOST_HAS_NO_MANAGEMENT_IP')
+            self._later(times.no_management_ip, self._boot)
+
+    def _boot(self) -> None:
+        self._xapi.emergency = failure.Failure('HOST_STILL_BOOTING')
+        self._later(self._world.times.still_booting, self._hello)
+
+    def _hello(self) -> None:
+        """Report to the master (xapi#emergency and xapi#join-timeline)."""
+        world, host, xapi = self._world, self._host, self._xapi
+        master = self._master()
+        if master is None:
+            xapi.emergency = None
+            self._look()
+        elif not master.database.where('host', uuid=host.uuid):
+            self._crash()
+        elif not world.reaches(master, host):
+            code = 'HOST_MASTER_CANNOT_TALK_BACK'
+            xapi.emergency = failure.Failure(code, host.address)
+            self._later(world.times.master_retry, self._hello)
+        else:
+            _welcome(world, host, xapi, master)
 
 
 def _welcome(

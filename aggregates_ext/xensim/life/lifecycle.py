@@ -2,9 +2,9 @@
 
 import collections.abc
 
-from aggregates_ext.xensim.exclusion import pool as pool_exclusion
 from aggregates_ext.xensim.life import hello
 from aggregates_ext.xensim.life import liveness
+from aggregates_ext.xensim.life import mastery
 from aggregates_ext.xensim.life import succession
 from aggregates_ext.xensim.records import failure
 from aggregates_ext.xensim.world import host as hosts
@@ -13,20 +13,31 @@ from aggregates_ext.xensim.world import world as worlds
 Action = collections.abc.Callable[[], None]
 
 
-def start(world: worlds.World, host: hosts.Host) -> None:
-    """Start xapi in the role which the role file says."""
+def start(
+    world: worlds.World, host: hosts.Host, storage: float | None = None
+) -> None:
+    """Start xapi in the role which the role file says.
+
+    :param storage: when a master has its storage; None: as always
+    """
     if host.xapi is not None or not host.powered:
         return
     succession.settle(world, host)
+    succession.give_way(world, host)
     host.xapi = xapi = hosts.Xapi(host.master)
     reopen(host)
     if host.broken:
         _start_as_broken(world, host, xapi)
     elif xapi.master is None:
-        _start_as_master(world, host)
+        times = world.times
+        mastery.begin(world, host, xapi, storage or times.master_returns)
         world.wake()
     else:
-        hello.begin(world, host, xapi)
+
+        def crash() -> None:
+            restart(world, host, world.times.restart)
+
+        hello.Start(world, host, xapi, crash).begin()
 
 
 def stop(world: worlds.World, host: hosts.Host) -> None:
@@ -84,7 +95,8 @@ def cut_off(world: worlds.World, host: hosts.Host, cut: bool) -> None:
     else:
         host.door.close()
         reopen(host)
-        liveness.heartbeat(world, host)
+        if host.xapi.is_slave:
+            liveness.heartbeat(world, host)
         world.wake()
 
 
@@ -130,17 +142,6 @@ def _start_as_broken(
 
     def again() -> None:
         if xapi.alive:
-            restart(world, host, world.times.exit_to_listen)
+            restart(world, host, world.times.restart)
 
     world.later(world.times.emergency_restart, again)
-
-
-def _start_as_master(world: worlds.World, host: hosts.Host) -> None:
-    db = host.database
-    db.clear('session')
-    db.clear('task')
-    db.pool['current_operations'] = {}
-    pool_exclusion.refresh(db)
-    row = db.row('host', db.pool['master'])
-    liveness.mark_start(world, row)
-    liveness.set_enabled(row, host.auto_enable)

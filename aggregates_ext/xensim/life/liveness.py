@@ -28,10 +28,10 @@ def set_live(
 
 
 def _on_master(
-    world: worlds.World, host: hosts.Host
+    world: worlds.World, host: hosts.Host, address: str
 ) -> tuple[database.Database, str] | None:
     """The record of a slave in the database of its master."""
-    master = world.at_address(host.master) if host.master else None
+    master = world.at_address(address)
     if master is None:
         return None
     for ref in master.database.where('host', uuid=host.uuid):
@@ -40,9 +40,12 @@ def _on_master(
 
 
 def heartbeat(world: worlds.World, host: hosts.Host) -> None:
+    """The master hears its slave, and knows what can be done with it."""
     host.silent_since = None
-    if found := _on_master(world, host):
-        set_live(world, *found, live=True)
+    if host.master and (found := _on_master(world, host, host.master)):
+        db, ref = found
+        set_live(world, db, ref, live=True)
+        set_enabled(db.row('host', ref), db.row('host', ref)['enabled'])
 
 
 def miss(world: worlds.World, host: hosts.Host) -> None:
@@ -62,12 +65,16 @@ def miss(world: worlds.World, host: hosts.Host) -> None:
 def fall_silent(world: worlds.World, host: hosts.Host) -> None:
     """The master gives up a silent host after ten minutes.
 
-    See xapi#host-record.
+    It does so too when the host has left it meanwhile. See
+    xapi#host-record and xapi#eject-errors.
     """
-    host.silent_since = moment = world.clock.time()
+    address = host.master
+    if address is None:
+        return
+    host.silent_since = moment = host.silent_since or world.clock.time()
 
     def give_up() -> None:
-        found = _on_master(world, host)
+        found = _on_master(world, host, address)
         if found and host.silent_since == moment:
             set_live(world, *found, live=False)
 

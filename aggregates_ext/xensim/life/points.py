@@ -8,7 +8,7 @@ from aggregates_ext.xensim.records import failure
 def at(context: operations.Context, step: str, host: str) -> operations.Steps:
     """Where a planted fault hits a step of the call.
 
-    :param step: S1 to S10 of a join, E1 and E2 of an eject
+    :param step: S1 to S10 of a join, E1 to E3 of an eject
     :param host: the host that the call is about
     """
     fault = context.world.faults.take(
@@ -21,7 +21,7 @@ def at(context: operations.Context, step: str, host: str) -> operations.Steps:
     elif fault.action == 'delay':
         yield fault.pause
     elif fault.action == 'die':
-        down = context.world.times.exit_to_listen
+        down = context.world.times.restart
         lifecycle.restart(context.world, context.host, down)
         yield operations.FOREVER
     else:

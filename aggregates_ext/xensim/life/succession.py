@@ -21,6 +21,29 @@ def settle(world: worlds.World, host: hosts.Host) -> None:
         _hand_over(host, heir)
 
 
+def give_way(world: worlds.World, host: hosts.Host) -> None:
+    """A master which starts follows another one that it finds.
+
+    It asks all hosts that it knows (xapi#two-masters).
+    """
+    db = host.database
+    if host.master is not None or host.broken or not db.rows('pool'):
+        return
+    for _, row in db.rows('host'):
+        other = world.by_uuid(row['uuid'])
+        if other is None or other is host:
+            continue
+        serves = world.serving_master(other.address) is other
+        if serves and world.reaches(host, other) and _same(db, other.database):
+            host.master = other.address
+            return
+
+
+def _same(mine: database.Database, other: database.Database) -> bool:
+    """Whether two databases are of one pool: who asks has its secret."""
+    return bool(other.where('pool', uuid=mine.pool['uuid']))
+
+
 def _take_over(world: worlds.World, heir: hosts.Host) -> None:
     for old in world.hosts.values():
         if old.master == heir.address and _is_due(old, heir):

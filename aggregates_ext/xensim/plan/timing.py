@@ -30,7 +30,7 @@ class Times:
     fuse: float = 10.0
     # xapi#join-timeline: from the exit of xapi to a host that is enabled.
     exit_to_listen: float = 2.2
-    agent_exit: float = 0.5
+    first_beat: float = 0.1
     slave_blocked: float = 6.9
     no_management_ip: float = 0.15
     still_booting: float = 0.3
@@ -42,7 +42,13 @@ class Times:
     # xapi#emergency: a slave retries to reach its master.
     master_retry: float = 5.0
     emergency_restart: float = 60.0
-    unknown_retry: float = 60.0
+    # xapi#restarts: xapi ends after host.restart_agent, and starts again.
+    agent_exit: float = 0.9
+    restart: float = 1.2
+    # xapi#restarts: when hosts are enabled again after a start of the master.
+    slave_returns: float = 5.0
+    slave_returns_late: float = 8.0
+    master_returns: float = 8.5
     # xapi#eject-timeline: an ejected host.
     eject_unplug: float = 0.05
     eject_finish: float = 0.3

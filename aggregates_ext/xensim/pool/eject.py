@@ -9,7 +9,6 @@ from aggregates_ext.xensim.install import contents
 from aggregates_ext.xensim.install import records as host_records
 from aggregates_ext.xensim.install import storage
 from aggregates_ext.xensim.life import lifecycle
-from aggregates_ext.xensim.life import liveness
 from aggregates_ext.xensim.life import points
 from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.records import database
@@ -33,10 +32,12 @@ def eject(context: operations.Context, ref: str) -> operations.Steps:
         yield from points.at(context, 'E2', victim.name)
         _remove_control_domain(db, ref)
         yield times.eject_finish
-        _remove_host(context, ref)
         # From here on nothing stops the reset (xapi#eject-destroys).
         context.world.destroyed_vdis.extend(storage.wipe(victim, db))
         _reset(context, victim)
+        # What fails from here on leaves a record without a member.
+        yield from points.at(context, 'E3', victim.name)
+        _remove_host(context, ref)
     finally:
         pool_exclusion.release(db, task)
     return ''
@@ -189,19 +190,4 @@ def _reinstall(world: worlds.World, victim: hosts.Host) -> None:
 
 def _first_boot(world: worlds.World, victim: hosts.Host) -> None:
     """Start anew; enabled only when storage is there (xapi#eject-timeline)."""
-    lifecycle.start(world, victim)
-    xapi, row = (
-        victim.xapi,
-        victim.database.row('host', victim.database.pool['master']),
-    )
-    if xapi is None:
-        return
-    liveness.set_enabled(row, False)
-    xapi.complete = False
-
-    def storage_ready() -> None:
-        if xapi.alive:
-            xapi.complete = True
-            liveness.set_enabled(row, True)
-
-    world.later(world.times.first_storage_init, storage_ready)
+    lifecycle.start(world, victim, world.times.first_storage_init)

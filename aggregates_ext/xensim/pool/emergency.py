@@ -21,7 +21,7 @@ def transition_to_master(context: operations.Context) -> str:
     """
     world, host = context.world, context.host
     _assert_no_ha(world, host)
-    if host.master is None and not host.broken:
+    if not context.xapi.is_slave and not host.broken:
         return ''
     host.database, host.backup = _known(world, host), None
     host.master, host.broken = None, False

@@ -27,15 +27,16 @@ class Fault:
     call arrives. reset: the connection breaks and nothing is done.
     drop_answer: the connection breaks when all is done. hang: no answer
     until released. delay: a late answer. fail: the given code and
-    parameters. half_join: the join fails when the master lists the host
-    already. skip: step S6 of a join copies nothing, silently. die: xapi
+    parameters. half_join: the join fails late, when the joiner's role is
+    written (with seconds: its record becomes live after them). skip: step S6 of a join copies nothing, silently. die: xapi
     is killed, and started again by its watchdog. no_return: a host (name
     the victim) stays off after its eject.
 
     :param call: method name as sent; None for any call
     :param host: name of the host; None for any host
-    :param step: a step of pool.join (S1 to S10) or of pool.eject (E1 before
-        its storage is unplugged, E2 when it is forgotten), or the uuid of a
+    :param step: a step of pool.join (S1 to S10; S9 when the role is written)
+        or of pool.eject (E1 before its storage is unplugged, E2 when it is
+        forgotten, E3 when the victim was told to go), or the uuid of a
         machine which migrates, instead of the whole call
     :param nth: the first matching occurrence which is hit, from 1
     :param times: how many occurrences are hit; 0 for all

@@ -49,6 +49,8 @@ class Xapi:
         self.registered: dict[str, tuple[set[str], int]] = {}
         """Classes and last generation of the sessions of event.next."""
         self.fused = False
+        self.disabled = False
+        """A user disabled this host (xapi#simulated-hosts)."""
         self.complete = True
         """Storage is there: hosts may be enabled (xapi#maintenance-calls)."""
 
@@ -91,7 +93,7 @@ class Host:
     See xapi#change-of-master.
     """
     backup: databases.Database | None = None
-    """What a forgotten slave has left of its pool's database."""
+    """The copy of its pool's database which a slave can take over with."""
     tls_verification_enabled: bool = True
     auto_enable: bool = True
     disabled_until_reboot: bool = False

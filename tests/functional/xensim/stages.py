@@ -19,7 +19,7 @@ class Stage:
         call, refs = self.clients.call, self.refs
         (refs['@pool'],) = call('xen1', 'pool.get_all', self.master)
         (refs['@master'],) = self.named('xen1')
-        if story == 'join':
+        if story in ('join', 'half join'):
             refs['@old'] = self.clients.ref('xen2')
             return
         refs['@old'] = self.clients.ref('xen1')
@@ -40,6 +40,16 @@ class Stage:
         return self.clients.call(
             'xen1', f'{kind}.get_all_records', self.master
         )
+
+    def look(self):
+        """Whether the master is enabled, and how many slaves are."""
+        try:
+            self.master = self.clients.ref('xen1')
+        except ConnectionError as exc:
+            return type(exc).__name__
+        hosts = self.read('host').values()
+        enabled = {host['name_label']: host['enabled'] for host in hosts}
+        return [enabled.pop('xen1'), sum(enabled.values())]
 
     def call(self, host, method, *params):
         """A call with names for references, in its answer too."""
@@ -99,6 +109,7 @@ WATCHERS = {
         for record in stage.read('host').values()
         if record['name_label'] == 'xen2'
     ],
+    'fresh look': lambda stage: stage.look(),
     'allowed': lambda stage: [
         sorted(record['allowed_operations'])
         for record in stage.read('host').values()

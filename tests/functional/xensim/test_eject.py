@@ -173,24 +173,33 @@ def test_a_host_which_just_died(call, clk, master, victim, sim):
     assert len(call('xen1', 'host.get_all', master)) == 1
 
 
-def test_a_forgotten_host_stays_in_emergency(call, clk, master, victim, sim):
-    sim.power_off('xen2')
-    call('xen1', 'host.destroy', master, victim)
-    sim.power_on('xen2')
-    clk.advance(30)
-    assert call('xen2', *LOGIN) == [
-        'ERR',
-        'HOST_UNKNOWN_TO_MASTER',
-        sim.host('xen2').uuid,
-    ]
-    local = call(
-        'xen2',
-        'session.slave_local_login_with_password',
-        'root',
-        'secret',
+def test_the_victim_went_although_the_answer_is_an_error(
+    call, clk, master, victim, sim
+):
+    """xapi#eject-errors: the record stays, without its control domain."""
+    sim.plant(call='pool.eject', host='xen2', step='E3')
+    answer = call('xen1', 'pool.eject', master, victim)
+    assert answer == ['ERR', 'INTERNAL_ERROR', 'planted']
+    clk.advance(9)
+    assert call('xen2', *LOGIN) == ['ERR', 'HOST_IS_SLAVE', '10.0.0.11']
+    clk.advance(10)
+    assert call('xen2', *LOGIN).startswith('OpaqueRef:')
+    assert sim.state()['hosts']['xen2']['role'] == 'master'
+    record = call('xen1', 'host.get_record', master, victim)
+    live = ('host_metrics.get_live', master, record['metrics'])
+    assert record['enabled'] is True
+    assert call('xen1', *live) is True
+    domain = call('xen1', 'VM.get_record', master, record['control_domain'])
+    assert domain[1] == 'HANDLE_INVALID'
+    assert call('xen1', 'pool.eject', master, victim)[1] == (
+        'CANNOT_CONTACT_HOST'
     )
-    assert call('xen2', 'host.is_in_emergency_mode', local) is True
-    assert call('xen2', 'pool.is_slave', local, 'x') is True
+    clk.advance(590)
+    assert call('xen1', *live) is True
+    clk.advance(10)
+    assert call('xen1', *live) is False
+    assert call('xen1', 'host.destroy', master, victim) == ''
+    assert len(sim.state()['pools']) == 3
 
 
 def test_a_live_host_is_not_destroyed(call, master, victim):

@@ -103,8 +103,15 @@ def test_refuse_when_a_call_arrives(call, clients, sim, clk):
     assert len(call('xen1', 'pool.get_all', ref)) == 1
 
 
-def test_half_join(call, clients, sim, clk):
-    sim.plant(call='Async.pool.join', host='xen2', action='half_join')
+@pytest.mark.parametrize(('seconds', 'live'), [(None, False), (8, True)])
+def test_half_join(call, clients, sim, clk, seconds, live):
+    """Some were listed as live later, others not: xapi#join-late-failures."""
+    sim.plant(
+        call='Async.pool.join',
+        host='xen2',
+        action='half_join',
+        seconds=seconds,
+    )
     ref = clients.ref('xen2')
     task = call('xen2', 'Async.pool.join', ref, *LOGIN)
     clk.advance(20)
@@ -112,15 +119,14 @@ def test_half_join(call, clients, sim, clk):
     assert record['status'] == 'failure'
     (first, second, _) = sim.state()['pools']
     members = {host['name']: host for host in first['hosts']}
-    assert members['xen2']['live'] is True
+    assert members['xen2']['live'] is live
     assert members['xen2']['enabled'] is False
     assert second['master'] == 'xen2'
     assert call('xen2', *PASSWORD_LOGIN).startswith('OpaqueRef:')
     ref = clients.ref('xen1')
     stale = call('xen1', 'host.get_by_uuid', ref, members['xen2']['uuid'])
-    assert call('xen1', 'pool.eject', ref, stale)[1] == 'CANNOT_CONTACT_HOST'
-    assert call('xen1', 'host.destroy', ref, stale) == ''
-    assert len(sim.state()['pools'][0]['hosts']) == 1
+    eject = 'CANNOT_CONTACT_HOST' if live else 'HOST_OFFLINE'
+    assert call('xen1', 'pool.eject', ref, stale)[1] == eject
 
 
 @pytest.mark.parametrize('step', ['S1', 'S2', 'S5'])
@@ -242,7 +248,7 @@ def test_slave_waits_for_its_master(joined, call, clk):
     joined.power_off('xen1')
     joined.restart_toolstack('xen2')
     clk.advance(30)
-    assert call('xen2', *PASSWORD_LOGIN) == ['ERR', 'HOST_STILL_BOOTING']
+    assert call('xen2', *PASSWORD_LOGIN)[1] == 'HOST_IS_SLAVE'
     joined.power_on('xen1')
     clk.advance(30)
     assert call('xen2', *PASSWORD_LOGIN)[1] == 'HOST_IS_SLAVE'

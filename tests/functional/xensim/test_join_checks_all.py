@@ -343,4 +343,4 @@ class TestSizeRace:
         assert len(members) == 3
         (lost,) = {'xen2', 'xen3'} - set(members)
         answer = call(lost, 'session.login_with_password', 'root', 'secret')
-        assert answer[:2] == ['ERR', 'HOST_UNKNOWN_TO_MASTER']
+        assert answer[:2] == ['ERR', 'HOST_IS_SLAVE']

@@ -158,7 +158,7 @@ def test_copying_may_be_skipped_in_silence(sim, join, call, clk):
     clk.advance(40)
     assert len(sim.state()['pools'][0]['hosts']) == 1
     answer = call('xen2', 'session.login_with_password', 'root', 'secret')
-    assert answer[1] == 'HOST_UNKNOWN_TO_MASTER'
+    assert answer[1] == 'HOST_IS_SLAVE'
 
 
 class TestNetworks:

@@ -39,6 +39,54 @@ def test_the_joiner_is_a_slave_only_past_the_last_step(fail_at, step):
     assert left.role == ('slave' if step == 'S10' else 'master')
 
 
+def late(clients, clk, sim):
+    """A joiner with its role written, which serves on (xapi#half-joined)."""
+    code = 'REPOSITORY_CLEANUP_FAILED'
+    sim.plant(host='xen2', step='S9', code=code, parameters=())
+    session = clients.ref('xen2')
+    answer = clients.call('xen2', 'pool.join', session, *LOGIN)
+    assert answer == ['ERR', code]
+    clk.advance(20)
+    assert clients.call('xen2', 'pool.get_all', session)
+    return session
+
+
+def test_the_next_start_completes_a_join_that_failed_late(clients, clk, sim):
+    session = late(clients, clk, sim)
+    call = clients.call
+    (host,) = call('xen2', 'host.get_all', session)
+    assert call('xen2', 'host.restart_agent', session, host) == ''
+    clk.advance(12)
+    assert sim.state()['hosts']['xen2']['role'] == 'slave'
+    (pool, _) = sim.state()['pools']
+    told = [(member['enabled'], member['live']) for member in pool['hosts']]
+    assert told == [(True, True)] * 2
+
+
+def test_a_host_whose_record_went_before_is_a_brick(clients, clk, sim):
+    """xapi#join-late-failures: 4 of 4 times."""
+    late(clients, clk, sim)
+    call, master = clients.call, clients.ref('xen1')
+    stale = call('xen1', 'host.get_by_uuid', master, sim.host('xen2').uuid)
+    assert call('xen1', 'host.destroy', master, stale) == ''
+    sim.restart_toolstack('xen2')
+    slave = ['ERR', 'HOST_IS_SLAVE', '10.0.0.11']
+    login = ('session.login_with_password', 'root', 'secret')
+    local = ('session.slave_local_login_with_password', 'root', 'secret')
+    for _ in range(4):
+        while sim.state()['hosts']['xen2']['phase'] == 'down':
+            clk.advance(0.1)
+        assert call('xen2', *login) == slave
+        session = call('xen2', *local)
+        method = 'pool.emergency_transition_to_master'
+        assert call('xen2', method, session) == ''
+        while sim.state()['hosts']['xen2']['phase'] != 'down':
+            clk.advance(0.1)
+    clk.advance(600)
+    assert sim.state()['hosts']['xen2']['role'] == 'slave'
+    assert len(call('xen1', 'host.get_all', master)) == 1
+
+
 @pytest.mark.parametrize('step', STEPS)
 def test_the_master_knows_the_host_once_records_are_copied(fail_at, step):
     hosts = fail_at(step).read('xen1', 'host')

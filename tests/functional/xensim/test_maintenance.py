@@ -86,7 +86,7 @@ def test_auto_enable_decides_after_a_restart(pool, clk, auto_enable, after):
 
 def test_enable_while_storage_comes_up(pool, clk, sim):
     sim.restart_toolstack('xen2')
-    clk.advance(2.2 + 6.9 + 0.15 + 0.3 + 0.2)
+    clk.advance(1.2 + 6.9 + 0.15 + 0.3 + 0.2)
     answer = pool('host.enable', pool.hosts['xen2'])
     assert answer == ['ERR', 'HOST_STILL_BOOTING']
     clk.advance(1)

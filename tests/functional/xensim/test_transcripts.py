@@ -10,9 +10,13 @@ from tests.functional.xensim import transcripts
 from tests.functional.xensim import waiting
 
 STEP = 0.1
+COARSE = 0.25
+"""For what costs many calls and lasts for longer."""
 TOLERANCE = 1.0
 """Runs of xapi differ by as much, and polls saw changes late."""
 STORY = 24.0
+LONGER = 28.0
+"""A story with a reboot."""
 
 
 @pytest.fixture
@@ -20,12 +24,71 @@ def stage(clients, clk):
     return stages.Stage(clients, clk)
 
 
-def begin(stage, story):
-    """Make the call of a story; it goes on while it is watched."""
-    if story == 'join':
-        stage.call('xen2', 'Async.pool.join', '@old', *stages.LOGIN)
-    else:
-        stage.call('xen1', 'Async.pool.eject', '@old', '@host')
+def late_join(stage, sim):
+    """A join of xen2 that fails when its role is written."""
+    code = 'REPOSITORY_CLEANUP_FAILED'
+    sim.plant(host='xen2', step='S9', code=code, parameters=())
+    answer = stage.call('xen2', 'pool.join', '@old', *stages.LOGIN)
+    assert answer == ['ERR', code]
+    stage.clk.advance(30)
+
+
+def disable(stage, sim, ref='@host'):
+    stage.call('xen1', 'host.disable', '@old', ref)
+
+
+# Story -> the hosts that joined before, what else came before, the call or
+# the blow with which it begins.
+STORIES = {
+    'join': (
+        (),
+        None,
+        lambda stage, sim: stage.call(
+            'xen2', 'Async.pool.join', '@old', *stages.LOGIN
+        ),
+    ),
+    'eject': (
+        ('xen2',),
+        None,
+        lambda stage, sim: stage.call(
+            'xen1', 'Async.pool.eject', '@old', '@host'
+        ),
+    ),
+    'half join': (
+        (),
+        late_join,
+        lambda stage, sim: sim.restart_toolstack('xen2'),
+    ),
+    'restart of a slave': (
+        ('xen2',),
+        disable,
+        lambda stage, sim: stage.call(
+            'xen1', 'host.restart_agent', '@old', '@host'
+        ),
+    ),
+    'death of a slave': (
+        ('xen2',),
+        None,
+        lambda stage, sim: sim.restart_toolstack('xen2'),
+    ),
+    'reboot of a slave': (
+        ('xen2',),
+        disable,
+        lambda stage, sim: stage.call('xen1', 'host.reboot', '@old', '@host'),
+    ),
+    'death of the master': (
+        ('xen2', 'xen3'),
+        None,
+        lambda stage, sim: sim.restart_toolstack('xen1'),
+    ),
+    'reboot of the master': (
+        ('xen2', 'xen3'),
+        lambda stage, sim: disable(stage, sim, '@master'),
+        lambda stage, sim: stage.call(
+            'xen1', 'host.reboot', '@old', '@master'
+        ),
+    ),
+}
 
 
 @pytest.mark.parametrize(
@@ -36,19 +99,24 @@ def begin(stage, story):
         for watched in watches
     ],
 )
-def test_changes(story, watched, stage, join, clk):
-    if story == 'eject':
-        join()
+def test_changes(story, watched, stage, join, clk, sim):
+    joined, before, begin = STORIES[story]
+    for name in joined:
+        join(name)
         clk.advance(30)
     stage.prepare(story)
+    if before:
+        before(stage, sim)
     changes = [(stages.WATCHERS[watched](stage), 0.0)]
-    begin(stage, story)
+    begin(stage, sim)
     started = clk.time()
-    while clk.time() < started + STORY:
+    lasts = LONGER if 'reboot' in story else STORY
+    step = COARSE if watched in ('live', 'hosts', 'fresh look') else STEP
+    while clk.time() < started + lasts:
         answer = stages.WATCHERS[watched](stage)
         if answer != changes[-1][0]:
             changes.append((answer, clk.time() - started))
-        clk.advance(STEP)
+        clk.advance(step)
     expected = transcripts.WATCHES[story][watched]
     assert [answer for answer, _ in changes] == [row[0] for row in expected]
     for (_, moment), (answer, *moments) in zip(changes, expected, strict=True):

@@ -97,6 +97,72 @@ WATCHES = {
     },
 }
 
+BOTH = [['xen1', True], ['xen2', True]]
+FIRST = [['xen1', True], ['xen2', False]]
+# A second run, with TLS: joins that failed late, and restarts. What is seen
+# of the hosts: whether the master is enabled, and how many slaves are.
+WATCHES |= {
+    'half join': {
+        'fresh login': [
+            ('OK',),
+            (REFUSED,),
+            (SLAVE, 1.42),
+            (NO_ADDRESS, 7.81),
+            (BOOTING,),
+            (SLAVE, 8.52),
+        ],
+        'live': [([False],), ([True], 1.42)],
+        'hosts': [(FIRST,), (BOTH, 9.24)],
+    },
+    'restart of a slave': {
+        'fresh login': [
+            (SLAVE,),
+            (REFUSED, 1.29, 1.24),
+            (SLAVE, 1.92, 1.85),
+            (NO_ADDRESS,),
+            (BOOTING, 9.12, 8.92),
+            (SLAVE, 9.42, 9.23),
+        ],
+        'live': [([True],)],
+        'hosts': [(FIRST,), (BOTH, 10.1, 9.51)],
+    },
+    'death of a slave': {
+        'live': [([True],)],
+        'hosts': [(BOTH,), (FIRST, 8.12, 8.2), (BOTH, 8.66, 8.7)],
+    },
+    'reboot of a slave': {
+        'fresh login': [
+            (SLAVE,),
+            (REFUSED, 10.22, 10.18),
+            (SLAVE, 18.59, 17.93),
+            (NO_ADDRESS, 25.15),
+            (BOOTING,),
+            (SLAVE, 26.16, 25.08),
+        ],
+        'hosts': [(FIRST,), (BOTH, 26.97, 26.0)],
+    },
+    'death of the master': {
+        'fresh look': [
+            ([True, 2],),
+            (REFUSED,),
+            ([False, 0], 1.29, 1.12),
+            ([False, 1], 6.25),
+            ([False, 2], 9.17, 9.39),
+            ([True, 2], 9.59, 9.66),
+        ],
+    },
+    'reboot of the master': {
+        'fresh look': [
+            ([False, 2],),
+            (REFUSED, 10.12),
+            ([False, 0], 18.0),
+            ([False, 1], 22.93),
+            ([False, 2],),
+            ([True, 2],),
+        ],
+    },
+}
+
 AUTHENTICATION = ['ERR', 'SESSION_AUTHENTICATION_FAILED', 'root']
 AUTHENTICATION.append('Authentication failure')
 COUNT = ['ERR', 'MESSAGE_PARAMETER_COUNT_MISMATCH']
