@@ -64,6 +64,16 @@ def restart(sim: simulator.Simulator, name: str, body: Body) -> object:
     return {}
 
 
+def xapi(sim: simulator.Simulator, name: str, body: Body) -> object:
+    if body['on'] is True:
+        sim.start_xapi(name)
+    elif body['on'] is False:
+        sim.stop_xapi(name)
+    else:
+        raise ValueError('on must be true or false')
+    return {}
+
+
 def save(sim: simulator.Simulator, name: str, body: Body) -> object:
     sim.save()
     return {}
@@ -103,6 +113,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ('POST', '/partitions'): partition,
     ('POST', '/hosts/NAME/power'): power,
     ('POST', '/hosts/NAME/restart-toolstack'): restart,
+    ('POST', '/hosts/NAME/xapi'): xapi,
     ('POST', '/hosts/NAME/pool-operations'): start_operation,
     ('DELETE', '/hosts/NAME/pool-operations'): end_operation,
     ('POST', '/hosts/NAME/srs'): add_sr,

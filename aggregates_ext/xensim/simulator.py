@@ -181,6 +181,16 @@ class Simulator:
                 self.world, self.host(name), self.world.times.restart
             )
 
+    def stop_xapi(self, name: str) -> None:
+        """Kill the xapi of a host for good; its machine stays up."""
+        with self.world.lock:
+            lifecycle.hold(self.world, self.host(name))
+
+    def start_xapi(self, name: str) -> None:
+        """Start an xapi which was killed for good."""
+        with self.world.lock:
+            lifecycle.let_go(self.world, self.host(name))
+
     def set_reachable(self, name: str, reachable: bool) -> None:
         """Cut a host off the network, or connect it again."""
         with self.world.lock:

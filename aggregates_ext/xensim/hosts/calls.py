@@ -21,9 +21,15 @@ def reach(context: operations.Context, ref: str) -> operations.Steps:
     if not eject.is_live(db, ref):
         raise failure.Failure('HOST_OFFLINE', ref)
     if host is None or not world.answers(host, context.host):
-        yield world.times.contact_timeout
+        yield _silence(context, host)
         raise failure.Failure('CANNOT_CONTACT_HOST', ref)
     return host
+
+
+def _silence(context: operations.Context, host: hosts.Host | None) -> float:
+    if host is None:
+        return context.world.times.contact_timeout
+    return context.world.silence(host, context.host)
 
 
 def disable(
@@ -108,7 +114,14 @@ def _assert_dead(context: operations.Context, ref: str) -> operations.Steps:
         if world.is_member(host, context.host):
             raise failure.Failure('HOST_IS_LIVE', ref)
         return
-    yield world.times.contact_timeout
+    # Refused connections are told from silence at once (xapi#dead-hosts).
+    if host is None or not host.powered or not _heard(context, host):
+        yield world.times.contact_timeout
+
+
+def _heard(context: operations.Context, host: hosts.Host) -> bool:
+    """Whether the machine of a host is on the network."""
+    return context.world.reaches(context.host, host)
 
 
 def restart_agent(context: operations.Context, ref: str) -> operations.Steps:

@@ -20,7 +20,7 @@ def start(
 
     :param storage: when a master has its storage; None: as always
     """
-    if host.xapi is not None or not host.powered:
+    if host.xapi is not None or not host.powered or host.held:
         return
     succession.settle(world, host)
     succession.give_way(world, host)
@@ -53,7 +53,20 @@ def stop(world: worlds.World, host: hosts.Host) -> None:
 def restart(world: worlds.World, host: hosts.Host, down: float) -> None:
     """End xapi, and start it again after a time."""
     stop(world, host)
+    host.held = False
     world.later(down, lambda: start(world, host))
+
+
+def hold(world: worlds.World, host: hosts.Host) -> None:
+    """Kill xapi for good; the machine stays up (xapi#dead-hosts)."""
+    stop(world, host)
+    host.held = True
+
+
+def let_go(world: worlds.World, host: hosts.Host) -> None:
+    """Start xapi again by hand, where it was killed for good."""
+    host.held = False
+    start(world, host)
 
 
 def light_fuse(
@@ -72,7 +85,7 @@ def light_fuse(
 def power_off(world: worlds.World, host: hosts.Host) -> None:
     """Pull the plug."""
     stop(world, host)
-    host.powered = False
+    host.powered, host.held = False, False
 
 
 def power_on(world: worlds.World, host: hosts.Host) -> None:

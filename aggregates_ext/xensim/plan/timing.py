@@ -57,6 +57,7 @@ class Times:
     first_storage_init: float = 10.0
     # Dead hosts: xapi#dead-hosts.
     contact_timeout: float = 100.0
+    refused_timeout: float = 53.0
     assumed_dead: float = 600.0
     # xapi#change-of-master: the answer to designate_new_master.
     designate: float = 0.3

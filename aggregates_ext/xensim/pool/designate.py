@@ -25,7 +25,7 @@ def designate(context: operations.Context, ref: str) -> operations.Steps:
         db, world.times, OPERATION, context.task
     )
     try:
-        chosen, members = _propose(context, ref)
+        chosen, members = yield from _propose(context, ref)
         yield world.times.designate
         _commit(context, chosen, members)
     finally:
@@ -33,10 +33,12 @@ def designate(context: operations.Context, ref: str) -> operations.Steps:
     return ''
 
 
-def _propose(
-    context: operations.Context, ref: str
-) -> tuple[hosts.Host, list[hosts.Host]]:
-    """Every member must be there to agree."""
+def _propose(context: operations.Context, ref: str) -> operations.Steps:
+    """Every member must be there to agree.
+
+    With one that does not answer the call hangs, then nothing has changed
+    (xapi#designate-errors).
+    """
     db, world = context.db, context.world
     if db.pool['ha_enabled']:
         raise failure.Failure('HA_IS_ENABLED')
@@ -50,9 +52,10 @@ def _propose(
         for member, host in found.items()
         if host is not None and world.answers(host, context.host)
     }
-    if ref not in members:
-        raise failure.Failure('CANNOT_CONTACT_HOST', ref)
     if len(members) < len(found):
+        yield world.times.contact_timeout
+        if ref not in members:
+            raise failure.Failure('CANNOT_CONTACT_HOST', ref)
         raise failure.Failure(
             'INTERNAL_ERROR', 'Connection failed: no route to host.'
         )

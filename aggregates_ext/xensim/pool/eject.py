@@ -54,7 +54,9 @@ def _reach(context: operations.Context, ref: str) -> operations.Steps:
         raise failure.Failure('HOST_OFFLINE', ref)
     victim = world.by_uuid(db.row('host', ref)['uuid'])
     if victim is None or not world.answers(victim, context.host):
-        yield world.times.contact_timeout
+        times = world.times
+        silent = victim and world.silence(victim, context.host)
+        yield silent or times.contact_timeout
         raise failure.Failure('CANNOT_CONTACT_HOST', ref)
     role = victim.xapi.master if victim.xapi else None
     if victim is not context.host and role != context.host.address:

@@ -57,7 +57,7 @@ def _known(world: worlds.World, host: hosts.Host) -> database.Database:
 def reset_master(context: operations.Context, address: str) -> str:
     """Make this host a slave of another master, which may be a name."""
     _assert_no_ha(context.world, context.host)
-    _follow(context.world, context.host, _resolve(context.world, address))
+    _follow(context, context.host, _resolve(context.world, address))
     return ''
 
 
@@ -68,16 +68,28 @@ def _resolve(world: worlds.World, name: str) -> str:
     return name
 
 
-def _follow(world: worlds.World, host: hosts.Host, address: str) -> None:
-    """Point the role file to a master; once is enough."""
-    if host.xapi is None or (host.master == address and not host.broken):
+def _follow(
+    context: operations.Context, host: hosts.Host, address: str
+) -> None:
+    """Point the role file to a master; once is enough.
+
+    A planted delay of the step ``follow`` makes it late: it was seen to
+    take more than 80 s (xapi#change-of-master).
+    """
+    world, xapi = context.world, host.xapi
+    if xapi is None or (host.master == address and not host.broken):
         return
     host.master, host.broken = address, False
+    late = world.faults.take(('delay',), context.method, host.name, 'follow')
 
     def burnt() -> None:
         lifecycle.restart(world, host, world.times.exit_to_listen)
 
-    lifecycle.light_fuse(world, host, host.xapi, burnt)
+    def light() -> None:
+        if xapi.alive:
+            lifecycle.light_fuse(world, host, xapi, burnt)
+
+    world.later(late.pause if late else 0.0, light)
 
 
 def recover_slaves(context: operations.Context) -> list[str]:
@@ -89,7 +101,7 @@ def recover_slaves(context: operations.Context) -> list[str]:
         if host is None or host is context.host:
             continue
         if world.answers(host, context.host) and _trusts(world, host, db):
-            _follow(world, host, context.host.address)
+            _follow(context, host, context.host.address)
             reached.append(ref)
     return reached
 
@@ -129,7 +141,7 @@ def shutdown_agent(context: operations.Context) -> str:
     """End xapi after the fuse; nobody starts it again."""
     world, host, xapi = context.world, context.host, context.xapi
     lifecycle.light_fuse(
-        world, host, xapi, lambda: lifecycle.stop(world, host)
+        world, host, xapi, lambda: lifecycle.hold(world, host)
     )
     return ''
 

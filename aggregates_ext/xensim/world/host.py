@@ -105,6 +105,8 @@ class Host:
     See xapi#eject-destroys.
     """
     reachable: bool = True
+    held: bool = False
+    """Nobody starts xapi, though the machine is up."""
     silent_since: float | None = None
     """When its master heard of it for the last time; None: just now."""
     xapi: Xapi | None = None

@@ -113,6 +113,15 @@ class World:
             return False
         return sender is None or self.reaches(sender, host)
 
+    def silence(self, host: hosts.Host, sender: hosts.Host) -> float:
+        """How long a call to a host that does not answer waits for it.
+
+        Where the machine is up and no xapi runs, it refuses connections.
+        """
+        if host.powered and self.reaches(sender, host):
+            return self.times.refused_timeout
+        return self.times.contact_timeout
+
     def reaches(self, sender: hosts.Host, receiver: hosts.Host) -> bool:
         """Whether the network takes what one host sends to another."""
         if sender is receiver:

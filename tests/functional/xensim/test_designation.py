@@ -39,10 +39,16 @@ def designate(call, master, ref):
     return call('xen1', DESIGNATE, master, ref)
 
 
-def test_one_dead_slave_aborts_the_first_phase(call, master, refs, sim, clk):
+def test_a_silent_member_makes_the_call_hang(call, master, refs, sim, clk):
+    """No answer in 30 s, and nothing changed: xapi#designate-errors."""
     sim.power_off('xen3')
-    answer = designate(call, master, refs['xen2'])
-    assert answer[1] == 'INTERNAL_ERROR'
+    task = call('xen1', f'Async.{DESIGNATE}', master, refs['xen2'])
+    clk.advance(30)
+    assert call('xen1', 'task.get_status', master, task) == 'pending'
+    assert sim.state()['pools'][0]['master'] == 'xen1'
+    clk.advance(70)
+    told = call('xen1', 'task.get_error_info', master, task)
+    assert told[0] == 'INTERNAL_ERROR'
     clk.advance(60)
     assert len(call('xen1', 'host.get_all', master)) == 3
     sim.power_on('xen3')

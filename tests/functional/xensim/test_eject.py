@@ -2,6 +2,8 @@
 
 import pytest
 
+from aggregates_ext.xensim import control
+
 LOGIN = ('session.login_with_password', 'root', 'secret')
 
 
@@ -200,6 +202,36 @@ def test_the_victim_went_although_the_answer_is_an_error(
     assert call('xen1', *live) is False
     assert call('xen1', 'host.destroy', master, victim) == ''
     assert len(sim.state()['pools']) == 3
+
+
+def test_a_host_whose_xapi_is_dead(call, clk, master, victim, sim):
+    """xapi#dead-hosts: the machine is up, and refuses connections."""
+    sim.stop_xapi('xen2')
+    assert sim.state()['hosts']['xen2']['phase'] == 'down'
+    with pytest.raises(ConnectionRefusedError):
+        call('xen2', *LOGIN)
+    before = clk.time()
+    answer = call('xen1', 'host.disable', master, victim)
+    assert answer == ['ERR', 'CANNOT_CONTACT_HOST', victim]
+    assert clk.time() - before == pytest.approx(53)
+    assert call('xen1', 'pool.eject', master, victim) == answer
+    before = clk.time()
+    assert call('xen1', 'host.destroy', master, victim) == ''
+    assert clk.time() == before
+    clk.advance(100)
+    assert sim.state()['hosts']['xen2']['phase'] == 'down'
+    sim.start_xapi('xen2')
+    assert call('xen2', *LOGIN) == ['ERR', 'HOST_IS_SLAVE', '10.0.0.11']
+
+
+def test_xapi_is_killed_through_the_control_endpoint(call, clk, sim):
+    path = '/hosts/xen2/xapi'
+    assert control.act(sim, 'POST', path, {'on': False}) == (200, {})
+    clk.advance(60)
+    assert sim.state()['hosts']['xen2']['phase'] == 'down'
+    assert control.act(sim, 'POST', path, {'on': True}) == (200, {})
+    assert call('xen2', *LOGIN).startswith('OpaqueRef:')
+    assert control.act(sim, 'POST', path, {'on': 1})[0] == 400
 
 
 def test_a_live_host_is_not_destroyed(call, master, victim):

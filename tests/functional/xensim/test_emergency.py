@@ -138,6 +138,16 @@ def test_lost_slaves_are_recovered(call, promoted, clk):
     }
 
 
+def test_a_slave_can_be_late_to_follow(call, promoted, clk):
+    """More than 80 s were seen: xapi#change-of-master."""
+    promoted.plant(step='follow', host='xen3', action='delay', seconds=70)
+    call('xen2', 'pool.recover_slaves', call('xen2', *LOGIN))
+    clk.advance(79)
+    assert call('xen3', *LOGIN) == SLAVE_OF_1
+    clk.advance(20)
+    assert call('xen3', *LOGIN) == SLAVE_OF_2
+
+
 @pytest.mark.parametrize('address', ['10.0.0.12', 'xen2'])
 def test_a_slave_is_pointed_to_another_master(call, promoted, clk, address):
     promoted.restart_toolstack('xen3')
