@@ -72,6 +72,54 @@ def test_disk_that_appeared_after_the_refusal_refuses_again(
     assert running.sim.destroyed_vdis == []
 
 
+def second_pbd(running: service.Service, sr: str, host: str) -> None:
+    """What flagging local storage as shared leads to."""
+    db = running.sim.host('xen1').database
+    ref = db.by_uuid('SR', sr)
+    db.row('SR', ref)['shared'] = True
+    other = db.by_uuid('host', running.sim.host(host).uuid)
+    db.create('PBD', SR=ref, host=other)
+
+
+def test_storage_with_a_second_pbd_is_not_given_up_by_it(
+    running: service.Service,
+) -> None:
+    key, sr = with_disk(running)
+    second_pbd(running, sr, 'xen1')
+    remove(running, key)
+    assert running.error(key)['code'] == 'DATA_LOSS'
+    assert list(running.error(key)['parameters']['disks']) == [sr]
+    assert ejects(running) == 0
+    assert running.sim.destroyed_vdis == []
+    remove(running, key, sr)
+    assert running.operation(key).state == 'succeeded'
+    assert running.sim.destroyed_vdis == [DISK['uuid']]
+
+
+def test_a_host_with_a_pbd_for_storage_of_another_may_leave(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1', 'xen2')
+    sr = running.sim.add_sr('xen1', 'data', vdis=[DISK])
+    second_pbd(running, sr, 'xen2')
+    remove(running, key)
+    assert running.operation(key).state == 'succeeded'
+    assert running.sim.destroyed_vdis == []
+
+
+def test_copies_that_the_pool_keeps_on_the_host_refuse(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1', 'xen2')
+    sr = running.sim.add_sr('xen1', 'xostor', shared=True, type='linstor')
+    remove(running, key)
+    assert running.error(key)['code'] == 'REPLICAS_LOST'
+    assert f'linstor "xostor" ({sr})' in running.error(key)['message']
+    assert ejects(running) == 0
+    remove(running, key, sr)
+    assert running.operation(key).state == 'succeeded'
+
+
 def test_consent_by_command_serves_once(running: service.Service) -> None:
     key, sr = with_disk(running)
     remove(running, key)

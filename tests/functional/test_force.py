@@ -114,6 +114,22 @@ def test_what_is_out_of_reach_is_told(running: service.Service) -> None:
     assert running.state(key) == 'active'
 
 
+def test_storage_with_a_second_pbd_is_out_of_reach_too(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1', 'xen2')
+    mine = running.sim.add_sr('xen2', 'data', vdis=[DISK])
+    theirs = running.sim.add_sr('xen1', 'more', vdis=[{'name': 'kept'}])
+    db = running.sim.host('xen1').database
+    for sr, host in ((mine, 'xen1'), (theirs, 'xen2')):
+        other = db.by_uuid('host', running.sim.host(host).uuid)
+        db.create('PBD', SR=db.by_uuid('SR', sr), host=other)
+    kill(running, 'xen2')
+    assert force(running, key) == 'succeeded', running.operation(key)
+    srs = running.error(key)['parameters']['srs']
+    assert [sr['uuid'] for sr in srs] == [mine]
+
+
 def test_each_of_two_dead_hosts_is_declared_dead(
     running: service.Service,
 ) -> None:

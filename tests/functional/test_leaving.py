@@ -143,6 +143,11 @@ STRICTER: list[tuple[Change, list[str], str]] = [
         'copy of "customer" (',
     ),
     (disk, ['DATA_LOSS'], '2.0 GiB'),
+    (
+        lambda sim: sim.add_sr('xen2', 'data', shared=True, type='linstor'),
+        ['REPLICAS_LOST'],
+        'linstor "data" (',
+    ),
 ]
 
 
@@ -226,7 +231,7 @@ def test_the_number_of_calls_is_fixed(make_stage: Make) -> None:
         before = len(pair.sim.calls)
         pair.check_leave()
         counts.append(len(pair.sim.calls) - before)
-    assert counts == [11, 11]
+    assert counts == [13, 13]
 
 
 class TestDisks:
@@ -414,6 +419,18 @@ def other_disabled(sim: Sim) -> None:
         sim.set_host(name, enabled=False)
 
 
+def local_disk_of_an_adapter(sim: Sim) -> None:
+    disk(sim)
+    db = sim.host('xen1').database
+    (sr,) = db.where('SR', name_label='data')
+    db.row('SR', sr)['type'] = 'lvmohba'
+
+
+def shared(sim: Sim, kind: str, server: str) -> None:
+    config = {'server': server}
+    sim.add_sr('xen1', 'data', shared=True, type=kind, device_config=config)
+
+
 WARNINGS: list[tuple[str, Change, str]] = [
     ('MACHINES_LOSE_DISKS', used_disk, 'db (Halted'),
     (
@@ -425,6 +442,17 @@ WARNINGS: list[tuple[str, Change, str]] = [
         'STORAGE_FORGOTTEN',
         lambda sim: no_disk(sim, shared=True, type='nfs'),
         '"data" (',
+    ),
+    ('STORAGE_UNPLACED', local_disk_of_an_adapter, 'lvmohba "data" ('),
+    (
+        'STORAGE_SERVED',
+        lambda sim: shared(sim, 'nfs', '10.0.0.12'),
+        ' at 10.0.0.12',
+    ),
+    (
+        'STORAGE_ON_MEMBERS',
+        lambda sim: shared(sim, 'glusterfs', '10.0.0.11:/gv'),
+        'glusterfs "data" (',
     ),
     ('DEFAULT_SR_LEAVES', default_sr, 'default_SR "data" ('),
     (

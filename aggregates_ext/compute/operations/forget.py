@@ -27,7 +27,7 @@ LOG = logging.getLogger(__name__)
 DECLARE = 'host.declare_dead'
 DESTROY = 'host.destroy'
 EJECT = 'pool.eject'
-CLASSES = ('VM', 'SR', 'PBD', 'VDI', 'VBD')
+CLASSES = ('host', 'VM', 'SR', 'PBD', 'VDI', 'VBD')
 RUNBOOK = (
     'A dead master cannot be forgotten by its slaves: make one of them the '
     'master by hand (log in at its console, "xe '
@@ -264,7 +264,8 @@ class _Forget:
         session = self._master.session
         found = {name: session.records(name) for name in CLASSES}
         ref = self._master.look().hosts[self._uuid].ref
-        disks = localstorage.local_disks(found, ref)
+        lying = localstorage.lying(found, ref)
+        disks = localstorage.disks_in(found, lying)
         names = {sr['uuid']: sr['name_label'] for sr in found['SR'].values()}
         srs = [
             {'uuid': sr, 'name': names[sr], 'disks': disks[sr]}

@@ -21,7 +21,8 @@ SHARED = kinds.none(
     'JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS',
     'the joining host must have no shared storage',
     "Forget it there (PBD.unplug, SR.forget); the pool's own is attached "
-    'after the join.',
+    'after the join. Where only the flag is wrong, take it off '
+    '(SR.set_shared).',
     lambda side: [
         kinds.named(sr)
         for sr in side.all('SR')

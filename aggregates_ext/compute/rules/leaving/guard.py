@@ -1,7 +1,8 @@
 """The eject guard: what would be destroyed, and what forbids it.
 
 An eject wipes the local storage of the host that leaves (xapi#eject-destroys),
-so it is refused while that storage holds disks which nobody gave up by name.
+so it is refused while that storage holds disks which nobody gave up by name,
+or copies of what the pool keeps on the disks of its members.
 """
 
 from collections.abc import Collection
@@ -20,8 +21,10 @@ CLASSES = (
     'VM',
     'SR',
     'PBD',
+    'PIF',
     'VDI',
     'VBD',
+    'VM_guest_metrics',
     'Cluster_host',
     'task',
 )

@@ -9,6 +9,8 @@ from typing import Any
 
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.leaving import localstorage
+from aggregates_ext.compute.rules.leaving import places
+from aggregates_ext.compute.rules.leaving import serving
 
 Record = dict[str, Any]
 
@@ -42,14 +44,67 @@ class Leaving:
         return self.records['host'][self.ref]
 
     @functools.cached_property
+    def unplaced(self) -> dict[str, Record]:
+        """The SRs of which nothing tells on which host they are."""
+        return localstorage.unplaced(self.records)
+
+    @functools.cached_property
+    def at_stake(self) -> dict[str, Record]:
+        """The SRs that an eject destroys, or may, by reference."""
+        return {
+            **localstorage.lying(self.records, self.ref),
+            **self.unplaced,
+        }
+
+    @functools.cached_property
+    def forgotten(self) -> dict[str, Record]:
+        """The SRs that survive, and whose records do not."""
+        return localstorage.forgotten(self.records, self.ref)
+
+    @property
     def own(self) -> dict[str, Record]:
-        """The SRs that this host alone sees, by reference."""
-        return localstorage.own_srs(self.records, self.ref)
+        """The SRs that leave the pool with the host, by reference."""
+        return {**self.at_stake, **self.forgotten}
 
     @functools.cached_property
     def disks(self) -> preflight.Disks:
         """What would be destroyed, by SR uuid."""
-        return localstorage.local_disks(self.records, self.ref)
+        return localstorage.disks_in(self.records, self.at_stake)
+
+    def place(self, sr_ref: str) -> places.Place:
+        """Where an SR is, as this host reaches it."""
+        return localstorage.place(self.records, sr_ref, self.ref)
+
+    @functools.cached_property
+    def servers(self) -> serving.Servers:
+        """The servers of each SR, by reference."""
+        return serving.servers(self.records, self.ref)
+
+    @functools.cached_property
+    def served(self) -> dict[str, str]:
+        """The SRs that the host serves: reference -> what it is called."""
+        names = serving.names_of_host(self.records, self.ref)
+        return dict(serving.among(self.servers, names | {places.LOCALHOST}))
+
+    @functools.cached_property
+    def used(self) -> set[str]:
+        """The SRs that the host has a PBD for."""
+        return {
+            pbd['SR'] for pbd in self.all('PBD') if pbd['host'] == self.ref
+        }
+
+    @functools.cached_property
+    def replicas(self) -> dict[str, Record]:
+        """The SRs of which a copy is on the disks of the host."""
+        held: Mapping[places.Place, Collection[str]] = {
+            places.Place.MEMBERS: self.used,
+            places.Place.CLUSTER: self.served,
+        }
+        return {
+            ref: sr
+            for ref, sr in self.records['SR'].items()
+            if ref in held.get(self.place(ref), ())
+        }
 
     @functools.cached_property
     def names(self) -> dict[str, str]:

@@ -1,81 +1,122 @@
 """What a host of a pool has for itself: storage, and the disks in it.
 
-An eject wipes it (xapi#eject-destroys), and SRs that the host alone sees are
-forgotten with it (xapi#eject-checks).
+An eject wipes what is on its disks (xapi#eject-destroys), and SRs that the
+host alone has a PBD for are forgotten (xapi#eject-forgets-storage).
 """
 
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.joining import storage
+from aggregates_ext.compute.rules.leaving import places
 
-# SRs of these types show devices; an eject destroys nothing in them.
-DEVICE_TYPES = ('udev',)
-# SRs of these types are on devices of a host, whatever is flagged of them.
-LOCAL_TYPES = frozenset({'btrfs', 'ext', 'largeblock', 'lvm', 'xfs', 'zfs'})
 GIB = 2**30
+Place = places.Place
+# What may be on the disks of one host.
+ON_DISKS = frozenset({Place.HOST, Place.ADAPTER, Place.UNKNOWN})
+Record = dict[str, Any]
+Srs = dict[str, Record]
+Read = Mapping[str, preflight.Records]
 
 
-def own_srs(
-    records: Mapping[str, preflight.Records], host_ref: str
-) -> dict[str, dict[str, Any]]:
-    """The SRs that a host alone has a PBD for, plugged or not.
+def lying(records: Read, host_ref: str) -> Srs:
+    """The SRs that are on the disks of a host, or may be for all we know.
 
-    :returns: SR records by reference, without tools and devices.
+    An eject destroys what is there whatever records say
+    (xapi#eject-destroys), so a PBD of another host only counts for what it
+    proves: that this one can reach the storage when it has it plugged.
     """
-    seen_by: dict[str, set[str]] = {}
-    for pbd in records['PBD'].values():
-        seen_by.setdefault(pbd['SR'], set()).add(pbd['host'])
     return {
         ref: sr
-        for ref, sr in records['SR'].items()
-        if seen_by.get(ref) == {host_ref}
-        and sr['type'] not in DEVICE_TYPES
-        and not storage.is_tools(sr)
+        for ref, sr, pbds in _storage(records)
+        if _lies_on(
+            place(records, ref, host_ref),
+            sr['shared'],
+            [pbd for pbd in pbds if pbd['host'] == host_ref],
+            [pbd for pbd in pbds if pbd['host'] != host_ref],
+        )
     }
 
 
-def is_elsewhere(
-    records: Mapping[str, preflight.Records], sr_ref: str
+def _lies_on(
+    where: Place,
+    flagged: bool,
+    own: Sequence[Record],
+    others: Sequence[Record],
 ) -> bool:
-    """Whether what is in an SR survives the wipe of its only host.
+    """Whether storage is on the disks of the host that has a PBD.
 
-    It does in shared storage, and in a library of ISO images on a server.
-    Of other network storage that is not flagged as shared nothing tells.
-    The flag itself can be set on any storage, also on a local disk.
+    :param flagged: whether it is shared by its record.
     """
-    sr = records['SR'][sr_ref]
-    if sr['shared'] and sr['type'] not in LOCAL_TYPES:
-        return True
-    places = [
-        pbd['device_config'].get('location', '')
-        for pbd in records['PBD'].values()
-        if pbd['SR'] == sr_ref
-    ]
-    return bool(sr['type'] == 'iso' and all(map(_is_on_server, places)))
+    elsewhere = any(pbd['currently_attached'] for pbd in others)
+    if not own:
+        return False
+    if where is Place.HOST:
+        here = any(pbd['currently_attached'] for pbd in own)
+        return here or not elsewhere
+    if where is Place.ADAPTER:
+        return not elsewhere
+    if where is Place.UNKNOWN:
+        return not (elsewhere and flagged)
+    return False
 
 
-def _is_on_server(location: str) -> bool:
-    """Whether it is like server:/path or //server/share."""
-    return location.startswith('//') or ':/' in location
+def unplaced(records: Read) -> Srs:
+    """The SRs on disks of some host of which no PBD tells which."""
+    return {
+        ref: sr
+        for ref, sr, pbds in _storage(records)
+        if not pbds and place(records, ref, '') in ON_DISKS
+    }
 
 
-def local_disks(
-    records: Mapping[str, preflight.Records], host_ref: str
-) -> preflight.Disks:
-    """The disks that an eject of a host destroys, by SR uuid.
+def forgotten(records: Read, host_ref: str) -> Srs:
+    """The SRs that survive an eject, and whose records do not.
+
+    See xapi#eject-forgets-storage.
+    """
+    here = lying(records, host_ref)
+    return {
+        ref: sr
+        for ref, sr, pbds in _storage(records)
+        if ref not in here
+        and {pbd['host'] for pbd in pbds} == {host_ref}
+        and place(records, ref, host_ref) is not Place.NOWHERE
+    }
+
+
+def place(records: Read, sr_ref: str, host_ref: str) -> Place:
+    """Where an SR is, by its driver and how a host reaches it."""
+    pbds = [pbd for pbd in records['PBD'].values() if pbd['SR'] == sr_ref]
+    own = [pbd for pbd in pbds if pbd['host'] == host_ref]
+    configs = [pbd['device_config'] for pbd in own or pbds]
+    return places.place_of(records['SR'][sr_ref], configs)
+
+
+def _storage(records: Read) -> Iterator[tuple[str, Record, list[Record]]]:
+    """The SRs but for the tools, with their PBDs of hosts that exist."""
+    found: dict[str, list[Record]] = {ref: [] for ref in records['SR']}
+    for pbd in records['PBD'].values():
+        if pbd['host'] in records['host']:
+            found.setdefault(pbd['SR'], []).append(pbd)
+    for ref, sr in records['SR'].items():
+        if not storage.is_tools(sr):
+            yield ref, sr, found[ref]
+
+
+def disks_in(records: Read, srs: Srs) -> preflight.Disks:
+    """The disks in SRs that are lost with them, by SR uuid.
 
     All that the database knows, snapshots and the hidden parents of disks
     among them; but for those that are missing from the storage.
     """
     users = _users(records)
     disks = {}
-    for ref, sr in own_srs(records, host_ref).items():
-        if is_elsewhere(records, ref):
-            continue
+    for ref, sr in srs.items():
         found = [
             _disk(vdi_ref, vdi, users)
             for vdi_ref, vdi in records['VDI'].items()
@@ -98,9 +139,7 @@ def _disk(
     }
 
 
-def _users(
-    records: Mapping[str, preflight.Records],
-) -> dict[str, set[str]]:
+def _users(records: Read) -> dict[str, set[str]]:
     """The machines that use disks: disk -> names with states."""
     users: dict[str, set[str]] = {}
     for vdi, vm_ref in _uses(records):
@@ -110,9 +149,7 @@ def _users(
     return users
 
 
-def _uses(
-    records: Mapping[str, preflight.Records],
-) -> Iterator[tuple[str, str]]:
+def _uses(records: Read) -> Iterator[tuple[str, str]]:
     """Disks, and the memory of suspended machines, with their machines."""
     for vbd in records['VBD'].values():
         yield vbd['VDI'], vbd['VM']

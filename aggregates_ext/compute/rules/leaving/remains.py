@@ -1,20 +1,26 @@
 """What should be known of a host that leaves, and of what stays behind."""
 
+from collections.abc import Collection
+from collections.abc import Mapping
+
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.leaving import leaver
 from aggregates_ext.compute.rules.leaving import localstorage
+from aggregates_ext.compute.rules.leaving import places
 from aggregates_ext.compute.rules.leaving import requirements
+from aggregates_ext.compute.rules.leaving import serving
 
 # Bytes in an SR beyond its disks that may be its own administration.
 OVERHEAD = 2**30
 Leaving = leaver.Leaving
+Place = places.Place
 Rule = requirements.Rule
 
 
 def _surplus(facts: Leaving) -> str:
     return kinds.listed(
         f'SR {sr}, which holds none here'
-        for sr in set(facts.accepted) - set(facts.disks)
+        for sr in set(facts.accepted) - requirements.to_accept(facts)
     )
 
 
@@ -30,22 +36,68 @@ def _unstartable(facts: Leaving) -> str:
 
 
 def _forgotten(facts: Leaving) -> str:
+    return kinds.listed(map(kinds.named, facts.forgotten.values()))
+
+
+def _unplaced(facts: Leaving) -> str:
+    """Storage that counts because nothing tells that it is elsewhere."""
+    found = []
+    for ref, sr in facts.at_stake.items():
+        where = facts.place(ref)
+        if ref in facts.unplaced:
+            found.append(f'{kinds.named(sr)} without a host that has a PBD')
+        elif where is not Place.HOST:
+            found.append(f'{sr["type"]} {kinds.named(sr)}, {where.value}')
+    return kinds.listed(found)
+
+
+def _served(facts: Leaving) -> str:
+    """Storage that goes with the host, or with a guest on it."""
+    srs = facts.records['SR']
+    found = [
+        f'{kinds.named(srs[ref])} at {server}'
+        for ref, server in facts.served.items()
+        if ref not in facts.replicas
+    ]
+    for vm in facts.machines():
+        at = serving.names_of_guest(facts.records, vm)
+        found += [
+            f'{kinds.named(srs[ref])} at {server}, the guest '
+            + localstorage.describe_machine(vm)
+            for ref, server in serving.among(facts.servers, at)
+        ]
+    return kinds.listed(found)
+
+
+def _on_members(facts: Leaving) -> str:
+    """Storage of which a part may be on the host, though nothing says so."""
+    members = {
+        name
+        for ref in facts.records['host']
+        for name in serving.names_of_host(facts.records, ref)
+    }
+    where: Mapping[Place, Collection[str]] = {
+        Place.MEMBERS: facts.records['SR'],
+        Place.CLUSTER: dict(serving.among(facts.servers, members)),
+        Place.UNKNOWN: facts.used,
+    }
     return kinds.listed(
-        kinds.named(sr)
-        for ref, sr in facts.own.items()
-        if localstorage.is_elsewhere(facts.records, ref)
+        f'{sr["type"]} {kinds.named(sr)}'
+        for ref, sr in facts.records['SR'].items()
+        if ref in where.get(facts.place(ref), ())
+        and ref not in facts.replicas
+        and ref not in facts.at_stake
     )
 
 
 def _unaccounted(facts: Leaving) -> str:
     """Space in the host's own storage that no known disk takes."""
     found = []
-    for ref, sr in facts.own.items():
+    for sr in facts.at_stake.values():
         disks = facts.disks.get(sr['uuid'], [])
         known = sum(disk['physical_utilisation'] for disk in disks)
         rest = int(sr['physical_utilisation']) - known
-        elsewhere = localstorage.is_elsewhere(facts.records, ref)
-        if rest > OVERHEAD and not elsewhere:
+        if rest > OVERHEAD:
             found.append(
                 f'{rest / localstorage.GIB:.1f} GiB in {kinds.named(sr)}'
             )
@@ -125,6 +177,27 @@ LEAVE_WARNINGS: tuple[Rule, ...] = (
         'Its data survives, its record in the pool may not: attach it to '
         'another host first (PBD.create), or introduce it again.',
         _forgotten,
+    ),
+    Rule(
+        'STORAGE_UNPLACED',
+        'where storage is should be known',
+        'It counts as storage of the host. If it is elsewhere, show it: plug '
+        'it on another host (PBD.create, PBD.plug). If its host is gone, '
+        'forget it (SR.forget).',
+        _unplaced,
+    ),
+    Rule(
+        'STORAGE_SERVED',
+        'no storage of the pool should be served by the host',
+        'Move its disks elsewhere first: the pool loses it, and what is on '
+        'disks of the host is destroyed.',
+        _served,
+    ),
+    Rule(
+        'STORAGE_ON_MEMBERS',
+        'storage should not be on disks of members of the pool',
+        'Look whether a part of it is on this host, and move that first.',
+        _on_members,
     ),
     Rule(
         'DEFAULT_SR_LEAVES',

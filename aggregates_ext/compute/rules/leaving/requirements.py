@@ -127,9 +127,22 @@ def _unknown(facts: Leaving) -> str:
     )
 
 
+def _replicas(facts: Leaving) -> str:
+    return kinds.listed(
+        f'{sr["type"]} {kinds.named(sr)}'
+        for sr in facts.replicas.values()
+        if sr['uuid'] not in facts.accepted
+    )
+
+
+def to_accept(facts: Leaving) -> set[str]:
+    """The SRs that a consent has to name."""
+    return set(facts.disks) | {sr['uuid'] for sr in facts.replicas.values()}
+
+
 def disk_srs(facts: Leaving) -> str:
-    """The SRs that hold disks, as a request names them."""
-    return json.dumps(sorted(facts.disks))
+    """The same, as a request names them."""
+    return json.dumps(sorted(to_accept(facts)))
 
 
 _CONSENT = (
@@ -252,6 +265,17 @@ LEAVE_RULES: tuple[Rule, ...] = (
         _CONSENT,
         _unknown,
         stricter='nobody knew of them when the others were given up',
+        fill=disk_srs,
+    ),
+    Rule(
+        'REPLICAS_LOST',
+        'no copy of what the pool stores on disks of its members may be on '
+        'the host',
+        'Take the host out of that storage first, by its own means, and then '
+        'destroy the PBD or take it off the servers there; or repeat the '
+        'removal with "accept_data_loss": {} to lose what is only there.',
+        _replicas,
+        stricter='xapi does not know of copies; one less may be the last',
         fill=disk_srs,
     ),
 )
