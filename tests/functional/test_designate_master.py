@@ -163,7 +163,7 @@ def test_all_unmet_requirements_are_named_at_once(
         'HOST_DISABLED',
         'OLDER_VERSION',
         'HA_IS_ENABLED',
-        'NOT_SUPPORTED_DURING_UPGRADE',
+        'ROLLING_UPGRADE',
         'HOST_OFFLINE',
         'POOL_SECRET_ROTATION_PENDING',
     ]

@@ -208,8 +208,8 @@ class Watch:
         return (
             f'Host {name} is not back as an enabled slave '
             f'{self._age():.0f} s after host {self._target.name} was made '
-            'the master. Look at it; "xe host-enable" or a restart of its '
-            'toolstack may help.'
+            'the master. Look at it; "xe host-enable uuid=UUID" or a restart '
+            'of its toolstack may help.'
         )
 
     def _check_time(self, seen: Seen) -> None:

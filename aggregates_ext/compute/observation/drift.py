@@ -122,8 +122,8 @@ def _of_the_pool(
             FOREIGN_MARK,
             f'The pool is marked {views.MARK} = {view.mark}, not with this '
             f"aggregate's uuid {aggregate.uuid}: it may be another's, and "
-            'nothing is changed in it. If that is wrong, set the mark right '
-            'with "xe pool-param-set".',
+            'nothing is changed in it. If that is wrong, remove the mark with '
+            f'{views.unmark(view)}.',
         )
     if view.name_label != aggregate.name and not intent.kinds & _NAMING:
         yield records.Drift(

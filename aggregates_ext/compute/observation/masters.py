@@ -60,8 +60,8 @@ class ForeignPool(outcomes.Postpone):
     code = drift.FOREIGN_MARK
     message = (
         'Pool {pool_uuid} is marked as that of another aggregate ({name} = '
-        '{mark}); nothing is changed in it. If that is wrong, set the mark '
-        'right with "xe pool-param-set".'
+        '{mark}); nothing is changed in it. If that is wrong, remove the mark '
+        'with {unmark}.'
     )
 
 
@@ -114,7 +114,10 @@ class Master:
         view = views.pool_view(self.session)
         if view.mark not in (None, self._aggregate.uuid):
             raise ForeignPool(
-                pool_uuid=view.uuid, mark=view.mark, name=views.MARK
+                pool_uuid=view.uuid,
+                mark=view.mark,
+                name=views.MARK,
+                unmark=views.unmark(view),
             )
         if not self._confirmed:
             self.confirm(view)

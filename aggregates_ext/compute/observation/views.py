@@ -7,6 +7,7 @@ from typing import Any
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
 
@@ -130,6 +131,17 @@ class Answer:
         if self.role == 'starting':
             return f'is starting ({self.detail})'
         return f'does not let us look ({self.detail.rstrip(".")})'
+
+
+def unmark(pool: PoolView) -> str:
+    """The command that takes the mark off a pool."""
+    return text.command(
+        'xe',
+        'pool-param-remove',
+        f'uuid={pool.uuid}',
+        'param-name=other-config',
+        f'param-key={MARK}',
+    )
 
 
 def describe_listing(pool: PoolView, listed: HostView | None) -> str:

@@ -175,7 +175,8 @@ class Witnesses:
             f'Member {host.name} {answer.describe()}, and not of the master '
             f'of this pool at {view.master.address}. Check that its '
             'registered URL is its own; if it is, lead it back with '
-            '"xe pool-emergency-reset-master" or "xe pool-recover-slaves".',
+            '"xe pool-emergency-reset-master master-address=ADDRESS" on it, or '
+            '"xe pool-recover-slaves" on the master.',
             host.name,
             host.uuid,
         )

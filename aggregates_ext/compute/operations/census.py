@@ -114,8 +114,7 @@ def foreign_mark(view: views.PoolView) -> preflight.Problem:
         'the pool is not marked as that of another aggregate',
         f'{views.MARK} = {view.mark}',
         'Remove its hosts there; a mark left behind is removed with '
-        f'"xe pool-param-remove param-name=other-config '
-        f'param-key={views.MARK}".',
+        f'{views.unmark(view)}.',
     )
 
 

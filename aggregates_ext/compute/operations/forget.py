@@ -18,6 +18,7 @@ from aggregates_ext.compute.rules.leaving import localstorage
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import text
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
@@ -101,9 +102,11 @@ def _tell_disabled(run: compute_run.Run) -> str:
     )
     if not any(other.parameters.get('disabled') for other in removals):
         return ''
+    uuid = run.host().uuid or 'UUID'
     return (
         ' Its earlier removal, which this one replaced, has disabled it: '
-        '"xe host-enable" enables it again.'
+        f'{text.command("xe", "host-enable", f"uuid={uuid}")} enables it '
+        'again.'
     )
 
 

@@ -18,6 +18,7 @@ from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import text
 from aggregates_ext.db import records
 
 # What a join itself is on the pool, as far as can be told
@@ -346,10 +347,13 @@ class _Join:
                 'STALE_RECORD',
                 f'{seen.describe()} No join of this operation was sent, so '
                 'the record is left from an earlier attempt, or made by '
-                'hand. Remove it with "xe host-forget", then repeat the '
+                f'hand. Remove it with {self._forget()}, then repeat the '
                 'request.',
             )
         self._clean_up(seen)
+
+    def _forget(self) -> str:
+        return text.command('xe', 'host-forget', f'uuid={self._uuid}')
 
     def _clean_up(self, seen: Seen) -> None:
         """Remove the dead record of a half-done join from the pool.
@@ -369,7 +373,7 @@ class _Join:
                     f'The join of host {host.name} was left half-done. '
                     f'{seen.describe()} Its record could not be removed: '
                     f'{exc} Restart the toolstack of the host, remove the '
-                    'record with "xe host-forget" and use the action reset.',
+                    f'record with {self._forget()} and use the action reset.',
                     exc.error,
                 ) from exc
         if any(task.error for task in seen.joiner.tasks):

@@ -120,9 +120,7 @@ def check_claim(
             'POOL_IS_MARKED',
             f'The pool of host {host.name} is marked as that of another '
             f'aggregate ({views.MARK} = {view.mark}). Remove the host '
-            'there; a mark left behind is removed with '
-            f'"xe pool-param-remove param-name=other-config '
-            f'param-key={views.MARK}".',
+            f'there; a mark left behind is removed with {views.unmark(view)}.',
         )
 
 

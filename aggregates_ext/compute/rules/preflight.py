@@ -7,6 +7,8 @@ from typing import Any
 from typing import Generic
 from typing import TypeVar
 
+from aggregates_ext.compute.xen import codes
+
 Facts = TypeVar('Facts')
 Records = dict[str, dict[str, Any]]
 Disks = dict[str, list[dict[str, Any]]]
@@ -44,8 +46,6 @@ class Rule(Generic[Facts]):
     :ivar remedy: what to do; ``{}`` in it is filled by ``fill``.
     :ivar find: what violates it, in words with names and uuids; empty where
         it is met.
-    :ivar heals: whether a violation goes away by itself, so that an
-        operation waits for that instead of failing.
     :ivar stricter: why it forbids what xapi itself would do.
     """
 
@@ -53,9 +53,16 @@ class Rule(Generic[Facts]):
     rule: str
     remedy: str
     find: Callable[[Facts], str]
-    heals: bool = False
     stricter: str = ''
     fill: Callable[[Facts], str] | None = None
+
+    @property
+    def heals(self) -> bool:
+        """Whether a violation goes away by itself, as its code says.
+
+        An operation waits for that instead of failing.
+        """
+        return codes.passes(self.code)
 
     def check(self, facts: Facts) -> Problem | None:
         """The problem that the facts are; None where the rule is met."""

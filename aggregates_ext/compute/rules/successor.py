@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
 
@@ -19,10 +20,6 @@ CLASSES = ('pool', 'host', 'host_metrics')
 VERSIONS = ('platform_version', 'product_version', 'xapi')
 ROLLING = 'rolling_upgrade_in_progress'
 IS_MASTER = 'HOST_IS_MASTER'
-# Obstacles that end by themselves.
-PASSING = frozenset(
-    {'OTHER_OPERATION_IN_PROGRESS', 'POOL_SECRET_ROTATION_PENDING'}
-)
 Read = Mapping[str, preflight.Records]
 Problem = preflight.Problem
 
@@ -75,7 +72,7 @@ def check_pool(found: Read) -> list[Problem]:
         ),
         (
             pool['other_config'].get(ROLLING) == 'true',
-            'NOT_SUPPORTED_DURING_UPGRADE',
+            'ROLLING_UPGRADE',
             'no rolling upgrade may be under way in the pool',
             'one; the master is upgraded first, and stays the master',
             'Bring all hosts to the same release first.',
@@ -104,7 +101,7 @@ def check_pool(found: Read) -> list[Problem]:
         ),
     )
     return [
-        Problem(code, rule, found, remedy, heals=code in PASSING)
+        Problem(code, rule, found, remedy, heals=codes.passes(code))
         for broken, code, rule, found, remedy in rules
         if broken
     ]

@@ -7,6 +7,7 @@ once. Codes of our own that an operation can meet are classed here too; their
 texts are with those who raise them.
 """
 
+import errno
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -33,8 +34,30 @@ OWN_PASSING = frozenset(
 # Texts of INTERNAL_ERROR that tell of the connection between two hosts.
 _CERTIFICATE = re.compile('verify_error|certificate verify failed', re.I)
 _CONNECTION = re.compile(
-    r'stunnel|connection|unix_error|\bE(CONN|HOST|NET|PIPE|TIMEDOUT)|'
-    r'no route to host|timed? ?out|Http_client|broken pipe',
+    'stunnel|connection|no route to host|timed? ?out|Http_client|broken pipe',
+    re.I,
+)
+# What else an operating system says: where it names errors, they decide.
+_ERRNO = re.compile(r'\bE[A-Z0-9]{2,15}\b')
+_NETWORK = frozenset(
+    {
+        'ECONNABORTED',
+        'ECONNREFUSED',
+        'ECONNRESET',
+        'EHOSTDOWN',
+        'EHOSTUNREACH',
+        'ENETDOWN',
+        'ENETRESET',
+        'ENETUNREACH',
+        'ENOTCONN',
+        'EPIPE',
+        'ETIMEDOUT',
+    }
+)
+_FULL = re.compile('ENOSPC|EDQUOT|no space left|disk quota', re.I)
+_LOCAL = re.compile(
+    'read-only file system|too many open files|permission denied|'
+    'no such file|cannot allocate memory|input/output error',
     re.I,
 )
 
@@ -103,13 +126,45 @@ PASSING = _table(
         'TLS_CONNECTION_FAILED',
         'A TLS connection between the hosts could not be set up.',
         'If that lasts, compare the clocks of the hosts and refresh their '
-        'certificates with "xe host-refresh-server-certificate".',
+        'certificates with "xe host-refresh-server-certificate host=UUID".',
+    ),
+    (
+        'TOO_BUSY TOO_MANY_PENDING_TASKS',
+        'The host has too much to do.',
+        'It is tried again; if that lasts, "xe task-list" on the master shows '
+        'what it does.',
+    ),
+    (
+        'NOT_SUPPORTED_DURING_UPGRADE',
+        'An update or a rolling upgrade is under way.',
+        'It is tried again when that may have ended; if that lasts, finish '
+        'it.',
+    ),
+    (
+        'JOINING_HOST_CANNOT_HAVE_VMS_WITH_CURRENT_OPERATIONS',
+        'Something is under way with machines of the joining host.',
+        'It is tried again when that may have ended.',
+    ),
+    (
+        'HOST_EVACUATE_IN_PROGRESS',
+        'The host is being evacuated.',
+        'It is tried again when that may have ended.',
+    ),
+    (
+        'VM_BAD_POWER_STATE',
+        'Machine {0} changed its state meanwhile.',
+        'All is looked at again.',
+    ),
+    (
+        'OBJECT_NOLONGER_EXISTS',
+        'What it is about does not exist any more.',
+        'It is looked up anew.',
     ),
     (
         'OTHER_OPERATION_IN_PROGRESS',
         'Another operation ({2}) is under way on the {0}.',
         'It is tried again; a task that hangs is found with "xe task-list" '
-        'on the master and cancelled there.',
+        'on the master and cancelled with "xe task-cancel uuid=UUID".',
     ),
     (
         'HA_ENABLE_IN_PROGRESS HA_DISABLE_IN_PROGRESS '
@@ -153,6 +208,7 @@ _SETTINGS = (
     'Remove them from the joining host; those of the pool are made on it '
     'after the join.'
 )
+_SPACE = 'Free some (logs, crash dumps, old updates), then repeat the request.'
 _MOVE = 'Shut it down or move it by hand, then repeat the request.'
 
 FINAL = _table(
@@ -165,7 +221,8 @@ FINAL = _table(
         'password.',
     ),
     (
-        'SESSION_AUTHORIZATION_FAILED RBAC_PERMISSION_DENIED',
+        'SESSION_AUTHORIZATION_FAILED RBAC_PERMISSION_DENIED '
+        'PERMISSION_DENIED USER_IS_NOT_LOCAL_SUPERUSER',
         'The account is valid, but may not manage pools there.',
         'Give it the role pool-operator, or use root.',
     ),
@@ -177,8 +234,8 @@ FINAL = _table(
     (
         'HOST_UNKNOWN_TO_MASTER',
         'The host is in emergency mode: its master does not know it.',
-        'Use "xe pool-emergency-reset-master" on it with the right master, '
-        'or "xe pool-emergency-transition-to-master" to make it its own '
+        'Use "xe pool-emergency-reset-master master-address=ADDRESS" on it, '
+        'with the address of the right master, or "xe pool-emergency-transition-to-master" to make it its own '
         'pool.',
     ),
     (
@@ -190,7 +247,7 @@ FINAL = _table(
         'HOST_BROKEN',
         'The host is in emergency mode: a change of its role has failed.',
         'Use "xe pool-emergency-transition-to-master" or "xe '
-        'pool-emergency-reset-master" on it.',
+        'pool-emergency-reset-master master-address=ADDRESS" on it.',
     ),
     (
         'HOST_XAPI_VERSION_HIGHER_THAN_COORDINATOR',
@@ -224,11 +281,6 @@ FINAL = _table(
         'the request.',
     ),
     (
-        'NOT_SUPPORTED_DURING_UPGRADE',
-        'An update or a rolling upgrade is under way.',
-        'Finish it, then repeat the request.',
-    ),
-    (
         'POOL_JOINING_SM_FEATURES_INCOMPATIBLE',
         "A storage driver of the joining host is older than the pool's.",
         _UPDATE,
@@ -246,8 +298,16 @@ FINAL = _table(
     (
         'LICENSE_HOST_POOL_MISMATCH V6D_FAILURE',
         'The licences of host and pool differ: {0}.',
-        'Apply the same edition to both with "xe host-apply-edition"; '
-        'products are not mixed.',
+        'Apply the same edition to both with "xe host-apply-edition '
+        'edition=EDITION host-uuid=UUID"; products are not mixed.',
+    ),
+    (
+        'FEATURE_RESTRICTED INVALID_EDITION '
+        'LICENSE_CANNOT_DOWNGRADE_WHILE_IN_POOL LICENSE_CHECKOUT_ERROR '
+        'LICENSE_PROCESSING_ERROR MISSING_CONNECTION_DETAILS',
+        'The licence of the host could not be applied: {all}.',
+        'Look at its licence server, and at "xe host-license-view '
+        'host-uuid=UUID".',
     ),
     (
         'LICENSE_EXPIRED',
@@ -258,18 +318,13 @@ FINAL = _table(
         'JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS',
         'The host leads other hosts; only a stand-alone one can join.',
         'Eject the others first; records of dead ones are removed with "xe '
-        'host-forget".',
+        'host-forget uuid=UUID".',
     ),
     (
         'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS '
         'JOINING_HOST_CANNOT_HAVE_RUNNING_OR_SUSPENDED_VMS',
         'There are machines on the joining host that are not halted.',
         _SHUT_DOWN,
-    ),
-    (
-        'JOINING_HOST_CANNOT_HAVE_VMS_WITH_CURRENT_OPERATIONS',
-        'Something is under way with machines of the joining host.',
-        'Wait until it has ended, then repeat the request.',
     ),
     (
         'JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS',
@@ -325,7 +380,7 @@ FINAL = _table(
         'POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT',
         'Both sides have a CA certificate of one name that differs: {all}.',
         'Remove it from the joining host with '
-        '"xe pool-uninstall-ca-certificate".',
+        '"xe pool-uninstall-ca-certificate name=NAME".',
     ),
     (
         'POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT',
@@ -336,8 +391,8 @@ FINAL = _table(
         'POOL_JOINING_MASTER_CERTIFICATE_NOT_IN_POOL_BUNDLE '
         'POOL_JOINING_POOL_BUNDLE_EMPTY_AFTER_IMPORT',
         'The internal certificates of the pool are incomplete.',
-        'Use "xe host-refresh-server-certificate" on every host of the '
-        'pool and "xe pool-certificate-sync", then repeat the request.',
+        'Use "xe host-refresh-server-certificate host=UUID" for every host '
+        'of the pool and "xe pool-certificate-sync", then repeat the request.',
     ),
     (
         'CLUSTERING_ENABLED',
@@ -374,12 +429,63 @@ FINAL = _table(
     (
         'HOST_DISABLED_UNTIL_REBOOT HOST_DISABLED_INDEFINITELY',
         'The host stays disabled until it is rebooted or enabled by hand.',
-        'Reboot it, or use "xe host-enable".',
+        'Reboot it, or use "xe host-enable uuid=UUID".',
     ),
     (
         'HOST_IS_LIVE',
         'The host is still running.',
         'Eject it instead of forgetting it.',
+    ),
+    (
+        'HOST_CANNOT_DESTROY_SELF',
+        'A host cannot forget itself.',
+        'Forget it on the master of the pool.',
+    ),
+    (
+        'HOST_IN_USE',
+        'The host is still in use, by {1} {2}.',
+        'Remove that, then repeat the request.',
+    ),
+    (
+        'OUT_OF_SPACE',
+        'There is no space left on the host: {0}.',
+        _SPACE,
+    ),
+    (
+        'CHANGE_PASSWORD_REJECTED',
+        'The host did not take the password of the pool: {0}.',
+        'Look at the rules for passwords on the host.',
+    ),
+    (
+        'SSL_VERIFY_ERROR',
+        'The hosts do not trust the certificates of each other: {0}.',
+        'Use "xe host-refresh-server-certificate host=UUID" for both, then '
+        'repeat the request.',
+    ),
+    (
+        'TLS_VERIFICATION_NOT_ENABLED_IN_POOL',
+        'The pool does not verify certificates.',
+        'Use "xe pool-enable-tls-verification" in it.',
+    ),
+    (
+        'REPOSITORY_CLEANUP_FAILED',
+        'The host could not remove its update repositories.',
+        'Look at its disk and its log, then repeat the request.',
+    ),
+    (
+        'XAPI_HOOK_FAILED XENAPI_MISSING_PLUGIN XENAPI_PLUGIN_FAILURE',
+        'A hook or a plug-in of the host failed: {all}.',
+        'Mend it on the host, then repeat the request.',
+    ),
+    (
+        'OPERATION_PARTIALLY_FAILED',
+        'A part of it failed: {0}.',
+        'Look at the host, then repeat the request.',
+    ),
+    (
+        'NOT_A_CODE',
+        'That is no error of XenAPI: {0}.',
+        'Look at what answers at the address of the host.',
     ),
     (
         'HOST_HAS_RESIDENT_VMS',
@@ -412,11 +518,6 @@ FINAL = _table(
         _MOVE,
     ),
     (
-        'VM_BAD_POWER_STATE',
-        'Machine {0} changed its state meanwhile.',
-        'Repeat the request.',
-    ),
-    (
         'CANNOT_EVACUATE_HOST',
         'Some machines cannot leave the host: {all}.',
         _MOVE,
@@ -438,7 +539,9 @@ FINAL = _table(
         'Update the host to a release that is supported.',
     ),
     (
-        'MAP_DUPLICATE_KEY INVALID_VALUE VALUE_NOT_SUPPORTED',
+        'MAP_DUPLICATE_KEY INVALID_VALUE VALUE_NOT_SUPPORTED '
+        'EVENT_SUBSCRIPTION_PARSE_FAILURE FIELD_TYPE_ERROR '
+        'XMLRPC_UNMARSHAL_FAILURE',
         'The host does not take the value: {all}.',
         'Repeat the request; if it is refused again, report it.',
     ),
@@ -462,6 +565,54 @@ _INTERNAL = Meaning(
 )
 _BUSY = Meaning(
     'Another operation is under way.', 'It is tried again when that ended.'
+)
+_DISK = Meaning('A disk of the host is full: {0}.', _SPACE)
+# Kinds of codes, by what they begin with; a code in a table is more exact.
+# Every one of them needs somebody.
+_KINDS = (
+    ('SR_ VDI_ PBD_ VBD_ DEVICE_ SM_PLUGIN_', _STORAGE),
+    (
+        'PIF_ NETWORK_ VLAN_ BRIDGE_ INCOMPATIBLE_PIF_ INTERFACE_ '
+        'SLAVE_REQUIRES_MANAGEMENT_',
+        Meaning(
+            'An interface or a network of the host is in the way: {all}.',
+            'Look at it on the host, then repeat the request.',
+        ),
+    ),
+    (
+        'VM_ VGPU_ PGPU_ HOST_NOT_ENOUGH_',
+        Meaning('A machine cannot be moved: {all}.', _MOVE),
+    ),
+    (
+        'AUTH_ POOL_AUTH_ SUBJECT_',
+        Meaning(
+            'The directory (Active Directory) of the host cannot be used: '
+            '{all}.',
+            'Look at it there, then repeat the request.',
+        ),
+    ),
+    (
+        'CERTIFICATE_ SERVER_CERTIFICATE_ TRUSTED_CERTIFICATE_ CRL_ '
+        'NOT_TRUSTED_CERTIFICATE',
+        Meaning(
+            'A certificate of the host or the pool does not do: {all}.',
+            'Compare the clocks, and look at "xe certificate-list".',
+        ),
+    ),
+    (
+        'CLUSTER_ CLUSTERED_ CLUSTERING_ NO_CLUSTER_ NO_COMPATIBLE_CLUSTER_',
+        Meaning(
+            'The storage cluster is not in order: {all}.',
+            'Look at "xe cluster-list" and "xe cluster-host-list".',
+        ),
+    ),
+    (
+        'HA_',
+        Meaning(
+            'High availability is in the way: {all}.',
+            'Switch it off in the pool, and on again afterwards.',
+        ),
+    ),
 )
 _OTHER = Meaning('', 'The manual of the hypervisor tells what it means.')
 
@@ -489,13 +640,25 @@ def meaning(code: str, parameters: Sequence[str] = ()) -> Meaning:
     if known is not None:
         return known
     if code == 'INTERNAL_ERROR':
-        text = ' '.join(parameters)
-        if _CERTIFICATE.search(text):
-            return _BUNDLE
-        return _TROUBLE if _CONNECTION.search(text) else _INTERNAL
-    if code.startswith('SR_BACKEND_FAILURE'):
-        return _STORAGE
-    return _BUSY if code.endswith('_IN_PROGRESS') else _OTHER
+        return _internal(' '.join(parameters))
+    if code.endswith('_IN_PROGRESS'):
+        return _BUSY
+    for beginnings, kind in _KINDS:
+        if code.startswith(tuple(beginnings.split())):
+            return kind
+    return _OTHER
+
+
+def _internal(text: str) -> Meaning:
+    """What a text of INTERNAL_ERROR says (xapi#internal-errors)."""
+    if _CERTIFICATE.search(text):
+        return _BUNDLE
+    if _FULL.search(text):
+        return _DISK
+    named = set(_ERRNO.findall(text)) & set(errno.errorcode.values())
+    if named or _LOCAL.search(text):
+        return _TROUBLE if named and named <= _NETWORK else _INTERNAL
+    return _TROUBLE if _CONNECTION.search(text) else _INTERNAL
 
 
 def explain(code: str, parameters: Sequence[str] = ()) -> str:

@@ -46,7 +46,8 @@ SKEW = kinds.Rule(
 CERTIFICATES = kinds.Rule(
     'CERTIFICATE_NOT_VALID',
     'certificates of hosts should be valid by the clocks of both sides',
-    'Set the clocks, or renew it with "xe host-refresh-server-certificate".',
+    'Set the clocks, or renew it with "xe host-refresh-server-certificate '
+    'host=UUID".',
     lambda facts: kinds.listed(trust.not_valid(facts)),
 )
 NAMES = kinds.Rule(
@@ -258,8 +259,8 @@ def not_in_service(side: sides.Side) -> list[str]:
 DISABLED = kinds.none(
     'HOST_DISABLED',
     'the joining host should be enabled',
-    'Enable it ("xe host-enable"); the join ends when it is enabled in the '
-    'pool.',
+    'Enable it ("xe host-enable uuid=UUID"); the join ends when it is enabled '
+    'in the pool.',
     not_in_service,
 )
 SIZE = kinds.Rule(

@@ -52,7 +52,6 @@ def none(
     values: Callable[[sides.Side], Iterable[str]],
     since: releases.Release = (),
     stricter: str = '',
-    heals: bool = False,
 ) -> Rule:
     """A rule that the joining host has none of something."""
 
@@ -61,7 +60,7 @@ def none(
             return ''
         return listed(values(facts.joiner))
 
-    return Rule(code, rule, remedy, find, heals, stricter)
+    return Rule(code, rule, remedy, find, stricter)
 
 
 def on_sides(

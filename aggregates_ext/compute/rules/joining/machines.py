@@ -47,7 +47,6 @@ BUSY = kinds.none(
         for vm in side.all('VM')
         if vm['current_operations']
     ],
-    heals=True,
 )
 NOT_HALTED = kinds.none(
     'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS',

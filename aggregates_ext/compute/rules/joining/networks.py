@@ -14,7 +14,6 @@ MANAGEMENT = kinds.none(
     'the joining host must have a management interface',
     'Wait for the end of its first boot.',
     lambda side: [] if side.management else ['none'],
-    heals=True,
 )
 
 
@@ -169,8 +168,8 @@ def _controller(facts: sides.Sides) -> str:
 CONTROLLER = kinds.Rule(
     'OPERATION_NOT_ALLOWED',
     'the SDN controller of the joining host must be that of the pool',
-    'Remove it from the host ("xe sdn-controller-forget"); that of the pool '
-    'is set after the join.',
+    'Remove it from the host ("xe sdn-controller-forget uuid=UUID"); that of '
+    'the pool is set after the join.',
     _controller,
 )
 ADDRESS_TYPE = kinds.Rule(

@@ -128,14 +128,15 @@ LISTED_ALREADY = kinds.Rule(
     'OPERATION_NOT_ALLOWED',
     'the pool must not list the host already',
     'A stale record of an earlier attempt is removed with "xe '
-    'host-forget"; cloned installations need uuids of their own.',
+    'host-forget uuid=UUID"; cloned installations need uuids of their own.',
     _listed_already,
     stricter='a second join reuses the record and duplicates interfaces',
 )
 ALONE = kinds.none(
     'JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS',
     'only a stand-alone host can join',
-    'Eject the other hosts first, or forget the dead ones ("xe host-forget").',
+    'Eject the other hosts first, or forget the dead ones ("xe host-forget '
+    'uuid=UUID").',
     lambda side: [
         kinds.named(host)
         for ref, host in side.records['host'].items()
@@ -158,7 +159,6 @@ APPLYING = kinds.Rule(
         if facts.release >= releases.UPDATES_RUNNING
         else ''
     ),
-    heals=True,
 )
 
 
@@ -174,7 +174,6 @@ ROTATION = kinds.Rule(
     'Wait for its end; one that stopped is repeated with "xe '
     'pool-secret-rotate".',
     _rotating,
-    heals=True,
 )
 BUSY = kinds.Rule(
     'OTHER_OPERATION_IN_PROGRESS',
@@ -186,7 +185,6 @@ BUSY = kinds.Rule(
             set(side.pool['current_operations'].values()) - {'apply_updates'}
         ),
     ),
-    heals=True,
     stricter='xapi waits up to two hours for it within the join, and what '
     'runs on the joining host may change what was just checked',
 )

@@ -57,7 +57,7 @@ def _clashing(facts: sides.Sides) -> str:
 AUTHORITIES = kinds.Rule(
     'POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT',
     'a CA certificate must be the same where it has the same name',
-    'Remove it on one side ("xe pool-uninstall-ca-certificate").',
+    'Remove it on one side ("xe pool-uninstall-ca-certificate name=NAME").',
     _clashing,
 )
 

@@ -168,7 +168,7 @@ LEAVE_WARNINGS: tuple[Rule, ...] = (
     Rule(
         'DATA_UNACCOUNTED',
         'storage of the host should hold nothing but known disks',
-        'Scan it ("xe sr-scan"), and look what is there: it is destroyed.',
+        'Scan it ("xe sr-scan uuid=UUID"), and look what is there: it is destroyed.',
         _unaccounted,
     ),
     Rule(

@@ -166,21 +166,18 @@ LEAVE_RULES: tuple[Rule, ...] = (
         'Wait for its end; one that stopped is repeated with "xe '
         'pool-secret-rotate".',
         lambda facts: 'one' if facts.pool.get('is_psr_pending') else '',
-        heals=True,
     ),
     Rule(
         'OTHER_OPERATION_IN_PROGRESS',
         'no operation may run on the pool',
         'Wait for its end, or cancel its task.',
         _busy,
-        heals=True,
     ),
     Rule(
         'NOT_SUPPORTED_DURING_UPGRADE',
         'no update may run in the pool',
         'Wait for its end.',
         _updating,
-        heals=True,
     ),
     Rule(
         'HOST_OFFLINE',
@@ -188,7 +185,6 @@ LEAVE_RULES: tuple[Rule, ...] = (
         'Start it; one that is gone for good is taken out with remove_host '
         'and "force": true.',
         _offline,
-        heals=True,
     ),
     Rule(
         'HOST_IS_MASTER',
@@ -218,7 +214,6 @@ LEAVE_RULES: tuple[Rule, ...] = (
         'machines that leave the host must have left it',
         'Wait for the end of it.',
         _going,
-        heals=True,
     ),
     Rule(
         'VDI_IN_USE',
@@ -239,7 +234,6 @@ LEAVE_RULES: tuple[Rule, ...] = (
         'no operation may run on the host that leaves',
         'Wait for its end.',
         lambda facts: _operations(facts.host),
-        heals=True,
         stricter='what runs there is torn down by the reboot',
     ),
     Rule(
@@ -247,7 +241,6 @@ LEAVE_RULES: tuple[Rule, ...] = (
         'no operation may run on disks in the storage of the host',
         'Wait for its end.',
         _busy_disks,
-        heals=True,
         stricter='a copy that is under way would be lost',
     ),
     Rule(

@@ -55,7 +55,7 @@ def test_plain_slave_may_be_the_master(found: dict[str, Any]) -> None:
         ({'ha_enabled': True}, 'HA_IS_ENABLED'),
         (
             {'other_config': {successor.ROLLING: 'true'}},
-            'NOT_SUPPORTED_DURING_UPGRADE',
+            'ROLLING_UPGRADE',
         ),
         ({'is_psr_pending': True}, 'POOL_SECRET_ROTATION_PENDING'),
         (

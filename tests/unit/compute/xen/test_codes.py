@@ -1,13 +1,28 @@
 """Every code of xapi#error-codes has one class, a sentence and a way out."""
 
+import pathlib
+import re
 import string
+from typing import Any
 
 import pytest
 
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
+from tests.unit.compute.rules import rule_tables
+
+DOCUMENT = pathlib.Path(__file__).parents[4] / 'doc/source/xapi/errors.rst'
+# What a code calls for there, and whether it passes.
+CALLS = {
+    'never': False,
+    'state': False,
+    'version': False,
+    'wait': True,
+    'lost': True,
+}
 
 # xapi#error-codes, by whether trying again can ever help; xapi#emergency tells
 # which emergencies end by themselves.
@@ -40,6 +55,13 @@ PASSING = [
     'EVENTS_LOST',
     'EVENT_FROM_TOKEN_PARSE_FAILURE',
     'SESSION_NOT_REGISTERED',
+    'TOO_BUSY',
+    'TOO_MANY_PENDING_TASKS',
+    'NOT_SUPPORTED_DURING_UPGRADE',
+    'JOINING_HOST_CANNOT_HAVE_VMS_WITH_CURRENT_OPERATIONS',
+    'HOST_EVACUATE_IN_PROGRESS',
+    'VM_BAD_POWER_STATE',
+    'OBJECT_NOLONGER_EXISTS',
 ]
 FINAL = [
     'SESSION_AUTHENTICATION_FAILED',
@@ -57,7 +79,6 @@ FINAL = [
     'POOL_JOINING_HOST_MUST_HAVE_SAME_DB_SCHEMA',
     'POOL_JOINING_HOST_MUST_HAVE_SAME_PRODUCT_VERSION',
     'HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY',
-    'NOT_SUPPORTED_DURING_UPGRADE',
     'POOL_JOINING_SM_FEATURES_INCOMPATIBLE',
     'OPERATION_NOT_ALLOWED',
     'LICENCE_RESTRICTION',
@@ -68,7 +89,6 @@ FINAL = [
     'JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS',
     'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS',
     'JOINING_HOST_CANNOT_HAVE_RUNNING_OR_SUSPENDED_VMS',
-    'JOINING_HOST_CANNOT_HAVE_VMS_WITH_CURRENT_OPERATIONS',
     'JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS',
     'POOL_JOINING_HOST_HAS_BONDS',
     'POOL_JOINING_HOST_HAS_TUNNELS',
@@ -111,7 +131,6 @@ FINAL = [
     'VM_REQUIRES_GPU',
     'VM_REQUIRES_IOMMU',
     'OPERATION_BLOCKED',
-    'VM_BAD_POWER_STATE',
     'CANNOT_EVACUATE_HOST',
     'VDI_IN_USE',
     'PBD_EXISTS',
@@ -126,6 +145,52 @@ FINAL = [
     'MAP_DUPLICATE_KEY',
     'INVALID_VALUE',
     'VALUE_NOT_SUPPORTED',
+    'PERMISSION_DENIED',
+    'USER_IS_NOT_LOCAL_SUPERUSER',
+    'FEATURE_RESTRICTED',
+    'INVALID_EDITION',
+    'LICENSE_CANNOT_DOWNGRADE_WHILE_IN_POOL',
+    'LICENSE_CHECKOUT_ERROR',
+    'LICENSE_PROCESSING_ERROR',
+    'MISSING_CONNECTION_DETAILS',
+    'HOST_CANNOT_DESTROY_SELF',
+    'HOST_IN_USE',
+    'OUT_OF_SPACE',
+    'CHANGE_PASSWORD_REJECTED',
+    'SSL_VERIFY_ERROR',
+    'TLS_VERIFICATION_NOT_ENABLED_IN_POOL',
+    'REPOSITORY_CLEANUP_FAILED',
+    'XAPI_HOOK_FAILED',
+    'XENAPI_MISSING_PLUGIN',
+    'XENAPI_PLUGIN_FAILURE',
+    'OPERATION_PARTIALLY_FAILED',
+    'NOT_A_CODE',
+    'EVENT_SUBSCRIPTION_PARSE_FAILURE',
+    'FIELD_TYPE_ERROR',
+    'XMLRPC_UNMARSHAL_FAILURE',
+]
+# Told by what they begin with.
+KINDS = [
+    'SR_NOT_ATTACHED',
+    'SM_PLUGIN_COMMUNICATION_FAILURE',
+    'DEVICE_DETACH_TIMEOUT',
+    'PIF_CONFIGURATION_ERROR',
+    'NETWORK_UNMANAGED',
+    'SLAVE_REQUIRES_MANAGEMENT_INTERFACE',
+    'VM_MIGRATE_FAILED',
+    'VM_HOST_INCOMPATIBLE_VERSION_MIGRATE',
+    'HOST_NOT_ENOUGH_PCPUS',
+    'POOL_AUTH_ENABLE_FAILED_UNAVAILABLE',
+    'AUTH_SERVICE_ERROR',
+    'SUBJECT_CANNOT_BE_RESOLVED',
+    'SERVER_CERTIFICATE_EXPIRED',
+    'CERTIFICATE_ALREADY_EXISTS',
+    'NOT_TRUSTED_CERTIFICATE',
+    'CLUSTER_HOST_NOT_JOINED',
+    'NO_CLUSTER_HOSTS_REACHABLE',
+    'HA_LOST_STATEFILE',
+    'HA_HOST_IS_ARMED',
+    'HA_TOO_FEW_HOSTS',
 ]
 
 
@@ -146,7 +211,7 @@ def test_code_that_passes_makes_an_operation_rest(code: str) -> None:
     }
 
 
-@pytest.mark.parametrize('code', FINAL)
+@pytest.mark.parametrize('code', FINAL + KINDS)
 def test_code_that_does_not_pass_ends_an_operation(code: str) -> None:
     exc = failures.XenAPIError('xen1', code, ('one',))
     failed = outcomes.translate(exc)
@@ -155,7 +220,7 @@ def test_code_that_does_not_pass_ends_an_operation(code: str) -> None:
     assert failed.error['parameters'] == ['one']
 
 
-@pytest.mark.parametrize('code', PASSING + FINAL)
+@pytest.mark.parametrize('code', PASSING + FINAL + KINDS)
 def test_message_has_a_sentence_and_a_way_out(code: str) -> None:
     meaning = codes.meaning(code)
     assert meaning.sentence.endswith('.'), meaning
@@ -189,6 +254,28 @@ def test_every_emergency_is_classed() -> None:
             False,
             'xe host-refresh-server-certificate',
         ),
+        ('Unix.Unix_error(Unix.ECONNREFUSED, "connect", "")', True, 'network'),
+        ('Unix.Unix_error(Unix.EHOSTUNREACH, "connect", "")', True, 'network'),
+        ('Unix.Unix_error(Unix.ENETUNREACH, "connect", "")', True, 'network'),
+        ('Unix.Unix_error(Unix.ETIMEDOUT, "read", "")', True, 'network'),
+        ('Unix.Unix_error(Unix.EPIPE, "write", "")', True, 'network'),
+        ('Unix.Unix_error(Unix.ENOSPC, "write", "")', False, 'full'),
+        ('Unix.Unix_error(Unix.EDQUOT, "write", "")', False, 'full'),
+        ('Unix.Unix_error(Unix.EROFS, "open", "/x")', False, 'internally'),
+        ('Unix.Unix_error(Unix.EIO, "write", "")', False, 'internally'),
+        ('Unix.Unix_error(Unix.EMFILE, "socket", "")', False, 'internally'),
+        ('Unix.Unix_error(Unix.ENOENT, "open", "/x")', False, 'internally'),
+        ('Unix.Unix_error(Unix.ENOMEM, "fork", "")', False, 'internally'),
+        # What it was about when it failed is not why it failed.
+        (
+            'Unix.Unix_error(Unix.ENOSPC, "write", "/var/stunnel.log")',
+            False,
+            'full',
+        ),
+        ('connection database: No space left on device', False, 'full'),
+        ('stunnel: Read-only file system', False, 'internally'),
+        ('Http_client.Http_error("503", "x")', True, 'network'),
+        ('ELEPHANT: broken pipe', True, 'network'),
         ('Xapi_pool.Cannot_eject_master', False, 'failed internally'),
         ('Not_found', False, 'xensource.log'),
     ],
@@ -212,3 +299,68 @@ def test_unknown_code_is_final_unless_it_says_it_passes() -> None:
 def test_braces_of_a_host_are_taken_as_they_are() -> None:
     exc = failures.XenAPIError('xen1', 'OPERATION_NOT_ALLOWED', ('{0} {x}',))
     assert 'not allowed now: {0} {x}.' in str(exc)
+
+
+# Documents and rules say of each code what this table says.
+
+
+def told_in_documents() -> dict[str, str]:
+    """Each code of xapi#error-codes, with what it calls for."""
+    found: dict[str, str] = {}
+    for row in re.split(r'^   \* - ', DOCUMENT.read_text(), flags=re.M):
+        cells = row.split('\n     - ')
+        if len(cells) != 3 or cells[1].strip() not in CALLS:
+            continue
+        found |= dict.fromkeys(
+            re.findall('``([A-Z][A-Z0-9_]+)``', cells[0]), cells[1].strip()
+        )
+    return found
+
+
+TOLD = told_in_documents()
+
+
+@pytest.mark.parametrize('code', sorted(TOLD))
+def test_document_says_of_a_code_whether_it_passes(code: str) -> None:
+    assert codes.passes(code) is CALLS[TOLD[code]]
+
+
+def test_every_code_is_in_the_document() -> None:
+    """Some by the end of their name, or by their kind."""
+    ends = [code for code in codes.FINAL if '_JOINING_' in f'_{code}']
+    kinds = [code for code in codes.FINAL if code.startswith('VM_')]
+    ours = {'NOT_A_CODE', *ends, *kinds}
+    assert {*codes.PASSING, *codes.FINAL} - TOLD.keys() - ours == set()
+
+
+RULES = [
+    (title, rule)
+    for title, rules in rule_tables.SECTIONS.items()
+    if not title.startswith('Worth knowing')
+    for rule in rules
+]
+
+
+@pytest.mark.parametrize(('title', 'rule'), RULES)
+def test_operation_does_what_its_rule_says(title: str, rule: Any) -> None:
+    """It rests where the rule heals, and ends where it does not.
+
+    A rule has no word of its own in that; what a check found is refused as
+    what xapi would have answered.
+    """
+    problem = preflight.Problem(rule.code, 'rule', 'x', 'y.', rule.heals)
+    refused = outcomes.refuse('It:', preflight.Report((problem,)))
+    rests = isinstance(refused, outcomes.Postpone)
+    assert rests is rule.heals is codes.passes(rule.code)
+    if isinstance(refused, outcomes.Postpone):
+        error = refused.error
+        assert codes.passes(error['code'], error['parameters'])
+
+
+def test_what_an_operation_is_said_to_wait_for_passes() -> None:
+    """doc/source/admin.rst tells what to do about each."""
+    text = (DOCUMENT.parents[1] / 'admin.rst').read_text()
+    part = text.split('\nan operation rests\n')[1].split('``INTERNAL``')[0]
+    told = re.findall('``([A-Z][A-Z0-9_]+)``', part)
+    assert len(told) > 5
+    assert [code for code in told if not codes.passes(code)] == []
