@@ -60,7 +60,7 @@ def power(sim: simulator.Simulator, name: str, body: Body) -> object:
 
 
 def restart(sim: simulator.Simulator, name: str, body: Body) -> object:
-    sim.restart_toolstack(name)
+    sim.restart_toolstack(name, **body)
     return {}
 
 

@@ -141,6 +141,8 @@ def _call(
 
     if prefix:
         return tasks.start(context, name, parameters, work)
+    if name in tasks.SHOWN:
+        return (yield from tasks.show(context, name, work))
     return (yield from work(context))
 
 

@@ -12,8 +12,10 @@ from aggregates_ext.xensim.hosts import calls as host_calls
 from aggregates_ext.xensim.hosts import power as host_power
 from aggregates_ext.xensim.join import steps as join_steps
 from aggregates_ext.xensim.machines import calls as machine_calls
+from aggregates_ext.xensim.machines import devices
 from aggregates_ext.xensim.machines import evacuation
 from aggregates_ext.xensim.machines import migration
+from aggregates_ext.xensim.machines import power as machine_power
 from aggregates_ext.xensim.plan import versions
 from aggregates_ext.xensim.pool import calls as pool_calls
 from aggregates_ext.xensim.pool import designate
@@ -83,6 +85,9 @@ METHODS: collections.abc.Mapping[str, signatures.Method] = {
     'host.set_power_on_mode': _declare(
         host_power.set_power_on_mode, 'ref text mapping'
     ),
+    'host.get_uncooperative_resident_VMs': _declare(
+        host_calls.get_uncooperative_resident_vms, 'ref'
+    ),
     'host.disable': _declare(host_calls.disable, 'ref flag', 1),
     'host.enable': _declare(host_calls.enable, 'ref'),
     'host.destroy': _declare(host_calls.destroy, 'ref'),
@@ -112,19 +117,40 @@ METHODS: collections.abc.Mapping[str, signatures.Method] = {
     ),
     'host.shutdown_agent': _declare(emergency.shutdown_agent),
     'host.is_in_emergency_mode': _declare(host_calls.is_in_emergency_mode),
-    'VM.start': _declare(machine_calls.start, 'ref flag flag'),
-    'VM.start_on': _declare(machine_calls.start_on, 'ref ref flag flag'),
+    'VM.create': _declare(machine_calls.create, 'record'),
+    'VM.destroy': _declare(machine_calls.destroy, 'ref'),
+    'VM.start': _declare(machine_power.start, 'ref flag flag'),
+    'VM.start_on': _declare(machine_power.start_on, 'ref ref flag flag'),
+    'VM.resume': _declare(machine_power.resume, 'ref flag flag'),
+    'VM.resume_on': _declare(machine_power.resume_on, 'ref ref flag flag'),
+    'VM.suspend': _declare(machine_power.suspend, 'ref'),
+    'VM.pause': _declare(machine_power.pause, 'ref'),
+    'VM.unpause': _declare(machine_power.unpause, 'ref'),
+    'VM.hard_reboot': _declare(machine_power.hard_reboot, 'ref'),
+    'VM.hard_shutdown': _declare(machine_power.hard_shutdown, 'ref'),
+    'VM.clean_reboot': _declare(machine_power.clean_reboot, 'ref'),
+    'VM.clean_shutdown': _declare(machine_power.clean_shutdown, 'ref'),
+    'VM.power_state_reset': _declare(machine_power.power_state_reset, 'ref'),
     'VM.pool_migrate': _declare(migration.pool_migrate, 'ref ref mapping'),
+    'VM.assert_can_migrate': _declare(
+        migration.assert_can_migrate,
+        'ref mapping flag mapping mapping mapping mapping',
+        1,
+    ),
     'VM.assert_can_boot_here': _declare(
         machine_calls.assert_can_boot_here, 'ref ref'
     ),
+    'VM.assert_agile': _declare(machine_calls.assert_agile, 'ref'),
     'VM.get_possible_hosts': _declare(machine_calls.get_possible_hosts, 'ref'),
-    'VM.hard_shutdown': _declare(machine_calls.hard_shutdown, 'ref'),
-    'VM.clean_shutdown': _declare(machine_calls.hard_shutdown, 'ref'),
-    'VM.destroy': _declare(machine_calls.destroy, 'ref'),
-    'PBD.plug': _declare(machine_calls.plug, 'ref'),
-    'PBD.unplug': _declare(machine_calls.unplug, 'ref'),
-    'network.create': _declare(machine_calls.create_network, 'record'),
+    'PBD.plug': _declare(devices.plug, 'ref'),
+    'PBD.unplug': _declare(devices.unplug, 'ref'),
+    'network.create': _declare(devices.create_network, 'record'),
+    'VLAN.create': _declare(devices.create_vlan, 'ref number ref'),
+    'message.create': _declare(
+        devices.create_message, 'text number text text text'
+    ),
+    'message.destroy': _declare(devices.destroy_message, 'ref'),
+    'message.get': _declare(devices.get_messages, 'text text date'),
 }
 
 EMERGENCY = frozenset(

@@ -6,6 +6,7 @@ import types
 import typing
 
 from aggregates_ext.xensim import dispatch
+from aggregates_ext.xensim.exclusion import guest
 from aggregates_ext.xensim.exclusion import pool as pool_exclusion
 from aggregates_ext.xensim.install import contents
 from aggregates_ext.xensim.install import hosts as installation
@@ -22,8 +23,10 @@ from aggregates_ext.xensim.wire import acceptor
 from aggregates_ext.xensim.wire import server
 from aggregates_ext.xensim.wire import tls
 from aggregates_ext.xensim.world import clock as clocks
+from aggregates_ext.xensim.world import domains
 from aggregates_ext.xensim.world import faults
 from aggregates_ext.xensim.world import host as hosts
+from aggregates_ext.xensim.world import memory
 from aggregates_ext.xensim.world import report
 from aggregates_ext.xensim.world import world as worlds
 
@@ -174,9 +177,15 @@ class Simulator:
         with self.world.lock:
             lifecycle.power_on(self.world, self.host(name))
 
-    def restart_toolstack(self, name: str) -> None:
-        """Restart the xapi of a host."""
+    def restart_toolstack(self, name: str, xenopsd: bool = False) -> None:
+        """Restart the xapi of a host.
+
+        :param xenopsd: whether that starts anew too, as it does with
+            xe-toolstack-restart; it forgets the moves it takes part in
+        """
         with self.world.lock:
+            if xenopsd:
+                domains.forget_moves(self.world, self.host(name))
             lifecycle.restart(
                 self.world, self.host(name), self.world.times.restart
             )
@@ -247,7 +256,17 @@ class Simulator:
         with self.world.lock:
             db, ref = self._record(host)
             contents.add_vm(db, machine, ref)
+            if machine.power_state in memory.LOADED:
+                domains.begin(self.host(host), machine.uuid)
         return machine.uuid
+
+    def places(self, guest: str) -> list[str]:
+        """The hosts on which a machine runs, by its uuid: one if all is well.
+
+        Records can be wrong about it (xapi#moves-that-lie).
+        """
+        with self.world.lock:
+            return domains.places(self.world, guest)
 
     def add_vlan(self, host: str, tag: int, management: bool = False) -> None:
         """Add a VLAN to a host."""
@@ -301,6 +320,22 @@ class Simulator:
         with self.world.lock:
             db, _ = self._record(host)
             change(db.row(kind, ref), fields)
+            if kind == 'VM':
+                self._follow(db, ref, fields)
+
+    def _follow(
+        self, db: database.Database, ref: str, fields: database.Record
+    ) -> None:
+        """A machine whose state was set by a test is in that state."""
+        guest.refresh(db, ref)
+        row = db.row('VM', ref)
+        if not fields.keys() & {'power_state', 'resident_on'}:
+            return
+        for host in self.world.hosts.values():
+            domains.end(host, row['uuid'])
+        if row['power_state'] in memory.LOADED:
+            home = domains.machine(self.world, db, row['resident_on'])
+            domains.begin(home, row['uuid'])
 
     def start_pool_operation(self, host: str, operation: str) -> str:
         """Let a pool operation run which never ends; the answer: its ref."""

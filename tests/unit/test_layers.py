@@ -202,6 +202,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'xensim/machines/': (
         'xensim/calls/',
         'xensim/exclusion/',
+        'xensim/install/',
         'xensim/plan/',
         'xensim/records/',
         'xensim/world/',
@@ -210,6 +211,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'xensim/calls/',
         'xensim/exclusion/',
         'xensim/install/',
+        'xensim/machines/',
         'xensim/plan/',
         'xensim/records/',
         'xensim/world/',

@@ -122,6 +122,10 @@ class Context(typing.NamedTuple):
         if self.task and self.db.exists('task', self.task):
             self.db.row('task', self.task)['progress'] = done
 
+    def cancelled(self) -> bool:
+        """Whether its task was asked to end at a moment of its own."""
+        return self.task in self.xapi.cancels
+
     @property
     def db(self) -> database.Database:
         """The database this xapi uses; the gate saw to it that one is."""

@@ -29,6 +29,34 @@ CANCELLABLE = frozenset(
 )
 """Calls which react to task.cancel; joins and ejects do not."""
 
+ASKED = frozenset({'VM.pool_migrate'})
+"""They are asked and stay pending; nothing tells that they were."""
+
+DEAF = frozenset({'host.evacuate'})
+"""They seem to react and do not (xapi#tasks)."""
+
+SHOWN = frozenset(
+    {
+        'VM.clean_reboot',
+        'VM.clean_shutdown',
+        'VM.hard_reboot',
+        'VM.hard_shutdown',
+        'VM.pause',
+        'VM.pool_migrate',
+        'VM.resume',
+        'VM.resume_on',
+        'VM.start',
+        'VM.start_on',
+        'VM.suspend',
+        'VM.unpause',
+        'host.enable',
+        'host.evacuate',
+        'host.reboot',
+        'host.shutdown',
+    }
+)
+"""Calls with a task for as long as they run, also when they are plain."""
+
 UNFINISHED = ('pending', 'cancelling')
 
 Work = collections.abc.Callable[[operations.Context], operations.Steps]
@@ -54,6 +82,22 @@ def start(
         _follow(context, db, ref, _cancellable(db, ref, work(context))),
     )
     return ref
+
+
+def show(
+    context: operations.Context, name: str, work: Work
+) -> operations.Steps:
+    """Do a plain call, with a task that is gone when it ends."""
+    db = context.db
+    ref = create(context, context.method, '')
+    if name in CANCELLABLE:
+        db.row('task', ref)['allowed_operations'] = ['cancel']
+    context = context._replace(task=ref)
+    try:
+        return (yield from _cancellable(db, ref, work(context)))
+    finally:
+        context.xapi.cancels.discard(ref)
+        db.delete('task', ref)
 
 
 def _worker(db: database.Database, subject: str) -> str:
@@ -140,9 +184,11 @@ def _follow(
     try:
         value = yield from work
     except failure.Failure as exc:
-        cancelled = exc.code == 'TASK_CANCELLED'
-        status = 'cancelled' if cancelled else 'failure'
-        _finish(context, db, ref, status=status, error_info=exc.description)
+        if exc.code == 'TASK_CANCELLED':
+            _finish(context, db, ref, status='cancelled')
+        else:
+            told = exc.description
+            _finish(context, db, ref, status='failure', error_info=told)
     except Exception as exc:
         LOG.exception('%s failed inside the simulator', context.method)
         text = ['INTERNAL_ERROR', type(exc).__name__]
@@ -159,6 +205,7 @@ def _finish(
     **values: database.Value,
 ) -> None:
     context.xapi.forwarded.pop(ref, None)
+    context.xapi.cancels.discard(ref)
     if db.exists('task', ref) and unfinished(db, ref):
         end(context.world, db, ref, **values)
 
@@ -194,8 +241,11 @@ def destroy(context: operations.Context, ref: str) -> str:
 
 
 def cancel(context: operations.Context, ref: str) -> str:
-    """Ask a task to end; joins and ejects do not react (xapi#tasks)."""
+    """Ask a task to end; what it makes of that differs (xapi#tasks)."""
     row = context.db.row('task', ref)
-    if 'cancel' in row['allowed_operations']:
+    name = row['name_label'].removeprefix('Async.')
+    if name in ASKED and row['status'] in UNFINISHED:
+        context.xapi.cancels.add(ref)
+    elif 'cancel' in row['allowed_operations'] and name not in DEAF:
         row['status'] = 'cancelling'
     return ''

@@ -6,6 +6,7 @@ from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 
 LEAVING = frozenset({'evacuate', 'reboot', 'shutdown'})
+GOING_DOWN = frozenset({'reboot', 'shutdown'})
 MOVING = frozenset({'provision', 'vm_resume', 'vm_migrate'})
 NEED_DISABLED = frozenset({'reboot', 'shutdown', 'apply_updates'})
 
@@ -43,19 +44,44 @@ def release(db: database.Database, ref: str, task: str) -> None:
         row['allowed_operations'] = allowed(row)
 
 
+def turn_to(
+    db: database.Database, ref: str, task: str, operation: str
+) -> None:
+    """An operation goes on under another name."""
+    row = db.row('host', ref)
+    row['current_operations'][task] = operation
+    row['allowed_operations'] = allowed(row)
+
+
+def forget(db: database.Database, ref: str) -> None:
+    """What a host that is back was doing is over (xapi#reboots).
+
+    So is, on all hosts, what no task stands for any more.
+    """
+    for host, row in db.rows('host'):
+        for task in list(row['current_operations']):
+            if host == ref or not db.exists('task', task):
+                release(db, host, task)
+
+
+def waits(db: database.Database, ref: str, operation: str) -> bool:
+    """A second reboot waits until the first is forgotten."""
+    running = db.row('host', ref)['current_operations'].values()
+    return operation == 'reboot' and not GOING_DOWN.isdisjoint(running)
+
+
 def assert_valid(db: database.Database, ref: str, operation: str) -> None:
     """Refuse what another operation or the state of the host forbids."""
     row = db.row('host', ref)
+    if operation in NEED_DISABLED and row['enabled']:
+        raise failure.Failure('HOST_NOT_DISABLED')
     for task, running in row['current_operations'].items():
         if _excludes(running, operation):
             raise failure.Failure(
                 'OTHER_OPERATION_IN_PROGRESS', 'host', ref, running, task
             )
-    if operation not in NEED_DISABLED:
-        return
-    if row['enabled']:
-        raise failure.Failure('HOST_NOT_DISABLED')
-    _assert_clusters_whole(db, ref)
+    if operation in NEED_DISABLED:
+        _assert_clusters_whole(db, ref)
 
 
 def _assert_clusters_whole(db: database.Database, ref: str) -> None:
@@ -76,9 +102,11 @@ def is_live(db: database.Database, row: database.Record) -> bool:
 
 
 def _excludes(running: str, wanted: str) -> bool:
-    """Leaving excludes moving there, the other way round, and itself."""
-    if running in LEAVING:
-        return wanted in LEAVING | MOVING | {'apply_updates'}
+    """Leaving excludes moving there, and the other way round."""
+    if running == 'evacuate':
+        return wanted in MOVING | NEED_DISABLED
+    if running in GOING_DOWN:
+        return wanted in MOVING | {'apply_updates', 'reboot'}
     return running in MOVING and wanted in LEAVING
 
 

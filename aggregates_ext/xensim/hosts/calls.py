@@ -3,6 +3,7 @@
 import datetime
 
 from aggregates_ext.xensim.calls import operations
+from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.join import sides
 from aggregates_ext.xensim.life import lifecycle
 from aggregates_ext.xensim.life import liveness
@@ -38,17 +39,31 @@ def disable(
     """Take no new machines (xapi#maintenance-calls)."""
     evacuationplan.assert_ha_plan(context.db, ref)
     host: hosts.Host = yield from reach(context, ref)
-    host.auto_enable = auto_enable
+    row = context.db.row('host', ref)
+    if row['enabled']:
+        host.auto_enable = auto_enable
+        liveness.set_enabled(row, False)
     if host.xapi is not None:
         host.xapi.disabled = True
-    liveness.set_enabled(context.db.row('host', ref), False)
     return ''
 
 
 def enable(context: operations.Context, ref: str) -> operations.Steps:
     """Take machines again (xapi#maintenance-calls)."""
-    host: hosts.Host = yield from reach(context, ref)
-    row = context.db.row('host', ref)
+    db = context.db
+    host_exclusion.occupy(db, ref, 'enable', context.task)
+    try:
+        host: hosts.Host = yield from reach(context, ref)
+        _enable(host, db, ref)
+    finally:
+        host_exclusion.release(db, ref, context.task)
+    return ''
+
+
+def _enable(host: hosts.Host, db: database.Database, ref: str) -> None:
+    row = db.row('host', ref)
+    if row['enabled']:
+        return
     if host.xapi is None or not host.xapi.complete or host.xapi.emergency:
         raise failure.Failure('HOST_STILL_BOOTING')
     if row['pending_guidances']:
@@ -58,7 +73,14 @@ def enable(context: operations.Context, ref: str) -> operations.Steps:
     host.auto_enable = True
     host.xapi.disabled = False
     liveness.set_enabled(row, True)
-    return ''
+
+
+def get_uncooperative_resident_vms(
+    context: operations.Context, ref: str
+) -> list[str]:
+    """Deprecated, and always empty (xapi#maintenance-calls)."""
+    context.db.row('host', ref)
+    return []
 
 
 def destroy(context: operations.Context, ref: str) -> operations.Steps:

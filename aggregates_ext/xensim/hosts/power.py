@@ -9,9 +9,10 @@ from aggregates_ext.xensim.hosts import calls as host_calls
 from aggregates_ext.xensim.install import records as host_records
 from aggregates_ext.xensim.life import lifecycle
 from aggregates_ext.xensim.life import liveness
-from aggregates_ext.xensim.machines import calls as machine_calls
+from aggregates_ext.xensim.machines import powerstate
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
+from aggregates_ext.xensim.world import domains
 from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import memory
 
@@ -19,13 +20,12 @@ from aggregates_ext.xensim.world import memory
 def shutdown(context: operations.Context, ref: str) -> operations.Steps:
     """Switch a disabled host off, after the answer."""
     host, db = (yield from _prepare(context, ref, 'shutdown')), context.db
-    world = context.world
 
     def off() -> None:
         _leave(context, db, ref)
-        lifecycle.power_off(world, host)
+        lifecycle.power_off(context.world, host)
 
-    world.later(world.times.fuse, off)
+    _go_down(context, host, off)
     return ''
 
 
@@ -36,24 +36,44 @@ def reboot(context: operations.Context, ref: str) -> operations.Steps:
 
     def down() -> None:
         _leave(context, db, ref)
+        domains.lose_power(world, host)
         booted = host_records.start_time(context.now + world.times.reboot)
         if db.exists('host', ref):
             db.row('host', ref)['other_config']['boot_time'] = booted
         host.disabled_until_reboot = False
         lifecycle.restart(world, host, world.times.reboot)
 
-    world.later(world.times.fuse, down)
+    _go_down(context, host, down)
     return ''
+
+
+def _go_down(
+    context: operations.Context, host: hosts.Host, act: lifecycle.Action
+) -> None:
+    """Do it later, unless the machine has gone down before."""
+    xapi = host.xapi
+
+    def when_due() -> None:
+        if xapi is not None and xapi.alive:
+            act()
+
+    context.world.later(context.world.times.fuse, when_due)
 
 
 def _prepare(
     context: operations.Context, ref: str, operation: str
 ) -> operations.Steps:
-    """The host, if it may go down; with HA on it stays disabled."""
+    """The host, if it may go down; with HA on it stays disabled.
+
+    The operation is there until the host is back (xapi#reboots).
+    """
     host: hosts.Host = yield from host_calls.reach(context, ref)
-    db = context.db
+    db, times = context.db, context.world.times
+    while host_exclusion.waits(db, ref, operation):
+        yield times.pool_operation_retry / 2
     task = host_exclusion.occupy(db, ref, operation, context.task)
-    host_exclusion.release(db, ref, task)
+    yield times.host_operation
+    host_exclusion.turn_to(db, ref, task, 'shutdown')
     host.disabled_until_reboot = bool(db.pool['ha_enabled'])
     return host
 
@@ -68,8 +88,9 @@ def _leave(
     if not db.exists('host', ref):
         return
     for vm in db.where('VM', resident_on=ref, is_control_domain=False):
-        machine_calls.halt(db, vm)
-    liveness.set_live(context.world, db, ref, live=False)
+        powerstate.stop(db, vm)
+    if ref != db.pool['master']:
+        liveness.set_live(context.world, db, ref, live=False)
     memory.refresh(db, ref)
 
 

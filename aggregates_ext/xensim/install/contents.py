@@ -1,5 +1,6 @@
 """What a host holds: storage with disks, and machines."""
 
+from aggregates_ext.xensim.exclusion import guest
 from aggregates_ext.xensim.install import storage
 from aggregates_ext.xensim.plan import described
 from aggregates_ext.xensim.plan import topology
@@ -67,7 +68,10 @@ def add_vdi(db: database.Database, sr: str, disk: topology.Disk) -> str:
 
 
 def add_vm(db: database.Database, machine: topology.Machine, host: str) -> str:
-    """Add a machine; one which is not halted is resident on the host."""
+    """Add a machine; one which is not halted is resident on the host.
+
+    Whoever adds one that runs has to let it run there (world/domains.py).
+    """
     if db.where('VM', uuid=machine.uuid):
         raise described.TopologyError(
             f'there is a VM {machine.name!r} already'
@@ -88,11 +92,13 @@ def add_vm(db: database.Database, machine: topology.Machine, host: str) -> str:
         memory_dynamic_max=machine.memory,
         memory_dynamic_min=machine.memory,
         memory_target=machine.memory,
+        memory_overhead=memory.overhead(machine.memory, machine.vcpus),
         VCPUs_max=machine.vcpus,
         VCPUs_at_startup=machine.vcpus,
         user_version=1,
         **_measured(db, machine),
     )
+    guest.refresh(db, ref)
     memory.refresh(db, host)
     _attach(db, ref, machine, host)
     return ref

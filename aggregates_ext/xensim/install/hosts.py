@@ -4,7 +4,9 @@ from aggregates_ext.xensim.install import contents
 from aggregates_ext.xensim.install import records as host_records
 from aggregates_ext.xensim.plan import topology as topologies
 from aggregates_ext.xensim.records import database
+from aggregates_ext.xensim.world import domains
 from aggregates_ext.xensim.world import host as hosts
+from aggregates_ext.xensim.world import memory
 from aggregates_ext.xensim.world import world as worlds
 
 
@@ -50,3 +52,5 @@ def _fill(host: hosts.Host, db: database.Database) -> None:
         contents.add_sr(db, repository, [ref], host)
     for machine in host.spec.vms:
         contents.add_vm(db, machine, ref)
+        if machine.power_state in memory.LOADED:
+            domains.begin(host, machine.uuid)

@@ -21,7 +21,7 @@ from aggregates_ext.xensim.records import schema
 from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import world as worlds
 
-VERSION = 1
+VERSION = 2
 NOT_PERSISTENT = ('session', 'task')
 """Classes with the mark PersistNothing (xapi#session-validity)."""
 
@@ -32,6 +32,7 @@ KEPT = (
     'auto_enable',
     'disabled_until_reboot',
     'powered',
+    'domains',
 )
 """The fields of a host which are saved as they are."""
 

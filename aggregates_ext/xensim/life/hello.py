@@ -3,9 +3,11 @@
 import collections.abc
 
 from aggregates_ext.xensim.calls import tasks
+from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.install import records as host_records
 from aggregates_ext.xensim.life import liveness
 from aggregates_ext.xensim.life import poolnetworks
+from aggregates_ext.xensim.machines import adoption
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 from aggregates_ext.xensim.world import host as hosts
@@ -114,8 +116,14 @@ def _welcome(
         _cancel_tasks(world, master.xapi, db, ref)
     row = db.row('host', ref)
     xapi.complete = False
+    host_exclusion.forget(db, ref)
     liveness.set_enabled(row, False)
-    liveness.mark_start(world, row)
+
+    def tell_start() -> None:
+        if xapi.alive and db.exists('host', ref):
+            liveness.mark_start(world, row)
+
+    world.later(world.times.agent_started, tell_start)
     row['cpu_info'] = host_records.cpu_info(host.spec.cpu)
     host_records.measure_memory(db, ref, host.spec)
     config = row['other_config']
@@ -129,6 +137,7 @@ def _welcome(
         if xapi.alive and db.exists('host', ref):
             _plug_storage(world, host, db)
             xapi.complete = True
+            adoption.settle(db, ref, host)
             liveness.set_enabled(row, host.auto_enable)
 
     world.later(world.times.storage_init, storage_ready)

@@ -7,6 +7,7 @@ from aggregates_ext.xensim.life import liveness
 from aggregates_ext.xensim.life import mastery
 from aggregates_ext.xensim.life import succession
 from aggregates_ext.xensim.records import failure
+from aggregates_ext.xensim.world import domains
 from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import world as worlds
 
@@ -85,6 +86,7 @@ def light_fuse(
 def power_off(world: worlds.World, host: hosts.Host) -> None:
     """Pull the plug."""
     stop(world, host)
+    domains.lose_power(world, host)
     host.powered, host.held = False, False
 
 

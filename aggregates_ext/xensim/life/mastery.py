@@ -5,6 +5,7 @@ See xapi#restarts.
 
 from aggregates_ext.xensim.exclusion import pool as pool_exclusion
 from aggregates_ext.xensim.life import liveness
+from aggregates_ext.xensim.machines import adoption
 from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import world as worlds
 
@@ -18,6 +19,7 @@ def begin(
     db.clear('task')
     db.pool['current_operations'] = {}
     pool_exclusion.refresh(db)
+    adoption.forget_operations(db)
     for _, row in db.rows('host'):
         liveness.set_enabled(row, False)
     master = db.pool['master']
@@ -28,6 +30,7 @@ def begin(
         if xapi.alive:
             xapi.complete = True
             liveness.set_enabled(db.row('host', master), host.auto_enable)
+            adoption.settle(db, master, host)
 
     world.later(storage, storage_ready)
     _await_slaves(world, host, xapi)

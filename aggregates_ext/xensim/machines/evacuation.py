@@ -10,6 +10,7 @@ from aggregates_ext.xensim.calls import tasks
 from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.machines import evacuationplan
 from aggregates_ext.xensim.machines import migration
+from aggregates_ext.xensim.machines import moving
 from aggregates_ext.xensim.plan import presets
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
@@ -67,12 +68,7 @@ def _move_all(
         if isinstance(outcome, failure.Failure):
             raise outcome
         moves.append((vm, outcome))
-    release = context.host.preset.release
-    batches = release >= presets.EVACUATION_BATCHES_SINCE
-    size = (batch or BATCH) if batches else 1
-    for at in range(0, len(moves), size):
-        yield from _move(context, moves[at : at + size])
-        context.progress(min(at + size, len(moves)) / len(moves))
+    yield from _move(context, ref, moves, batch)
     if left := evacuationplan.residents(db, ref):
         raise failure.Failure(
             'INTERNAL_ERROR',
@@ -81,29 +77,52 @@ def _move_all(
     return ''
 
 
-def _move(context: operations.Context, moves: Moves) -> operations.Steps:
+def _window(context: operations.Context, batch: int) -> tuple[int, bool]:
+    """How many leave at once, and whether the next waits for all of them."""
+    release = context.host.preset.release
+    if release < presets.EVACUATION_BATCHES_SINCE:
+        return 1, True
+    return batch or BATCH, release < presets.EVACUATION_WINDOW_SINCE
+
+
+def _move(
+    context: operations.Context, host: str, moves: Moves, batch: int
+) -> operations.Steps:
     """Move some at once; after a failure the others are left alone."""
     db = context.db
-    running = [_start(context, vm, target) for vm, target in moves]
+    size, whole = _window(context, batch)
+    left, running = list(moves), list[str]()
     try:
-        while running:
+        while left or running:
+            if not running or not whole:
+                while left and len(running) < size:
+                    running.append(_start(context, host, *left.pop(0)))
             yield context.world.times.evacuation_poll
             for task in list(running):
                 if _is_done(db, task):
                     running.remove(task)
                     db.delete('task', task)
+            done = len(moves) - len(left) - len(running)
+            context.progress(done / len(moves))
     finally:
         for task in running:
             db.delete('task', task)
     return ''
 
 
-def _start(context: operations.Context, vm: str, target: str) -> str:
+def _start(
+    context: operations.Context, host: str, vm: str, target: str
+) -> str:
     work = functools.partial(
         migration.pool_migrate, vm=vm, host=target, options={'live': 'true'}
     )
-    moving = context._replace(method=f'Async.{migration.CALL}')
-    return tasks.start(moving, migration.CALL, [vm], work)
+    method = f'Async.{migration.CALL}'
+    own = context._replace(method=method, session=moving.OWN)
+    task = tasks.start(own, migration.CALL, [vm], work)
+    context.db.row('task', task).update(
+        subtask_of=context.task, resident_on=host
+    )
+    return task
 
 
 def _is_done(db: database.Database, task: str) -> bool:
@@ -117,4 +136,8 @@ def _is_done(db: database.Database, task: str) -> bool:
     error = row['error_info']
     if error and error[0] != 'VM_BAD_POWER_STATE':
         raise failure.Failure(*error)
+    if row['status'] == 'cancelled':
+        raise failure.Failure(
+            'INTERNAL_ERROR', 'unexpected status of migration task'
+        )
     return row['status'] not in tasks.UNFINISHED

@@ -1,19 +1,17 @@
 """VM.pool_migrate: moving a running machine (xapi#migration)."""
 
-import uuid
-
 from aggregates_ext.xensim.calls import operations
+from aggregates_ext.xensim.exclusion import guest as guest_exclusion
 from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.machines import evacuationplan
 from aggregates_ext.xensim.machines import migratable
+from aggregates_ext.xensim.machines import moving
 from aggregates_ext.xensim.machines import placement
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 from aggregates_ext.xensim.world import memory
 
 CALL = 'VM.pool_migrate'
-STEPS = 10
-GIB = 1 << 30
 
 
 def pool_migrate(
@@ -22,29 +20,42 @@ def pool_migrate(
     host: str,
     options: dict[str, str],
 ) -> operations.Steps:
-    """Move a machine to another host of the pool."""
-    db = context.db
-    _check(db, vm, host, force=options.get('force') == 'true')
-    row = db.row('VM', vm)
-    source = row['resident_on']
-    task = context.task or f'OpaqueRef:{uuid.uuid4()}'
+    """Move a machine to another host of the pool, after its other calls."""
+    db, task = context.db, context.task
+    yield from guest_exclusion.turn(
+        db,
+        context.world.times,
+        vm,
+        migratable.OPERATION,
+        context.cancelled,
+    )
+    check(db, vm, host, force=options.get('force') == 'true')
+    source = db.row('VM', vm)['resident_on']
     host_exclusion.occupy(db, host, 'vm_migrate', task)
-    row['current_operations'][task] = migratable.OPERATION
-    if source != host:
-        row['scheduled_to_be_resident_on'] = host
+    guest_exclusion.occupy(db, vm, migratable.OPERATION, task)
+    db.row('VM', vm)['scheduled_to_be_resident_on'] = host
     try:
-        yield from _transfer(context, db, vm, host)
-        row['resident_on'] = host
+        yield from _fault(context, db.row('VM', vm)['uuid'])
+        yield from moving.carry(moving.Move(context, db, vm, source, host))
     finally:
-        row['current_operations'].pop(task, None)
-        row['scheduled_to_be_resident_on'] = database.NULL
+        _release(db, vm, task)
         host_exclusion.release(db, host, task)
         for end in (source, host):
             memory.refresh(db, end)
     return ''
 
 
-def _check(db: database.Database, vm: str, host: str, force: bool) -> None:
+def _release(db: database.Database, vm: str, task: str) -> None:
+    """The end of a move that a restart has forgotten changes nothing."""
+    if not db.exists('VM', vm):
+        return
+    row = db.row('VM', vm)
+    if task in row['current_operations']:
+        row['scheduled_to_be_resident_on'] = database.NULL
+    guest_exclusion.release(db, vm, task)
+
+
+def check(db: database.Database, vm: str, host: str, force: bool) -> None:
     """In the order of MF VM.pool_migrate, as far as it is known."""
     row = db.row('VM', vm)
     if db.pool['restrictions'].get('restrict_xen_motion') == 'true':
@@ -54,40 +65,25 @@ def _check(db: database.Database, vm: str, host: str, force: bool) -> None:
     here = evacuationplan.platform(db.row('host', row['resident_on']))
     if evacuationplan.platform(db.row('host', host)) < here:
         raise failure.Failure('NOT_SUPPORTED_DURING_UPGRADE')
-    placement.assert_fits(
-        db,
-        vm,
-        host,
-        check_memory=row['resident_on'] != host,
-        check_processors=not force,
-    )
+    placement.assert_fits(db, vm, host, check_processors=not force)
 
 
-def _transfer(
-    context: operations.Context, db: database.Database, vm: str, host: str
-) -> operations.Steps:
-    """Copy the memory; both hosts and the machine must stay."""
-    row = db.row('VM', vm)
-    seconds = context.world.times.migrate_per_gib * row['memory_target'] / GIB
-    yield from _fault(context, row['uuid'])
-    for step in range(1, STEPS + 1):
-        yield seconds / STEPS
-        if row['power_state'] != 'Running' or not db.exists('VM', vm):
-            actual = row['power_state'].lower()
-            raise failure.Failure('VM_BAD_POWER_STATE', vm, 'running', actual)
-        for end in (row['resident_on'], host):
-            _assert_answers(context, db, end)
-        context.progress(step / STEPS)
-
-
-def _assert_answers(
-    context: operations.Context, db: database.Database, ref: str
-) -> None:
-    host = None
-    if db.exists('host', ref):
-        host = context.world.by_uuid(db.row('host', ref)['uuid'])
-    if host is None or not context.world.answers(host):
-        raise failure.Failure('CANNOT_CONTACT_HOST', ref)
+def assert_can_migrate(
+    context: operations.Context,
+    vm: str,
+    dest: dict[str, str],
+    live: bool,
+    vdi_map: dict[str, str],
+    vif_map: dict[str, str],
+    options: dict[str, str],
+    vgpu_map: dict[str, str] | None = None,
+) -> str:
+    """The checks of a move inside the pool (xapi#migration)."""
+    if 'host' not in dest:
+        raise failure.Failure('INTERNAL_ERROR', 'Not_found')
+    force = options.get('force') == 'true'
+    check(context.db, vm, dest['host'], force)
+    return ''
 
 
 def _fault(context: operations.Context, identity: str) -> operations.Steps:

@@ -13,11 +13,15 @@ def assert_fits(
     check_memory: bool = True,
     check_processors: bool = True,
 ) -> None:
-    """Raise the first reason why a machine cannot run on a host."""
+    """Raise the first reason why a machine cannot run on a host.
+
+    Where it runs already it may even if the host is disabled.
+    """
     machine, row = db.row('VM', vm), db.row('host', host)
     if not host_exclusion.is_live(db, row):
         raise failure.Failure('HOST_NOT_LIVE')
-    if not row['enabled']:
+    at_home = machine['resident_on'] == host
+    if not row['enabled'] and not at_home:
         raise failure.Failure('HOST_DISABLED', host)
     _assert_storage(db, vm, host)
     _assert_networks(db, vm, host)
@@ -27,7 +31,7 @@ def assert_fits(
     if machine['VCPUs_max'] > count:
         vcpus = str(machine['VCPUs_max'])
         raise failure.Failure('HOST_NOT_ENOUGH_PCPUS', vcpus, str(count))
-    if check_memory:
+    if check_memory and not at_home:
         _assert_memory(db, vm, host)
 
 

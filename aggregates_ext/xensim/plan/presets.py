@@ -197,6 +197,12 @@ EVACUATION_BATCHES_SINCE = (23, 27)
 See xapi#maintenance-calls.
 """
 
+EVACUATION_WINDOW_SINCE = (25, 22)
+"""Before it a batch ends before the next begins.
+
+See xapi#maintenance-calls.
+"""
+
 NOT_PROTECTED_SINCE = (26, 17)
 """Evacuation names machines which HA leaves alone (xapi#ha)."""
 

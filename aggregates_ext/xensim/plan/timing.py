@@ -69,6 +69,22 @@ class Times:
     # xapi#maintenance-calls and xapi#simulation-knobs: a change of state or
     # place of a machine.
     migrate_per_gib: float = 8.0
-    evacuation_poll: float = 0.5
+    evacuation_poll: float = 0.3
     power_on: float = 1.0
     vm_start: float = 1.0
+    vm_stop: float = 0.1
+    # xapi#moves: the end of a move, and what can delay it.
+    move_cancel: float = 0.2
+    move_switch: float = 0.05
+    move_record: float = 0.1
+    move_lag: float = 0.2
+    move_finish: float = 0.3
+    move_session: float = 0.1
+    move_no_xapi: float = 53.0
+    # xapi#moves-twice: a call behind another one of its guest.
+    guest_wait: float = 0.05
+    guest_wait_later: float = 2.0
+    guest_retry: float = 2.8
+    # xapi#reboots: the start of an agent is told after it is heard.
+    agent_started: float = 0.4
+    host_operation: float = 0.05

@@ -56,6 +56,12 @@ _DECLARED = (
         ref='resident_on subtask_of',
     ),
     _declare(
+        'message',
+        text='uuid name cls obj_uuid body',
+        number='priority',
+        date='timestamp',
+    ),
+    _declare(
         'pool',
         'name_label name_description default_SR suspend_image_SR'
         ' crash_dump_SR other_config ha_allow_overcommit tags gui_config'
@@ -431,6 +437,7 @@ MEMBERS = {
     ('host', 'host_CPUs'): ('host_cpu', 'host'),
     ('host', 'resident_VMs'): ('VM', 'resident_on'),
     ('host', 'certificates'): ('Certificate', 'host'),
+    ('task', 'subtasks'): ('task', 'subtask_of'),
     ('SR', 'VDIs'): ('VDI', 'SR'),
     ('SR', 'PBDs'): ('PBD', 'SR'),
     ('VDI', 'VBDs'): ('VBD', 'VDI'),

@@ -44,7 +44,7 @@ class Request:
 
 def read_xml(body: bytes) -> Request:
     """Parse an XML-RPC call; document types and entities are refused."""
-    target = xmlrpc.client.Unmarshaller()
+    target = xmlrpc.client.Unmarshaller(use_builtin_types=True)
     target.xml('', None)
     parser = xml.parsers.expat.ParserCreate()
     depth = 0

@@ -46,6 +46,8 @@ class Xapi:
         """The address of the next master it agreed to, and when."""
         self.forwarded: dict[str, str] = {}
         """The host which works on a task, if it is another one."""
+        self.cancels: set[str] = set()
+        """Tasks which react to a cancel at a moment of their own."""
         self.registered: dict[str, tuple[set[str], int]] = {}
         """Classes and last generation of the sessions of event.next."""
         self.fused = False
@@ -73,6 +75,23 @@ class Xapi:
     def is_slave(self) -> bool:
         """The cached role, fixed while this process runs."""
         return self.master is not None
+
+
+@dataclasses.dataclass(eq=False)
+class Copy:
+    """A guest on its way: what xenopsd does, with or without a xapi."""
+
+    guest: str
+    """Its uuid."""
+    source: 'Host'
+    target: 'Host'
+    seconds: float
+    state: str = 'queued'
+    """One of machines/copying.py."""
+    steps: int = 0
+    cancelled: bool = False
+    deaf: bool = False
+    """The xenopsd of the target has forgotten it."""
 
 
 @dataclasses.dataclass
@@ -107,6 +126,10 @@ class Host:
     reachable: bool = True
     held: bool = False
     """Nobody starts xapi, though the machine is up."""
+    domains: list[str] = dataclasses.field(default_factory=list)
+    """The uuids of the guests that run here, whatever a record says."""
+    copies: list[Copy] = dataclasses.field(default_factory=list)
+    """The guests which its xenopsd sends away."""
     silent_since: float | None = None
     """When its master heard of it for the last time; None: just now."""
     xapi: Xapi | None = None

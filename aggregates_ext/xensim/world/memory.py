@@ -7,11 +7,26 @@ from aggregates_ext.xensim.records import database
 
 LOADED = ('Running', 'Paused')
 
+MIB = 1 << 20
+PAGES = MIB // 4096
+FIXED = 3
+"""MiB which each guest takes besides its shadow."""
+
+
+def overhead(memory: int, vcpus: int) -> int:
+    """What a guest needs besides its memory (xapi#evacuation-plan).
+
+    Two pages for each MiB of it and a MiB for each processor.
+    """
+    pages = 2 * -(-memory // MIB) + PAGES * vcpus
+    return (-(-pages // PAGES) + FIXED) * MIB
+
 
 def needed(machine: database.Record) -> int:
-    """The memory of a machine which is loaded."""
+    """The memory of a machine which is loaded, in whole MiB."""
     wanted = machine['memory_target'] or machine['memory_dynamic_max']
-    return int(wanted + machine['memory_overhead'])
+    whole = -(-int(wanted) // MIB) * MIB
+    return int(whole + machine['memory_overhead'])
 
 
 def total(db: database.Database, host: str) -> int:

@@ -3,6 +3,7 @@
 import typing
 
 from aggregates_ext.xensim.records import database
+from aggregates_ext.xensim.world import domains
 from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import world as worlds
 
@@ -22,6 +23,7 @@ def state(world: worlds.World) -> Report:
             name: _host(world, host) for name, host in world.hosts.items()
         },
         'destroyed_vdis': list(world.destroyed_vdis),
+        'running_twice': domains.twice(world),
     }
 
 
@@ -60,6 +62,7 @@ def _host(world: worlds.World, host: hosts.Host) -> Report:
         'phase': host.phase,
         'role': 'slave' if slave else 'master',
         'pool_uuid': db.pool['uuid'] if ref != database.NULL else None,
+        'domains': sorted(host.domains),
         'srs': [
             _sr(db, db.row('PBD', pbd)['SR'])
             for pbd in db.where('PBD', host=ref)

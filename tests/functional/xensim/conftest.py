@@ -6,6 +6,7 @@ import XenAPI
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.world import clock
+from tests.functional.xensim import pools
 
 PASSWORD = 'secret'
 MASTER = '10.0.0.11'
@@ -92,3 +93,9 @@ def joined(join, clk, sim):
     assert join() == ''
     clk.advance(30)
     return sim
+
+
+@pytest.fixture
+def pool(sim, clk, clients):
+    """The hosts of pools.described(), xen1 the master."""
+    return pools.Pool(sim, clk, clients)

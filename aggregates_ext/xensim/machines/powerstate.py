@@ -1,0 +1,48 @@
+"""The power of a guest, as records have it."""
+
+from aggregates_ext.xensim.exclusion import guest
+from aggregates_ext.xensim.records import database
+from aggregates_ext.xensim.records import failure
+from aggregates_ext.xensim.world import memory
+
+
+def assert_in(
+    db: database.Database, ref: str, *expected: str
+) -> database.Record:
+    """A wrong state is told as xapi#join-odd-cases shows."""
+    row = db.row('VM', ref)
+    if row['power_state'] not in expected:
+        raise failure.Failure(
+            'VM_BAD_POWER_STATE',
+            ref,
+            ', '.join(state.lower() for state in expected),
+            row['power_state'].lower(),
+        )
+    return row
+
+
+def run(
+    db: database.Database, ref: str, host: str, state: str = 'Running'
+) -> None:
+    """A guest runs, or is paused, on a host."""
+    row = db.row('VM', ref)
+    row.update(power_state=state, resident_on=host, domid=1)
+    attach_disks(db, ref, True)
+    guest.refresh(db, ref)
+    memory.refresh(db, host)
+
+
+def stop(db: database.Database, ref: str, state: str = 'Halted') -> None:
+    """A guest leaves its host, which has the memory back."""
+    row = db.row('VM', ref)
+    host = row['resident_on']
+    row.update(power_state=state, resident_on=database.NULL, domid=-1)
+    attach_disks(db, ref, False)
+    guest.refresh(db, ref)
+    memory.refresh(db, host)
+
+
+def attach_disks(db: database.Database, ref: str, attached: bool) -> None:
+    """Tell which disks a guest has open."""
+    for vbd in db.where('VBD', VM=ref):
+        db.row('VBD', vbd)['currently_attached'] = attached

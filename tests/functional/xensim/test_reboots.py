@@ -1,0 +1,197 @@
+"""Hosts that are disabled, rebooted and shut down: xapi#reboots."""
+
+import pytest
+
+from tests.functional.xensim import pools
+from tests.functional.xensim import transcripts
+from tests.functional.xensim import transcripts_maintenance
+from tests.functional.xensim import watching
+
+TOLERANCE = 1.5
+"""The moments are upper bounds, of a machine under load."""
+
+
+@pytest.fixture
+def described():
+    return pools.described()
+
+
+def login(pool):
+    try:
+        answer = pool.clients.call('xen2', transcripts.LOGIN, 'root', 'secret')
+    except ConnectionError as exc:
+        return type(exc).__name__
+    return answer[1]
+
+
+def allowed(record):
+    told = sorted(record['allowed_operations'])
+    names = [
+        name
+        for name in ('ENABLED', 'DISABLED')
+        if getattr(transcripts, name) == told
+    ]
+    return names[0] if names else told
+
+
+def agent(record):
+    return record['other_config']['agent_start_time']
+
+
+def watches(pool):
+    """What is watched of xen2; its record is read once a step."""
+    before, record = agent(pool.host('xen2')), {}
+
+    def look():
+        record.update(pool.host('xen2'))
+        return login(pool)
+
+    return {
+        'login': look,
+        'operations': lambda: sorted(record['current_operations'].values()),
+        'allowed': lambda: allowed(record),
+        'agent': lambda: 'old' if agent(record) == before else 'new',
+        'enabled': lambda: record['enabled'],
+    }
+
+
+def without_moments_of_starting(seen):
+    """HOST_HAS_NO_MANAGEMENT_IP was not always seen."""
+    seen['login'] = [
+        row for row in seen['login'] if row[0] != 'HOST_HAS_NO_MANAGEMENT_IP'
+    ]
+    return seen
+
+
+@pytest.mark.parametrize('method', ['host.reboot', 'Async.host.reboot'])
+def test_a_reboot(pool, clk, method):
+    pool('host.disable', pool.hosts['xen2'])
+    pool(method, pool.hosts['xen2'])
+    clk.advance(0.06)
+    seen = watching.follow(clk, watches(pool), 29)
+    expected = transcripts_maintenance.REBOOT
+    watching.compare(without_moments_of_starting(seen), expected, TOLERANCE)
+
+
+def test_a_restart_of_the_agent(pool, clk):
+    pool('host.disable', pool.hosts['xen2'])
+    assert pool('host.restart_agent', pool.hosts['xen2']) == ''
+    seen = watching.follow(clk, watches(pool), 12)
+    expected = transcripts_maintenance.RESTART
+    watching.compare(without_moments_of_starting(seen), expected, TOLERANCE)
+
+
+@pytest.mark.parametrize('first', [False, True])
+def test_auto_enable_of_a_disabled_host_is_not_taken(pool, clk, sim, first):
+    ref = pool.hosts['xen2']
+    if first:
+        pool('host.disable', ref)
+    assert pool('host.disable', ref, False) == ''
+    sim.restart_toolstack('xen2')
+    clk.advance(20)
+    assert pool.host('xen2')['enabled'] is first
+
+
+def test_auto_enable_survives_a_reboot(pool, clk):
+    ref = pool.hosts['xen2']
+    pool('host.disable', ref, False)
+    assert pool('host.reboot', ref) == ''
+    clk.advance(40)
+    assert pool.host('xen2')['enabled'] is False
+    assert pool.operations('xen2') == []
+    assert pool('host.enable', ref) == ''
+
+
+def test_enable_while_a_reboot_is_pending(pool, clk, sim):
+    ref = pool.hosts['xen2']
+    pool('host.disable', ref, False)
+    pool('host.reboot', ref)
+    clk.advance(1)
+    assert pool('host.enable', ref) == ''
+    assert pool.host('xen2')['enabled'] is True
+    assert pool.operations('xen2') == ['shutdown']
+    clk.advance(9.2)
+    assert sim.state()['hosts']['xen2']['phase'] == 'down'
+    clk.advance(20)
+    assert pool.host('xen2')['enabled'] is True
+
+
+def test_two_orders_to_go_down(pool, clk, sim):
+    ref = pool.hosts['xen2']
+    pool('host.disable', ref)
+    assert pool('host.reboot', ref) == ''
+    clk.advance(1)
+    assert pool('Async.host.shutdown', ref).startswith('OpaqueRef:')
+    clk.advance(0.1)
+    assert pool.operations('xen2') == ['shutdown', 'shutdown']
+    clk.advance(30)
+    assert sim.state()['hosts']['xen2']['phase'] == 'running'
+    assert pool.operations('xen2') == []
+    assert pool.host('xen2')['enabled'] is True
+
+
+def test_a_second_reboot_waits_and_another_host_lets_it_pass(pool, clk, sim):
+    """A host that comes back clears what no task stands for."""
+    ref = pool.hosts['xen2']
+    pool('host.disable', ref)
+    sim.restart_toolstack('xen3')
+    assert pool('host.reboot', ref) == ''
+    clk.advance(1)
+    before = clk.time()
+    assert pool('host.reboot', ref) == ''
+    assert clk.time() - before == pytest.approx(8, abs=1)
+    assert pool.operations('xen2') == ['shutdown']
+    clk.advance(26)
+    assert pool.operations('xen2') == []
+    booted = agent(pool.host('xen2'))
+    clk.advance(30)
+    assert agent(pool.host('xen2')) == booted
+
+
+def test_guests_of_a_rebooted_host_are_halted(pool, clk):
+    vm = pool.vm('xen2', 'w')
+    ref = pool.hosts['xen2']
+    pool('host.disable', ref)
+    assert pool('host.reboot', ref) == ''
+    assert pool('VM.get_power_state', vm) == 'Running'
+    clk.advance(40)
+    assert pool('VM.get_power_state', vm) == 'Halted'
+    assert pool.places(vm) == []
+
+
+def test_guests_of_a_host_that_lost_its_power(pool, clk, sim):
+    vm = pool.vm('xen2', 'w')
+    sim.power_off('xen2')
+    clk.advance(5)
+    assert pool('VM.get_power_state', vm) == 'Running'
+    sim.power_on('xen2')
+    clk.advance(30)
+    assert pool('VM.get_power_state', vm) == 'Halted'
+
+
+def test_the_master_reboots(pool, clk, sim):
+    ref = pool.hosts['xen1']
+    vm = pool.vm('xen2', 'stays')
+    pool('host.disable', ref)
+    assert pool('host.reboot', ref) == ''
+    clk.advance(18.2)
+    assert pool('host.get_all')[1] == 'SESSION_INVALID'
+    pool.login()
+    clk.advance(20)
+    record = pool.host('xen1')
+    assert record['enabled'] is True
+    assert record['current_operations'] == {}
+    assert pool('host_metrics.get_live', record['metrics']) is True
+    assert pool('VM.get_power_state', vm) == 'Running'
+
+
+def test_enable_of_a_host_that_is_away_stays_in_its_operations(pool, clk, sim):
+    ref = pool.hosts['xen2']
+    pool('host.disable', ref)
+    sim.power_off('xen2')
+    task = pool('Async.host.enable', ref)
+    clk.advance(20)
+    assert pool.operations('xen2') == ['enable']
+    assert pool('task.get_status', task) == 'pending'
+    assert pool('host.evacuate', ref) == ''
+    assert pool.prevented('xen2') == {}
