@@ -12,6 +12,7 @@ from oslo_db import exception as db_exc
 from oslo_utils import timeutils
 
 from aggregates_ext import exception
+from aggregates_ext.db import fitting
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
@@ -330,9 +331,26 @@ def set_observation(
     connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.id == aggregate_id)
-        .values(
-            observation=observation,
-            drift=[dataclasses.asdict(entry) for entry in drift],
-            observed_at=engine.now(),
-        )
+        .values(observation=fitting.fit_json(observation), **_seen(drift))
     )
+
+
+def set_drift(
+    connection: sa.Connection,
+    aggregate_id: int,
+    drift: Sequence[records.Drift],
+) -> None:
+    """Keep where a pool differs, and that it was looked at now."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == aggregate_id)
+        .values(**_seen(drift))
+    )
+
+
+def _seen(drift: Sequence[records.Drift]) -> dict[str, Any]:
+    entries = [dataclasses.asdict(entry) for entry in drift]
+    return {
+        'drift': fitting.fit_json(entries),
+        'observed_at': engine.now(),
+    }

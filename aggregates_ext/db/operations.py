@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from oslo_utils import timeutils
 
 from aggregates_ext import exception
+from aggregates_ext.db import fitting
 from aggregates_ext.db import hosts
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
@@ -282,7 +283,9 @@ def update(
 ) -> None:
     """Write progress of an operation that is under way."""
     connection.execute(
-        sa.update(_TABLE).where(_TABLE.c.id == operation_id).values(**values)
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == operation_id)
+        .values(**fitting.fit_columns(_TABLE, values))
     )
 
 
@@ -318,7 +321,7 @@ def finish(
         .values(
             state=state,
             settled=succeeded or operation.host is None,
-            error=error,
+            error=fitting.fit_json(error),
             call=_TABLE.c.call if state == 'unresolved' else None,
             not_before=None,
             finished_at=timeutils.utcnow(),
