@@ -14,6 +14,8 @@ from oslo_db import exception as db_exc
 from oslo_utils import timeutils
 
 from aggregates_ext import exception
+from aggregates_ext.db import addresses as db_addresses
+from aggregates_ext.db import fitting
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
@@ -100,7 +102,7 @@ def bind(
             phase=phase,
             phase_since=engine.now(),
             alarm=None,
-            **values,
+            **fitting.fit_columns(_TABLE, values),
         )
     )
     return bool(result.rowcount)
@@ -132,7 +134,7 @@ def move(
             _TABLE.c.aggregate_id == aggregate_id,
             _TABLE.c.phase.in_(seen),
         )
-        .values(**values)
+        .values(**fitting.fit_columns(_TABLE, values))
     )
     return bool(result.rowcount)
 
@@ -146,7 +148,9 @@ def update(
     """
     try:
         connection.execute(
-            sa.update(_TABLE).where(_TABLE.c.name == name).values(**values)
+            sa.update(_TABLE)
+            .where(_TABLE.c.name == name)
+            .values(**fitting.fit_columns(_TABLE, values))
         )
     except db_exc.DBDuplicateEntry:
         raise exception.Conflict(
@@ -168,22 +172,39 @@ def find(
     :param addresses: as XenAPI tells them: of the host in its pool, or the
         one in its registered URL.
     """
+    spelled = {address for address in addresses if address}
+    spelled |= set(map(db_addresses.normal, spelled))
     terms: list[sa.ColumnElement[bool]] = [
         _TABLE.c.uuid.in_(uuids),
-        _TABLE.c.address.in_(addresses),
+        _TABLE.c.address.in_(spelled),
         _TABLE.c.name.in_(names),
     ]
-    for address in addresses:
-        authority = f'//[{address}]' if ':' in address else f'//{address}'
+    for address in spelled:
+        terms.append(_TABLE.c.url.contains(f'//{address}', autoescape=True))
+    if spelled:
+        # Of IPv6, which has many spellings, all are looked at below.
         terms += [
-            _TABLE.c.url.endswith(authority, autoescape=True),
-            _TABLE.c.url.contains(f'{authority}:', autoescape=True),
-            _TABLE.c.url.contains(f'{authority}/', autoescape=True),
+            _TABLE.c.address.contains(':'),
+            _TABLE.c.url.contains('//['),
         ]
     rows = connection.execute(
         sa.select(*COLUMNS).where(sa.or_(*terms)).order_by(_TABLE.c.name)
     )
-    return [record(row) for row in rows]
+    return [
+        host
+        for host in map(record, rows)
+        if host.uuid in uuids
+        or host.name in names
+        or any(has_address(host, address) for address in addresses)
+    ]
+
+
+def has_address(host: records.Host, address: str) -> bool:
+    """Whether a registered host is known by an address that XenAPI tells."""
+    return any(
+        db_addresses.same(address, own)
+        for own in (host.address, db_addresses.of_url(host.url))
+    )
 
 
 def change_credential(

@@ -7,6 +7,7 @@ from typing import Any
 from urllib import parse
 
 from aggregates_ext import exception
+from aggregates_ext.db import addresses
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
@@ -34,11 +35,14 @@ class Hosts:
         :param registrations: mappings with the keys of ``FIELDS``.
         :raises exception.Invalid: naming host, field and rule.
         :raises exception.HostExists: a name is taken.
+        :raises exception.Conflict: a URL is.
         """
         checked = [_check(registration) for registration in registrations]
 
         def work(connection: Any) -> None:
+            taken = _targets(connection)
             for values in checked:
+                _check_target(taken, values['name'], values['url'])
                 db_hosts.insert(connection, values)
 
         self._database.write(work)
@@ -87,6 +91,7 @@ class Hosts:
             or a fingerprint.
         :raises exception.HostNotFound: it is not registered.
         :raises exception.HostZoneMismatch: its aggregate is in another zone.
+        :raises exception.Conflict: another host has that URL.
         """
 
         def work(connection: Any) -> records.Host:
@@ -95,6 +100,8 @@ class Hosts:
                 _check_bound(connection, host.aggregate_id, name, values)
             known = {field: getattr(host, field) for field in FIELDS}
             checked = _check({**known, **values})
+            if 'url' in values:
+                _check_target(_targets(connection), name, checked['url'])
             db_hosts.update(
                 connection, name, {field: checked[field] for field in values}
             )
@@ -133,6 +140,29 @@ class Hosts:
             db_hosts.grant(connection, name, consent, CONSENT_TTL)
 
         self._database.write(work)
+
+
+def _targets(connection: Any) -> dict[tuple[str, int | None], str]:
+    """Where the URLs of hosts lead, with the hosts' names."""
+    return {
+        addresses.target(host.url): host.name
+        for host in db_hosts.get_all(connection)
+    }
+
+
+def _check_target(
+    taken: dict[tuple[str, int | None], str], name: str, url: str
+) -> None:
+    """Let each host have a URL of its own, however it is written.
+
+    :raises exception.Conflict: another host has it.
+    """
+    other = taken.setdefault(addresses.target(url), name)
+    if other != name:
+        raise exception.Conflict(
+            reason=f'Host {name}: url {url} leads to where host {other} is '
+            'registered. Register each machine once, with its own URL.'
+        )
 
 
 def _check_bound(
@@ -231,8 +261,12 @@ def is_clear(url: str) -> bool:
 
 def _check_url(name: str, url: str) -> str:
     """An https URL of a host; clear text only to this very machine."""
-    parts = parse.urlsplit(url)
-    if parts.scheme not in ('http', 'https') or not parts.hostname:
+    try:
+        parts = parse.urlsplit(url)
+        known = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or parts.scheme not in ('http', 'https'):
         raise _invalid(name, 'url', 'https://ADDRESS is expected')
     if parts.username or parts.password or parts.query or parts.fragment:
         raise _invalid(name, 'url', 'no account, query or fragment in it')

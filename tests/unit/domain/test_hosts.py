@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from aggregates_ext import exception
+from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import hosts
 
@@ -76,6 +77,53 @@ def test_many_are_registered_all_or_none(registry: hosts.Hosts) -> None:
     assert registry.get_all() == []
     with pytest.raises(exception.Invalid, match='mapping'):
         registry.add(['xen1'])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ('one', 'other'),
+    [
+        ('https://10.0.0.11', 'https://10.0.0.11:443/'),
+        ('https://[fd00::1]', 'https://[FD00:0:0::1]'),
+        ('https://xen1.test', 'https://XEN1.test.'),
+    ],
+)
+def test_a_url_is_registered_once_however_it_is_written(
+    registry: hosts.Hosts, one: str, other: str
+) -> None:
+    second = {'name': 'xen2', 'url': other}
+    with pytest.raises(exception.Conflict, match='host xen1 is registered'):
+        registry.add([{'name': 'xen1', 'url': one}, second])
+    registry.add([{'name': 'xen1', 'url': one}])
+    with pytest.raises(exception.Conflict, match='host xen1 is registered'):
+        registry.add([second])
+    registry.add([{'name': 'xen2', 'url': 'https://10.0.0.99'}])
+    with pytest.raises(exception.Conflict, match='host xen1 is registered'):
+        registry.change('xen2', {'url': other})
+    registry.change('xen1', {'url': other})
+
+
+@pytest.mark.parametrize('url', ['https://[fd00::1', 'https://x:99999'])
+def test_a_url_that_is_none_is_refused(
+    registry: hosts.Hosts, url: str
+) -> None:
+    with pytest.raises(exception.Invalid, match='https://ADDRESS'):
+        registry.add([{'name': 'xen1', 'url': url}])
+
+
+def test_a_host_is_found_by_any_spelling_of_its_address(
+    registry: hosts.Hosts, database: engine.Database
+) -> None:
+    registry.add([{'name': 'xen1', 'url': 'https://[FD00:0:0::1]:8443'}])
+    registry.add([{'name': 'xen2', 'url': 'https://10.0.0.1'}])
+    for address, name in (
+        ('fd00::1', 'xen1'),
+        ('fd00:0::0001', 'xen1'),
+        ('10.0.0.1', 'xen2'),
+        ('::ffff:10.0.0.1', 'xen2'),
+    ):
+        with database.reader() as connection:
+            found = db_hosts.find(connection, addresses=[address, ''])
+        assert [host.name for host in found] == [name], address
 
 
 def test_unknown_host(registry: hosts.Hosts) -> None:
