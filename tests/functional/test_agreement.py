@@ -202,6 +202,12 @@ STRICTER: list[tuple[str, Change, str]] = [
         lambda sim: sim.add_vm('xen2', 'web', power_state='Suspended'),
         'web (Suspended',
     ),
+    (
+        'the master of the pool must have an address, to which the host is '
+        'sent',
+        lambda sim: sim.set_host('xen1', address=''),
+        'none at the master',
+    ),
     ('addresses must be unique in a pool', same_address, '10.0.0.12 at host'),
     (
         'no operation may run on either pool',

@@ -165,6 +165,27 @@ def many(sim: Sim) -> None:
         sim.add_record('xen1', 'host', edition='xcp-ng', metrics=metrics)
 
 
+def same_iqn(sim: Sim) -> None:
+    for name, iqn in (
+        ('xen1', 'iqn.2026-11.X:y'),
+        ('xen2', 'iqn.2026-11.x:Y'),
+    ):
+        sim.set_host(name, iscsi_iqn=iqn)
+
+
+def dynamic_ipv6(sim: Sim) -> None:
+    for name in ('xen1', 'xen2'):
+        db = sim.host(name).database
+        for ref in db.where('PIF', management=True):
+            sim.set_record(
+                name,
+                'PIF',
+                ref,
+                primary_address_type='IPv6',
+                ipv6_configuration_mode='Autoconf',
+            )
+
+
 WARNINGS: list[tuple[str, Change, list[str]]] = [
     (
         'LOST_BY_THE_JOIN',
@@ -244,6 +265,12 @@ WARNINGS: list[tuple[str, Change, list[str]]] = [
         ['"xen1" ('],
     ),
     ('MAC_CLASH', same_mac, ['of eth0 at host xen1 too']),
+    ('IQN_CLASH', same_iqn, ['iqn.2026-11.x:y of host "xen1" (']),
+    (
+        'DYNAMIC_ADDRESS',
+        dynamic_ipv6,
+        ['IPv6 Autoconf on eth0 on host xen2', 'Autoconf on eth0 on the pool'],
+    ),
     (
         'HOST_DISABLED',
         lambda sim: sim.set_host(

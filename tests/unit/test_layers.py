@@ -89,7 +89,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'domain/',
         'exception.py',
     ),
-    'compute/rules/joining/': ('compute/rules/', 'compute/xen/'),
+    'compute/rules/joining/': ('compute/rules/', 'compute/xen/', 'db/'),
     'compute/run/': (
         'compute/rules/',
         'compute/xen/',

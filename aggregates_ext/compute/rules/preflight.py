@@ -8,6 +8,7 @@ from typing import Generic
 from typing import TypeVar
 
 from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import failures
 
 Facts = TypeVar('Facts')
 Records = dict[str, dict[str, Any]]
@@ -65,22 +66,52 @@ class Rule(Generic[Facts]):
         return codes.passes(self.code)
 
     def check(self, facts: Facts) -> Problem | None:
-        """The problem that the facts are; None where the rule is met."""
-        found = self.find(facts)
-        if not found:
-            return None
-        remedy = self.remedy
-        if self.fill is not None:
-            remedy = remedy.format(self.fill(facts))
+        """The problem that the facts are; None where the rule is met.
+
+        A rule that depends on what is not known is not met
+        (design#odd-answers).
+        """
+        try:
+            found = self.find(facts)
+            if not found:
+                return None
+            remedy = self.remedy
+            if self.fill is not None:
+                remedy = remedy.format(self.fill(facts))
+        except failures.OddAnswer as exc:
+            return odd(self.rule, exc)
         return Problem(self.code, self.rule, found, remedy, self.heals)
+
+
+def odd(rule: str, exc: failures.OddAnswer) -> Problem:
+    """Whether a rule is met is not known: that is a problem by itself."""
+    return Problem(
+        failures.OddAnswer.code,
+        rule,
+        f'that this cannot be told: {exc.what}',
+        'Look at that record with "xe", and mend it.',
+    )
 
 
 def evaluate(
     rules: Iterable[Rule[Facts]], facts: Facts
 ) -> tuple[Problem, ...]:
-    """Every problem, in the order of the rules."""
-    found = (rule.check(facts) for rule in rules)
-    return tuple(problem for problem in found if problem is not None)
+    """Every problem, in the order of the rules.
+
+    What cannot be told because of one odd answer is one problem.
+    """
+    found: list[Problem] = []
+    told: set[str] = set()
+    for rule in rules:
+        problem = rule.check(facts)
+        if problem is None:
+            continue
+        if problem.code == failures.OddAnswer.code:
+            if problem.found in told:
+                continue
+            told.add(problem.found)
+        found.append(problem)
+    return tuple(found)
 
 
 @dataclasses.dataclass(frozen=True)

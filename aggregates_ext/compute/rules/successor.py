@@ -12,6 +12,7 @@ from typing import Any
 
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
 
@@ -29,9 +30,12 @@ def read(session: xenapi.Session) -> Read:
     return {name: session.records(name) for name in CLASSES}
 
 
-def _pool(found: Read) -> dict[str, Any]:
-    (pool,) = found['pool'].values()
-    return pool
+def _leader(found: Read) -> tuple[dict[str, Any], dict[str, Any]]:
+    return fields.leader('', found['pool'], found['host'])
+
+
+def _name(host: Mapping[str, Any]) -> str:
+    return fields.shown(host, 'name_label')
 
 
 def _is_live(found: Read, host: Mapping[str, Any]) -> bool:
@@ -40,7 +44,7 @@ def _is_live(found: Read, host: Mapping[str, Any]) -> bool:
 
 
 def _version(host: Mapping[str, Any], name: str) -> tuple[int, ...]:
-    digits = re.findall(r'\d+', host['software_version'].get(name, ''))
+    digits = re.findall(r'[0-9]{1,9}', host['software_version'].get(name, ''))
     return tuple(map(int, digits))
 
 
@@ -56,9 +60,9 @@ def _older(host: Mapping[str, Any], master: Mapping[str, Any]) -> list[str]:
 
 def check_pool(found: Read) -> list[Problem]:
     """What forbids any change of master in a pool."""
-    pool = _pool(found)
+    pool, _master = _leader(found)
     silent = sorted(
-        host['name_label']
+        _name(host)
         for host in found['host'].values()
         if not _is_live(found, host)
     )
@@ -110,7 +114,7 @@ def check_pool(found: Read) -> list[Problem]:
 def check_host(found: Read, uuid: str | None) -> list[Problem]:
     """What forbids one host to be the master."""
     hosts = {host['uuid']: host for host in found['host'].values()}
-    master = found['host'][_pool(found)['master']]
+    _pool, master = _leader(found)
     if uuid not in hosts:
         return [
             Problem(
@@ -127,7 +131,7 @@ def check_host(found: Read, uuid: str | None) -> list[Problem]:
             Problem(
                 'HOST_DISABLED',
                 'the new master must be enabled',
-                f'{host["name_label"]} disabled',
+                f'{_name(host)} disabled',
                 'Enable it first.',
             )
         )
@@ -136,7 +140,7 @@ def check_host(found: Read, uuid: str | None) -> list[Problem]:
             Problem(
                 'HOST_OFFLINE',
                 'the new master must be live',
-                f'{host["name_label"]} not live',
+                f'{_name(host)} not live',
                 'Start it first.',
             )
         )
@@ -204,7 +208,7 @@ def _nobody(
         for name, problems in sorted(reasons.items())
     ]
     told += sorted(
-        f'{host["name_label"]} ({host["uuid"]}): in the pool, and no member '
+        f'{_name(host)} ({host["uuid"]}): in the pool, and no member '
         'of the aggregate'
         for host in found['host'].values()
         if host['uuid'] not in known

@@ -1,8 +1,12 @@
 """What can go wrong between us and a host, each with its code."""
 
+import re
+
 from aggregates_ext import exception
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import text
+
+_ADDRESS = re.compile(r'[!-~]{1,255}')
 
 
 class HostError(exception.AggregatesError):
@@ -86,6 +90,36 @@ class NotEntitled(HostError):
         '{aggregate_id}: it is not its own, and the host is no member of '
         'that aggregate. Nothing was sent.'
     )
+
+
+class OddAnswer(HostError):
+    """A host answers what cannot be, where it matters (design#odd-answers).
+
+    :ivar what: what is odd, as a clause.
+    """
+
+    code = 'ODD_ANSWER'
+    message = (
+        'Host {host} gives an answer that cannot be read: {what}. Nothing is '
+        'concluded from it; look at that record with "xe" there.'
+    )
+
+    def __init__(self, host: str, what: str) -> None:
+        super().__init__(host=host, what=what)
+        self.what = what
+
+
+def named_master(exc: XenAPIError) -> str:
+    """The address in HOST_IS_SLAVE.
+
+    :raises OddAnswer: there is none.
+    """
+    address = exc.parameters[0] if exc.parameters else ''
+    if not _ADDRESS.fullmatch(address):
+        raise OddAnswer(
+            host=exc.host, what='HOST_IS_SLAVE names no address of a master'
+        )
+    return address
 
 
 class CredentialUnknown(HostError):

@@ -54,7 +54,7 @@ def api_version(host: Mapping[str, Any]) -> Release:
 def of(host: Mapping[str, Any]) -> Release:
     """The release of xapi of a host, or the oldest that it can be."""
     built = host['software_version'].get('xapi_build', '')
-    number = re.match(r'\d+(\.\d+)*', built)
+    number = re.match(r'[0-9]{1,9}(\.[0-9]{1,9})*', built)
     named = tuple(map(int, number[0].split('.'))) if number else ()
     spoken = api_version(host)
     least = (release for since, release in LADDER if spoken >= since)

@@ -16,6 +16,7 @@ from typing import Any
 import XenAPI
 
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import transport
 
@@ -89,11 +90,9 @@ class Session:
         return self._request(method, self._ref, *params)
 
     def records(self, class_: str) -> dict[str, dict[str, Any]]:
-        """All records of a class by reference."""
-        found: dict[str, dict[str, Any]] = self.call(
-            f'{class_}.get_all_records'
-        )
-        return found
+        """All records of a class by reference, read by ``fields``."""
+        answer = self.call(f'{class_}.get_all_records')
+        return fields.read_records(self.host, class_, answer, self.redact)
 
     def records_if_known(self, class_: str) -> dict[str, dict[str, Any]]:
         """The same; none where the host's release does not know the class."""
@@ -109,14 +108,22 @@ class Session:
 
         None: all of them, for the local superuser.
         """
-        record = self.call('session.get_record', self._ref)
+        answer = self.call('session.get_record', self._ref)
+        record = fields.read_record(self.host, 'session', answer, self.redact)
         if record['is_local_superuser']:
             return None
         return frozenset(record['rbac_permissions'])
 
     def uuid(self) -> str:
         """The uuid of this session, by which another login can end it."""
-        found: str = self.call('session.get_uuid', self._ref)
+        answer = self.call('session.get_uuid', self._ref)
+        found: str = fields.read_value(
+            self.host,
+            'session.get_uuid',
+            'uuid',
+            answer,
+            lambda _: text.REDACTED,
+        )
         return found
 
     def end_other(self, session_uuid: str) -> None:

@@ -2,6 +2,7 @@
 
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.joining import sides
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import releases
 
 # What pool-operator may do and no lesser role (xapi#join-calls).
@@ -57,6 +58,11 @@ ROLE_THERE = kinds.Rule(
 )
 
 
+def edition(side: sides.Side) -> str:
+    """The edition of a host, for messages."""
+    return fields.shown(side.master, 'edition')
+
+
 def restricted(side: sides.Side, feature: str) -> bool:
     """Whether the licence of a pool takes a feature away."""
     value = side.pool['restrictions'].get(f'restrict_{feature}')
@@ -68,7 +74,7 @@ LICENCE = kinds.none(
     'the licence of the joining host must allow pooling',
     'Apply an edition that allows it (host.apply_edition).',
     lambda side: (
-        [f'edition {side.master["edition"]} with restrict_pooling']
+        [f'edition {edition(side)} with restrict_pooling']
         if restricted(side, 'pooling')
         else []
     ),
@@ -102,7 +108,7 @@ def _editions(facts: sides.Sides) -> str:
         alike = there == {here}
     if alike:
         return ''
-    name = facts.joiner.master['name_label']
+    name = kinds.label(facts.joiner.master)
     return f'{here} on host {name}, {kinds.listed(there)} in the pool'
 
 

@@ -1,6 +1,7 @@
 """What does not forbid a join, and should be known before it."""
 
-import datetime
+import calendar
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,7 @@ from aggregates_ext.compute.rules.joining import pools
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.rules.joining import storage
 from aggregates_ext.compute.rules.joining import trust
+from aggregates_ext.compute.xen import fields
 
 # Seconds; xapi itself alerts from 300 s on (xapi#pooling-requirements).
 CLOCK_SKEW = 5.0
@@ -20,11 +22,11 @@ STANDARD_MTU = 1500
 
 
 def _seconds(stamp: str) -> float:
-    """Seconds of an XML-RPC time, such as 20261123T10:11:12Z."""
-    moment = datetime.datetime.strptime(
-        stamp.rstrip('Z').partition('.')[0], '%Y%m%dT%H:%M:%S'
+    """Seconds of the epoch, of a time of a host."""
+    moment = fields.parse(
+        'the clock of one side', fields.KINDS['date'].read, stamp
     )
-    return moment.replace(tzinfo=datetime.timezone.utc).timestamp()
+    return calendar.timegm(time.strptime(moment, '%Y%m%dT%H:%M:%SZ'))
 
 
 def _skew(facts: sides.Sides) -> str:
@@ -68,7 +70,7 @@ def _macs(facts: sides.Sides) -> str:
     }
     return kinds.listed(
         f'{pif["MAC"]} of {pif["device"]} at host '
-        f'{there[pif["MAC"]].get("name_label", "unknown")} too'
+        f'{kinds.label(there[pif["MAC"]])} too'
         for pif in facts.joiner.all('PIF')
         if pif['physical'] and pif['MAC'] in there
     )
@@ -83,6 +85,33 @@ MACS = kinds.Rule(
 )
 
 
+def _iqns(facts: sides.Sides) -> str:
+    own = facts.joiner.master
+    iqn = _iqn(own)
+    return kinds.listed(
+        f'{iqn} of host {kinds.named(host)} too'
+        for host in facts.master.all('host')
+        if iqn and _iqn(host) == iqn and host['uuid'] != own['uuid']
+    )
+
+
+def _iqn(host: dict[str, Any]) -> str:
+    """The iSCSI name of a host; before 7.6 in its other_config."""
+    told = host.get('iscsi_iqn')
+    if told is None:
+        told = host['other_config'].get('iscsi_iqn', '')
+    return str(told).lower()
+
+
+IQNS = kinds.Rule(
+    'IQN_CLASH',
+    'iSCSI names (IQNs) should be unique in a pool',
+    'Give the host one of its own ("xe host-param-set iscsi_iqn="): targets '
+    'take two hosts with one name for one, and storage is damaged.',
+    _iqns,
+)
+
+
 def _lost_bits(have: str, common: str) -> str:
     """Features, as words in hexadecimal, that one has and another not."""
     words = have.split('-')
@@ -90,16 +119,23 @@ def _lost_bits(have: str, common: str) -> str:
     if not have or not common or len(words) != len(others):
         return ''
     lost = [
-        f'{int(a, 16) & ~int(b, 16):08x}'
+        f'{_bits(a) & ~_bits(b):08x}'
         for a, b in zip(words, others, strict=True)
     ]
     return '-'.join(lost) if set(lost) != {'0' * 8} else ''
 
 
+def _bits(word: str) -> int:
+    found: int = fields.parse(
+        'a word of features', lambda text: int(text, 16), word
+    )
+    return found
+
+
 def _features(facts: sides.Sides) -> str:
     here = facts.joiner.master['cpu_info']
     there = facts.master.pool.get('cpu_info', {})
-    host = facts.joiner.master['name_label']
+    host = kinds.label(facts.joiner.master)
     flags = here.get('flags', ''), facts.master.master['cpu_info'].get('flags')
     names = [set((text or '').split()) for text in flags]
     found = []
@@ -136,16 +172,25 @@ def managed(side: sides.Side, field: str, good: Iterable[str]) -> list[str]:
     return [f'{pif[field]} on {networks.device(pif)}']
 
 
+def _dynamic(side: sides.Side) -> list[str]:
+    """How the management address comes about, where it can change."""
+    found = managed(side, 'ip_configuration_mode', ('Static', 'None'))
+    # Beside a management address of IPv4 that of IPv6 does not matter.
+    if side.management.get('primary_address_type') == 'IPv6':
+        found += [
+            f'IPv6 {mode}'
+            for mode in managed(
+                side, 'ipv6_configuration_mode', ('Static', 'None')
+            )
+        ]
+    return found
+
+
 DHCP = kinds.Rule(
     'DYNAMIC_ADDRESS',
     'management addresses should be static',
     'Make it static, or reserve it: when it changes the pool loses the host.',
-    lambda facts: kinds.on_sides(
-        facts,
-        lambda side: managed(
-            side, 'ip_configuration_mode', ('Static', 'None')
-        ),
-    ),
+    lambda facts: kinds.on_sides(facts, _dynamic),
 )
 MTU = kinds.Rule(
     'MANAGEMENT_MTU',
@@ -159,7 +204,7 @@ MTU = kinds.Rule(
 
 def _wiring(facts: sides.Sides) -> str:
     here, there = (networks.bridges(side) for _, side in facts.both())
-    host = facts.joiner.master['name_label']
+    host = kinds.label(facts.joiner.master)
     return kinds.listed(
         f'{device}: {here.get(device, "absent")} on host {host}, '
         f'{there.get(device, "absent")} on the master'
@@ -190,7 +235,7 @@ def _differing(
     facts: sides.Sides, values: tuple[dict[str, Any], dict[str, Any]]
 ) -> str:
     here, there = values
-    host = facts.joiner.master['name_label']
+    host = kinds.label(facts.joiner.master)
     return kinds.listed(
         f'{name}: {here.get(name) or "none"} on host {host}, '
         f'{there.get(name) or "none"} in the pool'

@@ -24,7 +24,7 @@ def _obstacles(side: sides.Side) -> Iterator[str]:
     if side.pool['ha_enabled']:
         yield 'high availability on'
     if accounts.restricted(side, 'pooling'):
-        yield f'edition {side.master["edition"]} with restrict_pooling'
+        yield f'edition {accounts.edition(side)} with restrict_pooling'
 
 
 CLOSED = kinds.none(

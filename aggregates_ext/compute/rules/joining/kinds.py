@@ -7,6 +7,7 @@ from typing import Any
 
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.joining import sides
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import releases
 
 Rule = preflight.Rule[sides.Sides]
@@ -14,8 +15,13 @@ Rule = preflight.Rule[sides.Sides]
 
 def named(record: Mapping[str, Any]) -> str:
     """A record by its name, where it has one, and its uuid."""
-    name = record.get('name_label')
-    return f'"{name}" ({record["uuid"]})' if name else str(record['uuid'])
+    name, uuid = label(record), fields.shown(record, 'uuid')
+    return f'"{name}" ({uuid})' if name else uuid
+
+
+def label(record: Mapping[str, Any]) -> str:
+    """The name of a record, for messages."""
+    return fields.shown(record, 'name_label')
 
 
 def listed(items: Iterable[str]) -> str:

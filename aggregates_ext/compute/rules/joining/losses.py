@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.joining import sides
+from aggregates_ext.compute.xen import fields
 
 # Keys of other_config that say nothing an operator has put there.
 ORDINARY_KEYS = frozenset({'memory-ratio-hvm', 'memory-ratio-pv'})
@@ -35,7 +36,9 @@ def _of_the_host(side: sides.Side) -> Iterator[str]:
         yield f'name_description "{host["name_description"]}"'
     yield from (f'tag {tag}' for tag in host['tags'])
     for subject in side.all('subject'):
-        name = subject['other_config'].get('subject-name', subject['uuid'])
+        name = subject['other_config'].get(
+            'subject-name', fields.shown(subject, 'uuid')
+        )
         yield f'the roles of {name}'
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.joining import sides
+from aggregates_ext.compute.xen import fields
 
 
 def _is_dom0(side: sides.Side, ref: str, vm: dict[str, Any]) -> bool:
@@ -25,7 +26,7 @@ def _machines(side: sides.Side) -> Iterator[dict[str, Any]]:
 
 def _in_state(side: sides.Side, *states: str) -> list[str]:
     return [
-        f'{vm["name_label"]} ({vm["power_state"]}, {vm["uuid"]})'
+        f'{kinds.label(vm)} ({vm["power_state"]}, {fields.shown(vm, "uuid")})'
         for vm in _machines(side)
         if vm['power_state'] in states
     ]
@@ -43,7 +44,7 @@ BUSY = kinds.none(
     'Wait for their end.',
     lambda side: [
         f'{kinds.listed(set(vm["current_operations"].values()))} of '
-        f'{vm["name_label"]} ({vm["uuid"]})'
+        f'{kinds.label(vm)} ({fields.shown(vm, "uuid")})'
         for vm in side.all('VM')
         if vm['current_operations']
     ],

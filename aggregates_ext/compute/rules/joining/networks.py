@@ -5,6 +5,8 @@ from typing import Any
 
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.joining import sides
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import releases
 
 _REMADE = "Remove them; the pool's own are made after the join."
@@ -19,8 +21,8 @@ MANAGEMENT = kinds.none(
 
 def device(pif: dict[str, Any]) -> str:
     """An interface as operators know it."""
-    tag = int(pif['VLAN'])
-    return f'{pif["device"]} (VLAN {tag})' if tag >= 0 else str(pif['device'])
+    tag, name = fields.shown(pif, 'VLAN'), fields.shown(pif, 'device')
+    return name if tag.startswith('-') else f'{name} (VLAN {tag})'
 
 
 def _others(side: sides.Side) -> list[str]:
@@ -68,9 +70,20 @@ PHYSICAL = kinds.Rule(
 )
 
 
+def _name(
+    side: sides.Side, record: dict[str, Any], field: str, otherwise: str
+) -> str:
+    """The interface that a field of a record leads to, for messages."""
+    try:
+        found = side.get('PIF', record[field])
+    except failures.OddAnswer:
+        return otherwise
+    return fields.shown(found, 'device') if found else otherwise
+
+
 def _bond(side: sides.Side, bond: dict[str, Any]) -> str:
-    name = side.get('PIF', bond['master']).get('device', 'bond')
-    return f'{name} ({bond["uuid"]})'
+    name = _name(side, bond, 'master', 'bond')
+    return f'{name} ({fields.shown(bond, "uuid")})'
 
 
 BONDS = kinds.none(
@@ -84,7 +97,9 @@ TUNNELS = kinds.none(
     'POOL_JOINING_HOST_HAS_TUNNELS',
     'the joining host must have no tunnels',
     _REMADE,
-    lambda side: [f'tunnel {item["uuid"]}' for item in side.all('tunnel')],
+    lambda side: [
+        f'tunnel {fields.shown(item, "uuid")}' for item in side.all('tunnel')
+    ],
     since=releases.PHYSICAL_PIFS_UNTIL,
 )
 SRIOVS = kinds.none(
@@ -92,7 +107,8 @@ SRIOVS = kinds.none(
     'the joining host must have no SR-IOV networks',
     _REMADE,
     lambda side: [
-        f'SR-IOV network {item["uuid"]}' for item in side.all('network_sriov')
+        f'SR-IOV network {fields.shown(item, "uuid")}'
+        for item in side.all('network_sriov')
     ],
 )
 VLANS = kinds.none(
@@ -100,8 +116,8 @@ VLANS = kinds.none(
     'the joining host must have no VLANs but its management one',
     _REMADE,
     lambda side: [
-        f'VLAN {vlan["tag"]} on '
-        f'{side.get("PIF", vlan["tagged_PIF"]).get("device", "?")}'
+        f'VLAN {fields.shown(vlan, "tag")} on '
+        f'{_name(side, vlan, "tagged_PIF", "?")}'
         for vlan in side.all('VLAN')
         if not side.get('PIF', vlan['untagged_PIF']).get('management')
     ],
@@ -117,15 +133,15 @@ def _managed(
     if not here or not there or here[field] == there[field]:
         return ''
     return (
-        f'{describe(here)} on host {facts.joiner.master["name_label"]}, '
-        f'{describe(there)} on master {facts.master.master["name_label"]}'
+        f'{describe(here)} on host {kinds.label(facts.joiner.master)}, '
+        f'{describe(there)} on master {kinds.label(facts.master.master)}'
     )
 
 
 def _tag(pif: dict[str, Any]) -> str:
     tag = int(pif['VLAN'])
     kind = 'untagged' if tag == -1 else f'VLAN {tag}'
-    return f'{kind} ({tag}) on {pif["device"]}'
+    return f'{kind} ({tag}) on {fields.shown(pif, "device")}'
 
 
 MANAGEMENT_VLAN = kinds.Rule(
@@ -160,7 +176,7 @@ def _controller(facts: sides.Sides) -> str:
         return ''
     if not here or here == there:
         return ''
-    host = facts.joiner.master['name_label']
+    host = kinds.label(facts.joiner.master)
     there_named = kinds.listed(there) or 'none'
     return f'{kinds.listed(here)} on host {host}, {there_named} in the pool'
 

@@ -4,7 +4,9 @@ from typing import Any
 
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.joining import sides
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import releases
+from aggregates_ext.db import addresses
 
 _HA_REMEDY = 'Switch it off there, and on again after the join.'
 
@@ -30,7 +32,7 @@ CLUSTERED = kinds.none(
     'the joining host must be in no cluster',
     'Destroy its cluster first (Cluster.destroy).',
     lambda side: [
-        f'cluster member {member["uuid"]}'
+        f'cluster member {fields.shown(member, "uuid")}'
         for member in side.all('Cluster_host')
         if member['enabled'] and member['host'] == side.master_ref
     ],
@@ -57,7 +59,8 @@ def _on_vlan(pif: dict[str, Any]) -> bool:
 
 def _cluster_vlan(facts: sides.Sides) -> str:
     return kinds.listed(
-        f'VLAN {pif["VLAN"]} on {pif["device"] or "an unknown device"}'
+        f'VLAN {pif["VLAN"]} on '
+        f'{fields.shown(pif, "device") or "an unknown device"}'
         for pif in _cluster_pifs(facts)
         if _on_vlan(pif)
     )
@@ -190,12 +193,24 @@ BUSY = kinds.Rule(
 )
 
 
+MASTER_ADDRESS = kinds.Rule(
+    'HOST_HAS_NO_MANAGEMENT_IP',
+    'the master of the pool must have an address, to which the host is sent',
+    'If that lasts, look at DHCP and the cable of the master.',
+    lambda facts: (
+        '' if facts.master.master['address'] else 'none at the master'
+    ),
+    stricter='xapi would try to join to nowhere, and say so late',
+)
+
+
 def _same_address(facts: sides.Sides) -> str:
     own = facts.joiner.master
     return kinds.listed(
         f'{own["address"]} at host {kinds.named(host)} too'
         for host in facts.master.all('host')
-        if own['address'] == host['address'] and own['uuid'] != host['uuid']
+        if own['uuid'] != host['uuid']
+        and addresses.same(own['address'], host['address'])
     )
 
 

@@ -66,6 +66,7 @@ JOIN_RULES: tuple[kinds.Rule, ...] = (
     pools.ROTATION,
     pools.LISTED_ALREADY,
     machines.NOT_HALTED,
+    pools.MASTER_ADDRESS,
     pools.ADDRESS,
     pools.BUSY,
 )
@@ -84,6 +85,7 @@ JOIN_WARNINGS: tuple[kinds.Rule, ...] = (
     advice.WIRING,
     advice.NAMES,
     advice.MACS,
+    advice.IQNS,
     advice.DISABLED,
     advice.DEFAULT_SR,
     advice.SIZE,

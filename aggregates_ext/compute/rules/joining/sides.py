@@ -7,10 +7,15 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from oslo_log import log as logging
+
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import releases
 from aggregates_ext.compute.xen import xenapi
 
+LOG = logging.getLogger(__name__)
 Records = preflight.Records
 # What is read of either side; its size does not grow with machines.
 CLASSES = (
@@ -45,7 +50,7 @@ JOINER_CLASSES = (
 class Side:
     """One side of a join: its master's records by class and reference.
 
-    :ivar servertime: the clock of the master.
+    :ivar servertime: the clock of the master; empty: not known.
     :ivar read_at: when that was read, in seconds of a clock of ours.
     :ivar permissions: what the account may do; None: everything.
     """
@@ -65,8 +70,9 @@ class Side:
 
     @property
     def pool(self) -> dict[str, Any]:
-        (pool,) = self.records['pool'].values()
-        return pool
+        found: dict[str, Any]
+        _ref, found = fields.only('', 'pool', self.records['pool'])
+        return found
 
     @property
     def master_ref(self) -> str:
@@ -104,7 +110,7 @@ class Sides:
 
     def both(self) -> tuple[tuple[str, Side], ...]:
         """Both sides with what they are called in messages."""
-        name = self.joiner.master['name_label']
+        name = fields.shown(self.joiner.master, 'name_label')
         return (f'host {name}', self.joiner), ('the pool', self.master)
 
 
@@ -114,9 +120,22 @@ def read_side(
     """Read what a join depends on: one call a class, and three more."""
     permissions = session.permissions()
     records = {name: session.records_if_known(name) for name in classes}
-    (pool,) = records['pool'].values()
-    servertime = session.call('host.get_servertime', pool['master'])
-    return Side(records, str(servertime), time.monotonic(), permissions)
+    pool, _master = fields.leader(
+        session.host, records['pool'], records['host']
+    )
+    servertime = _servertime(session, pool['master'])
+    return Side(records, servertime, time.monotonic(), permissions)
+
+
+def _servertime(session: xenapi.Session, ref: str) -> str:
+    """The clock of a host; empty: not known, and only advice needs it."""
+    call = 'host.get_servertime'
+    try:
+        answer = session.call(call, ref)
+        return str(fields.read_value(session.host, call, 'date', answer))
+    except (failures.XenAPIError, failures.OddAnswer) as exc:
+        LOG.debug('The clock of host %s is not known: %s', session.host, exc)
+        return ''
 
 
 def read_sides(

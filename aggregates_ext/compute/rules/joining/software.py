@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.joining import sides
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import releases
 
 _UPDATE = 'Update the older side.'
@@ -13,7 +14,7 @@ def _guidances(facts: sides.Sides) -> str:
     if facts.release < releases.GUIDANCES:
         return ''
     return kinds.listed(
-        f'{guidance} on host {side.master["name_label"]}'
+        f'{guidance} on host {kinds.label(side.master)}'
         for _, side in facts.both()
         for guidance in side.master.get('pending_guidances', [])
     )
@@ -46,7 +47,7 @@ def _build(facts: sides.Sides) -> str:
     if facts.release < releases.WHOLE_FEATURES_UNTIL:
         names.append('build_number')
     here, there = facts.joiner.version, facts.master.version
-    host = facts.joiner.master['name_label']
+    host = kinds.label(facts.joiner.master)
     return kinds.listed(
         f'{name} {here.get(name, "absent")} on host {host}, '
         f'{there.get(name, "absent")} in the pool'
@@ -71,7 +72,7 @@ def _vendor(facts: sides.Sides) -> str:
     there = pool.get('vendor')
     if here == there:
         return ''
-    host = facts.joiner.master['name_label']
+    host = kinds.label(facts.joiner.master)
     return f'{here} on host {host}, {there} in the pool'
 
 
@@ -87,7 +88,15 @@ def _masked(features: str, mask: str) -> int:
     """Features, in hexadecimal with dashes, under a mask."""
     digits, bits = (text.replace('-', '') or '0' for text in (features, mask))
     width = max(len(digits), len(bits))
-    return int(digits.ljust(width, '0'), 16) & int(bits.ljust(width, '0'), 16)
+    number, cover = (
+        fields.parse(
+            'a word of features',
+            lambda text: int(text.ljust(width, '0'), 16),
+            text,
+        )
+        for text in (digits, bits)
+    )
+    return int(number & cover)
 
 
 def _whole_features(facts: sides.Sides) -> str:
@@ -100,7 +109,7 @@ def _whole_features(facts: sides.Sides) -> str:
     )
     if _masked(here, mask) == _masked(there, mask):
         return ''
-    host = facts.joiner.master['name_label']
+    host = kinds.label(facts.joiner.master)
     return (
         f'{here or "none"} on host {host}, {there or "none"} in the pool, '
         f'under the mask {config.get("cpuid_feature_mask", "none")}'
@@ -138,7 +147,7 @@ def _schema(facts: sides.Sides) -> str:
     )
     if here and here == there:
         return ''
-    host = facts.joiner.master['name_label']
+    host = kinds.label(facts.joiner.master)
     return f'{here or "none"} on host {host}, {there or "none"} in the pool'
 
 
@@ -183,7 +192,7 @@ def _pair(facts: sides.Sides) -> tuple[sides.Side, sides.Side]:
 def _updates_apart(
     facts: sides.Sides, here: dict[str, str], there: dict[str, str]
 ) -> Iterator[str]:
-    names = [side.master['name_label'] for side in _pair(facts)]
+    names = [kinds.label(side.master) for side in _pair(facts)]
     for name, mine, others in zip(
         names, (here, there), (there, here), strict=True
     ):

@@ -6,6 +6,7 @@ from typing import Any
 
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.joining import sides
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import releases
 
 DIRECTORY = kinds.same(
@@ -34,6 +35,12 @@ def _print(certificate: dict[str, Any]) -> str:
     return str(sha256 or certificate['fingerprint'])
 
 
+def _called(certificate: dict[str, Any]) -> str:
+    """A certificate in words."""
+    name, uuid = (fields.shown(certificate, x) for x in ('name', 'uuid'))
+    return f'"{name}" ({uuid})'
+
+
 def _authorities(side: sides.Side) -> dict[str, str]:
     return {
         certificate['name']: _print(certificate)
@@ -48,7 +55,7 @@ def _clashing(facts: sides.Sides) -> str:
     here, there = _authorities(facts.joiner), _authorities(facts.master)
     return kinds.listed(
         f'"{name}" with fingerprint {here[name]} on host '
-        f'{facts.joiner.master["name_label"]}, {there[name]} in the pool'
+        f'{kinds.label(facts.joiner.master)}, {there[name]} in the pool'
         for name in here
         if here[name] != there.get(name, here[name])
     )
@@ -82,10 +89,9 @@ def _conflicts(facts: sides.Sides) -> Iterator[str]:
         overlap = not here or not there or bool(here & there)
         if _print(ours) == _print(theirs) and here != there and overlap:
             yield (
-                f'"{ours["name"]}" ({ours["uuid"]}) for '
+                f'{_called(ours)} for '
                 f'{kinds.listed(here) or "everything"} on host '
-                f'{facts.joiner.master["name_label"]}, "{theirs["name"]}" '
-                f'({theirs["uuid"]}) for '
+                f'{kinds.label(facts.joiner.master)}, {_called(theirs)} for '
                 f'{kinds.listed(there) or "everything"} in the pool'
             )
 
@@ -109,7 +115,7 @@ def not_valid(facts: sides.Sides) -> list[str]:
     """
     sides_ = [side for _, side in facts.both()]
     return [
-        f'that of host {side.get("host", item["host"]).get("name_label")} '
+        f'that of host {kinds.label(side.get("host", item["host"]))} '
         f'from {item["not_before"]} to {item["not_after"]}, at '
         f'{other.servertime} on the other side'
         for side, other in zip(sides_, reversed(sides_), strict=True)

@@ -12,6 +12,8 @@ from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.leaving import leaver
 from aggregates_ext.compute.rules.leaving import remains
 from aggregates_ext.compute.rules.leaving import requirements
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import xenapi
 
 CLASSES = (
@@ -47,13 +49,12 @@ def check_leave(
     """
     permissions = session.permissions()
     records = {name: session.records_if_known(name) for name in CLASSES}
-    refs = {host['uuid']: ref for ref, host in records['host'].items()}
-    if host_uuid not in refs:
+    ref = leaver.find(session.host, records['host'], host_uuid)
+    if ref is None:
         return preflight.Report(disks={})
-    facts = leaver.Leaving(
-        records, refs[host_uuid], accepted, known, permissions
-    )
-    if len(refs) == 1:
+    fields.leader(session.host, records['pool'], records['host'])
+    facts = leaver.Leaving(records, ref, accepted, known, permissions)
+    if len(records['host']) == 1:
         return preflight.Report(
             blockers=preflight.evaluate(requirements.LAST_RULES, facts),
             disks={},
@@ -61,5 +62,16 @@ def check_leave(
     return preflight.Report(
         blockers=preflight.evaluate(requirements.LEAVE_RULES, facts),
         warnings=preflight.evaluate(remains.LEAVE_WARNINGS, facts),
-        disks=facts.disks,
+        disks=_disks(facts),
     )
+
+
+def _disks(facts: leaver.Leaving) -> preflight.Disks:
+    """The disks that an eject would destroy.
+
+    Where they are not known a blocker says so, and nobody can give them up.
+    """
+    try:
+        return facts.disks
+    except failures.OddAnswer:
+        return {}

@@ -11,8 +11,33 @@ from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.leaving import localstorage
 from aggregates_ext.compute.rules.leaving import places
 from aggregates_ext.compute.rules.leaving import serving
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import fields
 
 Record = dict[str, Any]
+
+
+def find(asked: str, hosts: preflight.Records, uuid: str) -> str | None:
+    """The reference of a host; None: it is not there.
+
+    :param asked: name of the host that lists them, for messages.
+    :raises OddAnswer: whether it is there, and which it is, is not known.
+    """
+    uuids = {
+        ref: fields.collect(host, 'uuid', None, [])
+        for ref, host in hosts.items()
+    }
+    found = [ref for ref, known in uuids.items() if known == uuid]
+    if len(found) == 1:
+        return found[0]
+    unread = list(uuids.values()).count(None)
+    if found or unread:
+        raise failures.OddAnswer(
+            host=asked,
+            what=f'{len(found)} hosts have the uuid {uuid}, and {unread} '
+            'none that can be read',
+        )
+    return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +61,9 @@ class Leaving:
 
     @property
     def pool(self) -> Record:
-        (pool,) = self.records['pool'].values()
-        return pool
+        found: dict[str, Any]
+        _ref, found = fields.only('', 'pool', self.records['pool'])
+        return found
 
     @property
     def host(self) -> Record:
@@ -109,7 +135,10 @@ class Leaving:
     @functools.cached_property
     def names(self) -> dict[str, str]:
         """The names of SRs by uuid."""
-        return {sr['uuid']: sr['name_label'] for sr in self.all('SR')}
+        return {
+            fields.shown(sr, 'uuid'): fields.shown(sr, 'name_label')
+            for sr in self.all('SR')
+        }
 
     def machines(self, field: str = 'resident_on') -> Iterator[Record]:
         """Machines on the host that are not halted, but for its own.

@@ -13,6 +13,7 @@ from typing import Any
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.joining import storage
 from aggregates_ext.compute.rules.leaving import places
+from aggregates_ext.compute.xen import fields
 
 GIB = 2**30
 Place = places.Place
@@ -132,7 +133,7 @@ def _disk(
 ) -> dict[str, Any]:
     return {
         'uuid': vdi['uuid'],
-        'name': vdi['name_label'],
+        'name': fields.shown(vdi, 'name_label'),
         'size': int(vdi['virtual_size']),
         'physical_utilisation': int(vdi['physical_utilisation']),
         'used_by': sorted(users.get(ref, ())),
@@ -151,16 +152,21 @@ def _users(records: Read) -> dict[str, set[str]]:
 
 def _uses(records: Read) -> Iterator[tuple[str, str]]:
     """Disks, and the memory of suspended machines, with their machines."""
+    null = preflight.NULL
+    # Who uses a disk is told, and decides nothing: what is odd is left out.
     for vbd in records['VBD'].values():
-        yield vbd['VDI'], vbd['VM']
+        vdi = fields.collect(vbd, 'VDI', null, [])
+        yield vdi, fields.collect(vbd, 'VM', null, [])
     for ref, vm in records['VM'].items():
-        yield vm.get('suspend_VDI', preflight.NULL), ref
+        yield fields.collect(vm, 'suspend_VDI', null, []), ref
 
 
 def describe_machine(vm: Mapping[str, Any]) -> str:
     """A machine by name, state and uuid."""
-    kind = 'snapshot' if vm['is_a_snapshot'] else vm['power_state']
-    return f'{vm["name_label"]} ({kind}, {vm["uuid"]})'
+    snapshot = fields.shown(vm, 'is_a_snapshot') == 'True'
+    kind = 'snapshot' if snapshot else fields.shown(vm, 'power_state')
+    name, uuid = (fields.shown(vm, x) for x in ('name_label', 'uuid'))
+    return f'{name} ({kind}, {uuid})'
 
 
 def describe_disks(disks: preflight.Disks, names: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ from aggregates_ext.compute.rules.leaving import localstorage
 from aggregates_ext.compute.rules.leaving import places
 from aggregates_ext.compute.rules.leaving import requirements
 from aggregates_ext.compute.rules.leaving import serving
+from aggregates_ext.compute.xen import fields
 
 # Bytes in an SR beyond its disks that may be its own administration.
 OVERHEAD = 2**30
@@ -136,7 +137,7 @@ def _left(facts: Leaving) -> str:
 
 def _clustered(facts: Leaving) -> str:
     return kinds.listed(
-        f'cluster member {member["uuid"]}'
+        f'cluster member {fields.shown(member, "uuid")}'
         for member in facts.all('Cluster_host')
         if member['host'] == facts.ref and member['enabled']
     )
@@ -144,7 +145,7 @@ def _clustered(facts: Leaving) -> str:
 
 def _tasks(facts: Leaving) -> str:
     return localstorage.in_words(
-        f'{task["name_label"]} ({task["uuid"]})'
+        f'{kinds.label(task)} ({fields.shown(task, "uuid")})'
         for task in facts.all('task')
         if task['resident_on'] == facts.ref and task['status'] == 'pending'
     )

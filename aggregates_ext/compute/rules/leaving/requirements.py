@@ -82,7 +82,7 @@ def _coming(facts: Leaving) -> str:
 
 def _busy_disks(facts: Leaving) -> str:
     return localstorage.in_words(
-        f'{_operations(vdi)} of "{vdi["name_label"]}" ({vdi["uuid"]})'
+        f'{_operations(vdi)} of {kinds.named(vdi)}'
         for vdi in facts.all('VDI')
         if vdi['SR'] in facts.own and vdi['current_operations']
     )
@@ -101,7 +101,7 @@ def _in_use(facts: Leaving) -> str:
         if vbd['VM'] in domains and vbd['currently_attached']
     }
     return localstorage.in_words(
-        f'"{vdi["name_label"]}" ({vdi["uuid"]})'
+        kinds.named(vdi)
         for ref, vdi in facts.records['VDI'].items()
         if ref in held
     )
