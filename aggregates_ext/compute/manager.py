@@ -17,12 +17,10 @@ from oslo_utils import uuidutils
 from aggregates_ext import exception
 from aggregates_ext.compute import requests
 from aggregates_ext.compute import runner
-from aggregates_ext.compute.observation import drift
 from aggregates_ext.compute.observation import observe
 from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.run import lease as compute_lease
 from aggregates_ext.compute.xen import connections
-from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
@@ -193,23 +191,24 @@ class Manager:
             exception.LeaseLost,
             exception.Unavailable,
             compute_clock.Stopping,
-            db_exc.DBError,
         ):
             raise
+        except db_exc.DBError as exc:
+            # A database that refuses what was seen takes this; one that is
+            # away raises again.
+            LOG.warning(
+                'Aggregate %s: what was seen could not be written: %s',
+                held.aggregate_id,
+                type(exc).__name__,
+            )
+            observe.note_failure(
+                held,
+                f'What was seen could not be written: {type(exc).__name__}.',
+            )
         except Exception:
             LOG.exception('Aggregate %s: a bug', held.aggregate_id)
-            held.write(
-                lambda connection: db_aggregates.set_observation(
-                    connection,
-                    held.aggregate_id,
-                    None,
-                    [
-                        records.Drift(
-                            drift.NOT_OBSERVED,
-                            'The pool could not be observed: see the log.',
-                        )
-                    ],
-                )
+            observe.note_failure(
+                held, 'The pool could not be observed: see the log.'
             )
 
 

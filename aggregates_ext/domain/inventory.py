@@ -7,6 +7,7 @@ Nothing is asked of a host: what a view says is what is known.
 import dataclasses
 import datetime
 import functools
+import re
 import uuid
 from urllib import parse
 
@@ -108,16 +109,18 @@ def _state(entry: db_inventory.Entry) -> tuple[bool, bool, int]:
     found = (home.seen or {}).get(entry.uuid or '')
     if found is None:
         return False, True, 0
-    version = _number(found.get('version', ''))
+    version = _number(found.get('version') or '')
     return bool(found['live']), bool(found['enabled']), version
 
 
 def _number(version: str) -> int:
     """A version as the number that Nova makes of one: 8.3.0 is 8003000."""
     parts = version.split('.')
-    if not all(part.isascii() and part.isdigit() for part in parts):
+    if not all(re.fullmatch('[0-9]{1,6}', part) for part in parts[:6]):
         return 0
-    return functools.reduce(lambda high, low: high * 1000 + int(low), parts, 0)
+    return functools.reduce(
+        lambda high, low: high * 1000 + int(low), parts[:6], 0
+    )
 
 
 def _seen_at(entry: db_inventory.Entry) -> datetime.datetime | None:

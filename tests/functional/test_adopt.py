@@ -148,6 +148,7 @@ def test_host_that_does_not_answer_as_a_slave_is_not_taken_by_its_name(
     key = running.create('xen1')
     byhand.join(running, 'xen2', 'xen1')
     running.hosts.remove('xen2')
+    running.hosts.remove('xen3')
     running.hosts.add(
         [
             {

@@ -163,7 +163,9 @@ def test_url_of_a_member_leads_to_the_master(
 ) -> None:
     key = running.create('xen1', 'xen2')
     set_host(running, 'xen2', url=f'{running.sim.host("xen1").url}/')
-    entry = only(running, key)
+    running.watch(key, 0)
+    entry, double = running.aggregates.get(key).drift
+    assert (double.code, double.host) == ('SAME_HOST', 'xen2')
     assert (entry.code, entry.host) == ('WRONG_ADDRESS', 'xen2')
     assert f'xen1 ({running.sim.host("xen1").uuid})' in entry.message
 

@@ -18,6 +18,7 @@ from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
+from aggregates_ext.db import addresses
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import records
@@ -59,7 +60,7 @@ class Seen:
             and view.uuid == pool_uuid
             and RUNNING not in view.operations.values()
             and self.target.role == 'slave'
-            and self.target.detail == view.master.address
+            and addresses.same(self.target.detail, view.master.address)
         )
 
 
@@ -162,9 +163,11 @@ class Watch:
             return []
         late = []
         for host in masters.all_hosts(self._run):
-            listed = view.hosts.get(host.uuid or '')
             bound = host.aggregate_id == self._run.aggregate_id
-            if listed is None or not bound or host.uuid == self._target.uuid:
+            if not bound or host.uuid in (None, self._target.uuid):
+                continue
+            listed = view.hosts.get(host.uuid)
+            if listed is None:
                 continue
             if not self._is_back(host, listed, view.master.address):
                 late.append(host.name)
@@ -183,7 +186,8 @@ class Watch:
             return False
         if host.name not in self._back:
             answer = self._ask(host)
-            if (answer.role, answer.detail) == ('slave', address):
+            follows = addresses.same(answer.detail, address)
+            if answer.role == 'slave' and follows:
                 self._back.add(host.name)
         return host.name in self._back
 

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import text
+from aggregates_ext.db import addresses
 from aggregates_ext.db import records
 from aggregates_ext.domain import operations
 
@@ -27,6 +29,7 @@ HOST_UNKNOWN = 'HOST_UNKNOWN'
 HOST_OF_OTHER = 'HOST_OF_OTHER'
 SAME_HOST = 'SAME_HOST'
 NOT_OBSERVED = 'NOT_OBSERVED'
+ODD_ANSWER = failures.OddAnswer.code
 
 _BOTH_WAYS = (
     'The action "adopt" makes the aggregate follow the pool, "reapply" the '
@@ -67,9 +70,8 @@ class Intent:
         for host in self.bound:
             if host.uuid == uuid:
                 return f'{host.name} ({uuid})'
-        if uuid in view.hosts:
-            return f'{view.hosts[uuid].name_label} ({uuid})'
-        return str(uuid)
+        listed = view.hosts.find(uuid)
+        return f'{listed.name_label} ({uuid})' if listed else str(uuid)
 
 
 def find(
@@ -82,7 +84,7 @@ def find(
     :param strangers: registered hosts that are not the aggregate's, by the
         uuid under which the pool has them.
     """
-    found: list[records.Drift] = []
+    found = list(_odd(intent, view))
     if intent.members:
         found += _of_the_pool(intent, view)
     for host in intent.members:
@@ -90,6 +92,20 @@ def find(
     found += _doubles(intent.members)
     found += _of_others(intent, view, strangers)
     return found
+
+
+def _odd(intent: Intent, view: views.PoolView) -> Iterator[records.Drift]:
+    """What the master shows and cannot be read."""
+    for what, uuid in view.odd:
+        names = [host.name for host in intent.bound if host.uuid == uuid]
+        yield records.Drift(
+            ODD_ANSWER,
+            f'The master of the pool gives an answer that cannot be read: '
+            f'{what}. It is shown as unknown; look at that record with "xe" '
+            'on the master.',
+            names[0] if uuid and names else None,
+            uuid,
+        )
 
 
 def without_pool(intent: Intent) -> list[records.Drift]:
@@ -117,7 +133,7 @@ def _of_the_pool(
             f'The pool has lost its mark {views.MARK} = {aggregate.uuid}. '
             'The actions "adopt" and "reapply" write it again.',
         )
-    elif view.mark != aggregate.uuid:
+    elif view.mark not in (aggregate.uuid, views.UNKNOWN):
         yield records.Drift(
             FOREIGN_MARK,
             f'The pool is marked {views.MARK} = {view.mark}, not with this '
@@ -125,7 +141,8 @@ def _of_the_pool(
             'nothing is changed in it. If that is wrong, remove the mark with '
             f'{views.unmark(view)}.',
         )
-    if view.name_label != aggregate.name and not intent.kinds & _NAMING:
+    named = view.name_label in (aggregate.name, None)
+    if not named and not intent.kinds & _NAMING:
         yield records.Drift(
             LABEL,
             f'The pool is named "{view.name_label}", the aggregate '
@@ -146,8 +163,17 @@ def _of_the_pool(
 def _of_a_member(
     host: records.Host, view: views.PoolView
 ) -> Iterator[records.Drift]:
-    listed = view.hosts.get(host.uuid or '')
-    if listed is None:
+    listed = view.hosts.find(host.uuid)
+    if listed is None and view.hosts.unnamed:
+        yield records.Drift(
+            ODD_ANSWER,
+            f'Whether member {host.name} ({host.uuid}) is in the pool is not '
+            f'known: the master lists {len(view.hosts.unnamed)} host(s) that '
+            'cannot be told apart.',
+            host.name,
+            host.uuid,
+        )
+    elif listed is None:
         yield records.Drift(
             MEMBER_MISSING,
             f'Member {host.name} ({host.uuid}) is not in the pool. "adopt" '
@@ -155,7 +181,7 @@ def _of_a_member(
             host.name,
             host.uuid,
         )
-    elif not listed.live:
+    elif listed.live is False:
         yield records.Drift(
             MEMBER_DEAD,
             f'Member {host.name} ({host.uuid}) is not live. Start it, or '
@@ -167,9 +193,9 @@ def _of_a_member(
 
 def _doubles(members: Sequence[records.Host]) -> Iterator[records.Drift]:
     """Members whose URLs lead to one machine."""
-    first: dict[str, records.Host] = {}
+    first: dict[tuple[str, int | None], records.Host] = {}
     for host in members:
-        other = first.setdefault(host.url, host)
+        other = first.setdefault(addresses.target(host.url), host)
         if other is not host:
             yield records.Drift(
                 SAME_HOST,

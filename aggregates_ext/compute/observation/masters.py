@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import TypeGuard
-from urllib import parse
 
 from aggregates_ext import exception
 from aggregates_ext.compute.observation import drift
@@ -17,6 +16,7 @@ from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import records
@@ -45,6 +45,12 @@ class PoolReplaced(NoMaster):
         '{pool_uuid}: {answers} If the pool is gone, reset its hosts to '
         '"free".'
     )
+
+
+class OddMaster(NoMaster):
+    """No host answers as the master, and one not as any host should."""
+
+    code = drift.ODD_ANSWER
 
 
 class TwoMasters(NoMaster):
@@ -161,7 +167,7 @@ class OfNobody(exception.AggregatesError):
 
 def has_address(host: records.Host, address: str) -> bool:
     """Whether a registered host is known by an address that XenAPI tells."""
-    return address in (host.address, parse.urlsplit(host.url).hostname)
+    return db_hosts.has_address(host, address)
 
 
 class Directory:
@@ -239,6 +245,16 @@ def _is_slave(exc: Exception) -> TypeGuard[failures.XenAPIError]:
     )
 
 
+def _led_by(
+    exc: failures.XenAPIError, whose: witness.Find
+) -> Sequence[records.Host]:
+    """The registered hosts that a slave names as its master."""
+    try:
+        return whose(failures.named_master(exc))
+    except failures.OddAnswer:
+        return ()
+
+
 def _enter(
     connector: connections.Connector,
     aggregate: records.Aggregate,
@@ -253,7 +269,7 @@ def _enter(
     session = connector.login(host, aggregate, timeout)
     try:
         pools = session.records('pool')
-        ((_ref, pool),) = pools.items()
+        _ref, pool = fields.only(host.name, 'pool', pools)
         if pool['uuid'] != aggregate.pool_uuid:
             raise OtherPool(uuid=pool['uuid'])
     except exception.AggregatesError:
@@ -309,11 +325,10 @@ def master_of(
         except (OtherPool, failures.HostError) as exc:
             asked[host.name] = exc
             if _is_slave(exc):
-                address = exc.parameters[0]
-                leaders = directory.whose(address)
+                leaders = _led_by(exc, directory.whose)
                 waiting[:0] = leaders
                 if not leaders:
-                    others = directory.others(address)
+                    others = directory.others(''.join(exc.parameters[:1]))
                     asked[host.name] = OfNobody(answer=exc, others=others)
             continue
         witnesses = witness.Witnesses(
@@ -349,6 +364,8 @@ def _no_master(
         if host.uuid == last and isinstance(answer, OtherPool):
             other = answer.values['uuid']
             return PoolReplaced(host=host.name, other=other, **facts)
+    if any(isinstance(exc, failures.OddAnswer) for exc in asked.values()):
+        return OddMaster(**facts)
     return NoMaster(**facts)
 
 

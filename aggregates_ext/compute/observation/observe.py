@@ -87,14 +87,12 @@ def _look(
             views.LOOK_TIMEOUT,
             find,
         ) as master:
-            view = views.pool_view(master.session, master.pools)
+            view = views.pool_view(master.session, master.pools, lenient=True)
     except masters.NoMaster as exc:
         return Look([records.Drift(exc.code, str(exc))])
-    except (
-        failures.XenAPIError,
-        failures.Unreachable,
-        failures.AnswerLost,
-    ) as exc:
+    except failures.OddAnswer as exc:
+        return Look([records.Drift(exc.code, str(exc))])
+    except failures.HostError as exc:
         return Look([records.Drift(drift.NO_MASTER, str(exc))])
     heard = master.witnesses.hear(view)
     strangers = held.read(
@@ -129,6 +127,20 @@ def note(held: compute_lease.Held, intent: drift.Intent, look: Look) -> None:
     held.write(work)
 
 
+def note_failure(held: compute_lease.Held, message: str) -> None:
+    """Date a look of which nothing could be written; it is not repeated now.
+
+    What was seen before stays, with its time.
+    """
+    held.write(
+        lambda connection: db_aggregates.set_drift(
+            connection,
+            held.aggregate_id,
+            [records.Drift(drift.NOT_OBSERVED, message)],
+        )
+    )
+
+
 def _key(entry: records.Drift) -> tuple[str, str | None, str | None]:
     """What makes two entries of two looks the same difference."""
     return entry.code, entry.host, entry.uuid
@@ -142,10 +154,11 @@ def _learn(
     The first master that is seen is the one that is to be it.
     """
     for host in intent.bound:
-        seen = view.hosts.get(host.uuid or '')
+        seen = view.hosts.find(host.uuid)
         if seen is None:
             continue
-        if seen.address != host.address:
+        # One that is not known is no reason to forget what was.
+        if seen.address and seen.address != host.address:
             db_hosts.update(connection, host.name, {'address': seen.address})
         back = seen.live and seen.enabled
         if host.alarm and host.phase == 'member' and back:

@@ -2,16 +2,21 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
+from aggregates_ext.compute.observation import rolls
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
 
 MARK = 'aggregates-ext:aggregate'
+# What stands for a mark that cannot be read.
+UNKNOWN = 'unknown'
 LOOK_TIMEOUT = 5.0
 JOIN_CALL = 'pool.join'
 # The states of a task that has not ended.
@@ -33,18 +38,7 @@ STARTING_CODES = frozenset(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class HostView:
-    """A host as its pool's master lists it."""
-
-    ref: str
-    uuid: str
-    name_label: str
-    address: str
-    enabled: bool
-    live: bool
-    agent_start_time: float
-    version: str = ''
+HostView = rolls.HostView
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,15 +47,17 @@ class PoolView:
 
     :ivar operations: what is under way on the pool, task -> operation;
         others wait for it inside xapi, up to two hours (xapi#pool-operations).
+    :ivar odd: what was answered and is not known, therefore.
     """
 
     ref: str
     uuid: str
-    name_label: str
+    name_label: str | None
     mark: str | None
     master: HostView
-    hosts: dict[str, HostView]
+    hosts: rolls.Roll
     operations: dict[str, str] = dataclasses.field(default_factory=dict)
+    odd: tuple[rolls.Oddity, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """To be kept, and shown by ``GET /os-aggregates/{id}/pool``."""
@@ -73,7 +69,7 @@ class PoolView:
                 {
                     'uuid': host.uuid,
                     'name_label': host.name_label,
-                    'address': host.address,
+                    'address': host.address or None,
                     'enabled': host.enabled,
                     'live': host.live,
                     'version': host.version,
@@ -146,6 +142,11 @@ def unmark(pool: PoolView) -> str:
 
 def describe_listing(pool: PoolView, listed: HostView | None) -> str:
     """What a master says of a host, as one sentence for messages."""
+    if listed is None and pool.hosts.unnamed:
+        return (
+            f'The master of pool {pool.uuid} lists hosts that cannot be told '
+            'apart; the host may be one of them.'
+        )
     if listed is None:
         return f'The master of pool {pool.uuid} does not list the host.'
     return (
@@ -155,57 +156,74 @@ def describe_listing(pool: PoolView, listed: HostView | None) -> str:
 
 
 def pool_view(
-    session: xenapi.Session, pools: dict[str, Any] | None = None
+    session: xenapi.Session,
+    pools: dict[str, Any] | None = None,
+    lenient: bool = False,
 ) -> PoolView:
     """The pool of a master: three calls, whatever its size.
 
     :param pools: the pool records, if they have just been read.
+    :param lenient: for a look on which nothing is built: whose pool it is,
+        and what runs in it, need not be known.
+    :raises OddAnswer: what is needed is not known.
     """
-    ((pool_ref, pool),) = (pools or session.records('pool')).items()
-    metrics = session.records('host_metrics')
-    hosts = {}
-    for ref, host in session.records('host').items():
-        live = metrics.get(host['metrics'], {}).get('live', False)
-        hosts[ref] = HostView(
-            ref=ref,
-            uuid=host['uuid'],
-            name_label=host['name_label'],
-            address=host['address'],
-            enabled=bool(host['enabled']),
-            live=bool(live),
-            version=host['software_version'].get('product_version', ''),
-            agent_start_time=float(
-                host['other_config'].get('agent_start_time', 0)
-            ),
+    found = session.records('pool') if pools is None else pools
+    pool_ref, pool = fields.only(session.host, 'pool', found)
+    hosts, roll, odd = rolls.read(session)
+    notes: list[str] = []
+    name_label = fields.collect(pool, 'name_label', None, notes)
+    if lenient:
+        config = fields.collect(pool, 'other_config', None, notes)
+        running = fields.collect(pool, 'current_operations', {}, notes)
+    else:
+        config, running = pool['other_config'], pool['current_operations']
+    if config is None:
+        config = {MARK: UNKNOWN}
+    master = hosts.get(pool['master'])
+    if master is None or roll.find(master.uuid) is not master:
+        raise failures.OddAnswer(
+            host=session.host,
+            what=f'the master of {fields.called(pool, "pool")} is none of the '
+            f'{len(hosts)} hosts that are listed with a uuid',
         )
     return PoolView(
         ref=pool_ref,
         uuid=pool['uuid'],
-        name_label=pool['name_label'],
-        mark=pool['other_config'].get(MARK),
-        master=hosts[pool['master']],
-        hosts={host.uuid: host for host in hosts.values()},
-        operations=dict(pool.get('current_operations', {})),
+        name_label=name_label,
+        mark=config.get(MARK),
+        master=master,
+        hosts=roll,
+        operations=dict(running),
+        odd=(*map(rolls.Oddity, notes), *odd),
     )
 
 
 def tasks(session: xenapi.Session, call: str) -> tuple[Task, ...]:
-    """The asynchronous runs of one call that the host still lists."""
+    """The asynchronous runs of one call that the host still lists.
+
+    :raises OddAnswer: a task may be one of them, or may run, or not.
+    """
     return tuple(
         Task(
             ref=ref,
             call=task['name_label'],
             status=task['status'],
-            progress=float(task['progress']),
-            error=_error(session, task['error_info']),
+            progress=fields.collect(task, 'progress', 0.0, []),
+            error=_error(session, task),
         )
         for ref, task in session.records('task').items()
         if task['name_label'] == f'Async.{call}'
     )
 
 
-def _error(session: xenapi.Session, details: list[str]) -> tuple[str, ...]:
+def _error(
+    session: xenapi.Session, task: Mapping[str, Any]
+) -> tuple[str, ...]:
     """Code and parameters of what went wrong; nothing where nothing did."""
+    try:
+        details = task['error_info']
+    except failures.OddAnswer as exc:
+        return exc.code, exc.what
     if not details:
         return ()
     found = session.read_failure(details)
@@ -256,7 +274,8 @@ class Probe:
             return Answer(
                 'silent', str(exc), code=exc.code, parameters=exc.parameters
             )
-        except failures.CredentialUnknown as exc:
+        except failures.HostError as exc:
+            self.close()
             return Answer('refused', str(exc), code=exc.code)
 
     def close(self) -> None:
@@ -268,7 +287,10 @@ class Probe:
 
 def _refusal(exc: failures.XenAPIError) -> Answer:
     if exc.code == 'HOST_IS_SLAVE':
-        return Answer('slave', exc.parameters[0])
+        try:
+            return Answer('slave', failures.named_master(exc))
+        except failures.OddAnswer as odd:
+            return Answer('refused', str(odd), code=odd.code)
     if exc.code in STARTING_CODES:
         role, detail = 'starting', exc.code
     else:
@@ -293,7 +315,7 @@ def ask(
         return _refusal(exc)
     except (failures.Unreachable, failures.AnswerLost) as exc:
         return Answer('silent', str(exc), code=exc.code)
-    except failures.CredentialUnknown as exc:
+    except failures.HostError as exc:
         return Answer('refused', str(exc), code=exc.code)
 
 

@@ -28,6 +28,7 @@ from typing import Any
 
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.xen import connections
+from aggregates_ext.db import addresses
 from aggregates_ext.db import records
 
 TWO_MASTERS = 'TWO_MASTERS'
@@ -115,7 +116,7 @@ class Witnesses:
 
     def _leads(self, answer: views.Answer, view: views.PoolView) -> bool:
         """Whether a slave names the master, by any of its addresses."""
-        return answer.detail == view.master.address or any(
+        return addresses.same(answer.detail, view.master.address) or any(
             host.uuid == view.master.uuid for host in self._find(answer.detail)
         )
 
@@ -137,7 +138,7 @@ class Witnesses:
         }
 
         def is_suspect(host: records.Host) -> bool:
-            listed = view.hosts.get(host.uuid or '')
+            listed = view.hosts.find(host.uuid)
             return (
                 listed is None
                 or not listed.live
@@ -247,9 +248,9 @@ def has_moved(
     if observation.get('started') != view.master.agent_start_time:
         return True
     return any(
-        view.hosts[host['uuid']].live != host['live']
+        listed.live != host['live']
         for host in observation['hosts']
-        if host['uuid'] in view.hosts
+        if (listed := view.hosts.find(host['uuid'])) is not None
     )
 
 

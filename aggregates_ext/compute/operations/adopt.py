@@ -233,6 +233,11 @@ def _adopt_label(
     label = view.name_label
     if label == aggregate.name:
         return []
+    if label is None:
+        return [
+            'The label of the pool cannot be read. "reapply" names the pool '
+            f'"{aggregate.name}" again.'
+        ]
     obstacle = ''
     if not _NAME.fullmatch(label):
         obstacle = 'it is no valid name'
@@ -273,7 +278,7 @@ def _found(run: compute_run.Run) -> None:
             raise
         raise outcomes.Failed(
             exc.code,
-            f'Host {host.name} is a slave of {exc.parameters[0]}. Name the '
+            f'Host {host.name} is a slave of {failures.named_master(exc)}. Name the '
             'master of the pool, to adopt the whole.',
             list(exc.parameters),
         ) from exc

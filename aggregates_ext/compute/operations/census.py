@@ -15,6 +15,7 @@ from aggregates_ext.compute.observation import witness
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.db import addresses
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
@@ -42,9 +43,9 @@ class Census:
     def present(self) -> list[tuple[views.HostView, records.Host]]:
         """Hosts of the aggregate that are in the pool."""
         return [
-            (self.view.hosts[host.uuid], host)
+            (listed, host)
             for host in self.bound
-            if host.uuid in self.view.hosts
+            if (listed := self.view.hosts.find(host.uuid)) is not None
         ]
 
     @property
@@ -120,6 +121,7 @@ def foreign_mark(view: views.PoolView) -> preflight.Problem:
 
 def check_hosts(census: Census) -> Iterator[preflight.Problem]:
     """What forbids that the hosts of the pool become the aggregate's."""
+    yield from _check_readable(census)
     own = {host.uuid for host in census.bound}
     for uuid, seen in sorted(census.view.hosts.items()):
         host = census.strangers.get(uuid)
@@ -186,7 +188,7 @@ def check_proof(
             and answer.pool.master.uuid == seen.uuid == view.master.uuid
         )
         follows = answer.role == 'slave' and (
-            answer.detail == view.master.address
+            addresses.same(answer.detail, view.master.address)
             or any(
                 masters.has_address(known, answer.detail)
                 for known in (*census.bound, *census.strangers.values())
@@ -201,6 +203,20 @@ def check_proof(
                 f'that it {answer.describe()}',
                 'Correct its URL, or start the host.',
             )
+
+
+def _check_readable(census: Census) -> Iterator[preflight.Problem]:
+    """Hosts that cannot be told apart: nobody knows whose they are."""
+    unnamed = census.view.hosts.unnamed
+    if unnamed:
+        yield preflight.Problem(
+            drift.ODD_ANSWER,
+            'each host of the pool has a uuid of its own that can be read',
+            f'{len(unnamed)} without: '
+            + ', '.join(f'"{host.name_label}"' for host in unnamed[:5]),
+            'Look at them with "xe host-list" on the master, and remove '
+            'stale records with "xe host-forget".',
+        )
 
 
 def refuse_all(subject: str, problems: Sequence[preflight.Problem]) -> None:

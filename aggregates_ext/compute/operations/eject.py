@@ -379,7 +379,11 @@ class _Eject:
                 view = views.pool_view(session).hosts.get(self._uuid)
                 if view is not None and not view.enabled:
                     run.change(session, 'host.enable', view.ref)
-        except (failures.XenAPIError, outcomes.Failed) as exc:
+        except (
+            failures.XenAPIError,
+            failures.OddAnswer,
+            outcomes.Failed,
+        ) as exc:
             LOG.warning('Host %s stays disabled: %s', self._host.name, exc)
             return (
                 ' The host was disabled for its removal, and could not be '

@@ -18,6 +18,7 @@ from aggregates_ext.compute.rules.leaving import localstorage
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
@@ -267,17 +268,13 @@ class _Forget:
         session = self._master.session
         found = {name: session.records(name) for name in CLASSES}
         ref = self._master.look().hosts[self._uuid].ref
-        lying = localstorage.lying(found, ref)
-        disks = localstorage.disks_in(found, lying)
-        names = {sr['uuid']: sr['name_label'] for sr in found['SR'].values()}
-        srs = [
-            {'uuid': sr, 'name': names[sr], 'disks': disks[sr]}
-            for sr in sorted(disks)
-        ]
-        lost = {disk['uuid'] for sr in disks.values() for disk in sr}
-        self._run.remember(
-            left={'srs': srs, 'machines': _machines(found, ref, lost)}
-        )
+        try:
+            left = _left(found, ref)
+        except failures.OddAnswer as exc:
+            # It is told, and stops nothing: the host is gone.
+            LOG.warning('What host %s leaves: %s', self._host.name, exc)
+            left = {'srs': [], 'machines': []}
+        self._run.remember(left=left)
 
     def _fail_by(self, call: str, tasks: Sequence[views.Task]) -> None:
         """End it by what its task on the master says.
@@ -314,9 +311,10 @@ class _Forget:
         ref = self._master.look().hosts[self._uuid].ref
         return ', '.join(
             sorted(
-                f'"{vm["name_label"]}"'
+                f'"{fields.shown(vm, "name_label")}"'
                 for vm in machines
-                if vm['resident_on'] == ref and not vm['is_control_domain']
+                if fields.shown(vm, 'resident_on') in (ref, 'unknown')
+                and fields.shown(vm, 'is_control_domain') != 'True'
             )
         )
 
@@ -347,6 +345,21 @@ class _Forget:
             'and a call about it still runs there. It is looked at again '
             'with each observation.',
         )
+
+
+def _left(
+    found: dict[str, dict[str, dict[str, Any]]], ref: str
+) -> dict[str, Any]:
+    """What is out of reach without a host: disks, and their machines."""
+    lying = localstorage.lying(found, ref)
+    disks = localstorage.disks_in(found, lying)
+    names = {sr['uuid']: sr['name_label'] for sr in found['SR'].values()}
+    srs = [
+        {'uuid': sr, 'name': names[sr], 'disks': disks[sr]}
+        for sr in sorted(disks)
+    ]
+    lost = {disk['uuid'] for sr in disks.values() for disk in sr}
+    return {'srs': srs, 'machines': _machines(found, ref, lost)}
 
 
 def _machines(

@@ -19,6 +19,7 @@ from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import text
+from aggregates_ext.db import addresses
 from aggregates_ext.db import records
 
 # What a join itself is on the pool, as far as can be told
@@ -71,10 +72,9 @@ def judge(seen: Seen) -> Verdict:
     """
     listed, joiner = seen.listed, seen.joiner
     if joiner.role == 'slave':
+        there = addresses.same(joiner.detail, seen.pool.master.address)
         if listed is None:
-            ours = joiner.detail == seen.pool.master.address
-            return Verdict.WAIT if ours else Verdict.ELSEWHERE
-        there = joiner.detail == seen.pool.master.address
+            return Verdict.WAIT if there else Verdict.ELSEWHERE
         up = listed.live and listed.enabled
         return Verdict.JOINED if there and up else Verdict.WAIT
     if joiner.role != 'master':

@@ -89,7 +89,11 @@ def give_back(run: compute_run.Run, session: xenapi.Session) -> None:
                 view.ref,
                 views.MARK,
             )
-    except (failures.XenAPIError, outcomes.Failed) as exc:
+    except (
+        failures.XenAPIError,
+        failures.OddAnswer,
+        outcomes.Failed,
+    ) as exc:
         raise outcomes.Unresolved(
             'UNRESOLVED',
             f'Host {run.host_name} could neither be made the first of the '
@@ -163,7 +167,7 @@ def remove_last_host(
     XenAPI offers no more: a host is always in a pool (xapi#eject-timeline).
     """
     compute_run.await_joins(run)
-    if view.name_label:
+    if view.name_label != '':
         run.note(step='clearing the name of the pool', progress=30)
         run.change(master.session, 'pool.set_name_label', view.ref, '')
     if view.mark is not None:
@@ -215,19 +219,15 @@ def describe(run: compute_run.Run) -> str:
         with masters.master_of(
             run.connector, aggregate, hosts, views.LOOK_TIMEOUT
         ) as master:
-            view = views.pool_view(master.session)
-    except (
-        masters.NoMaster,
-        failures.XenAPIError,
-        failures.AnswerLost,
-    ) as exc:
+            view = views.pool_view(master.session, lenient=True)
+    except (masters.NoMaster, failures.HostError) as exc:
         said = str(exc)
         view = None
     if run.operation.host is None:
         return said if view is None else f'The pool is "{view.name_label}".'
     host = run.host()
     if view is not None:
-        listed = view.hosts.get(host.uuid or '')
+        listed = view.hosts.find(host.uuid)
         said = views.describe_listing(view, listed)
     own = views.look(run.connector, host, views.JOIN_CALL)
     return f'{said} The host itself {own.describe()}.'

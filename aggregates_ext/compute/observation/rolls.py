@@ -1,0 +1,180 @@
+"""The hosts that a master lists, as far as they can be read.
+
+What is odd in one of them is not known of that one, and spoils nothing else
+(design#odd-answers).
+"""
+
+import collections
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+from typing import NamedTuple
+
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import fields
+from aggregates_ext.compute.xen import xenapi
+
+# Characters of a name that are kept; no aggregate has one so long.
+LABEL_CUT = 300
+LABELS_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class HostView:
+    """A host as its pool's master lists it.
+
+    What is not known is empty, or None where that says something else.
+
+    :ivar agent_start_time: 0: not told.
+    """
+
+    ref: str
+    uuid: str
+    name_label: str
+    address: str
+    enabled: bool | None
+    live: bool | None
+    agent_start_time: float
+    version: str = ''
+
+
+class Roll(dict[str, HostView]):
+    """The hosts that a master lists, by uuid.
+
+    That one is not among them is known only where all can be told apart.
+
+    :ivar unnamed: those that cannot, and count nevertheless.
+    """
+
+    def __init__(
+        self,
+        hosts: Mapping[str, HostView],
+        unnamed: tuple[HostView, ...] = (),
+        reason: failures.OddAnswer | None = None,
+    ) -> None:
+        super().__init__(hosts)
+        self.unnamed = unnamed
+        self._reason = reason
+
+    def __len__(self) -> int:
+        return super().__len__() + len(self.unnamed)
+
+    def __contains__(self, uuid: object) -> bool:
+        """:raises OddAnswer: it may be one that cannot be told apart."""
+        return self.get(uuid) is not None
+
+    def get(self, uuid: Any, default: Any = None) -> Any:
+        """:raises OddAnswer: it may be one that cannot be told apart."""
+        found = self.find(uuid)
+        if found is None and self._reason is not None:
+            raise self._reason
+        return default if found is None else found
+
+    def find(self, uuid: Any) -> HostView | None:
+        """One that is there for sure; else nothing is concluded."""
+        return super().get(uuid)
+
+
+class Oddity(NamedTuple):
+    """What is not known of a pool, in words, and of which host of it."""
+
+    what: str
+    uuid: str | None = None
+
+
+def read(
+    session: xenapi.Session,
+) -> tuple[dict[str, HostView], Roll, list[Oddity]]:
+    """The hosts that a master lists: two calls, whatever their number.
+
+    :returns: them by reference and by uuid, and what of them is odd.
+    """
+    metrics = session.records('host_metrics')
+    odd: list[Oddity] = []
+    hosts = {
+        ref: _host_view(ref, host, metrics, odd)
+        for ref, host in session.records('host').items()
+    }
+    return hosts, _enroll(session.host, hosts, odd), odd
+
+
+def _host_view(
+    ref: str,
+    host: dict[str, Any],
+    metrics: dict[str, dict[str, Any]],
+    odd: list[Oddity],
+) -> HostView:
+    """A host as far as it can be read; what cannot is noted."""
+    notes: list[str] = []
+    uuid = fields.collect(host, 'uuid', '', notes)
+    version = fields.collect(host, 'software_version', {}, notes)
+    view = HostView(
+        ref=ref,
+        uuid=uuid,
+        name_label=fields.collect(host, 'name_label', '', notes)[:LABEL_CUT],
+        address=fields.collect(host, 'address', '', notes),
+        enabled=fields.collect(host, 'enabled', None, notes),
+        live=_is_live(host, metrics, notes),
+        version=version.get('product_version', '')[:LABEL_CUT],
+        agent_start_time=_start_time(host, notes),
+    )
+    if notes:
+        odd.append(Oddity('; '.join(notes), uuid or None))
+    return view
+
+
+def _is_live(
+    host: dict[str, Any], metrics: dict[str, Any], notes: list[str]
+) -> bool | None:
+    """Whether the master hears a host; None: it does not tell."""
+    try:
+        found = metrics.get(host['metrics'])
+        if found is not None:
+            return bool(found['live'])
+    except failures.OddAnswer as exc:
+        notes.append(exc.what)
+        return None
+    notes.append(f'metrics of {fields.called(host, "host")} lead nowhere')
+    return None
+
+
+def _start_time(host: dict[str, Any], notes: list[str]) -> float:
+    config = fields.collect(host, 'other_config', {}, notes)
+    text = config.get('agent_start_time', '0')
+    try:
+        return float(
+            fields.parse(
+                f'agent_start_time of {fields.called(host, "host")}',
+                fields.KINDS['real'].read,
+                text,
+            )
+        )
+    except failures.OddAnswer as exc:
+        notes.append(exc.what)
+        return 0.0
+
+
+def _enroll(
+    asked: str, hosts: Mapping[str, HostView], odd: list[Oddity]
+) -> Roll:
+    """The hosts by uuid; two with one cannot be told apart."""
+    counted = collections.Counter(host.uuid for host in hosts.values())
+    named = {
+        host.uuid: host
+        for host in hosts.values()
+        if host.uuid and counted[host.uuid] == 1
+    }
+    unnamed = tuple(h for h in hosts.values() if h.uuid not in named)
+    if not unnamed:
+        return Roll(named)
+    labels = ', '.join(
+        f'"{h.name_label}" ({h.uuid or "without a readable uuid"})'
+        for h in unnamed[:LABELS_SHOWN]
+    )
+    what = (
+        f'{len(unnamed)} of {len(hosts)} hosts in the pool cannot be told '
+        f'apart: {labels}'
+    )
+    odd.append(Oddity(what))
+    reason = failures.OddAnswer(host=asked, what=what)
+    return Roll(named, unnamed, reason)
