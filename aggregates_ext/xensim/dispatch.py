@@ -107,6 +107,7 @@ def _after(context: operations.Context, fault: faults.Fault | None) -> None:
 def die(context: operations.Context) -> None:
     """Kill xapi; its watchdog starts it again."""
     down = context.world.times.restart
+    lifecycle.kill(context.world, context.host)
     lifecycle.restart(context.world, context.host, down)
     raise failure.ConnectionLost
 

@@ -13,6 +13,7 @@ from aggregates_ext.xensim.install import hosts as installation
 from aggregates_ext.xensim.install import interfaces
 from aggregates_ext.xensim.install import records as host_records
 from aggregates_ext.xensim.life import disks
+from aggregates_ext.xensim.life import latewrites
 from aggregates_ext.xensim.life import lifecycle
 from aggregates_ext.xensim.life import liveness
 from aggregates_ext.xensim.plan import described
@@ -158,7 +159,11 @@ class Simulator:
                         self.world, self.host(name), fault.seconds
                     )
                 return fault
-            return self.world.faults.plant(fault)
+            self.world.faults.plant(fault)
+            if action == latewrites.ACTION:
+                for name in [host] if host else self.world.hosts:
+                    latewrites.begin(self.world, self.host(name), fault)
+            return fault
 
     def clear_faults(self) -> None:
         """Remove all faults and let go what hangs in them."""

@@ -3,6 +3,7 @@
 import collections.abc
 
 from aggregates_ext.xensim.life import hello
+from aggregates_ext.xensim.life import latewrites
 from aggregates_ext.xensim.life import liveness
 from aggregates_ext.xensim.life import mastery
 from aggregates_ext.xensim.life import succession
@@ -58,9 +59,16 @@ def restart(world: worlds.World, host: hosts.Host, down: float) -> None:
     world.later(down, lambda: start(world, host))
 
 
+def kill(world: worlds.World, host: hosts.Host) -> None:
+    """End xapi at once: it writes nothing any more (xapi#late-writes)."""
+    if host.xapi is not None and not host.xapi.is_slave:
+        latewrites.lose(world, host)
+    stop(world, host)
+
+
 def hold(world: worlds.World, host: hosts.Host) -> None:
     """Kill xapi for good; the machine stays up (xapi#dead-hosts)."""
-    stop(world, host)
+    kill(world, host)
     host.held = True
 
 
@@ -85,7 +93,7 @@ def light_fuse(
 
 def power_off(world: worlds.World, host: hosts.Host) -> None:
     """Pull the plug."""
-    stop(world, host)
+    kill(world, host)
     domains.lose_power(world, host)
     host.powered, host.held = False, False
 

@@ -22,6 +22,7 @@ def at(context: operations.Context, step: str, host: str) -> operations.Steps:
         yield fault.pause
     elif fault.action == 'die':
         down = context.world.times.restart
+        lifecycle.kill(context.world, context.host)
         lifecycle.restart(context.world, context.host, down)
         yield operations.FOREVER
     else:

@@ -55,6 +55,8 @@ class Times:
     eject_garbage: float = 11.1
     reboot: float = 7.6
     first_storage_init: float = 10.0
+    # xapi#late-writes: how often the database goes to the disk.
+    database_write: float = 300.0
     # Dead hosts: xapi#dead-hosts.
     contact_timeout: float = 100.0
     refused_timeout: float = 53.0

@@ -5,6 +5,7 @@ See xapi#change-of-master and xapi#exclusion.
 
 from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.exclusion import pool as pool_exclusion
+from aggregates_ext.xensim.life import latewrites
 from aggregates_ext.xensim.records import failure
 
 
@@ -14,7 +15,8 @@ def is_slave(context: operations.Context, ref: str) -> bool:
 
 
 def sync_database(context: operations.Context) -> str:
-    """Push the database to all hosts: nothing to be seen of it."""
+    """Write the database, and push it to all hosts (xapi#late-writes)."""
+    latewrites.sync(context.host)
     return ''
 
 

@@ -15,6 +15,7 @@ ACTIONS = frozenset(
         'skip',
         'die',
         'no_return',
+        'late_writes',
     }
 )
 
@@ -30,7 +31,9 @@ class Fault:
     parameters. half_join: the join fails late, when the joiner's role is
     written (with seconds: its record becomes live after them). skip: step S6 of a join copies nothing, silently. die: xapi
     is killed, and started again by its watchdog. no_return: a host (name
-    the victim) stays off after its eject.
+    the victim) stays off after its eject. late_writes: from now on the
+    database of a master (host) goes to its disk every five minutes; killed,
+    it comes back with what was written last.
 
     :param call: method name as sent; None for any call
     :param host: name of the host; None for any host

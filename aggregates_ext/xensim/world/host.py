@@ -113,6 +113,8 @@ class Host:
     """
     backup: databases.Database | None = None
     """The copy of its pool's database which a slave can take over with."""
+    written: databases.Database | None = None
+    """What is on the disk of a master that writes late."""
     tls_verification_enabled: bool = True
     auto_enable: bool = True
     disabled_until_reboot: bool = False

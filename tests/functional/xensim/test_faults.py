@@ -183,6 +183,56 @@ def test_power(call, sim, clk):
     assert call('xen1', *PASSWORD_LOGIN).startswith('OpaqueRef:')
 
 
+@pytest.mark.parametrize(
+    ('seconds', 'synced', 'kept'),
+    [(0, False, False), (0, True, True), (300, False, True)],
+)
+def test_a_killed_master_has_lost_what_it_did_not_write(
+    join, call, clients, clk, sim, seconds, synced, kept
+):
+    """xapi#late-writes: the joined host goes on naming it."""
+    sim.plant(action='late_writes', host='xen1')
+    assert join() == ''
+    clk.advance(30)
+    master = clients.ref('xen1')
+    if synced:
+        assert call('xen1', 'pool.sync_database', master) == ''
+    clk.advance(seconds)
+    call('xen1', 'network.create', master, {'name_label': 'lost'})
+    sim.power_off('xen1')
+    sim.power_on('xen1')
+    clk.advance(40)
+    names = [one['name'] for one in sim.state()['pools'][0]['hosts']]
+    assert names == (['xen1', 'xen2'] if kept else ['xen1'])
+    master = clients.ref('xen1')
+    assert call('xen1', 'network.get_by_name_label', master, 'lost') == []
+    assert call('xen2', *PASSWORD_LOGIN) == [
+        'ERR',
+        'HOST_IS_SLAVE',
+        '10.0.0.11',
+    ]
+    sim.restart_toolstack('xen2')
+    clk.advance(60)
+    told = [one['enabled'] for one in sim.state()['pools'][0]['hosts']]
+    assert told == ([True, True] if kept else [True])
+    assert sim.state()['hosts']['xen2']['role'] == 'slave'
+
+
+@pytest.mark.parametrize('end', ['restart', 'cleared'])
+def test_a_master_which_is_not_killed_loses_nothing(join, clk, sim, end):
+    sim.plant(action='late_writes', host='xen1')
+    assert join() == ''
+    clk.advance(30)
+    if end == 'restart':
+        sim.restart_toolstack('xen1')
+    else:
+        sim.clear_faults()
+        sim.power_off('xen1')
+        sim.power_on('xen1')
+    clk.advance(30)
+    assert len(sim.state()['pools'][0]['hosts']) == 2
+
+
 def test_dead_slave_is_noticed_after_ten_minutes(joined, clk):
     joined.power_off('xen2')
 
