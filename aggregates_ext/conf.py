@@ -119,6 +119,15 @@ COMPUTE_OPTS = [
         'spares the masters, and shows drift later.',
     ),
     cfg.FloatOpt(
+        'history_days',
+        mutable=True,
+        default=90.0,
+        min=0,
+        help='Days after which operations that have ended are deleted, unless '
+        'something still depends on them, and with the last one the row of a '
+        'deleted aggregate. Looked after each hour. 0 keeps all of them.',
+    ),
+    cfg.FloatOpt(
         'lease_ttl',
         default=30.0,
         min=1,

@@ -15,6 +15,7 @@ from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from aggregates_ext import exception
+from aggregates_ext.compute import purge
 from aggregates_ext.compute import requests
 from aggregates_ext.compute import runner
 from aggregates_ext.compute.observation import observe
@@ -60,6 +61,7 @@ class Manager:
         self._keeper = compute_lease.Keeper(
             database, self._owner, conf.compute.lease_ttl
         )
+        self._purge = purge.Purge(conf, database)
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._turned = time.monotonic()
@@ -76,6 +78,7 @@ class Manager:
     def serve(self) -> None:
         """Work until ``stop``; what is in flight then is finished."""
         self._keeper.start()
+        self._purge.start()
         workers = concurrent.futures.ThreadPoolExecutor(
             self._options.workers, thread_name_prefix='pool'
         )
@@ -96,6 +99,7 @@ class Manager:
                         busy[key] = workers.submit(self.work_on, key)
                 self._woken.wait(self._options.poll_interval)
         finally:
+            self._purge.stop()
             workers.shutdown(wait=False, cancel_futures=True)
             _done, late = concurrent.futures.wait(
                 busy.values(), self._options.graceful_shutdown_timeout

@@ -61,7 +61,7 @@ def _complete(
         _OPERATIONS.c.aggregate_id, sa.null(), _OPERATIONS.c.state
     ).where(
         _OPERATIONS.c.aggregate_id.between(*span),
-        _OPERATIONS.c.settled.is_(sa.false()),
+        _OPERATIONS.c.settled == sa.false(),
     )
     for aggregate_id, name, state in connection.execute(
         members.union_all(counting)

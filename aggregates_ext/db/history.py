@@ -5,16 +5,28 @@ Each works on a limited number of rows, so that a transaction stays short.
 
 import datetime
 from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from aggregates_ext.db import operations
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
 
 _OPERATIONS = models.operations
 _AGGREGATES = models.aggregates
 _HOSTS = models.hosts
-ENDED = ('succeeded', 'failed', 'cancelled')
+
+
+class Part(NamedTuple):
+    """What became of a part of the history.
+
+    :ivar deleted: how many operations of it.
+    :ivar last: id of its last one; None: nothing behind it is old enough.
+    """
+
+    deleted: int
+    last: int | None
 
 
 def delete_operations(
@@ -23,39 +35,78 @@ def delete_operations(
     telling: tuple[str, ...],
     limit: int,
     aggregate_id: int | None = None,
-) -> int:
+    *,
+    after: int = 0,
+    window: float = 0.0,
+) -> Part:
     """Delete operations that have ended and count for nothing.
+
+    It looks at the next ``limit`` operations alone, in order of their ids,
+    so that it costs the same however many have to stay.
 
     :param before: when they must have ended, UTC.
     :param telling: the kinds that tell how a host came into its aggregate;
         the newest of them stays while the host is bound.
-    :returns: how many were deleted; fewer than ``limit``: there are no more.
+    :param after: id of the last one of the part before.
+    :param window: seconds for which a change of master that was sent keeps
+        others from being sent, so it stays too.
     """
-    later = _OPERATIONS.alias()
-    tells = sa.and_(
-        _OPERATIONS.c.kind.in_(telling),
-        sa.exists().where(
-            _HOSTS.c.name == _OPERATIONS.c.host,
-            _HOSTS.c.aggregate_id == _OPERATIONS.c.aggregate_id,
-        ),
-        ~sa.exists().where(
-            later.c.aggregate_id == _OPERATIONS.c.aggregate_id,
-            later.c.host == _OPERATIONS.c.host,
-            later.c.kind.in_(telling),
-            later.c.id > _OPERATIONS.c.id,
-        ),
-    )
-    query = sa.select(_OPERATIONS.c.id).where(
-        _OPERATIONS.c.state.in_(ENDED),
-        _OPERATIONS.c.settled.is_(sa.true()),
-        _OPERATIONS.c.finished_at < before,
-        ~tells,
-    )
+    ids_alone = sa.select(_OPERATIONS.c.id).where(_OPERATIONS.c.id > after)
     if aggregate_id is not None:
-        query = query.where(_OPERATIONS.c.aggregate_id == aggregate_id)
-    return _delete(
-        connection, _OPERATIONS, query.order_by(_OPERATIONS.c.id).limit(limit)
+        ids_alone = ids_alone.where(_OPERATIONS.c.aggregate_id == aggregate_id)
+    # As in ``operations.get_all``: by an index alone.
+    part = ids_alone.order_by(_OPERATIONS.c.id).limit(limit).subquery()
+    found = connection.execute(
+        sa.select(
+            _OPERATIONS.c.id,
+            _OPERATIONS.c.created_at,
+            _ends(before, telling, engine.read_clock(connection) - window),
+        )
+        .join(part, part.c.id == _OPERATIONS.c.id)
+        .order_by(_OPERATIONS.c.id)
+    ).all()
+    ids = [row[0] for row in found if row[2]]
+    if ids:
+        connection.execute(
+            sa.delete(_OPERATIONS).where(_OPERATIONS.c.id.in_(ids))
+        )
+    # Nothing ends before it was asked for.
+    more = len(found) == limit and found[-1][1] < before
+    return Part(len(ids), found[-1][0] if more else None)
+
+
+def _ends(
+    before: datetime.datetime, telling: tuple[str, ...], designated: float
+) -> sa.ColumnElement[Any]:
+    """Whether nothing depends on an operation any more."""
+    later = _OPERATIONS.alias()
+    ended = sa.and_(
+        _OPERATIONS.c.state.not_in(operations.OPEN),
+        _OPERATIONS.c.settled == sa.true(),
+        _OPERATIONS.c.finished_at < before,
+        sa.or_(
+            _OPERATIONS.c.designated.is_(None),
+            _OPERATIONS.c.designated < designated,
+        ),
     )
+    bound = sa.exists().where(
+        _HOSTS.c.name == _OPERATIONS.c.host,
+        _HOSTS.c.aggregate_id == _OPERATIONS.c.aggregate_id,
+    )
+    replaced = sa.exists().where(
+        # By the index of hosts: a host has less history.
+        operations.hidden(later.c.aggregate_id) == _OPERATIONS.c.aggregate_id,
+        later.c.host == _OPERATIONS.c.host,
+        later.c.kind.in_(telling),
+        later.c.id > _OPERATIONS.c.id,
+    )
+    # Cases, so that SQLite asks no more than is needed.
+    tells_nothing = sa.case(
+        (_OPERATIONS.c.kind.not_in(telling), sa.true()),
+        (~bound, sa.true()),
+        else_=replaced,
+    )
+    return sa.case((ended, tells_nothing), else_=sa.false())
 
 
 def delete_aggregates(
@@ -87,14 +138,12 @@ def delete_aggregates(
     )
     if aggregate_id is not None:
         query = query.where(_AGGREGATES.c.id == aggregate_id)
-    return _delete(
-        connection, _AGGREGATES, query.order_by(_AGGREGATES.c.id).limit(limit)
-    )
-
-
-def _delete(connection: sa.Connection, table: sa.Table, query: Any) -> int:
     # MySQL deletes from no table that the same statement reads.
-    ids = list(connection.scalars(query))
+    ids = list(
+        connection.scalars(query.order_by(_AGGREGATES.c.id).limit(limit))
+    )
     if ids:
-        connection.execute(sa.delete(table).where(table.c.id.in_(ids)))
+        connection.execute(
+            sa.delete(_AGGREGATES).where(_AGGREGATES.c.id.in_(ids))
+        )
     return len(ids)

@@ -39,8 +39,9 @@ def candidates(
         alarm says that the host needs somebody.
     """
     earlier = _OPERATIONS.alias()
-    due = sa.exists().where(
-        _OPERATIONS.c.aggregate_id == _TABLE.c.id,
+    # From what is unfinished, which is little, and not from the history of
+    # each aggregate.
+    unfinished = sa.select(_OPERATIONS.c.aggregate_id).where(
         _OPERATIONS.c.state.in_(operations.UNFINISHED),
         sa.or_(
             _OPERATIONS.c.not_before.is_(None),
@@ -49,13 +50,18 @@ def candidates(
         # One behind a resting operation of the same host, or like it of
         # none, rests with it.
         ~sa.exists().where(
-            earlier.c.aggregate_id == _TABLE.c.id,
-            earlier.c.host.is_not_distinct_from(_OPERATIONS.c.host),
-            earlier.c.id < _OPERATIONS.c.id,
+            earlier.c.aggregate_id == _OPERATIONS.c.aggregate_id,
+            # Not by the index of hosts either.
+            sa.func.coalesce(earlier.c.host, '')
+            == sa.func.coalesce(_OPERATIONS.c.host, ''),
+            earlier.c.settled == sa.false(),
+            # Not by the order of the ids, which is that of the history.
+            _OPERATIONS.c.id - earlier.c.id > 0,
             earlier.c.state.in_(operations.UNFINISHED),
             earlier.c.not_before > engine.now(),
         ),
     )
+    due = _TABLE.c.id.in_(unfinished)
     bound = sa.exists().where(_HOSTS.c.aggregate_id == _TABLE.c.id)
     returning = bound.where(
         _HOSTS.c.phase == 'returning', _HOSTS.c.alarm.is_(None)

@@ -1,4 +1,8 @@
-"""The statements on operations: queue and history, not a lock."""
+"""The statements on operations: queue and history, not a lock.
+
+History grows, so each finds its rows by an index, whatever there is beside
+them (design#history).
+"""
 
 import dataclasses
 from collections.abc import Mapping
@@ -25,6 +29,22 @@ OPEN = (*UNFINISHED, 'unresolved')
 WAITING = 'WAITING'
 # Kinds that name a host and are about the pool: the latest one counts.
 OF_THE_POOL = ('set_master',)
+# The parameter that tells of a change of master that was sent.
+DESIGNATED = 'designated'
+
+
+def hidden(column: Any) -> Any:
+    """A number that no index is used for.
+
+    SQLite knows not how much there is. It would rather follow an index in
+    the order that is wanted than sort the few rows of another.
+    """
+    return column + 0
+
+
+def _is_open(states: tuple[str, ...]) -> sa.ColumnElement[bool]:
+    """In one of some states that have not ended: what counts, and little."""
+    return sa.and_(_TABLE.c.settled == sa.false(), _TABLE.c.state.in_(states))
 
 
 def _record(row: Any) -> records.Operation:
@@ -102,17 +122,32 @@ def get_all(
     :param before: id of one; only older ones.
     """
     query = sa.select(*_COLUMNS)
+    order = _TABLE.c.id
     if aggregate_id is not None:
-        query = query.where(_TABLE.c.aggregate_id == aggregate_id)
-    if states is not None:
+        # A host has less history than its aggregate.
+        key = _TABLE.c.aggregate_id
+        query = query.where((hidden(key) if host else key) == aggregate_id)
+    if states is not None and set(states) <= set(OPEN):
+        query = query.where(_is_open(states))
+        order = hidden(order)
+    elif states is not None:
         query = query.where(_TABLE.c.state.in_(states))
     if kinds is not None:
         query = query.where(_TABLE.c.kind.in_(kinds))
     if host is not None:
         query = query.where(_TABLE.c.host == host)
     if before is not None:
-        query = query.where(_TABLE.c.id < before)
-    query = query.order_by(_TABLE.c.id.desc()).limit(limit)
+        query = query.where(order < before)
+    query = query.order_by(order.desc())
+    if limit is not None:
+        # The ids are in the index alone. MariaDB would else begin at the
+        # newest row of all, whatever ``before`` says.
+        page = query.with_only_columns(_TABLE.c.id).limit(limit).subquery()
+        query = (
+            sa.select(*_COLUMNS)
+            .join(page, page.c.id == _TABLE.c.id)
+            .order_by(_TABLE.c.id.desc())
+        )
     return [_record(row) for row in connection.execute(query)]
 
 
@@ -124,9 +159,9 @@ def unfinished(
         sa.select(*_COLUMNS, engine.now().label('now'))
         .where(
             _TABLE.c.aggregate_id == aggregate_id,
-            _TABLE.c.state.in_(UNFINISHED),
+            _is_open(UNFINISHED),
         )
-        .order_by(_TABLE.c.id)
+        .order_by(hidden(_TABLE.c.id))
     )
     rows = connection.execute(query).all()
     now = rows[0].now if rows else 0.0
@@ -148,11 +183,11 @@ def of_host(
             sa.and_(
                 _TABLE.c.aggregate_id == aggregate_id,
                 _TABLE.c.host == models.hosts.c.name,
-                _TABLE.c.state.in_(OPEN),
+                _is_open(OPEN),
             ),
         )
         .where(models.hosts.c.name == name)
-        .order_by(_TABLE.c.id)
+        .order_by(hidden(_TABLE.c.id))
     )
     rows = connection.execute(query).all()
     width = len(hosts.COLUMNS)
@@ -168,13 +203,19 @@ def latest(
     aggregate_id: int,
     host: str | None,
     kinds: tuple[str, ...],
+    after: int = 0,
 ) -> records.Operation | None:
     """The newest operation of some kinds on a host; None: on no host.
 
     Of a kind that is about the pool: on any host.
+
+    :param after: id of one; only later ones.
     """
+    key = _TABLE.c.aggregate_id
     query = sa.select(*_COLUMNS).where(
-        _TABLE.c.aggregate_id == aggregate_id, _TABLE.c.kind.in_(kinds)
+        (hidden(key) if host else key) == aggregate_id,
+        _TABLE.c.kind.in_(kinds),
+        _TABLE.c.id > after,
     )
     if not set(kinds) <= set(OF_THE_POOL):
         query = query.where(
@@ -184,6 +225,31 @@ def latest(
         query.order_by(_TABLE.c.id.desc()).limit(1)
     ).one_or_none()
     return None if row is None else _record(row)
+
+
+def designations(
+    connection: sa.Connection, aggregate_id: int, window: float
+) -> list[tuple[records.Operation, float]]:
+    """Those that sent a change of master, the newest first, and how long ago.
+
+    :param window: seconds; older ones only while their outcome is open.
+    """
+    # A value: PostgreSQL asks no index for what its clock says now.
+    now = engine.read_clock(connection)
+    of_all = sa.select(*_COLUMNS).where(_TABLE.c.aggregate_id == aggregate_id)
+    found = {}
+    for which in (
+        _TABLE.c.designated > now - window,
+        _is_open(('running', 'unresolved')),
+    ):
+        for row in connection.execute(of_all.where(which)):
+            operation = _record(row)
+            found[operation.id] = operation
+    return [
+        (operation, now - operation.designated)
+        for _key, operation in sorted(found.items(), reverse=True)
+        if operation.designated is not None
+    ]
 
 
 def hasten(
@@ -208,8 +274,8 @@ def find_standing(connection: sa.Connection, host: str) -> int | None:
     """An aggregate for which an operation on a host still counts."""
     return connection.scalar(
         sa.select(_TABLE.c.aggregate_id)
-        .where(_TABLE.c.host == host, _TABLE.c.settled.is_(sa.false()))
-        .order_by(_TABLE.c.id.desc())
+        .where(_TABLE.c.host == host, _TABLE.c.settled == sa.false())
+        .order_by(hidden(_TABLE.c.id).desc())
         .limit(1)
     )
 
@@ -282,10 +348,14 @@ def update(
     connection: sa.Connection, operation_id: int, values: Mapping[str, Any]
 ) -> None:
     """Write progress of an operation that is under way."""
+    written = dict(values)
+    if 'parameters' in written:
+        sent = written['parameters'].get(DESIGNATED) or {}
+        written['designated'] = sent.get('at')
     connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.id == operation_id)
-        .values(**fitting.fit_columns(_TABLE, values))
+        .values(**fitting.fit_columns(_TABLE, written))
     )
 
 
@@ -341,7 +411,7 @@ def finish(
 def _is_waiting() -> sa.ColumnElement[bool]:
     """It rests until another operation has ended."""
     return sa.and_(
-        _TABLE.c.state.in_(UNFINISHED),
+        _is_open(UNFINISHED),
         _TABLE.c.error['code'].as_string() == WAITING,
     )
 
@@ -350,7 +420,7 @@ def _settle(connection: sa.Connection, success: records.Operation) -> None:
     """Let earlier failures of the kind stop to count for the aggregate."""
     query = sa.update(_TABLE).where(
         _TABLE.c.aggregate_id == success.aggregate_id,
-        _TABLE.c.settled.is_(sa.false()),
+        _TABLE.c.settled == sa.false(),
         _TABLE.c.kind == success.kind,
         _TABLE.c.state == 'failed',
         _TABLE.c.id < success.id,
@@ -372,7 +442,6 @@ def reset(connection: sa.Connection, aggregate_id: int, host: str) -> None:
     """
     standing = sa.and_(
         _TABLE.c.host == host,
-        _TABLE.c.settled.is_(sa.false()),
         _TABLE.c.state.in_(('failed', 'unresolved')),
     )
     # MySQL computes each value from those before it, so all ask what none
@@ -382,6 +451,7 @@ def reset(connection: sa.Connection, aggregate_id: int, host: str) -> None:
         sa.update(_TABLE)
         .where(
             _TABLE.c.aggregate_id == aggregate_id,
+            _TABLE.c.settled == sa.false(),
             sa.or_(standing, _is_waiting()),
         )
         .values(
@@ -409,7 +479,7 @@ def settle_failed(
         sa.update(_TABLE)
         .where(
             whose,
-            _TABLE.c.settled.is_(sa.false()),
+            _TABLE.c.settled == sa.false(),
             _TABLE.c.state == 'failed',
         )
         .values(settled=True)

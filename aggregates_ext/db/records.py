@@ -100,6 +100,7 @@ class Operation:
     :ivar call: the recorded call that may be under way; holds a session
         uuid, so it is never shown.
     :ivar begun: when it was first run, by the database's clock.
+    :ivar designated: when it sent a change of master, by the same clock.
     """
 
     id: int
@@ -123,6 +124,7 @@ class Operation:
     created_at: datetime.datetime
     started_at: datetime.datetime | None
     finished_at: datetime.datetime | None
+    designated: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

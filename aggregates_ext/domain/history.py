@@ -2,7 +2,6 @@
 
 import datetime
 from collections.abc import Callable
-from typing import Any
 
 from oslo_utils import timeutils
 
@@ -14,17 +13,22 @@ from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import operations
 
-# Rows that one transaction deletes.
+# Rows that one transaction looks at.
 BATCH = 500
 # What operations.take_back reads to know the phase before a removal.
 TELLING = (operations.ADD_HOST, operations.RESET)
 
 
 class History:
-    """The operator's side of operations: all of them, and an end of them."""
+    """The operator's side of operations: all of them, and an end of them.
 
-    def __init__(self, database: engine.Database) -> None:
+    :param window: ``designate_wait``: for so many seconds a change of master
+        that was sent is not purged.
+    """
+
+    def __init__(self, database: engine.Database, window: float) -> None:
         self._database = database
+        self._window = window
 
     def get_all(
         self,
@@ -52,16 +56,22 @@ class History:
             )
 
     def purge(
-        self, days: float, aggregate_id: int | None = None
+        self,
+        days: float,
+        aggregate_id: int | None = None,
+        *,
+        go_on: Callable[[], bool] = lambda: True,
     ) -> tuple[int, int]:
         """Delete what has ended long ago and counts for nothing.
 
         Operations that still count for the state of an aggregate stay, and
-        so does how a bound host came in; then deleted aggregates that
-        nothing names any more go. Each batch is a transaction of its own.
+        so do a change of master that keeps others back and how a bound host
+        came in; then deleted aggregates that nothing names any more go. Each
+        batch is a transaction of its own.
 
         :param days: how long ago it must have ended.
         :param aggregate_id: only of this aggregate.
+        :param go_on: asked after each batch whether there is to be another.
         :returns: how many operations and aggregates were deleted.
         """
         if days < 0:
@@ -69,24 +79,39 @@ class History:
                 reason=f'{days} days: it must be 0 or more.'
             )
         before = timeutils.utcnow() - datetime.timedelta(days=days)
-        return (
-            self._empty(
-                lambda connection: db_history.delete_operations(
-                    connection, before, TELLING, BATCH, aggregate_id
-                )
-            ),
-            self._empty(
+        ended = aggregates = after = 0
+        while True:
+            part = self._purge_part(before, aggregate_id, after)
+            ended += part.deleted
+            if not go_on():
+                return ended, 0
+            if part.last is None:
+                break
+            after = part.last
+        while True:
+            found = self._database.write(
                 lambda connection: db_history.delete_aggregates(
                     connection, before, BATCH, aggregate_id
                 )
-            ),
-        )
+            )
+            aggregates += found
+            if found < BATCH or not go_on():
+                return ended, aggregates
 
-    def _empty(self, delete: Callable[[Any], int]) -> int:
-        """Delete batch by batch until there is nothing left."""
-        every = 0
-        while found := self._database.write(delete):
-            every += found
-            if found < BATCH:
-                break
-        return every
+    def _purge_part(
+        self,
+        before: datetime.datetime,
+        aggregate_id: int | None,
+        after: int,
+    ) -> db_history.Part:
+        return self._database.write(
+            lambda connection: db_history.delete_operations(
+                connection,
+                before,
+                TELLING,
+                BATCH,
+                aggregate_id,
+                after=after,
+                window=self._window,
+            )
+        )

@@ -303,10 +303,10 @@ def _refuse_bound(
 def _what_holds(connection: Any, host: records.Host) -> str:
     if host.aggregate_id is None:
         return 'just now'
-    found = db_operations.get_all(connection, host.aggregate_id)
-    for operation in found:
-        if operation.host == host.name:
-            return f'operation {operation.uuid}'
+    for operation in db_operations.get_all(
+        connection, host.aggregate_id, host=host.name, limit=1
+    ):
+        return f'operation {operation.uuid}'
     return f'aggregate {host.aggregate_id}'
 
 

@@ -180,9 +180,9 @@ def _check_latest(connection: Any, old: records.Operation) -> None:
     :raises exception.OperationNotRetryable: naming the later one.
     """
     later = db_operations.latest(
-        connection, old.aggregate_id, old.host, (old.kind,)
+        connection, old.aggregate_id, old.host, (old.kind,), after=old.id
     )
-    if later is not None and later.id != old.id:
+    if later is not None:
         raise _refusal(
             old,
             f'Operation {later.uuid}, which is {later.state}, has taken its '

@@ -1,9 +1,12 @@
 """The end of history: what may go, and what has to stay."""
 
+import datetime
+
 import pytest
 import sqlalchemy as sa
 
 from aggregates_ext import exception
+from aggregates_ext.compute import purge as compute_purge
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.db.schema import models
@@ -15,7 +18,7 @@ def purge(
     running: service.Service, aggregate_id: int | None = None
 ) -> tuple[int, int]:
     """Purge all that has ended by now."""
-    return history.History(running.database).purge(0, aggregate_id)
+    return history.History(running.database, 180).purge(0, aggregate_id)
 
 
 def kinds(running: service.Service, key: int) -> list[tuple[str, str]]:
@@ -27,7 +30,7 @@ def test_only_what_ended_long_ago_goes(running: service.Service) -> None:
     running.aggregates.update(running.ctx, key, {'name': 'new'})
     running.work()
     before = kinds(running, key)
-    assert history.History(running.database).purge(1) == (0, 0)
+    assert history.History(running.database, 180).purge(1) == (0, 0)
     assert kinds(running, key) == before
     assert purge(running) == (1, 0)
     assert kinds(running, key) == [('add_host', 'succeeded')]
@@ -165,6 +168,84 @@ def test_one_aggregate_alone(running: service.Service) -> None:
     assert len(kinds(running, first)) == 2
 
 
+def test_change_of_master_that_keeps_others_back_stays(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1', 'xen2')
+    running.pools.set_master(running.ctx, key, 'xen2')
+    running.work()
+    changed = running.operation(key)
+    assert (changed.kind, changed.state) == ('set_master', 'succeeded')
+    assert changed.designated == changed.parameters['designated']['at']
+    assert purge(running) == (0, 0)
+    parameters = dict(changed.parameters)
+    parameters['designated']['at'] -= 181
+    with running.database.writer() as connection:
+        db_operations.update(
+            connection, changed.id, {'parameters': parameters}
+        )
+    assert purge(running) == (1, 0)
+
+
+def grow_old(running: service.Service, days: float) -> None:
+    """Let all that is there be older."""
+    table = models.operations
+    age = datetime.timedelta(days=days)
+    with running.database.writer() as connection:
+        for row in connection.execute(table.select()).all():
+            connection.execute(
+                sa.update(table)
+                .where(table.c.id == row.id)
+                .values(
+                    created_at=row.created_at - age,
+                    finished_at=row.finished_at and row.finished_at - age,
+                )
+            )
+
+
+@pytest.mark.parametrize(('days', 'kept'), [(None, 1), (0, 3), (100, 3)])
+def test_a_compute_service_purges_by_itself(
+    running: service.Service, days: float | None, kept: int
+) -> None:
+    """What is older than 90 days, unless it is told otherwise."""
+    if days is not None:
+        running.conf.set_override('history_days', days, 'compute')
+    key = running.create('xen1')
+    running.operations.reset(running.ctx, key, 'xen1', 'member')
+    grow_old(running, 90)
+    running.operations.reset(running.ctx, key, 'xen1', 'member')
+    grow_old(running, 1)
+    compute_purge.Purge(running.conf, running.database).purge()
+    assert len(kinds(running, key)) == kept
+
+
+def test_a_service_that_stops_begins_no_further_batch(
+    running: service.Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = running.create('xen1')
+    for _ in range(5):
+        running.operations.reset(running.ctx, key, 'xen1', 'member')
+    grow_old(running, 100)
+    monkeypatch.setattr(history, 'BATCH', 2)
+    purging = compute_purge.Purge(running.conf, running.database)
+    purging.start()
+    purging.stop()
+    purging.purge()
+    assert len(kinds(running, key)) == 4
+
+
+def test_what_stays_hides_nothing_behind_it(
+    running: service.Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches go on behind what no batch may delete."""
+    key = running.create('xen1', 'xen2', 'xen3')
+    running.aggregates.update(running.ctx, key, {'name': 'new'})
+    running.work()
+    monkeypatch.setattr(history, 'BATCH', 1)
+    assert purge(running) == (1, 0)
+    assert purge(running) == (0, 0)
+
+
 def test_batches_leave_nothing_behind(
     running: service.Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,7 +261,7 @@ def test_batches_leave_nothing_behind(
 def test_filters(running: service.Service) -> None:
     first, second = running.create('xen1', 'xen2'), running.create(name='b')
     running.members.add_host(running.ctx, second, 'xen3')
-    past = history.History(running.database)
+    past = history.History(running.database, 180)
 
     def found(**filters: object) -> list[str | None]:
         listed: list[records.Operation] = past.get_all(**filters)  # type: ignore[arg-type]

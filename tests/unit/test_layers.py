@@ -22,6 +22,7 @@ OWNERS = {
         'compute/endpoint.py',
         'compute/run/lease.py',
         'compute/manager.py',
+        'compute/purge.py',
         'compute/runner.py',
     ),
     'webob': ('api/',),

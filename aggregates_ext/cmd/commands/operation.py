@@ -51,7 +51,7 @@ def register(subparsers: Any) -> None:
 def show_all(tools: group.Tools) -> int:
     """Print operations, the newest first."""
     asked = tools.asked
-    found = history.History(tools.database).get_all(
+    found = _history(tools).get_all(
         asked.aggregate, asked.state, asked.host, asked.limit
     )
     if asked.json:
@@ -66,9 +66,13 @@ def show_all(tools: group.Tools) -> int:
     return 0
 
 
+def _history(tools: group.Tools) -> history.History:
+    return history.History(tools.database, tools.conf.compute.designate_wait)
+
+
 def purge(tools: group.Tools) -> int:
     """Delete operations that ended long ago, and what they held."""
-    ended, aggregates = history.History(tools.database).purge(
+    ended, aggregates = _history(tools).purge(
         tools.asked.older_than, tools.asked.aggregate
     )
     print(f'Deleted: {ended} operations, {aggregates} deleted aggregates.')

@@ -12,11 +12,9 @@ from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
-from aggregates_ext.db.engine import engine
 
 CALL = 'pool.designate_new_master'
-KINDS = ('set_master', 'remove_host')
-KEY = 'designated'
+KEY = db_operations.DESIGNATED
 
 
 def allowance(operation: records.Operation, timeout: float) -> float:
@@ -73,19 +71,12 @@ def await_window(run: compute_run.Run) -> None:
 def _designations(
     run: compute_run.Run,
 ) -> list[tuple[records.Operation, float]]:
-    """The operations of the aggregate that sent the call, and how long ago."""
-
-    def work(connection: Any) -> list[tuple[records.Operation, float]]:
-        now = engine.read_clock(connection)
-        return [
-            (operation, now - operation.parameters[KEY]['at'])
-            for operation in db_operations.get_all(
-                connection, run.aggregate_id, kinds=KINDS
-            )
-            if operation.parameters.get(KEY)
-        ]
-
-    return run.held.read(work)
+    """The operations that sent the call and may count, and how long ago."""
+    return run.held.read(
+        lambda connection: db_operations.designations(
+            connection, run.aggregate_id, run.options.designate_wait
+        )
+    )
 
 
 def sent(run: compute_run.Run) -> dict[str, Any]:

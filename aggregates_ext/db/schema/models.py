@@ -121,6 +121,8 @@ operations = sa.Table(
     sa.Column('begun', sa.Double),
     # What was asked beyond the host, and what was found out on the way.
     sa.Column('parameters', sa.JSON, nullable=False),
+    # When it sent a change of master, as its parameters have it.
+    sa.Column('designated', sa.Double),
     # The call that may be under way: call, target, session, time.
     sa.Column('call', NULLABLE_JSON),
     sa.Column('error', NULLABLE_JSON),
@@ -130,8 +132,15 @@ operations = sa.Table(
     sa.Column('created_at', moment(), nullable=False),
     sa.Column('started_at', moment()),
     sa.Column('finished_at', moment()),
-    sa.Index('ix_operations_aggregate_settled', 'aggregate_id', 'settled'),
-    sa.Index('ix_operations_state', 'state'),
+    # What counts for the state of aggregates; ended ones are left aside.
+    sa.Index('ix_operations_settled', 'settled', 'aggregate_id', 'state'),
+    sa.Index('ix_operations_host_settled', 'host', 'settled'),
+    # History, the newest first: of an aggregate, of a host, of all.
+    sa.Index('ix_operations_aggregate', 'aggregate_id', 'id'),
+    sa.Index('ix_operations_aggregate_state', 'aggregate_id', 'state', 'id'),
+    sa.Index('ix_operations_host', 'host', 'id'),
+    sa.Index('ix_operations_state_id', 'state', 'id'),
+    sa.Index('ix_operations_designated', 'aggregate_id', 'designated'),
     sqlite_autoincrement=True,
     mysql_charset='utf8mb4',
     mysql_engine='InnoDB',

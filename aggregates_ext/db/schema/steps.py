@@ -26,6 +26,13 @@ def create_index(name: str, table: str, columns: Sequence[str]) -> None:
         op.create_index(name, table, list(columns))
 
 
+def drop_index(name: str, table: str) -> None:
+    """Drop an index, unless it is gone."""
+    found = sa.inspect(op.get_bind()).get_indexes(table)
+    if name in [index['name'] for index in found]:
+        op.drop_index(name, table)
+
+
 def add_column(table: str, column: sa.Column[Any]) -> None:
     """Add a column that may be NULL, unless it is there."""
     found = sa.inspect(op.get_bind()).get_columns(table)

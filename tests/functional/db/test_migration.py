@@ -5,6 +5,7 @@ before it is needed.
 """
 
 import concurrent.futures
+import datetime
 import pathlib
 import shutil
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from aggregates_ext.db.schema import models
 from aggregates_ext.db.schema import steps
 
 pytestmark = pytest.mark.every_database
+STEPS = ('create_table', 'create_index', 'add_column', 'drop_index')
 # Changes rows, adds what may not be NULL, and what has to be unique.
 NEXT = """
 import sqlalchemy as sa
@@ -166,6 +168,40 @@ def test_upgrade_from_the_first_revision_keeps_what_is_there(
     database.dispose()
 
 
+def test_changes_of_master_get_their_time(conf: cfg.ConfigOpts) -> None:
+    """Those that were sent before it had a column."""
+    database = engine.Database(conf)
+    migration.upgrade(database, '0002')
+    populate(database)
+    table = sa.Table(
+        'operations', sa.MetaData(), autoload_with=database.engine
+    )
+    sent = {'designated': {'at': 17.5, 'name': 'ü'}}
+    columns = {
+        'kind': 'set_master',
+        'aggregate_id': 1,
+        'state': 'succeeded',
+        'settled': True,
+        'progress': 100,
+        'attempts': 1,
+        'created_at': datetime.datetime(2026, 1, 1),
+    }
+    with database.writer() as connection:
+        for number, parameters in enumerate([{}, sent, {'was': 'designated'}]):
+            connection.execute(
+                sa.insert(table).values(
+                    uuid=str(number), parameters=parameters, **columns
+                )
+            )
+    migration.upgrade(database)
+    with database.reader() as connection:
+        found = connection.scalars(
+            sa.select(models.operations.c.designated).order_by('id')
+        )
+        assert list(found) == [None, 17.5, None]
+    database.dispose()
+
+
 def test_next_revision_changes_a_database_with_data(
     database: engine.Database, revisions: pathlib.Path
 ) -> None:
@@ -216,7 +252,7 @@ def test_two_upgrades_at_once_do_not_break_each_other(
         database.dispose()
 
 
-@pytest.mark.parametrize('step', range(1, 7))
+@pytest.mark.parametrize('step', range(1, 17))
 def test_interrupted_upgrade_can_be_begun_again(
     conf: cfg.ConfigOpts, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +270,7 @@ def test_interrupted_upgrade_can_be_begun_again(
         return planted
 
     with monkeypatch.context() as patch:
-        for name in ('create_table', 'create_index', 'add_column'):
+        for name in STEPS:
             patch.setattr(steps, name, stop_at(getattr(steps, name)))
         with pytest.raises(InterruptedError):
             migration.upgrade(database)
