@@ -66,6 +66,7 @@ METHODS: collections.abc.Mapping[str, signatures.Method] = {
     'pool.designate_new_master': _declare(designate.designate, 'ref'),
     'pool.is_slave': _declare(pool_calls.is_slave, 'ref'),
     'pool.sync_database': _declare(pool_calls.sync_database),
+    'pool.certificate_sync': _declare(pool_calls.certificate_sync),
     'pool.enable_tls_verification': _declare(
         pool_calls.enable_tls_verification
     ),

@@ -92,10 +92,22 @@ def _steps(
     _assert_still_serving(context, joining.master)
     if joining.release >= presets.EXCHANGE_SINCE:
         yield from points.at(context, 'S2', context.host.name)
-        yield from _exchange_certificates(context, joining)
+        yield from _occupy(
+            context,
+            joining,
+            'exchange_certificates_on_join',
+            times.exchange_lasts,
+        )
         yield from points.at(context, 'S3', context.host.name)
         yield from points.at(context, 'S4', context.host.name)
     yield from points.at(context, 'S5', context.host.name)
+    if joining.release >= presets.CA_EXCHANGE_SINCE:
+        yield from _occupy(
+            context,
+            joining,
+            'exchange_ca_certificates_on_join',
+            times.ca_exchange_lasts,
+        )
     yield times.join_copy
     yield from points.at(context, 'S6', context.host.name)
     _assert_still_serving(context, joining.master)
@@ -134,15 +146,17 @@ def _skips(context: operations.Context, step: str) -> bool:
     return found is not None
 
 
-def _exchange_certificates(
-    context: operations.Context, joining: joinings.Joining
+def _occupy(
+    context: operations.Context,
+    joining: joinings.Joining,
+    operation: str,
+    lasts: float,
 ) -> operations.Steps:
     """Occupy the master's pool for a moment (xapi#join-timeline)."""
     times = context.world.times
-    operation = 'exchange_certificates_on_join'
     task = yield from pool_exclusion.occupy(joining.remote, times, operation)
     try:
-        yield times.exchange_lasts
+        yield lasts
     finally:
         pool_exclusion.release(joining.remote, task)
 

@@ -186,6 +186,7 @@ ENFORCED_UPDATES_SINCE = (1, 40)
 """Before it all hotfixes are compared by check 25."""
 
 EXCHANGE_SINCE = (1, 298)
+CA_EXCHANGE_SINCE = (1, 302)
 """Steps S2 to S4 of a join (xapi#join-steps)."""
 
 SECRETS_ON_VLAN_SINCE = (1, 45)

@@ -21,7 +21,8 @@ class Times:
     join_checks: float = 0.2
     join_exchange: float = 0.85
     exchange_lasts: float = 0.3
-    join_copy: float = 0.75
+    ca_exchange_lasts: float = 0.5
+    join_copy: float = 0.25
     join_finish: float = 0.3
     # What it takes to find out that a master cannot be talked to.
     no_route: float = 3.1

@@ -23,6 +23,10 @@ FORBIDDEN = (
     '<html><body><h1>HTTP 403 forbidden</h1>Access to the requested '
     'resource is forbidden.</body></html>'
 )
+UNAUTHORISED = '<html><body><h1>HTTP 401 unauthorised</h1></body></html>'
+STATISTICS = '/rrd_updates'
+"""What is read with a password in the header, and not simulated."""
+
 INTERNAL_ERROR = (
     '<html><body><h1>HTTP 500 internal server error</h1>'
     'An unexpected error occurred; please wait a while and try again.'
@@ -173,9 +177,12 @@ class Connection(http.server.BaseHTTPRequestHandler):
         """Say nothing: the simulator keeps its own list of calls."""
 
     def do_GET(self) -> None:
-        """What a real host says without credentials (xapi#slave-answers)."""
+        """What a real host says without credentials (xapi#endpoints)."""
         self.close_connection = True
-        self._answer(403, 'text/html', FORBIDDEN.encode())
+        if self.path.partition('?')[0] == STATISTICS:
+            self._answer(401, 'text/html', UNAUTHORISED.encode())
+        else:
+            self._answer(403, 'text/html', FORBIDDEN.encode())
 
     def do_OPTIONS(self) -> None:
         """Allow other origins, as xapi does (xapi#endpoints)."""
@@ -238,8 +245,13 @@ class Connection(http.server.BaseHTTPRequestHandler):
         self.send_header('Connection', connection)
         self.send_header('Cache-Control', 'no-cache, no-store')
         self.send_header('Content-Type', kind)
-        self.send_header('Access-Control-Allow-Origin', '*')
-        self.send_header('Access-Control-Allow-Headers', 'X-Requested-With')
+        if status == 401:
+            realm = f'Basic realm="{STATISTICS.strip("/")}"'
+            self.send_header('WWW-Authenticate', realm)
+        elif status != 403:
+            allowed = 'X-Requested-With'
+            self.send_header('Access-Control-Allow-Origin', '*')
+            self.send_header('Access-Control-Allow-Headers', allowed)
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()

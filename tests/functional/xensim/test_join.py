@@ -107,6 +107,7 @@ def test_the_master_shows_the_exchange_of_certificates(watch, clk):
         ops = call('xen1', 'pool.get_current_operations', watch.master, pool)
         seen.append(list(ops.values()))
     assert seen.count(['exchange_certificates_on_join']) in (2, 3, 4)
+    assert seen.count(['exchange_ca_certificates_on_join']) in (4, 5, 6)
     assert seen[5] == []
     assert seen[-1] == []
 

@@ -141,6 +141,27 @@ def test_types_over_xml(clients):
     assert session.xenapi.pool.get_name_label(pool) == 'Ä <&> ]]>'
 
 
+@pytest.mark.parametrize(
+    ('verb', 'path', 'status', 'realm', 'origins'),
+    [
+        ('GET', '/rrd_updates', 401, 'Basic realm="rrd_updates"', None),
+        ('GET', '/nosuch', 403, None, None),
+        ('OPTIONS', '/', 200, None, '*'),
+    ],
+)
+def test_what_is_no_call(http_connection, verb, path, status, realm, origins):
+    """xapi#endpoints."""
+    http_connection.request(verb, path)
+    answer = http_connection.getresponse()
+    answer.read()
+    assert answer.status == status
+    assert answer.getheader('WWW-Authenticate') == realm
+    assert answer.getheader('Access-Control-Allow-Origin') == origins
+    kept = 'keep-alive' if status == 200 else 'close'
+    assert answer.getheader('Connection') == kept
+    assert answer.getheader('Cache-Control') == 'no-cache, no-store'
+
+
 def test_both_spellings(call, clients):
     ref = clients.ref('xen1')
     for method in ('host_metrics.get_all', 'host_metrics_get_all'):

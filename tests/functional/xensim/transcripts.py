@@ -65,7 +65,8 @@ WATCHES = {
         'pool operations': [
             ([],),
             (['exchange_certificates_on_join'], 1.05),
-            ([], 1.3),
+            (['exchange_ca_certificates_on_join'], 1.3),
+            ([],),
         ],
     },
     'eject': {
