@@ -11,6 +11,7 @@ from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.world import clock as clocks
 
 MAX_BODY = 1 << 20
+LOOPBACK = ('127.0.0.1', 'localhost', '[::1]')
 
 Body = dict[str, typing.Any]
 Action = collections.abc.Callable[[simulator.Simulator, str, Body], object]
@@ -190,11 +191,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _take(self, verb: str) -> None:
         self.close_connection = True
         try:
+            self._check_sender(verb)
             body = self._body()
+        except Refused as exc:
+            self._answer(exc.status, {'error': str(exc)})
+            return
         except ValueError as exc:
             self._answer(400, {'error': str(exc)})
             return
         self._answer(*act(self.sim, verb, self.path, body))
+
+    def _check_sender(self, verb: str) -> None:
+        """Take nothing from web pages, which can send to loopback too.
+
+        A page says whose it is; one whose name leads here by now is told by
+        the name; and a page cannot send JSON without asking first.
+
+        :raises Refused: it comes from one, or may.
+        """
+        port = self.connection.getsockname()[1]
+        hosts = {f'{name}:{port}' for name in LOOPBACK}
+        if self.headers.get_all('Host') not in [[host] for host in hosts]:
+            raise Refused(403, f'the Host must be one of {sorted(hosts)}')
+        if 'Origin' in self.headers or 'Sec-Fetch-Site' in self.headers:
+            raise Refused(403, 'web pages are not answered')
+        kind = self.headers.get('Content-Type', '').partition(';')[0].strip()
+        if verb != 'GET' and kind.lower() != 'application/json':
+            raise Refused(415, 'the Content-Type must be application/json')
 
     def _body(self) -> Body:
         length = int(self.headers.get('Content-Length') or 0)

@@ -55,7 +55,9 @@ def finish(process):
 
 def ask(url, **body):
     data = json.dumps(body).encode() if body else None
-    with urllib.request.urlopen(url, data, timeout=30) as answer:  # noqa: S310
+    headers = {'Content-Type': 'application/json'}
+    request = urllib.request.Request(url, data, headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
         return json.load(answer)
 
 

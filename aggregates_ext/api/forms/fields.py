@@ -73,12 +73,14 @@ def _zone(**rules: Any) -> dict[str, Any]:
 
 
 # \Z where others write $, which would let a final newline pass.
+# Besides controls, what ends or turns a line.
+_CONTROLS = r'\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069'
 NAME = _text(
-    pattern=r'^[^\x00-\x1f\x7f]*\Z',
+    pattern=rf'^[^{_CONTROLS}]*\Z',
     description='text of 1 to 255 characters without control characters',
 )
 _ZONE = _zone(
-    pattern=r'^[^\x00-\x1f\x7f:]*\Z',
+    pattern=rf'^[^{_CONTROLS}:]*\Z',
     description='null or text of 1 to 255 characters without ":" and '
     'control characters',
 )

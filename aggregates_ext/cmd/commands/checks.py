@@ -1,5 +1,8 @@
 """What ``upgrade check`` looks at; each check tells all that it finds."""
 
+import contextlib
+import os
+import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -104,6 +107,21 @@ def server(tools: group.Tools) -> Iterator[Finding]:
             WARNING,
             f'The database is {told}; the tests run on {tested} and newer.',
         )
+
+
+def sqlite_file(tools: group.Tools) -> Iterator[Finding]:
+    """SQLite's file where others may read it, or write it."""
+    path = tools.database.engine.url.database
+    if tools.database.engine.dialect.name != 'sqlite' or not path:
+        return
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.stat(path).st_mode & 0o777
+        if mode & 0o007:
+            yield Finding(
+                WARNING,
+                f'{path} has the mode {mode:04o}: everybody on this machine '
+                f'can read it. Use {shlex.join(["chmod", "o=", path])}.',
+            )
 
 
 def schema(tools: group.Tools) -> Iterator[Finding]:

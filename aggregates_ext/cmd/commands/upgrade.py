@@ -22,6 +22,7 @@ CHECKS = (
     ('Names of options', checks.names),
     ('Time limits', checks.time_limits),
     ('Database server', checks.server),
+    ('Database file', checks.sqlite_file),
     ('Database schema', checks.schema),
     ('Credentials', checks.credentials),
     ('URLs of hosts', checks.urls),

@@ -4,8 +4,10 @@ A database that does not answer must not hold a request for ever, and a
 service that was stopped in a transaction must not hold its locks for ever.
 """
 
+import contextlib
 import logging
 import os
+import stat
 from typing import Any
 
 import sqlalchemy as sa
@@ -107,6 +109,10 @@ def _create_sqlite(url: sa.URL, options: Any, limited: bool) -> sa.Engine:
     if limited:
         session.append('PRAGMA foreign_keys = ON')
 
+    @sa.event.listens_for(engine, 'do_connect')
+    def _do_connect(*_arguments: Any) -> None:
+        make_private(url.database)
+
     @sa.event.listens_for(engine, 'connect')
     def _connect(connection: Any, record: Any) -> None:
         # The driver begins no transaction: _begin does.
@@ -126,6 +132,26 @@ def _create_sqlite(url: sa.URL, options: Any, limited: bool) -> sa.Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def make_private(path: str | None) -> None:
+    """Make SQLite's file, where it is missing, closed to all others.
+
+    SQLite itself makes it as the umask lets it, mostly for all to read, and
+    gives its journals the same rights. In a directory that hands its group on
+    (design#databases) the group shares it.
+    """
+    if not path or path == ':memory:' or path.startswith('file:'):
+        return
+    with contextlib.suppress(OSError):
+        # It is there, or SQLite will tell why it cannot be.
+        made = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        try:
+            folder = os.stat(os.path.dirname(path) or '.')
+            if folder.st_mode & stat.S_ISGID:
+                os.fchmod(made, 0o660)
+        finally:
+            os.close(made)
 
 
 def _complete(url: sa.URL, limited: bool) -> sa.URL:

@@ -23,7 +23,12 @@ COMMAND = (
 
 def ask(url, verb='GET', **body):
     data = None if verb == 'GET' else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, method=verb)  # noqa: S310
+    return send(url, verb, data, {'Content-Type': 'application/json'})
+
+
+def send(url, verb, data, headers):
+    """A request, and its answer or its status and error."""
+    request = urllib.request.Request(url, data, headers, method=verb)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             return json.load(answer)
@@ -113,6 +118,43 @@ def test_control(url, sim, call):
 )
 def test_control_refuses_nonsense(url, verb, path, body, status):
     assert ask(f'{url}{path}', verb, **body)[0] == status
+
+
+JSON = {'Content-Type': 'application/json'}
+
+
+@pytest.mark.parametrize('verb', ['GET', 'POST', 'DELETE'])
+@pytest.mark.parametrize(
+    ('headers', 'status'),
+    [
+        ({'Origin': 'http://evil.example'}, 403),
+        ({'Origin': 'null'}, 403),
+        ({'Sec-Fetch-Site': 'cross-site'}, 403),
+        ({'Host': 'evil.example'}, 403),
+        ({'Host': '127.0.0.1'}, 403),
+        ({'Host': '127.0.0.1:1'}, 403),
+        ({'Host': ''}, 403),
+        ({'Content-Type': 'text/plain'}, 415),
+        ({'Content-Type': 'application/x-www-form-urlencoded'}, 415),
+        ({'Content-Type': 'multipart/form-data; boundary=x'}, 415),
+    ],
+)
+def test_control_takes_nothing_from_web_pages(url, sim, verb, headers, status):
+    """A page can send these without asking, or by a name that leads here."""
+    sim.plant(call='pool.get_all', action='fail')
+    before = json.dumps(sim.state(), default=str)
+    for path in ('/faults', '/hosts/xen1/restart-toolstack', '/state'):
+        answer = send(f'{url}{path}', verb, b'{}', JSON | headers)
+        if verb == 'GET' and status == 415:
+            continue
+        assert answer[0] == status
+    assert json.dumps(sim.state(), default=str) == before
+
+
+@pytest.mark.parametrize('name', ['127.0.0.1', 'localhost', '[::1]'])
+def test_control_answers_by_the_names_of_loopback(url, name):
+    host = f'{name}:{url.rpartition(":")[2]}'
+    assert 'pools' in send(f'{url}/state', 'GET', None, {'Host': host})
 
 
 def test_a_running_clock_is_not_stepped_and_a_join_gets_through():
