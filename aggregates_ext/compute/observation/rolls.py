@@ -70,6 +70,14 @@ class Roll(dict[str, HostView]):
             raise self._reason
         return default if found is None else found
 
+    def check(self) -> None:
+        """Make sure that it can be seen later that a host has gone.
+
+        :raises OddAnswer: it could not.
+        """
+        if self._reason is not None:
+            raise self._reason
+
     def find(self, uuid: Any) -> HostView | None:
         """One that is there for sure; else nothing is concluded."""
         return super().get(uuid)

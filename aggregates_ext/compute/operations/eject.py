@@ -279,6 +279,7 @@ class _Eject:
     def _send(self, view: views.PoolView) -> None:
         """Guard, disable, guard again, eject: on one fresh session."""
         run = self._run
+        view.hosts.check()
         ref = view.hosts[self._uuid].ref
         with contextlib.closing(self._master.login()) as session:
             try:

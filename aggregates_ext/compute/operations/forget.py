@@ -243,6 +243,7 @@ class _Forget:
             run.note(step='removing the record of the host', progress=60)
             self._call(DESTROY, view)
             return
+        view.hosts.check()
         self._record_left()
         views.forget_tasks(self._master.session, DECLARE)
         run.note(step='declaring the host dead', progress=30)
