@@ -2,11 +2,14 @@
 
 import os
 import re
+import ssl
 import sys
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 from oslo_config import cfg
+from oslo_config import types
 from oslo_db import options as db_options
 from oslo_log import log as logging
 
@@ -14,6 +17,19 @@ from aggregates_ext import verbatim
 
 # Reads the configuration into an object, and returns that.
 Parse = Callable[[cfg.ConfigOpts], cfg.ConfigOpts]
+
+
+class _Ciphers(types.String):
+    """A list of ciphers that OpenSSL knows."""
+
+    def __call__(self, value: Any) -> str:
+        text = str(super().__call__(value))
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).set_ciphers(text)
+        except ssl.SSLError as exc:
+            raise ValueError(f'{text!r} selects no cipher of OpenSSL') from exc
+        return text
+
 
 API_OPTS = [
     cfg.HostAddressOpt(
@@ -142,7 +158,29 @@ COMPUTE_OPTS = [
         default=30.0,
         min=0.1,
         max=600,
-        help='Seconds that one XenAPI request may take.',
+        help='Seconds that one XenAPI request may take as a whole, from the '
+        'connection to the last byte of the answer.',
+    ),
+    cfg.FloatOpt(
+        'observe_timeout',
+        mutable=True,
+        default=60.0,
+        min=0.1,
+        max=600,
+        help='Seconds that one look at a pool may take as a whole, whatever '
+        'the number of its calls: an observation, or a check of a host. '
+        'Operations on the aggregate wait meanwhile, so longer lets a host '
+        'that answers slowly delay them more.',
+    ),
+    cfg.IntOpt(
+        'max_answer',
+        mutable=True,
+        default=64,
+        min=1,
+        max=1024,
+        help='MiB that the answer of a host to one XenAPI request may have; '
+        'what is larger is not read. Raise it for pools of more than some '
+        '5,000 guests.',
     ),
     cfg.FloatOpt(
         'join_timeout',
@@ -255,6 +293,23 @@ CREDENTIAL_OPTS = [
         'can hold it; as a variable it is OS_XENSERVER_DEFAULT__PASSWORD for '
         'the credential default.',
     ),
+    cfg.StrOpt(
+        'tls_minimum',
+        mutable=True,
+        choices=['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'],
+        help='The oldest TLS over which this password is sent; unset: what '
+        'Python takes by default, TLSv1.2 today. Releases of XenServer '
+        'before 7.0 need TLSv1; it can be read and changed by whoever is '
+        'between, so keep them in a network of their own.',
+    ),
+    cfg.Opt(
+        'tls_ciphers',
+        type=_Ciphers(),
+        mutable=True,
+        help='The ciphers for it, as OpenSSL lists them; unset: the default, '
+        'and DEFAULT:@SECLEVEL=0 where tls_minimum is older than TLSv1.2, '
+        'which OpenSSL does not speak otherwise.',
+    ),
 ]
 
 _ALIAS_OPTS = [
@@ -308,6 +363,12 @@ def read_credential(conf: cfg.ConfigOpts, name: str) -> tuple[str, str | None]:
         plain.username or group.username,
         plain.password or group.password,
     )
+
+
+def read_tls(conf: cfg.ConfigOpts, name: str) -> tuple[str | None, str | None]:
+    """Oldest version and ciphers of TLS for a named credential."""
+    group = conf[register_credential(conf, name)]
+    return group.tls_minimum, group.tls_ciphers
 
 
 def config_dirs() -> list[str]:

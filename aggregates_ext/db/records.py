@@ -4,6 +4,18 @@ import dataclasses
 import datetime
 from collections.abc import Collection
 from typing import Any
+from urllib import parse
+
+LOOPBACK = ('localhost', '127.0.0.1', '::1')
+
+
+def is_clear(url: str) -> bool:
+    """Whether what is sent there crosses a network in clear text.
+
+    By anything but https, that is, unless it is this very machine.
+    """
+    parts = parse.urlsplit(url)
+    return parts.scheme != 'https' and parts.hostname not in LOOPBACK
 
 
 @dataclasses.dataclass(frozen=True)

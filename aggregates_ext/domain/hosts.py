@@ -14,7 +14,6 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 
-LOOPBACK = ('localhost', '127.0.0.1', '::1')
 CONSENT_TTL = 3600.0
 FIELDS = ('name', 'url', 'availability_zone', 'credential', 'fingerprint')
 # What every client can name: the modern face takes no other in a body.
@@ -253,12 +252,6 @@ def _invalid(name: Any, field: str, rule: str) -> exception.Invalid:
     return exception.Invalid(reason=f'Host {name}: {field}: {rule}.')
 
 
-def is_clear(url: str) -> bool:
-    """Whether what is sent there crosses a network in clear text."""
-    parts = parse.urlsplit(url)
-    return parts.scheme == 'http' and parts.hostname not in LOOPBACK
-
-
 def _check_url(name: str, url: str) -> str:
     """An https URL of a host; clear text only to this very machine."""
     try:
@@ -270,7 +263,7 @@ def _check_url(name: str, url: str) -> str:
         raise _invalid(name, 'url', 'https://ADDRESS is expected')
     if parts.username or parts.password or parts.query or parts.fragment:
         raise _invalid(name, 'url', 'no account, query or fragment in it')
-    if is_clear(url):
+    if records.is_clear(url):
         raise _invalid(
             name, 'url', 'a password would cross the network in clear; https'
         )

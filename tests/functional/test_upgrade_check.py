@@ -188,9 +188,7 @@ def test_host_in_clear_text(
 ) -> None:
     """As a release that allowed it may have left one."""
     with monkeypatch.context() as patch:
-        patch.setattr(
-            'aggregates_ext.domain.hosts.is_clear', lambda url: False
-        )
+        patch.setattr('aggregates_ext.db.records.is_clear', lambda url: False)
         installation.run('host', 'add', 'xen2', '--url', 'http://10.0.0.12')
     code, details = only('URLs of hosts')
     assert code == FAILURE

@@ -28,6 +28,7 @@ LEAST = (
     ('designate_wait', 180, 'a second change of master can wreck the pool'),
     ('confirm_interval', 30, 'two looks must be far enough apart'),
     ('join_timeout', 180, 'XenAPI itself may need three minutes'),
+    ('observe_timeout', 30, 'each member that is silent takes five'),
     ('lease_ttl', 30, 'a database may take 12 s to answer, and half of the '
      'value must be left'),
 )  # fmt: skip
@@ -170,7 +171,7 @@ def credentials(tools: group.Tools) -> Iterator[Finding]:
 def urls(tools: group.Tools) -> Iterator[Finding]:
     """Hosts to which passwords go in clear."""
     for host in _registered(tools):
-        if hosts.is_clear(host.url):
+        if records.is_clear(host.url):
             yield Finding(
                 FAILURE,
                 f'Host {host.name} is at {host.url}: a password would cross '

@@ -1,17 +1,19 @@
 """Sessions from registered hosts and configured credentials."""
 
 import copy
-import os
+import math
 import ssl
 import time
-from typing import Any
+from collections.abc import Iterator
 from typing import NamedTuple
+from urllib import parse
 
 from oslo_config import cfg
 
 from aggregates_ext import conf as options
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import tls
 from aggregates_ext.compute.xen import transport
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
@@ -53,13 +55,10 @@ class Connector:
         # All that were given out, which a reload does not take back; a dict
         # because sessions in other threads read it meanwhile.
         self._passwords: dict[str, None] = {}
-        self._authorities: tuple[Any, ssl.SSLContext] | None = None
-        # A pinned certificate is checked by itself, see connect().
-        self._unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._unchecked.check_hostname = False
-        self._unchecked.verify_mode = ssl.CERT_NONE
+        self._contexts = tls.Contexts(conf)
         self._refused: dict[tuple[str, xenapi.Credential], Refusal] = {}
         self._patient = False
+        self._until = math.inf
 
     def patient(self) -> 'Connector':
         """For looks that nobody asked for: a refusal holds for a while.
@@ -72,6 +71,29 @@ class Connector:
         found = copy.copy(self)
         found._patient = True
         return found
+
+    def within(self, seconds: float | None = None) -> 'Connector':
+        """For a look of many calls that is to end as a whole.
+
+        Once the time is over its sessions send nothing more, and an answer
+        that is still awaited is lost.
+
+        :param seconds: until then, else ``observe_timeout``.
+        """
+        if seconds is None:
+            seconds = self._conf.compute.observe_timeout
+        found = copy.copy(self)
+        found._until = min(self._until, time.monotonic() + seconds)
+        return found
+
+    def shared(self, number: int) -> Iterator['Connector']:
+        """For looks one after another, within the time of ``within``.
+
+        Each may take an equal part of what is left when it begins, so that
+        a host that is slow does not use up the time of the others.
+        """
+        for left in range(number, 0, -1):
+            yield self.within((self._until - time.monotonic()) / left)
 
     def credential(self, name: str, host: str) -> xenapi.Credential:
         """A configured credential.
@@ -99,25 +121,21 @@ class Connector:
         a session is had by host and aggregate, never by an account's name.
 
         :param aggregate: with the account of its pool; None: the host's own.
-        :param timeout: seconds for each request, else ``call_timeout``.
+        :param timeout: seconds for each request as a whole, else
+            ``call_timeout``.
         :raises XenAPIError: refused, for instance with HOST_IS_SLAVE.
         :raises Unreachable: nobody is there.
         :raises CredentialUnknown: not configured.
         :raises NotEntitled: the host may not be told that account.
         """
-        name = _account_of(host, aggregate)
-        try:
-            tls = self._tls(host)
-        except OSError as exc:
-            raise failures.Unreachable(
-                host=host.name,
-                url=host.url,
-                reason=f'[xenserver] ca_file cannot be used: {exc}',
-            ) from exc
+        account = self.credential(_account_of(host, aggregate), host.name)
         way = transport.Transport(
-            timeout or self._conf.compute.call_timeout, tls, host.fingerprint
+            timeout or self._conf.compute.call_timeout,
+            self._tls(host, account),
+            host.fingerprint,
+            self._until,
+            self._conf.compute.max_answer << 20,
         )
-        account = self.credential(name, host.name)
         self._hold_back(host, account)
         try:
             session = xenapi.Session(
@@ -148,27 +166,27 @@ class Connector:
                 host.name, refusal.code, refusal.parameters
             )
 
-    def _tls(self, host: records.Host) -> ssl.SSLContext | None:
-        if host.url.startswith('http://'):
-            return None
-        if host.fingerprint:
-            return self._unchecked
-        return self._checked()
+    def _tls(
+        self, host: records.Host, account: xenapi.Credential
+    ) -> ssl.SSLContext | None:
+        """How to speak TLS with a host; None: on this machine, in clear.
 
-    def _checked(self) -> ssl.SSLContext:
-        """By the authorities; read again when their file has changed.
-
-        Reading the system's takes more than all the rest of a login.
-
-        :raises OSError: they cannot be read.
+        :raises ClearText: it was registered when that was not refused.
+        :raises Unreachable: what is configured cannot be used.
         """
-        path = self._conf.xenserver.ca_file
-        file = path or ssl.get_default_verify_paths().cafile
-        read = (path, os.stat(file).st_mtime_ns if file else None)
-        if self._authorities is None or self._authorities[0] != read:
-            context = ssl.create_default_context(cafile=path)
-            self._authorities = (read, context)
-        return self._authorities[1]
+        try:
+            if records.is_clear(host.url):
+                raise failures.ClearText(host=host.name, url=host.url)
+            if parse.urlsplit(host.url).scheme == 'http':
+                return None
+            return self._contexts.context(account.name, bool(host.fingerprint))
+        except (OSError, ValueError) as exc:
+            raise failures.Unreachable(
+                host=host.name,
+                url=host.url,
+                reason='[xenserver] ca_file, tls_ciphers or the URL cannot '
+                f'be used: {exc}',
+            ) from exc
 
 
 def _account_of(

@@ -71,6 +71,30 @@ class OtherCertificate(Unreachable):
         self.parameters = (seen,)
 
 
+class TLSRefused(Unreachable):
+    """Host and service find no TLS that both accept, now or later."""
+
+    code = 'TLS_REFUSED'
+    message = (
+        'Host {host} at {url} and this service do not agree on TLS: '
+        '{reason}. Nothing was sent, and it is not tried again. For a '
+        'certificate register its fingerprint, or name its authority in '
+        '[xenserver] ca_file; for an old release see tls_minimum and '
+        'tls_ciphers of its credential.'
+    )
+
+
+class ClearText(Unreachable):
+    """A host is registered where a password would go in clear."""
+
+    code = 'CLEAR_TEXT_REFUSED'
+    message = (
+        'Host {host} is registered at {url}: a password would cross the '
+        'network in clear, so nothing was sent. Register it with https, by '
+        '"aggregates-ext-manage host set {host} --url https://ADDRESS".'
+    )
+
+
 class AnswerLost(HostError):
     """The request may have arrived; no answer to it came back."""
 

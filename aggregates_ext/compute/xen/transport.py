@@ -1,11 +1,26 @@
-"""One request on its way to a host: TLS, a pinned certificate, time limits."""
+"""One request on its way to a host: a pinned certificate, time and size."""
 
 import hashlib
 import hmac
 import http.client
+import math
 import ssl
-import xmlrpc.client
 from typing import Any
+from urllib import parse
+
+from aggregates_ext.compute.xen import answers
+from aggregates_ext.compute.xen import wire
+
+# Bytes of status line and headers, and of what comes before or around an
+# answer; xapi's headers have some 300.
+HEAD = 1 << 16
+# Bytes of an answer that holds no records. The largest are the permissions
+# of a session, some 200 KB in a release of today.
+PLAIN = 1 << 20
+# Bytes of one of records, unless configured (xapi#answer-sizes).
+RECORDS = 64 << 20
+CHUNK = 1 << 16
+AGENT = 'aggregates-ext'
 
 
 class WrongFingerprint(ssl.SSLError):
@@ -19,59 +34,158 @@ class WrongFingerprint(ssl.SSLError):
         self.seen = seen
 
 
-class _HTTPSConnection(http.client.HTTPSConnection):
-    """TLS that is checked by a pinned fingerprint where there is one."""
+class Transport:
+    """Sends each request once, and reads the answer to it within bounds.
 
-    pinned: str | None = None
-
-    def connect(self) -> None:
-        super().connect()
-        if self.pinned is None:
-            return
-        certificate: bytes = self.sock.getpeercert(True) or b''
-        seen = hashlib.sha256(certificate).hexdigest()
-        if not hmac.compare_digest(seen, self.pinned):
-            self.close()
-            raise WrongFingerprint(seen)
-
-
-class Transport(xmlrpc.client.Transport):
-    """Sends each request once, with a time limit.
-
+    :param timeout: seconds for a request as a whole.
+    :param tls: None: clear text.
+    :param pinned: the SHA-256 fingerprint that is asked for.
+    :param until: monotonic time after which nothing is sent or awaited.
+    :param records: bytes that an answer with records may have.
     :ivar sent: whether the last request left for a connected host.
+    :ivar limit: bytes that the next answer may have.
     """
 
     def __init__(
-        self, timeout: float, tls: ssl.SSLContext | None, pinned: str | None
+        self,
+        timeout: float,
+        tls: ssl.SSLContext | None,
+        pinned: str | None,
+        until: float = math.inf,
+        records: int = RECORDS,
     ) -> None:
-        super().__init__()
-        self._timeout = timeout
+        self.timeout = timeout
+        self.records = records
+        self.limit = PLAIN
+        self.sent = False
         self._tls = tls
         self._pinned = pinned
-        self.sent = False
-
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        if self._connection and host == self._connection[0]:
-            return self._connection[1]  # type: ignore[return-value]
-        connection: http.client.HTTPConnection
-        if self._tls is None:
-            connection = http.client.HTTPConnection(
-                host, timeout=self._timeout
-            )
-        else:
-            connection = _HTTPSConnection(
-                host, timeout=self._timeout, context=self._tls
-            )
-            connection.pinned = self._pinned
-        self._connection = host, connection
-        return connection
+        self._until = until
+        self._wire: wire.Wire | None = None
 
     def request(
-        self, host: Any, handler: str, request_body: Any, verbose: bool = False
-    ) -> Any:
+        self, host: str, handler: str, body: bytes, verbose: bool = False
+    ) -> tuple[Any]:
+        """As ``xmlrpc.client`` asks for it.
+
+        :param host: the host and its port, as the URL has them.
+        :param handler: the path.
+        :raises OSError: of the network, or a limit that was reached.
+        :raises http.client.HTTPException: no answer of HTTP.
+        :raises Unreadable: no answer of XML-RPC.
+        """
         self.sent = False
-        connection = self.make_connection(host)
-        if connection.sock is None:
-            connection.connect()
+        head = _head(host, handler, len(body))
+        line = self._connect(host)
         self.sent = True
-        return self.single_request(host, handler, request_body, verbose)
+        keep = False
+        try:
+            line.allow(HEAD)
+            line.sendall(head + body)
+            response = http.client.HTTPResponse(
+                line,  # type: ignore[arg-type]  # no more than makefile()
+                method='POST',
+            )
+            response.begin()
+            answer = self._read(line, response)
+            keep = not response.will_close
+        finally:
+            if not keep:
+                self.close()
+        values = self.limit // answers.SPARSEST
+        return (answers.read(answer, values, line.deadline.left),)
+
+    def close(self) -> None:
+        """Close the connection; the next request makes another."""
+        line, self._wire = self._wire, None
+        if line is not None:
+            line.close()
+
+    def _connect(self, host: str) -> wire.Wire:
+        """The connection, if it is still one; else another.
+
+        A host that has hung up meanwhile, or has said something unasked
+        which could be taken for the next answer, has been sent nothing yet.
+        """
+        deadline = wire.Deadline(self.timeout, self._until)
+        deadline.left()
+        if self._wire is not None and self._wire.is_quiet():
+            self._wire.deadline = deadline
+            return self._wire
+        self.close()
+        name, port = _place(host, 80 if self._tls is None else 443)
+        line = wire.Wire(name, port, deadline, self._tls)
+        if self._pinned is not None and self._tls is not None:
+            seen = hashlib.sha256(line.certificate()).hexdigest()
+            if not hmac.compare_digest(seen, self._pinned):
+                line.close()
+                raise WrongFingerprint(seen)
+        self._wire = line
+        return line
+
+    def _read(
+        self, line: wire.Wire, response: http.client.HTTPResponse
+    ) -> bytes:
+        """The body of an answer that is one, in full."""
+        if response.status != 200:
+            raise answers.Unreadable(
+                f'it answered with HTTP status {response.status}'
+            )
+        for name, plain in (
+            ('Content-Encoding', 'identity'),
+            ('Transfer-Encoding', 'chunked'),
+        ):
+            encoding = response.getheader(name, plain).lower()
+            if encoding != plain:
+                raise answers.Unreadable(
+                    f'it sent the {name} "{encoding}" unasked'
+                )
+        line.allow(self.limit + HEAD)
+        if (response.length or 0) > self.limit:
+            raise wire.TooMuch(self._describe_limit())
+        pieces, size = [], 0
+        while piece := response.read1(CHUNK):
+            pieces.append(piece)
+            size += len(piece)
+            if size > self.limit:
+                raise wire.TooMuch(self._describe_limit())
+        if response.length:
+            raise http.client.IncompleteRead(b'', response.length)
+        return b''.join(pieces)
+
+    def _describe_limit(self) -> str:
+        return (
+            f'the answer has more than {self.limit >> 10} KiB, which is the '
+            'limit for such a call'
+        )
+
+
+def _place(host: str, default: int) -> tuple[str, int]:
+    """Where to connect to.
+
+    :raises http.client.InvalidURL: a registered URL that has no such place.
+    """
+    try:
+        parts = parse.urlsplit(f'//{host}')
+        return parts.hostname or '', parts.port or default
+    except ValueError as exc:
+        raise http.client.InvalidURL(str(exc)) from exc
+
+
+def _head(host: str, handler: str, size: int) -> bytes:
+    """The head of a request.
+
+    :raises http.client.InvalidURL: a registered URL that HTTP cannot have.
+    """
+    name = host if host.isascii() else host.encode('idna').decode()
+    if not all(33 <= ord(sign) < 127 for sign in name + handler):
+        raise http.client.InvalidURL('the URL holds what no URL can')
+    return (
+        f'POST {handler} HTTP/1.1\r\n'
+        f'Host: {name}\r\n'
+        f'User-Agent: {AGENT}\r\n'
+        'Accept-Encoding: identity\r\n'
+        'Content-Type: text/xml\r\n'
+        f'Content-Length: {size}\r\n'
+        '\r\n'
+    ).encode('ascii')

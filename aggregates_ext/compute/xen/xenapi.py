@@ -8,19 +8,25 @@ other.
 
 import dataclasses
 import http.client
-import xml.parsers.expat
-import xmlrpc.client
 from collections.abc import Collection
 from typing import Any
 
 import XenAPI
 
+from aggregates_ext.compute.xen import answers
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
+from aggregates_ext.compute.xen import tls
 from aggregates_ext.compute.xen import transport
 
 ORIGINATOR = 'aggregates-ext'
+# Only these answer as much as a pool has.
+RECORDS = '.get_all_records'
+# Seconds that a logout may take; a session that is left ends by itself.
+LOGOUT = 5.0
+# Characters of what is told of an answer that cannot be read.
+MAX_REASON = 500
 
 
 class _Client(XenAPI.Session):  # type: ignore[misc]
@@ -68,14 +74,14 @@ class Session:
         self._transport = transport
         self._client = _Client(url, transport=transport)
         try:
-            self._ref = self._request(
+            self._ref = self._text(
                 'session.login_with_password',
                 credential.username,
                 credential.password,
                 '1.0',
                 ORIGINATOR,
             )
-        except failures.XenAPIError:
+        except failures.HostError:
             transport.close()
             raise
 
@@ -91,7 +97,7 @@ class Session:
 
     def records(self, class_: str) -> dict[str, dict[str, Any]]:
         """All records of a class by reference, read by ``fields``."""
-        answer = self.call(f'{class_}.get_all_records')
+        answer = self.call(f'{class_}{RECORDS}')
         return fields.read_records(self.host, class_, answer, self.redact)
 
     def records_if_known(self, class_: str) -> dict[str, dict[str, Any]]:
@@ -141,6 +147,7 @@ class Session:
 
     def close(self) -> None:
         """Log out, which may fail without harm, and close the connection."""
+        self._transport.timeout = min(self._transport.timeout, LOGOUT)
         try:
             self._request('session.logout', self._ref)
         except (
@@ -164,43 +171,58 @@ class Session:
     def _secrets(self) -> set[str]:
         return {*list(self._passwords), self._ref}
 
+    def _text(self, method: str, *params: Any) -> str:
+        """One request that is answered with text."""
+        found = self._request(method, *params)
+        if not isinstance(found, str) or not found:
+            raise self._lost(method, 'it answered with no text')
+        return found
+
+    def _lost(self, method: str, reason: str) -> failures.AnswerLost:
+        return failures.AnswerLost(host=self.host, call=method, reason=reason)
+
     def _request(self, method: str, *params: Any) -> Any:
+        way = self._transport
+        large = method.endswith(RECORDS)
+        way.limit = way.records if large else transport.PLAIN
         try:
             answer = self._client.xenapi_request(method, params)
         except transport.WrongFingerprint as exc:
-            self._transport.close()
             raise failures.OtherCertificate(
                 self.host, self._url, exc.seen
             ) from exc
         except (
             OSError,
             http.client.HTTPException,
-            xmlrpc.client.Error,
-            xml.parsers.expat.ExpatError,
+            answers.Unreadable,
             UnicodeError,
         ) as exc:
-            self._transport.close()
-            reason = self.redact(str(exc)) or type(exc).__name__
+            way.close()
+            reason = self.redact(str(exc))[:MAX_REASON] or type(exc).__name__
             # Without its cause, which may tell what ``reason`` does not.
-            if not self._transport.sent:
-                raise failures.Unreachable(
-                    host=self.host, url=self._url, reason=reason, error=exc
-                ) from None
-            raise failures.AnswerLost(
-                host=self.host, call=method, reason=reason
+            if way.sent:
+                raise self._lost(method, reason) from None
+            kind = (
+                failures.TLSRefused
+                if tls.is_final(exc)
+                else failures.Unreachable
+            )
+            raise kind(
+                host=self.host, url=self._url, reason=reason, error=exc
             ) from None
         return self._value(answer, method)
 
     def _value(self, answer: Any, method: str) -> Any:
-        if isinstance(answer, dict) and answer.get('Status') == 'Success':
-            return answer.get('Value')
-        details = (
-            answer.get('ErrorDescription')
-            if isinstance(answer, dict)
-            else None
-        )
-        if not details:
-            raise failures.AnswerLost(
-                host=self.host, call=method, reason='not a XenAPI answer'
-            )
+        if not isinstance(answer, dict):
+            answer = {}
+        if answer.get('Status') == 'Success' and 'Value' in answer:
+            return answer['Value']
+        details = answer.get('ErrorDescription')
+        if (
+            answer.get('Status') != 'Failure'
+            or not isinstance(details, list)
+            or not details
+            or not all(isinstance(detail, str) for detail in details)
+        ):
+            raise self._lost(method, 'not a XenAPI answer')
         raise failures.XenAPIError(self.host, *self.read_failure(details))
