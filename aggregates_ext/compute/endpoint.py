@@ -7,6 +7,7 @@ messaging before a request is accepted, or by ``check_host``.
 import concurrent.futures
 import contextlib
 import socket
+from collections.abc import Hashable
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from oslo_log import log as logging
 
 from aggregates_ext import exception
 from aggregates_ext import rpc
+from aggregates_ext.compute import shares
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import pool
@@ -36,6 +38,11 @@ from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 
 LOG = logging.getLogger(__name__)
+# Checks at once of one host, and of hosts of one aggregate: its master is
+# asked by all of them. oslo.messaging has 64 threads
+# (executor_thread_pool_size).
+HOST_SHARE = 4
+AGGREGATE_SHARE = 16
 
 
 class Endpoint:
@@ -55,6 +62,7 @@ class Endpoint:
         self._database = database
         self._connector = connector
         self._wake_up = wake_up
+        self._shares = shares.Shares()
 
     def wake_up(self, ctxt: dict[str, Any]) -> None:
         """There is work in the database."""
@@ -75,6 +83,8 @@ class Endpoint:
     ) -> dict[str, Any]:
         """Every blocker and warning, as ``preflight.Report.as_dict``.
 
+        It ends within ``observe_timeout``, whatever the host does.
+
         :param aggregate_id: that it is added to or removed from.
         :param purpose: 'add', 'remove', or 'contact' (can it be worked with).
         """
@@ -91,12 +101,18 @@ class Endpoint:
         known = found.shown_disks(accept_data_loss)
         if consent and not accept_data_loss:
             accept_data_loss, known = consent['srs'], consent['disks']
-        try:
-            report = self._check(
-                found, hosts, aggregate, purpose, (accept_data_loss, known)
-            )
-        except exception.AggregatesError as exc:
-            report = preflight.Report(blockers=(_obstacle(exc),))
+        wanted: dict[Hashable, int] = {f'host {host}': HOST_SHARE}
+        if aggregate is not None:
+            wanted[f'aggregate {aggregate.id}'] = AGGREGATE_SHARE
+        with self._shares.take(wanted) as full:
+            if full is not None:
+                return preflight.Report(blockers=(_busy(full),)).as_dict()
+            try:
+                report = _Check(self._connector.within()).check(
+                    found, hosts, aggregate, purpose, (accept_data_loss, known)
+                )
+            except exception.AggregatesError as exc:
+                report = preflight.Report(blockers=(_obstacle(exc),))
         if report.disks:
             shown = report.disk_uuids()
             self._database.write(
@@ -106,7 +122,17 @@ class Endpoint:
             )
         return report.as_dict()
 
-    def _check(
+
+class _Check:
+    """One check of a host.
+
+    :param connector: for as long as it may take.
+    """
+
+    def __init__(self, connector: connections.Connector) -> None:
+        self._connector = connector
+
+    def check(
         self,
         host: records.Host,
         hosts: Sequence[records.Host],
@@ -114,6 +140,10 @@ class Endpoint:
         purpose: str,
         consent: tuple[Sequence[str], Sequence[str]],
     ) -> preflight.Report:
+        """What forbids the purpose, and what is to be known before.
+
+        :raises exception.AggregatesError: it could not be made.
+        """
         if purpose == 'contact':
             return self._contact(host)
         if aggregate is None:
@@ -219,6 +249,18 @@ def _failed(
     if not isinstance(exc, exception.AggregatesError):
         raise exc
     return _obstacle(exc)
+
+
+def _busy(subject: Hashable) -> preflight.Problem:
+    """What keeps a check from being made while others hang."""
+    return preflight.Problem(
+        'TOO_MANY_CHECKS',
+        'checks of one host or aggregate leave room for those of others',
+        f'as many checks of {subject} under way as may be, which its hosts '
+        'have not answered yet',
+        'Look whether its hosts answer, then repeat the request.',
+        True,
+    )
 
 
 def _obstacle(exc: exception.AggregatesError) -> preflight.Problem:

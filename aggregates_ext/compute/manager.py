@@ -54,9 +54,7 @@ class Manager:
         # Looks that nobody asked for.
         self._looker = connector.patient()
         self._clock = clock or compute_clock.Clock()
-        self._runner = runner.Runner(
-            conf, connector, self._looker, self._clock
-        )
+        self._runner = runner.Runner(conf, connector, self._clock)
         self._owner = uuidutils.generate_uuid()
         self._keeper = compute_lease.Keeper(
             database, self._owner, conf.compute.lease_ttl
@@ -180,15 +178,19 @@ class Manager:
     def _observe(self, held: compute_lease.Held) -> None:
         """Look at the pool, and at operations that it may resolve.
 
-        What keeps us from looking is shown too.
+        What keeps us from looking is shown too. Operations that come
+        meanwhile wait for it, so it ends in time whatever hosts do.
         """
+        held.extend(2 * self._options.observe_timeout + runner.GRACE)
         try:
-            for operation in held.read(
+            unresolved = held.read(
                 lambda connection: observe.unresolved(
                     connection, held.aggregate_id
                 )
-            ):
-                self._runner.look_again(held, operation)
+            )
+            shares = self._looker.within().shared(len(unresolved))
+            for operation, share in zip(unresolved, shares, strict=True):
+                self._runner.look_again(held, operation, share)
             observe.observe(held, self._looker, self._options.return_timeout)
         except (
             exception.AggregateNotFound,

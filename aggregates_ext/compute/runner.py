@@ -47,20 +47,17 @@ class Runner:
     """Runs operations, one at a time for each aggregate that is held.
 
     :param connector: for operations.
-    :param looker: for looks that nobody asked for.
     """
 
     def __init__(
         self,
         conf: cfg.ConfigOpts,
         connector: connections.Connector,
-        looker: connections.Connector,
         clock: compute_clock.Clock,
     ) -> None:
         self._conf = conf
         self._options = conf.compute
         self._connector = connector
-        self._looker = looker
         self._clock = clock
 
     def run(
@@ -119,7 +116,8 @@ class Runner:
         )
         return compute_run.Run(
             held,
-            self._connector,
+            # Once its lease is not renewed any more it sends nothing.
+            self._connector.within(self._limit(current) + GRACE),
             self._clock,
             self._conf,
             current,
@@ -162,12 +160,18 @@ class Runner:
         run.write(work)
 
     def look_again(
-        self, held: compute_lease.Held, operation: records.Operation
+        self,
+        held: compute_lease.Held,
+        operation: records.Operation,
+        looker: connections.Connector,
     ) -> None:
-        """Resolve an unresolved operation, if there is evidence now."""
+        """Resolve an unresolved operation, if there is evidence now.
+
+        :param looker: for as long as the look may take.
+        """
         run = compute_run.Run(
             held,
-            self._looker,
+            looker,
             self._clock,
             self._conf,
             operation,

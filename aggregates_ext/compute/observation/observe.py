@@ -48,16 +48,21 @@ def observe(
 ) -> None:
     """Look at a pool and at the hosts that return from it, once.
 
+    All of it ends within ``observe_timeout``: the hosts that return share
+    one half of that, and the pool has what is left.
+
     :param return_timeout: seconds after which a host is overdue.
     """
+    parts = connector.within().shared(2)
     intent = held.read(lambda connection: _read(connection, held.aggregate_id))
     aggregate = intent.aggregate
-    for host in intent.bound:
-        if host.phase == 'returning':
-            _watch_return(held, connector, aggregate, host, return_timeout)
+    returning = [host for host in intent.bound if host.phase == 'returning']
+    shares = next(parts).shared(len(returning))
+    for host, share in zip(returning, shares, strict=True):
+        _watch_return(held, share, aggregate, host, return_timeout)
     look = Look(drift.without_pool(intent))
     if aggregate.pool_uuid is not None:
-        look = _look(held, connector, intent)
+        look = _look(held, next(parts), intent)
     note(held, intent, look)
 
 
