@@ -7,7 +7,7 @@ from tests.functional.xensim import transcripts_maintenance as transcripts
 from tests.functional.xensim import watching
 
 LONG, SHORT = 14.0, 8.0
-TOLERANCE = 0.6
+TOLERANCE = 1.0
 PER_GIB = 3.0
 
 
