@@ -24,7 +24,7 @@ PARAMETERS = 16
 CUT = ' …'
 # What is put for a code that is none; its text is the first parameter.
 NOT_A_CODE = 'NOT_A_CODE'
-_CODE = re.compile(r'[A-Z][A-Z0-9_]{1,99}')
+_CODE = re.compile(r'[A-Z][A-Z0-9_]{0,99}')
 
 
 class Failure(NamedTuple):
