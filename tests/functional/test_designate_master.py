@@ -4,6 +4,7 @@ import pytest
 from oslo_config import cfg
 
 from aggregates_ext import exception
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import operations as db_operations
 from tests.functional import service
 
@@ -269,7 +270,7 @@ def test_call_that_was_held_back_is_refused_when_it_arrives(
         running.meanwhile.clear()
         ((late, params),) = held
         monkeypatch.delattr(late, 'close')
-        with pytest.raises(service.failures.XenAPIError) as refusal:
+        with pytest.raises(failures.XenAPIError) as refusal:
             late.call(CALL, *params)
         answers.append(refusal.value.code)
         late.close()
