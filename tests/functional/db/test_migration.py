@@ -174,7 +174,10 @@ def test_changes_of_master_get_their_time(conf: cfg.ConfigOpts) -> None:
     migration.upgrade(database, '0002')
     populate(database)
     table = sa.Table(
-        'operations', sa.MetaData(), autoload_with=database.engine
+        'operations',
+        sa.MetaData(),
+        sa.Column('parameters', sa.JSON),
+        autoload_with=database.engine,
     )
     sent = {'designated': {'at': 17.5, 'name': 'ü'}}
     columns = {
