@@ -1,7 +1,8 @@
-"""What is known of every registered host, in two statements."""
+"""What is known of registered hosts, in two statements."""
 
 import dataclasses
 import datetime
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -44,45 +45,78 @@ class Entry:
     home: Home | None
 
 
-def read(connection: sa.Connection) -> list[Entry]:
+_HOMES = sa.select(
+    _AGGREGATES.c.id,
+    _AGGREGATES.c.availability_zone,
+    _AGGREGATES.c.observation,
+    _AGGREGATES.c.observed_at,
+).where(_AGGREGATES.c.deleted == 0)
+_ENTRIES = sa.select(
+    _HOSTS.c.id,
+    _HOSTS.c.name,
+    _HOSTS.c.uuid,
+    _HOSTS.c.url,
+    _HOSTS.c.address,
+    _HOSTS.c.availability_zone,
+    _HOSTS.c.phase,
+    _HOSTS.c.created_at,
+    _HOSTS.c.aggregate_id,
+)
+
+
+def read(connection: sa.Connection) -> Iterator[Entry]:
     """All registered hosts, by name."""
-    homes = {
-        row.id: _home(row)
-        for row in connection.execute(
-            sa.select(
-                _AGGREGATES.c.id,
-                _AGGREGATES.c.availability_zone,
-                _AGGREGATES.c.observation,
-                _AGGREGATES.c.observed_at,
-            ).where(_AGGREGATES.c.deleted == 0)
-        )
-    }
-    return [
-        Entry(
-            id=row.id,
-            name=row.name,
-            uuid=row.uuid,
-            url=row.url,
-            address=row.address,
-            availability_zone=row.availability_zone,
-            phase=row.phase,
-            created_at=row.created_at,
-            home=homes.get(row.aggregate_id),
-        )
-        for row in connection.execute(
-            sa.select(
-                _HOSTS.c.id,
-                _HOSTS.c.name,
-                _HOSTS.c.uuid,
-                _HOSTS.c.url,
-                _HOSTS.c.address,
-                _HOSTS.c.availability_zone,
-                _HOSTS.c.phase,
-                _HOSTS.c.created_at,
-                _HOSTS.c.aggregate_id,
-            ).order_by(_HOSTS.c.name)
-        )
-    ]
+    homes = {row.id: _home(row) for row in connection.execute(_HOMES)}
+    for row in connection.execute(_ENTRIES.order_by(_HOSTS.c.name)):
+        yield _entry(row, homes.get(row.aggregate_id))
+
+
+def find(
+    connection: sa.Connection, *, name: str | None = None, key: int = 0
+) -> Entry | None:
+    """The host with a name, or with the number of its registration."""
+    which = _HOSTS.c.id == key if name is None else _HOSTS.c.name == name
+    row = connection.execute(_ENTRIES.where(which)).one_or_none()
+    # A database that compares loosely must not find another host.
+    if row is None or name not in (None, row.name):
+        return None
+    home = None
+    if row.aggregate_id is not None:
+        found = connection.execute(
+            _HOMES.where(_AGGREGATES.c.id == row.aggregate_id)
+        ).one_or_none()
+        home = None if found is None else _home(found)
+    return _entry(row, home)
+
+
+def count(connection: sa.Connection) -> int:
+    """How many hosts are registered."""
+    found = connection.scalar(sa.select(sa.func.count(_HOSTS.c.id)))
+    return int(found or 0)
+
+
+def registrations(
+    connection: sa.Connection,
+) -> Iterator[tuple[int, str, datetime.datetime]]:
+    """Number, name and time of each registration."""
+    for row in connection.execute(
+        sa.select(_HOSTS.c.id, _HOSTS.c.name, _HOSTS.c.created_at)
+    ):
+        yield row[0], row[1], row[2]
+
+
+def _entry(row: Any, home: Home | None) -> Entry:
+    return Entry(
+        id=row.id,
+        name=row.name,
+        uuid=row.uuid,
+        url=row.url,
+        address=row.address,
+        availability_zone=row.availability_zone,
+        phase=row.phase,
+        created_at=row.created_at,
+        home=home,
+    )
 
 
 def _home(row: Any) -> Home:

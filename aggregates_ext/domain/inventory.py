@@ -17,10 +17,11 @@ from aggregates_ext.db.engine import engine
 # What Nova calls the zone of a host that is in none.
 DEFAULT_ZONE = 'nova'
 DISABLED_REASON = 'Disabled in its pool.'
+MAX_ID = 2**31 - 1  # what an integer column holds
 _NAMESPACE = uuid.UUID('6d1f3c52-8a0e-4f0b-9d55-0f6b8f3a1c77')
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Node:
     """A host in the words of other compute APIs.
 
@@ -59,8 +60,43 @@ class Inventory:
     def get_all(self) -> list[Node]:
         """Every host by name, in two statements whatever their number."""
         with self._database.reader() as connection:
-            entries = db_inventory.read(connection)
-        return [_node(entry) for entry in entries]
+            return [_node(entry) for entry in db_inventory.read(connection)]
+
+    def count(self) -> int:
+        """How many hosts there are."""
+        with self._database.reader() as connection:
+            return db_inventory.count(connection)
+
+    def find(self, name: str) -> Node | None:
+        """The host with a name."""
+        # No name has it, and PostgreSQL takes no text with it.
+        if '\0' in name:
+            return None
+        with self._database.reader() as connection:
+            return _found(db_inventory.find(connection, name=name))
+
+    def find_registration(self, number: str) -> Node | None:
+        """The host with the number of a registration, as it is shown."""
+        if not number.isascii() or not number.isdigit() or number[0] == '0':
+            return None
+        if int(number) > MAX_ID:
+            return None
+        with self._database.reader() as connection:
+            return _found(db_inventory.find(connection, key=int(number)))
+
+    def find_hypervisor(self, wanted: str) -> Node | None:
+        """The host with the ``hypervisor_uuid``, which no index has."""
+        with self._database.reader() as connection:
+            for key, name, created_at in list(
+                db_inventory.registrations(connection)
+            ):
+                if _uuid('hypervisor', key, name, created_at) == wanted:
+                    return _found(db_inventory.find(connection, key=key))
+        return None
+
+
+def _found(entry: db_inventory.Entry | None) -> Node | None:
+    return None if entry is None else _node(entry)
 
 
 def _node(entry: db_inventory.Entry) -> Node:
@@ -68,8 +104,10 @@ def _node(entry: db_inventory.Entry) -> Node:
     return Node(
         id=entry.id,
         name=entry.name,
-        hypervisor_uuid=_uuid('hypervisor', entry),
-        service_uuid=_uuid('service', entry),
+        hypervisor_uuid=_uuid(
+            'hypervisor', entry.id, entry.name, entry.created_at
+        ),
+        service_uuid=_uuid('service', entry.id, entry.name, entry.created_at),
         zone=_zone(entry),
         address=entry.address or parse.urlsplit(entry.url).hostname,
         up=up,
@@ -79,9 +117,11 @@ def _node(entry: db_inventory.Entry) -> Node:
     )
 
 
-def _uuid(kind: str, entry: db_inventory.Entry) -> str:
-    name = f'{kind} {entry.id} {entry.name} {entry.created_at.isoformat()}'
-    return str(uuid.uuid5(_NAMESPACE, name))
+def _uuid(
+    kind: str, key: int, name: str, created_at: datetime.datetime
+) -> str:
+    text = f'{kind} {key} {name} {created_at.isoformat()}'
+    return str(uuid.uuid5(_NAMESPACE, text))
 
 
 def _zone(entry: db_inventory.Entry) -> str:

@@ -289,7 +289,7 @@ def test_neighbours_cost_the_same_whatever_there_is(
             )
     many, answer = service.send('GET', f'/v2.1/{path}')
     assert answer.status_int == 200
-    assert few == many == 2
+    assert few == many <= 2
 
 
 @pytest.mark.parametrize('token', ['user:abc123:member', None])

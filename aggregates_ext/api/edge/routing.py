@@ -7,6 +7,7 @@ pipeline what is not ours passes as it came.
 import dataclasses
 import re
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
@@ -79,11 +80,12 @@ class Page(NamedTuple):
     """A list, or one page of it.
 
     :ivar collection: the name of the list.
+    :ivar items: a long list makes them one by one.
     :ivar marker: of the last one shown, when more follow.
     """
 
     collection: str
-    items: list[dict[str, Any]]
+    items: Iterable[dict[str, Any]]
     marker: str | None
 
     @classmethod

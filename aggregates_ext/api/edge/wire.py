@@ -5,8 +5,10 @@ cannot be that is refused here: bodies that are too large or too deep, DTDs,
 numbers and texts that no database would take.
 """
 
+import io
 import json
 import re
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
@@ -301,24 +303,41 @@ def _read_xml(data: bytes) -> Any:
 def write(body: Mapping[str, Any], media: Media) -> bytes:
     """An answer as bytes.
 
-    :param body: has one key, the root, and may have links beside a list.
+    :param body: has one key, the root, and may have links beside a list. A
+        list may come as an iterator, which makes its items one by one.
     """
+    (name, value), *beside = body.items()
+    if media.kind == 'json' and isinstance(value, Iterator):
+        return _write_list(name, value, dict(beside))
     if media.kind == 'json':
         return json.dumps(body).encode()
-    (name, value), *beside = body.items()
     if name == 'extensions':
         return _document(_extensions(value))
     if name == 'extension':
         return _document(_extension(etree.Element('extension'), value))
     if name in oldxml.WRITERS:
-        return bytes(
-            etree.tostring(oldxml.WRITERS[name](value), encoding='UTF-8')
-        )
+        return oldxml.WRITERS[name](value)
     root = etree.Element(name)
     _fill(root, value)
     for _name, links in beside:
         _link(root, links)
     return bytes(etree.tostring(root, encoding='UTF-8'))
+
+
+def _write_list(
+    name: str, items: Iterator[Any], beside: Mapping[str, Any]
+) -> bytes:
+    """The same bytes as of a list, without all of it at once."""
+    written = io.BytesIO()
+    written.write(f'{{{json.dumps(name)}: ['.encode())
+    for number, item in enumerate(items):
+        text = json.dumps(item)
+        written.write((f', {text}' if number else text).encode())
+    written.write(b']')
+    for key, value in beside.items():
+        written.write(f', {json.dumps(key)}: {json.dumps(value)}'.encode())
+    written.write(b'}')
+    return written.getvalue()
 
 
 def _link(element: Any, links: list[Mapping[str, str]]) -> None:

@@ -39,11 +39,11 @@ def index(
     ctx.can(policy.HOSTS_LIST)
     zone = schema.check_query(query, QUERY).get('zone')
     return {
-        'hosts': [
+        'hosts': (
             {'host_name': node.name, 'service': 'compute', 'zone': node.zone}
             for node in domain.inventory.get_all()
             if node.enabled and (not zone or zone == node.zone)
-        ]
+        )
     }
 
 
@@ -55,8 +55,7 @@ def show(
 ) -> dict[str, Any]:
     """Show the resources of one host."""
     ctx.can(policy.HOSTS_SHOW)
-    names = [node.name for node in domain.inventory.get_all()]
-    if host_name not in names:
+    if domain.inventory.find(host_name) is None:
         raise exception.HostNotFound(host=ascii(host_name[:255]))
     none = {'cpu': 0, 'memory_mb': 0, 'disk_gb': 0}
     return {

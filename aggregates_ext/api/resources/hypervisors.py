@@ -92,12 +92,12 @@ def _list(
         nodes = _matching(nodes, asked['hypervisor_hostname_pattern'])
     if 'marker' in asked:
         nodes = _after(nodes, asked['marker'], shape)
-    limit = asked.get('limit')
-    shown = [
-        _view(node, shape, detailed, asked)
-        for node in nodes[: None if limit is None else limit + 1]
-    ]
-    return routing.Page.of('hypervisors', shown, limit, 'id')
+    shown = nodes[: asked.get('limit')]
+    marker = None
+    if shown and len(nodes) > len(shown):
+        marker = str(_id(shown[-1], shape))
+    views = (_view(node, shape, detailed, asked) for node in shown)
+    return routing.Page('hypervisors', views, marker)
 
 
 def _asked(shape: shapes.Shape, query: Mapping[str, str]) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def search(
     """List the hypervisors whose names contain a text."""
     ctx.can(policy.HYPERVISORS_SEARCH)
     found = _matching(domain.inventory.get_all(), pattern)
-    return {'hypervisors': [_view(node, shape) for node in found]}
+    return {'hypervisors': (_view(node, shape) for node in found)}
 
 
 def servers(
@@ -202,7 +202,7 @@ def servers(
     """The same: of servers nothing is known."""
     ctx.can(policy.HYPERVISORS_SERVERS)
     found = _matching(domain.inventory.get_all(), pattern)
-    return {'hypervisors': [_view(node, shape) for node in found]}
+    return {'hypervisors': (_view(node, shape) for node in found)}
 
 
 def statistics(
@@ -210,7 +210,7 @@ def statistics(
 ) -> dict[str, Any]:
     """Count the hypervisors."""
     ctx.can(policy.HYPERVISORS_STATISTICS)
-    count = len(domain.inventory.get_all())
+    count = domain.inventory.count()
     return {'hypervisor_statistics': {'count': count, **_UNKNOWN}}
 
 
@@ -230,11 +230,13 @@ def _find(
         hypervisor_id
     ):
         raise exception.Invalid(reason=f'Invalid uuid {hypervisor_id[:40]}')
-    wanted = hypervisor_id.lower()
-    for node in domain.inventory.get_all():
-        if str(_id(node, shape)) == wanted:
-            return node
-    raise exception.HypervisorNotFound(hypervisor_id=hypervisor_id[:40])
+    if shape.supports(_UUID_SINCE):
+        node = domain.inventory.find_hypervisor(hypervisor_id.lower())
+    else:
+        node = domain.inventory.find_registration(hypervisor_id)
+    if node is None:
+        raise exception.HypervisorNotFound(hypervisor_id=hypervisor_id[:40])
+    return node
 
 
 def _view(

@@ -43,13 +43,11 @@ def index(
     if (asked.get('binary') or BINARY) != BINARY:
         return {'services': []}
     host = asked.get('host')
-    return {
-        'services': [
-            _view(node, shape)
-            for node in domain.inventory.get_all()
-            if not host or host == node.name
-        ]
-    }
+    nodes = domain.inventory.get_all()
+    if host:
+        found = domain.inventory.find(host)
+        nodes = [] if found is None else [found]
+    return {'services': (_view(node, shape) for node in nodes)}
 
 
 def _view(node: inventory.Node, shape: shapes.Shape) -> dict[str, Any]:

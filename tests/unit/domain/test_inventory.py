@@ -158,3 +158,26 @@ def test_ids_stay_and_are_those_of_this_registration(
     assert second.id != first.id
     ids = {first.hypervisor_uuid, first.service_uuid}
     assert not ids & {second.hypervisor_uuid, second.service_uuid}
+
+
+def test_one_host_is_found_as_it_is_in_the_list(
+    database: engine.Database,
+) -> None:
+    register(database, 'member', 'z', 'az', seen(), observed=True)
+    hosts = inventory.Inventory(database)
+    one = node(database)
+    assert hosts.count() == 1
+    assert hosts.find('xen1') == one
+    assert hosts.find_registration(str(one.id)) == one
+    assert hosts.find_hypervisor(one.hypervisor_uuid) == one
+
+
+@pytest.mark.every_database
+def test_what_no_host_can_be_is_not_found(database: engine.Database) -> None:
+    register(database)
+    hosts = inventory.Inventory(database)
+    for name in ('', 'XEN1', 'xen1 ', 'xen1\0', 'x' * 5000, '\U0001f43c'):
+        assert hosts.find(name) is None
+    for number in ('0', '01', '-1', '1.0', '\u0661', '2147483648', 'x'):
+        assert hosts.find_registration(number) is None
+    assert hosts.find_hypervisor(UUID) is None

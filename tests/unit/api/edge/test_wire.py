@@ -12,6 +12,7 @@ from lxml import etree
 from oslo_middleware import sizelimit
 
 from aggregates_ext import exception
+from aggregates_ext.api.edge import oldxml
 from aggregates_ext.api.edge import wire
 
 
@@ -202,3 +203,40 @@ def test_fault_carries_any_text() -> None:
     assert root[0].text == 'a\ufffdb\ufffd <é>'
     written = wire.write_fault('x', 400, text, wire.JSON)
     assert json.loads(written)['x']['message'] == text
+
+
+@pytest.mark.parametrize('count', [0, 1, 3])
+@pytest.mark.parametrize('name', ['hosts', 'services', 'hypervisors'])
+@pytest.mark.parametrize('media', [wire.JSON, wire.XML])
+def test_a_list_may_come_piece_by_piece(
+    media: wire.Media, name: str, count: int
+) -> None:
+    items = [{'id': n, 'a': 'é<', 'none': None} for n in range(count)]
+    beside: dict[str, Any] = {f'{name}_links': [{'rel': 'next', 'href': 'x'}]}
+    whole = wire.write({name: items, **beside}, media)
+    assert wire.write({name: iter(items), **beside}, media) == whole
+    if media is wire.JSON:
+        assert whole == json.dumps({name: items, **beside}).encode()
+    elif not items:
+        assert whole == f'<{name}/>'.encode()
+    else:
+        item = name.removesuffix('s')
+        one = ''.join(f'<{item} id="{n}" a="é&lt;"/>' for n in range(count))
+        assert whole.decode() == f'<{name}>{one}</{name}>'
+
+
+def test_zones_without_hosts_are_written_as_ever() -> None:
+    zones: list[dict[str, Any]] = [
+        {'zoneName': 'a', 'zoneState': {'available': True}, 'hosts': hosts}
+        for hosts in (None, {})
+    ]
+    namespace = f'xmlns:os-availability-zone="{oldxml.ZONES_NAMESPACE}"'
+    for some in ([], zones):
+        written = wire.write({'availabilityZoneInfo': some}, wire.XML).decode()
+        inside = ''.join(
+            '<availabilityZone name="a"><zoneState available="true"/>'
+            f'{hosts}<metadata/></availabilityZone>'
+            for hosts in ('', '<hosts/>')[: len(some)]
+        )
+        end = f'>{inside}</availabilityZones>' if some else '/>'
+        assert written == f'<availabilityZones {namespace}{end}'
