@@ -293,15 +293,16 @@ def test_disk_that_comes_at_the_last_moment_is_not_destroyed(
     """The guard looks when all else is done, right before the call."""
     key = running.create('xen1', 'xen2')
     run = compute_run.Run
-    note = run.note
+    record = run._record
 
-    def note_and_add(self: Any, **values: Any) -> None:
-        note(self, **values)
-        if (values.get('call') or {}).get('call') == 'Async.pool.eject':
+    def record_and_add(self: Any, call: dict[str, Any], *more: Any) -> Any:
+        take_back = record(self, call, *more)
+        if call['call'] == 'Async.pool.eject':
             running.sim.add_sr('xen2', 'late', vdis=[{'name': 'late'}])
-            monkeypatch.setattr(run, 'note', note)
+            monkeypatch.setattr(run, '_record', record)
+        return take_back
 
-    monkeypatch.setattr(run, 'note', note_and_add)
+    monkeypatch.setattr(run, '_record', record_and_add)
     running.members.remove_host(running.ctx, key, 'xen2')
     running.work()
     assert running.operation(key).state == 'failed'
@@ -532,23 +533,20 @@ def test_mark_of_another_is_not_taken_away(running: service.Service) -> None:
     """It came between our look and our own mark."""
     key = running.aggregates.create('pool', None).id
     running.members.add_host(running.ctx, key, 'xen1')
-    real = compute_run.Run.note
+    real = compute_run.Run._record
 
-    def note(self: Any, **values: Any) -> None:
-        real(self, **values)
-        if (
-            (values.get('call') or {})
-            .get('call', '')
-            .endswith('add_to_other_config')
-        ):
+    def record(self: Any, call: dict[str, Any], *more: Any) -> Any:
+        take_back = real(self, call, *more)
+        if call['call'].endswith('add_to_other_config'):
             with contextlib.closing(running.login('xen1')) as session:
                 (ref,) = session.call('pool.get_all')
                 session.call(
                     'pool.add_to_other_config', ref, views.MARK, 'theirs'
                 )
+        return take_back
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compute_run.Run, 'note', note)
+        patch.setattr(compute_run.Run, '_record', record)
         running.work()
     assert running.operation(key).state == 'failed'
     assert running.pool_of('xen1')['other_config'][views.MARK] == 'theirs'

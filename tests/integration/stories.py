@@ -20,6 +20,7 @@ EJECT = 'Async.pool.eject'
 DISABLE = 'host.disable'
 ENABLE = 'host.enable'
 DESTROY = 'host.destroy'
+RESTART = 'host.restart_agent'
 DESIGNATE = 'pool.designate_new_master'
 
 
@@ -142,8 +143,14 @@ def _remove_with_its_disks(scene: Scene) -> None:
 
 
 def _add_half(scene: Scene) -> None:
-    """The join stops when the master lists the host already."""
+    """The join fails when the role of the host is written already."""
     scene.site.sim.plant(JOIN, scene.hosts[1], 'half_join')
+    _add_second(scene)
+
+
+def _add_less_than_half(scene: Scene) -> None:
+    """The join fails when the master lists the host, and no role is."""
+    scene.site.sim.plant(JOIN, scene.hosts[1], 'fail', step='S8')
     _add_second(scene)
 
 
@@ -174,7 +181,14 @@ STORIES = (
         _remove_while_a_disk_appears,
         ((0, 1),),
     ),
-    Story('half-join', (JOIN, DESTROY), 1, _add_half, ((0,),)),
+    Story('half-join', (JOIN, RESTART), 1, _add_half, ((0, 1),)),
+    Story(
+        'join-given-up',
+        (JOIN, RESTART, DESTROY),
+        1,
+        _add_less_than_half,
+        ((0,),),
+    ),
     Story('set-master', (DESIGNATE,), 2, _make_second_master, ((0, 1),)),
     Story(
         'eject-master',

@@ -110,7 +110,7 @@ def test_half_join_between_two_looks_is_not_taken_for_a_failure(
     client = site.start_api()
     site.start_compute()
     key = client.make_pool('pool', ['xen1'])
-    site.sim.plant(stories.JOIN, 'xen2', 'half_join')
+    site.sim.plant(stories.JOIN, 'xen2', 'fail', step='S8')
 
     def has_failed() -> bool:
         with site.sim.world.lock:

@@ -164,6 +164,7 @@ class _Change:
             compute_run.await_joins(run)
             with contextlib.closing(master.login()) as session:
                 self._check(session)
+                master.confirm_all(view)
                 run.note(step='changing the master', progress=10)
                 try:
                     run.change(

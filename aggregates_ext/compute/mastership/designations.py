@@ -51,9 +51,15 @@ def await_others(run: compute_run.Run) -> None:
 def await_window(run: compute_run.Run) -> None:
     """Keep a change of master from being sent too early after another.
 
+    After one that is proven, with all members back, nothing stands against
+    the next (xapi#designate-errors).
+
     :raises outcomes.Waiting: it would be.
     """
     for operation, age in _designations(run):
+        found = operation.parameters[KEY]
+        if found.get('done') and not found['late']:
+            continue
         if age < run.options.designate_wait:
             raise outcomes.Waiting(
                 reason=f'Operation {operation.uuid} sent a change of master '

@@ -8,6 +8,7 @@ from typing import Any
 from typing import TypeGuard
 
 from aggregates_ext import exception
+from aggregates_ext.compute.observation import directories
 from aggregates_ext.compute.observation import drift
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.observation import witness
@@ -81,6 +82,18 @@ class OtherMaster(outcomes.Postpone):
     )
 
 
+class MemberAway(outcomes.Postpone):
+    """A member does not say that it follows the master."""
+
+    code = 'MEMBER_AWAY'
+    message = (
+        'The master of the pool is changed only when each member answers at '
+        'its own address as a slave of the master at {address}: the call '
+        'would hang otherwise. {answers}. Start what is down; what is gone '
+        'for good is taken out with remove_host and "force": true.'
+    )
+
+
 class Master:
     """A session at the master of an aggregate's pool, uuid pinned.
 
@@ -145,6 +158,26 @@ class Master:
                 address=view.master.address,
             )
 
+    def confirm_all(self, view: views.PoolView) -> None:
+        """Make sure that every member of the pool is a slave of this master.
+
+        To be called before the master is changed: what the master says of
+        them is up to ten minutes old (xapi#designate-errors).
+
+        :raises MemberAway: those that do not say so, with their answers.
+        """
+        away = []
+        for host in self.witnesses.bound:
+            if host.uuid == view.master.uuid or host.uuid not in view.hosts:
+                continue
+            follows, answer = self.witnesses.follows(host, view)
+            if not follows:
+                away.append(f'{host.name} {answer.describe()}')
+        if away:
+            raise MemberAway(
+                address=view.master.address, answers='; '.join(away)
+            )
+
     def confirm(self, view: views.PoolView) -> None:
         """Ask members whether they know another master.
 
@@ -163,80 +196,6 @@ class OtherPool(exception.AggregatesError):
 
 class OfNobody(exception.AggregatesError):
     message = '{answer} No host of the aggregate has that address{others}.'
-
-
-def has_address(host: records.Host, address: str) -> bool:
-    """Whether a registered host is known by an address that XenAPI tells."""
-    return db_hosts.has_address(host, address)
-
-
-class Directory:
-    """Whose address it is that XenAPI tells; never a new URL.
-
-    It may be unreachable or stale, the same in two sites, or claimed by a
-    host that is none of the pool's (design#redirects).
-
-    :param hosts: those that are known to us.
-    :param find: asked for further registered hosts.
-    """
-
-    def __init__(
-        self,
-        aggregate: records.Aggregate,
-        hosts: Sequence[records.Host],
-        find: witness.Find | None,
-    ) -> None:
-        self._aggregate = aggregate
-        self._hosts = hosts
-        self._find = find
-
-    def whose(self, address: str) -> Sequence[records.Host]:
-        """The hosts that may be asked for it, with the account of the pool.
-
-        Those of the aggregate; where there are none, free ones whose own
-        account is the same: one can be joined and made the master by hand.
-        """
-        bound = [
-            host
-            for host in self._having(address, self._hosts)
-            if may_be_master(host, self._aggregate)
-        ]
-        return bound or [
-            host
-            for host in self._all(address)
-            if host.aggregate_id in (None, self._aggregate.id)
-            and host.credential == self._aggregate.credential
-        ]
-
-    def others(self, address: str) -> str:
-        """Who has an address and is not asked, as a clause for messages."""
-        names = [
-            f'{host.name}, {host.phase}'
-            if host.aggregate_id in (None, self._aggregate.id)
-            else f'{host.name} of aggregate {host.aggregate_id}'
-            for host in self._all(address)
-        ]
-        return (
-            f' (host {"; ".join(names)}, has it, and is not asked)'
-            if names
-            else ''
-        )
-
-    def _all(self, address: str) -> Sequence[records.Host]:
-        found = self._having(address, self._hosts)
-        if self._find is None:
-            return found
-        known = {host.id for host in found}
-        return [
-            *found,
-            *(host for host in self._find(address) if host.id not in known),
-        ]
-
-    @staticmethod
-    def _having(
-        address: str, hosts: Sequence[records.Host]
-    ) -> list[records.Host]:
-        return [host for host in hosts if has_address(host, address)]
 
 
 def _is_slave(exc: Exception) -> TypeGuard[failures.XenAPIError]:
@@ -278,19 +237,6 @@ def _enter(
     return session, pools
 
 
-def may_be_master(host: records.Host, aggregate: records.Aggregate) -> bool:
-    """Whether to ask a host of the aggregate, with the account of the pool.
-
-    A host that joins has a password of its own until it is a slave, and a
-    wrong one is not tried (xapi#operator-fault-14); one that returns has left.
-    """
-    return (
-        host.aggregate_id == aggregate.id
-        and host.phase in (*connections.IN_POOL, 'joining')
-        and connections.may_have(host, aggregate)
-    )
-
-
 @contextlib.contextmanager
 def master_of(
     connector: connections.Connector,
@@ -308,10 +254,10 @@ def master_of(
     :param find: further registered hosts by their address.
     :raises NoMaster: none of them is it, with what each answered.
     """
-    directory = Directory(aggregate, hosts, find)
+    directory = directories.Directory(aggregate, hosts, find)
     first = (aggregate.observation or {}).get('master')
     bound = [h for h in hosts if h.aggregate_id == aggregate.id]
-    waiting = [h for h in bound if may_be_master(h, aggregate)]
+    waiting = [h for h in bound if directories.may_be_master(h, aggregate)]
     waiting.sort(key=lambda h: (h.uuid != first, h.phase != 'member', h.name))
     asked: dict[str, Exception] = {}
     while waiting:
@@ -407,7 +353,7 @@ def _rank_match(host: records.Host, seen: views.HostView) -> int | None:
         return 0 if host.uuid == seen.uuid else None
     if host.aggregate_id is not None:
         return None
-    if has_address(host, seen.address):
+    if directories.has_address(host, seen.address):
         return 1
     return 2 if host.name == seen.name_label else None
 

@@ -111,9 +111,14 @@ class Answer:
     def strange(self) -> bool:
         """Whether no slave would answer so.
 
-        A slave answers HOST_IS_SLAVE to any password (xapi#login).
+        A slave answers HOST_IS_SLAVE to any password (xapi#login), and has
+        the certificate that it had: an eject makes a new one.
         """
-        return self.role == 'master' or self.code in codes.LOGIN_REFUSED
+        return (
+            self.role == 'master'
+            or self.code in codes.LOGIN_REFUSED
+            or self.code == failures.OtherCertificate.code
+        )
 
     def describe(self) -> str:
         """One clause for messages."""

@@ -57,7 +57,7 @@ class Witnesses:
 
     :param aggregate: with its last observation; where it has no account
         yet, each host is asked with its own.
-    :param bound: its hosts in any phase; only members are asked.
+    :ivar bound: its hosts in any phase; only members are asked.
     :param find: the hosts that may be asked, by an address that XenAPI
         tells.
     """
@@ -71,7 +71,7 @@ class Witnesses:
     ) -> None:
         self._connector = connector
         self._aggregate = aggregate
-        self._bound = bound
+        self.bound = bound
         self._find = find
 
     def hear(self, view: views.PoolView) -> Testimony:
@@ -84,7 +84,7 @@ class Witnesses:
         turn = max(turns.values(), default=0) + 1
         members = [
             host
-            for host in self._bound
+            for host in self.bound
             if host.phase == 'member' and host.uuid != view.master.uuid
         ]
         ends = time.monotonic() + ASK_BUDGET
@@ -229,7 +229,7 @@ class Witnesses:
         )
 
     def _name(self, uuid: str) -> str:
-        names = [host.name for host in self._bound if host.uuid == uuid]
+        names = [host.name for host in self.bound if host.uuid == uuid]
         return f'{names[0]} ({uuid})' if names else uuid
 
 

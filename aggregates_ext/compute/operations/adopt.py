@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from aggregates_ext.compute.observation import directories
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import observe
 from aggregates_ext.compute.observation import views
@@ -364,7 +365,7 @@ def _check_members(
         dataclasses.replace(counted.aggregate, pool_uuid=view.uuid),
         members,
         lambda address: [
-            h for h in members if masters.has_address(h, address)
+            h for h in members if directories.has_address(h, address)
         ],
     ).hear(view)
     return [

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
+from aggregates_ext.compute.observation import directories
 from aggregates_ext.compute.observation import drift
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
@@ -190,7 +191,7 @@ def check_proof(
         follows = answer.role == 'slave' and (
             addresses.same(answer.detail, view.master.address)
             or any(
-                masters.has_address(known, answer.detail)
+                directories.has_address(known, answer.detail)
                 for known in (*census.bound, *census.strangers.values())
                 if known.uuid == view.master.uuid
             )

@@ -17,6 +17,7 @@ from aggregates_ext.compute.mastership import designate
 from aggregates_ext.compute.mastership import designations
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.operations import departures
 from aggregates_ext.compute.operations import forget
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules import preflight
@@ -118,6 +119,7 @@ class _Eject:
         self._host = host
         self._uuid = uuid
         self._master = master
+        self._departure = departures.Departure(run, host, master)
         self._limit = run.options.eject_timeout + designations.allowance(
             run.operation, run.options.master_timeout
         )
@@ -164,14 +166,14 @@ class _Eject:
                 self._check_time(view)
                 self._note_progress(view, pending[-1])
             else:
-                self._fail_by(tasks)
+                failed = self._fail_by(tasks, view)
                 quiet_since = now if quiet_since is None else quiet_since
-                if self._may_send(now - quiet_since):
+                if not failed and self._may_send(now - quiet_since, view):
                     self._send(view)
                     quiet_since = None
             run.clock.sleep(run.options.watch_interval)
 
-    def _may_send(self, quiet: float) -> bool:
+    def _may_send(self, quiet: float, view: views.PoolView) -> bool:
         """Whether an eject is due: after a call of ours two looks must agree.
 
         :param quiet: seconds for which no eject was seen to run.
@@ -181,6 +183,7 @@ class _Eject:
         if run.sent and quiet < run.options.watch_interval:
             return False
         if run.elapsed() >= self._limit:
+            self._departure.ask(view)
             self._refuse(
                 outcomes.Failed(
                     'TIMEOUT',
@@ -200,7 +203,7 @@ class _Eject:
             'UNRESOLVED',
             f'Whether host {self._host.name} leaves is not known after '
             f'{run.elapsed():.0f} s. The master of pool {view.uuid} still '
-            f'lists it, and its eject still runs; the host itself '
+            f'lists it; the host itself '
             f'{own.describe()}. It is looked at again with each '
             'observation; the action reset says what became of it.',
         )
@@ -218,9 +221,12 @@ class _Eject:
             progress = 30 + int(60 * task.progress)
             self._run.note(step='ejecting', progress=progress)
 
-    def _fail_by(self, tasks: Collection[views.Task]) -> None:
-        """End an eject by what its task on the master says.
+    def _fail_by(
+        self, tasks: Collection[views.Task], view: views.PoolView
+    ) -> bool:
+        """End an eject by what its task on the master and the host say.
 
+        :returns: whether it has failed and that is not sure yet.
         :raises outcomes.Failed: for a reason that does not heal.
         :raises outcomes.Postpone: for one that may.
         """
@@ -228,9 +234,12 @@ class _Eject:
         sent = (run.operation.call or {}).get('task')
         ended = [task for task in tasks if task.error and run.sent]
         if not ended:
-            return
+            return False
         task = next((t for t in ended if t.ref == sent), ended[-1])
         code, *parameters = task.error
+        if not self._departure.is_off(code, view):
+            self._check_time(view)
+            return True
         failure = outcomes.translate(
             failures.XenAPIError(
                 self._master.host.name, code, tuple(parameters)

@@ -11,6 +11,7 @@ from typing import Any
 
 from oslo_log import log as logging
 
+from aggregates_ext.compute.observation import directories
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import silence
 from aggregates_ext.compute.observation import views
@@ -122,7 +123,9 @@ def _refuse_master(
         if other.aggregate_id != host.aggregate_id or other.id == host.id:
             continue
         answer = views.look(run.connector, other, DESTROY)
-        if answer.role == 'slave' and masters.has_address(host, answer.detail):
+        if answer.role == 'slave' and directories.has_address(
+            host, answer.detail
+        ):
             raise outcomes.Failed(
                 'HOST_IS_MASTER',
                 f'Host {host.name} is the master of the pool: host '

@@ -6,20 +6,17 @@ looks and the same verdicts (design#joined, xapi#join).
 """
 
 import contextlib
-import dataclasses
-import enum
 
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.operations import halfjoin
 from aggregates_ext.compute.operations import pool
+from aggregates_ext.compute.operations import verdicts
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
-from aggregates_ext.compute.xen import failures
-from aggregates_ext.compute.xen import text
-from aggregates_ext.db import addresses
 from aggregates_ext.db import records
 
 # What a join itself is on the pool, as far as can be told
@@ -31,69 +28,6 @@ JOINING = frozenset(
         'exchange_crls_on_join',
     }
 )
-
-
-class Verdict(enum.Enum):
-    """What a look at both sides says of a join."""
-
-    JOINED = 'joined'
-    WAIT = 'wait'
-    FUSE = 'fuse'
-    FAILED = 'failed'
-    NOTHING = 'nothing'
-    HALF = 'half'
-    ELSEWHERE = 'elsewhere'
-
-
-@dataclasses.dataclass(frozen=True)
-class Seen:
-    """Both sides of a join at one moment.
-
-    :ivar listed: the joining host as the pool's master lists it.
-    :ivar joiner: what it answers at its own address.
-    """
-
-    pool: views.PoolView
-    listed: views.HostView | None
-    joiner: views.Answer
-
-    def describe(self) -> str:
-        """Both sides in words, for whoever has to decide."""
-        return (
-            f'{views.describe_listing(self.pool, self.listed)} '
-            f'The host itself {self.joiner.describe()}.'
-        )
-
-
-def judge(seen: Seen) -> Verdict:
-    """The verdict on one look (design#joined, design#half-joined).
-
-    NOTHING and HALF hold only when a second look agrees.
-    """
-    listed, joiner = seen.listed, seen.joiner
-    if joiner.role == 'slave':
-        there = addresses.same(joiner.detail, seen.pool.master.address)
-        if listed is None:
-            return Verdict.WAIT if there else Verdict.ELSEWHERE
-        up = listed.live and listed.enabled
-        return Verdict.JOINED if there and up else Verdict.WAIT
-    if joiner.role != 'master':
-        return Verdict.WAIT
-    return _judge_master(listed is not None, joiner.tasks)
-
-
-def _judge_master(listed: bool, tasks: tuple[views.Task, ...]) -> Verdict:
-    """The joiner still serves as its old self: its task list tells."""
-    states = {task.status for task in tasks}
-    if states & views.RUNNING:
-        return Verdict.WAIT
-    if 'success' in states:
-        return Verdict.FUSE
-    if listed:
-        return Verdict.HALF
-    if states & {'failure', 'cancelled'}:
-        return Verdict.FAILED
-    return Verdict.NOTHING
 
 
 def add_host(run: compute_run.Run) -> None:
@@ -173,18 +107,18 @@ class _Join:
     def follow(self) -> None:
         """Look until the host is a member; send the join when none runs."""
         run = self._run
-        last: Verdict | None = None
+        last: verdicts.Verdict | None = None
         since = 0.0
         while True:
             seen = self._look()
-            verdict = judge(seen)
-            if verdict is Verdict.FAILED and not run.sent:
+            verdict = verdicts.judge(seen)
+            if verdict is verdicts.Verdict.FAILED and not run.sent:
                 # The task of an earlier operation; it is removed on sending.
-                verdict = Verdict.NOTHING
+                verdict = verdicts.Verdict.NOTHING
             now = run.clock.monotonic()
             if verdict is not last:
                 last, since = verdict, now
-            if verdict is Verdict.JOINED:
+            if verdict is verdicts.Verdict.JOINED:
                 pool.become_member(run, self._master.session.credential.name)
                 return
             if self._may_send(verdict, now - since):
@@ -194,7 +128,7 @@ class _Join:
                 self._consider(seen, verdict, now - since)
             run.clock.sleep(run.options.watch_interval)
 
-    def _look(self) -> Seen:
+    def _look(self) -> verdicts.Seen:
         # The joiner first: once its task is seen to have ended, what the
         # master lists after that is all that the join has left there.
         answer = self._joiner.look()
@@ -207,16 +141,17 @@ class _Join:
                 self._host, self._uuid, answer.pool.master.address
             )
         view = self._master.look()
-        return Seen(view, view.hosts.get(self._uuid), answer)
+        return verdicts.Seen(view, view.hosts.get(self._uuid), answer)
 
-    def _may_send(self, verdict: Verdict, lasting: float) -> bool:
+    def _may_send(self, verdict: verdicts.Verdict, lasting: float) -> bool:
         """Whether a join is due: after a call of ours two looks must agree.
 
         :raises outcomes.Failed: it is due, and the time is over.
         """
         run = self._run
-        if verdict is not Verdict.NOTHING:
+        if verdict is not verdicts.Verdict.NOTHING:
             return False
+        halfjoin.finish(run)
         if run.sent and lasting < run.options.watch_interval:
             return False
         if run.elapsed() >= run.options.join_timeout:
@@ -227,23 +162,28 @@ class _Join:
             )
         return True
 
-    def _consider(self, seen: Seen, verdict: Verdict, lasting: float) -> None:
+    def _consider(
+        self, seen: verdicts.Seen, verdict: verdicts.Verdict, lasting: float
+    ) -> None:
         """Act on a verdict that is not the end, or not a good one.
 
         :param lasting: seconds for which the verdict has been the same.
         """
         run = self._run
-        if verdict is Verdict.NOTHING:
+        if verdict is verdicts.Verdict.NOTHING:
             # A second look has to agree.
             return
-        if verdict is Verdict.FAILED:
+        if verdict is verdicts.Verdict.FAILED:
             self._fail(seen)
-        if verdict is Verdict.HALF:
+        if verdict is verdicts.Verdict.HALF:
             if lasting >= run.options.confirm_interval:
-                self._end_half(seen)
+                halfjoin.end(run, self._host, self._master, seen, lasting)
             return
         overdue = run.elapsed() >= run.options.join_timeout
-        stuck = verdict is Verdict.FUSE and lasting >= run.options.fuse_wait
+        stuck = (
+            verdict is verdicts.Verdict.FUSE
+            and lasting >= run.options.fuse_wait
+        )
         if not run.sent:
             self._check_unsent(seen, verdict, overdue)
         elif overdue or stuck:
@@ -257,7 +197,7 @@ class _Join:
         _note_progress(run, seen, verdict)
 
     def _check_unsent(
-        self, seen: Seen, verdict: Verdict, overdue: bool
+        self, seen: verdicts.Seen, verdict: verdicts.Verdict, overdue: bool
     ) -> None:
         """What keeps a join from being sent.
 
@@ -266,7 +206,7 @@ class _Join:
         """
         name = self._host.name
         code, parameters = seen.joiner.code, seen.joiner.parameters
-        if verdict is Verdict.ELSEWHERE:
+        if verdict is verdicts.Verdict.ELSEWHERE:
             raise outcomes.Failed(
                 'HOST_IS_SLAVE',
                 f'Host {name} already belongs to a pool led by '
@@ -318,13 +258,14 @@ class _Join:
                 account.password,
             )
 
-    def _fail(self, seen: Seen) -> None:
+    def _fail(self, seen: verdicts.Seen) -> None:
         """End a join by what the joiner's own task says of it.
 
         :raises outcomes.Failed: for a reason that does not heal.
         :raises outcomes.Postpone: for one that may.
         """
-        failure = _failure(self._run, seen)
+        error = halfjoin.find_error(self._run, seen)
+        failure = halfjoin.explain(self._run, error or ['TASK_CANCELLED'])
         if isinstance(failure, outcomes.Postpone):
             with contextlib.closing(
                 self._run.connector.login(self._host)
@@ -336,87 +277,21 @@ class _Join:
             )
         raise failure
 
-    def _end_half(self, seen: Seen) -> None:
-        """End a join that stopped half-way; never a record of others.
 
-        :raises outcomes.Failed: what it had left is removed, or is not
-            this operation's to remove.
-        """
-        if not self._run.sent:
-            raise outcomes.Failed(
-                'STALE_RECORD',
-                f'{seen.describe()} No join of this operation was sent, so '
-                'the record is left from an earlier attempt, or made by '
-                f'hand. Remove it with {self._forget()}, then repeat the '
-                'request.',
-            )
-        self._clean_up(seen)
-
-    def _forget(self) -> str:
-        return text.command('xe', 'host-forget', f'uuid={self._uuid}')
-
-    def _clean_up(self, seen: Seen) -> None:
-        """Remove the dead record of a half-done join from the pool.
-
-        :raises outcomes.Failed: the reason of the join, when it is done.
-        :raises outcomes.Unresolved: the master keeps the record.
-        """
-        run, host = self._run, self._host
-        run.note(step='removing a half-done join from the pool')
-        with contextlib.closing(self._master.login()) as session:
-            ref = seen.listed.ref if seen.listed else ''
-            try:
-                run.change(session, 'host.destroy', ref)
-            except outcomes.Failed as exc:
-                raise outcomes.Unresolved(
-                    'HALF_JOINED',
-                    f'The join of host {host.name} was left half-done. '
-                    f'{seen.describe()} Its record could not be removed: '
-                    f'{exc} Restart the toolstack of the host, remove the '
-                    f'record with {self._forget()} and use the action reset.',
-                    exc.error,
-                ) from exc
-        if any(task.error for task in seen.joiner.tasks):
-            raise _failure(run, seen)
-        raise outcomes.Failed(
-            'HALF_JOINED',
-            f'The join of host {host.name} stopped half-way; what it had '
-            'left in the pool is removed, and the host is its own pool '
-            'again. Its storage may have to be plugged again: restart its '
-            'toolstack.',
-        )
-
-
-def _failure(run: compute_run.Run, seen: Seen) -> Exception:
-    """What the joiner's own task says of a join that failed."""
-    sent = (run.operation.call or {}).get('task')
-    ended = [task for task in seen.joiner.tasks if task.status != 'success']
-    task = next((t for t in ended if t.ref == sent), ended[-1])
-    code, *parameters = task.error or ('TASK_CANCELLED',)
-    if code in codes.LOGIN_REFUSED:
-        return outcomes.Failed(
-            code,
-            f'Host {run.host_name} could not log in to the master of the '
-            'pool with the account that the pool has in the configuration. '
-            'Correct its credential, send the compute services SIGHUP, then '
-            'repeat the request.',
-            parameters,
-        )
-    return outcomes.translate(
-        failures.XenAPIError(run.host_name, code, tuple(parameters))
-    )
-
-
-def _note_progress(run: compute_run.Run, seen: Seen, verdict: Verdict) -> None:
+def _note_progress(
+    run: compute_run.Run, seen: verdicts.Seen, verdict: verdicts.Verdict
+) -> None:
     """Tell in words how far it is; it never goes back."""
     reached = _reached(seen, verdict)
     if reached and reached[1] >= run.operation.progress:
         run.note(step=reached[0], progress=reached[1])
 
 
-def _reached(seen: Seen, verdict: Verdict) -> tuple[str, int] | None:
+def _reached(
+    seen: verdicts.Seen, verdict: verdicts.Verdict
+) -> tuple[str, int] | None:
     """Step and progress (xapi#join-timeline); None: nothing new."""
-    if verdict is Verdict.FUSE:
+    if verdict is verdicts.Verdict.FUSE:
         return 'joined, xapi of the host restarts soon', 40
     if seen.listed is None:
         others = set(seen.pool.operations.values()) - JOINING

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from aggregates_ext.compute.rules import moves
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
 
-CLASSES = ('pool', 'host', 'host_metrics')
+CLASSES = ('pool', 'host', 'host_metrics', 'VM')
 # What tells the release of a host; a master is of the newest in its pool.
 VERSIONS = ('platform_version', 'product_version', 'xapi')
 ROLLING = 'rolling_upgrade_in_progress'
@@ -58,13 +59,13 @@ def _older(host: Mapping[str, Any], master: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def check_pool(found: Read) -> list[Problem]:
+def check_pool(known: Read) -> list[Problem]:
     """What forbids any change of master in a pool."""
-    pool, _master = _leader(found)
+    pool, _master = _leader(known)
     silent = sorted(
         _name(host)
-        for host in found['host'].values()
-        if not _is_live(found, host)
+        for host in known['host'].values()
+        if not _is_live(known, host)
     )
     rules = (
         (
@@ -108,7 +109,7 @@ def check_pool(found: Read) -> list[Problem]:
         Problem(code, rule, found, remedy, heals=codes.passes(code))
         for broken, code, rule, found, remedy in rules
         if broken
-    ]
+    ] + moves.check(known['VM'])
 
 
 def check_host(found: Read, uuid: str | None) -> list[Problem]:

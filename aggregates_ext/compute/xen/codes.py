@@ -23,6 +23,8 @@ OWN_PASSING = frozenset(
         'ANSWER_LOST',
         'FOREIGN_MARK',
         'HOST_UNREACHABLE',
+        'MACHINES_MOVE',
+        'MEMBER_AWAY',
         'NO_MASTER',
         'OTHER_MASTER',
         'POOL_REPLACED',

@@ -8,6 +8,7 @@ or copies of what the pool keeps on the disks of its members.
 from collections.abc import Collection
 from collections.abc import Sequence
 
+from aggregates_ext.compute.rules import moves
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.leaving import leaver
 from aggregates_ext.compute.rules.leaving import remains
@@ -60,7 +61,10 @@ def check_leave(
             disks={},
         )
     return preflight.Report(
-        blockers=preflight.evaluate(requirements.LEAVE_RULES, facts),
+        blockers=(
+            *preflight.evaluate(requirements.LEAVE_RULES, facts),
+            *moves.check(records['VM']),
+        ),
         warnings=preflight.evaluate(remains.LEAVE_WARNINGS, facts),
         disks=_disks(facts),
     )

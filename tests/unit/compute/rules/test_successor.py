@@ -37,6 +37,7 @@ def found() -> dict[str, Any]:
         'pool': {'p': pool()},
         'host': {name: host(name) for name in 'abc'},
         'host_metrics': {f'metrics-{name}': {'live': True} for name in 'abc'},
+        'VM': {},
     }
 
 
@@ -47,6 +48,26 @@ def codes(found: Any, name: str = 'b') -> list[str]:
 
 def test_plain_slave_may_be_the_master(found: dict[str, Any]) -> None:
     assert codes(found) == []
+
+
+def test_machines_that_move_are_named_and_waited_for(
+    found: dict[str, Any],
+) -> None:
+    """Whoever moves them."""
+    found['VM'] = {
+        name: {'name_label': name, 'current_operations': operations}
+        for name, operations in {
+            'still': {},
+            'moving': {'task': 'pool_migrate'},
+            'leaving': {'task': 'migrate_send'},
+            'starting': {'task': 'start_on'},
+        }.items()
+    }
+    report = successor.check(found, 'uuid-b')
+    (problem,) = report.blockers
+    assert problem.code == 'MACHINES_MOVE'
+    assert problem.found == '"leaving", "moving"'
+    assert report.heals
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import pytest
 
 from aggregates_ext.compute.observation import views
-from aggregates_ext.compute.operations import join
-from aggregates_ext.compute.operations.join import Verdict
+from aggregates_ext.compute.operations import verdicts
+from aggregates_ext.compute.operations.verdicts import Verdict
 
 
 def host(uuid: str, live: bool = True, enabled: bool = True):
@@ -63,10 +63,10 @@ def alone(*states: str) -> views.Answer:
 def test_verdict(
     listed: views.HostView | None, joiner: views.Answer, verdict: Verdict
 ) -> None:
-    assert join.judge(join.Seen(POOL, listed, joiner)) is verdict
+    assert verdicts.judge(verdicts.Seen(POOL, listed, joiner)) is verdict
 
 
 def test_both_sides_are_described() -> None:
-    text = join.Seen(POOL, DEAD, alone()).describe()
+    text = verdicts.Seen(POOL, DEAD, alone()).describe()
     assert 'lists the host with live=False' in text
     assert 'answers as the master of pool pool' in text

@@ -1,0 +1,145 @@
+"""An error of xapi does not prove that nothing has happened.
+
+The role of a joiner, and the leaving of a victim, can be settled before the
+error (xapi#join-late-failures, xapi#eject-errors): the hosts are asked.
+"""
+
+import contextlib
+
+import pytest
+
+from aggregates_ext.compute.xen import failures
+from tests.functional import byhand
+from tests.functional import service
+
+JOIN = 'Async.pool.join'
+EJECT = 'Async.pool.eject'
+RESTART = 'host.restart_agent'
+DESTROY = 'host.destroy'
+
+
+@pytest.fixture
+def running(running: service.Service) -> service.Service:
+    running.conf.set_override('retry_interval', 0.01, 'compute')
+    return running
+
+
+def calls(running: service.Service) -> list[str]:
+    """What was sent about the join, in order."""
+    known = (JOIN, RESTART, DESTROY, EJECT)
+    return [c.method for c in running.sim.calls if c.method in known]
+
+
+def test_join_that_failed_late_is_a_member_after_a_restart(
+    running: service.Service,
+) -> None:
+    """Its record gone, no start of it would ever succeed again."""
+    running.sim.plant(call=JOIN, host='xen2', action='half_join')
+    key = running.create('xen1')
+    running.members.add_host(running.ctx, key, 'xen2')
+    assert running.settle(key) == 'succeeded', running.error(key)
+    assert calls(running) == [JOIN, RESTART]
+    running.sim.restart_toolstack('xen2')
+    running.watch(key, byhand.WHILE)
+    assert running.aggregates.get(key).drift == ()
+    assert len(running.pool_of('xen1')['hosts']) == 2
+
+
+@pytest.mark.parametrize('step', ['S7', 'S8'])
+def test_record_goes_when_the_host_is_its_own_master_after_a_restart(
+    running: service.Service, step: str
+) -> None:
+    running.sim.plant(
+        call=JOIN, host='xen2', action='fail', step=step, code='X'
+    )
+    key = running.create('xen1')
+    running.members.add_host(running.ctx, key, 'xen2')
+    assert running.settle(key) == 'failed'
+    assert running.error(key)['code'] == 'X'
+    assert calls(running) == [JOIN, RESTART, DESTROY]
+    assert running.hosts.get('xen2').phase == 'free'
+    running.sim.restart_toolstack('xen2')
+    running.clock.advance(byhand.WHILE)
+    assert len(running.pool_of('xen1')['hosts']) == 1
+    assert len(running.pool_of('xen2')['hosts']) == 1
+    running.members.add_host(running.ctx, key, 'xen2')
+    assert running.settle(key) == 'succeeded', running.error(key)
+
+
+def test_host_that_cannot_be_restarted_keeps_its_record(
+    running: service.Service,
+) -> None:
+    running.sim.plant(call=JOIN, host='xen2', action='half_join')
+    running.sim.plant(
+        call=RESTART, host='xen2', action='fail', code='RBAC_PERMISSION_DENIED'
+    )
+    key = running.create('xen1')
+    running.members.add_host(running.ctx, key, 'xen2')
+    assert running.settle(key) == 'unresolved'
+    assert running.error(key)['code'] == 'HALF_JOINED'
+    assert (
+        'leave its record in the pool alone' in running.error(key)['message']
+    )
+    assert DESTROY not in calls(running)
+    running.sim.restart_toolstack('xen2')
+    running.watch(key, 60)
+    running.watch(key, 60)
+    assert running.operation(key).state == 'succeeded', running.error(key)
+
+
+def test_eject_that_ends_with_an_error_is_judged_by_the_host(
+    running: service.Service,
+) -> None:
+    """It has left, whatever the master says of it."""
+    key = running.create('xen1', 'xen2')
+    running.sim.plant(
+        host='xen2', action='fail', step='E3', code='INTERNAL_ERROR'
+    )
+    running.members.remove_host(running.ctx, key, 'xen2')
+    assert running.settle(key) == 'unresolved', running.error(key)
+    assert running.error(key)['code'] == 'HALF_EJECTED'
+    assert calls(running).count(EJECT) == 1
+    assert running.state(key) == 'error'
+    running.watch(key, byhand.WHILE)
+    with contextlib.closing(running.login('xen1')) as session:
+        uuid = running.sim.host('xen2').uuid
+        session.call(DESTROY, session.call('host.get_by_uuid', uuid))
+    for _ in range(3):
+        running.watch(key, byhand.WHILE)
+    assert running.operation(key).state == 'succeeded'
+    assert running.hosts.get('xen2').phase == 'free'
+    assert running.aggregates.get(key).hosts == ('xen1',)
+
+
+def test_host_that_stays_after_a_late_error_is_a_member(
+    running: service.Service,
+) -> None:
+    """It says so for as long as a leaving takes to be seen."""
+    key = running.create('xen1', 'xen2')
+    running.sim.plant(host='xen2', action='fail', step='E1', code='SOME_ERROR')
+    before = running.clock.time()
+    running.members.remove_host(running.ctx, key, 'xen2')
+    assert running.settle(key) == 'failed'
+    assert running.error(key)['code'] == 'SOME_ERROR'
+    assert running.clock.time() - before >= 60
+    assert running.hosts.get('xen2').phase == 'member'
+    running.watch(key, 60)
+    assert running.state(key) == 'error'
+    assert all(host['enabled'] for host in running.pool_of('xen1')['hosts'])
+
+
+def test_member_that_leads_itself_is_drift_whatever_the_master_says(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1', 'xen2')
+    running.sim.plant(
+        host='xen2', action='fail', step='E3', code='INTERNAL_ERROR'
+    )
+    with contextlib.closing(running.login('xen1')) as session:
+        uuid = running.sim.host('xen2').uuid
+        ref = session.call('host.get_by_uuid', uuid)
+        with pytest.raises(failures.XenAPIError):
+            session.call('pool.eject', ref)
+    running.clock.advance(300)
+    pool = running.pool_of('xen1')
+    assert 'MEMBER_ELSEWHERE' in byhand.codes(running, key), pool
