@@ -157,14 +157,23 @@ def test_host_that_answers_is_not_forgotten(
     assert running.hosts.get(host).phase == 'member'
 
 
-def test_host_that_starts_is_not_forgotten(running: service.Service) -> None:
-    """It is in emergency mode: its master is not there."""
+@pytest.mark.parametrize(
+    ('sender', 'receiver', 'code'),
+    [
+        ('xen2', 'xen1', 'HOST_IS_SLAVE'),
+        ('xen1', 'xen2', 'HOST_MASTER_CANNOT_TALK_BACK'),
+    ],
+)
+def test_host_that_starts_is_not_forgotten(
+    running: service.Service, sender: str, receiver: str, code: str
+) -> None:
+    """It waits for its master, or is in emergency mode."""
     key = running.create('xen1', 'xen2', 'xen3')
-    running.sim.partition('xen2', 'xen1')
+    running.sim.partition(sender, receiver)
     running.sim.restart_toolstack('xen2')
     running.clock.advance(60)
     assert force(running, key) == 'failed'
-    assert 'HOST_STILL_BOOTING' in running.error(key)['message']
+    assert code in running.error(key)['message']
     assert changing(running) == []
 
 

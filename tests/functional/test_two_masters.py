@@ -1,7 +1,8 @@
 """Two masters of one pool: seen, told, and nothing is changed meanwhile.
 
-After an emergency transition the old master, started again, goes on with the
-same pool uuid (xapi#two-masters); whoever is asked first would be believed.
+After an emergency transition the old master, started again where it cannot
+reach the new one, goes on with the same pool uuid (xapi#two-masters); whoever
+is asked first would be believed.
 """
 
 from collections.abc import Callable
@@ -31,14 +32,19 @@ def changing(running: service.Service) -> list[str]:
 
 
 def split(running: service.Service, key: int, watched: bool) -> None:
-    """The master is lost, xen2 takes over, and the old one comes back."""
+    """The master is lost, xen2 takes over, and the old one comes back.
+
+    It does not find the new one at its start, though it can reach it later.
+    """
     running.sim.power_off('xen1')
     byhand.promote(running, 'xen2')
     byhand.recover(running, 'xen2')
     if watched:
         running.watch(key, 0)
+    running.sim.partition('xen1', 'xen2')
     running.sim.power_on('xen1')
     running.clock.advance(byhand.WHILE)
+    running.sim.partition('xen1', 'xen2', parted=False)
 
 
 def two_masters(running: service.Service, key: int) -> list[records.Drift]:
@@ -94,6 +100,7 @@ def test_slave_promoted_beside_a_living_master(
     """Its turn comes, though the master does not miss it yet."""
     key = running.create('xen1', 'xen2', 'xen3')
     running.watch(key, 0)
+    running.sim.partition('xen3', 'xen1')
     byhand.promote(running, 'xen3')
     assert any(two_masters(running, key) for _ in range(3))
 
@@ -104,6 +111,7 @@ def test_slave_of_the_other_master_is_not_ejected(
     """It would obey the one that does not lead it, and lose its disks."""
     key = running.create('xen1', 'xen2', 'xen3')
     running.watch(key, 0)
+    running.sim.partition('xen2', 'xen1')
     byhand.promote(running, 'xen2')
     running.sim.host('xen3').master = running.sim.host('xen2').address
     running.sim.restart_toolstack('xen3')
@@ -131,6 +139,7 @@ def test_all_are_asked_when_the_master_was_restarted(
         running.watch(key, 60)
     running.sim.power_off('xen1')
     byhand.promote(running, 'xen5')
+    running.sim.partition('xen1', 'xen5')
     running.sim.power_on('xen1')
     running.clock.advance(200)
     assert two_masters(running, key)
