@@ -158,7 +158,6 @@ def test_calls_have_their_effect_once(
     members, act, left, calls = STORIES[name]
     running = make_service()
     running.conf.set_override('retry_interval', 0.01, 'compute')
-    running.conf.set_override('designate_wait', 1.0, 'compute')
     key = running.create(*members)
     before = len(running.sim.calls)
     act(running, key)
