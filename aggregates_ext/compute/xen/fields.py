@@ -450,6 +450,9 @@ def _cut(text: str) -> str:
 def _show(value: Any, redact: Redact) -> str:
     """An odd value, as far as it can be shown."""
     found = getattr(value, 'value', value)
+    if isinstance(found, str) and found.startswith('OpaqueRef:'):
+        # It may be that of a session.
+        return 'a reference'
     if isinstance(found, str):
         return f'the text {ascii(_cut(redact(found)))}'
     if isinstance(found, bool | float):
