@@ -124,6 +124,7 @@ def test_two_masters_are_not_adopted(running: service.Service) -> None:
     key = running.create('xen1', 'xen2', 'xen3')
     running.sim.power_off('xen1')
     byhand.promote(running, 'xen2')
+    # It would follow a new master that it reaches.
     running.sim.partition('xen1', 'xen2')
     running.sim.power_on('xen1')
     running.clock.advance(byhand.WHILE)

@@ -55,6 +55,12 @@ def check_leave(
         return preflight.Report(disks={})
     fields.leader(session.host, records['pool'], records['host'])
     facts = leaver.Leaving(records, ref, accepted, known, permissions)
+    # What its own machines do is among the rules.
+    elsewhere = {
+        key: machine
+        for key, machine in records['VM'].items()
+        if fields.collect(machine, 'resident_on', None, []) != ref
+    }
     if len(records['host']) == 1:
         return preflight.Report(
             blockers=preflight.evaluate(requirements.LAST_RULES, facts),
@@ -63,7 +69,7 @@ def check_leave(
     return preflight.Report(
         blockers=(
             *preflight.evaluate(requirements.LEAVE_RULES, facts),
-            *moves.check(records['VM']),
+            *moves.check(elsewhere),
         ),
         warnings=preflight.evaluate(remains.LEAVE_WARNINGS, facts),
         disks=_disks(facts),
