@@ -137,9 +137,10 @@ def _finish(run: compute_run.Run, host: records.Host) -> None:
     """End it: the host is bound until somebody says what became of it."""
     left = run.operation.parameters.get('left') or {}
     alarm = (
-        f'{silence.FORGOTTEN}; its disks are as they were. If the machine ever comes '
-        'back it is in emergency mode (HOST_UNKNOWN_TO_MASTER): reinstall it '
-        'before it is used again. "aggregates-ext-manage host reset '
+        f'{silence.FORGOTTEN}; its disks are as they were. If the machine '
+        'ever comes back, its xapi ends and starts again without end '
+        '(HOST_IS_SLAVE): install it anew before it is used again. '
+        '"aggregates-ext-manage host reset '
         f'{host.name} free" and "host remove {host.name}" drop it from the '
         'registry.'
     )
