@@ -44,7 +44,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 PASSWORD = 'the-password-of-all-hosts'
 # How much faster than real time the simulated hosts are.
 SPEED = 20.0
-DEADLINE = 30.0
+DEADLINE = 180.0
 POLL = 0.03
 STOP_LIMIT = 10.0
 # What no process may ever log; oslo.db and the pool of connections tell in
