@@ -296,6 +296,7 @@ def test_another_machine_at_a_new_url_is_noticed(
 ) -> None:
     key = running.create('xen1')
     url = running.sim.host('xen2').url
+    running.hosts.remove('xen2')
     running.hosts.change('xen1', {'url': url})
     running.watch(key, 0)
     (drift,) = running.aggregates.get(key).drift

@@ -13,6 +13,7 @@ import webob
 
 from aggregates_ext.api import app
 from aggregates_ext.api.edge import routing
+from aggregates_ext.api.resources import absent
 from aggregates_ext.db import hosts
 from aggregates_ext.db import operations
 from tests.functional import api_service
@@ -31,6 +32,8 @@ NEIGHBOURS = [
     'os-hypervisors/xen/servers',
     'os-availability-zone',
     'os-availability-zone/detail',
+    *(path.strip('/') for path in absent.ROUTES if '{' not in path),
+    'os-simple-tenant-usage/abc',
 ]
 ALL = '/v2.1/os-aggregates'
 ONE = f'{ALL}/1'
