@@ -4,9 +4,6 @@ import os
 import shutil
 from typing import Any
 
-from docutils import nodes
-from sphinx.ext import graphviz
-
 project = 'aggregates_ext'
 extensions = ['sphinx.ext.graphviz']
 graphviz_output_format = 'svg'
@@ -45,23 +42,25 @@ man_pages = [
 man_show_urls = True
 
 
-class Text(graphviz.Graphviz):
-    """A picture as the text that it is drawn from."""
-
-    def run(self) -> list[nodes.Node]:
-        return [
-            nodes.literal_block(node['code'], node['code'])
-            for node in super().run()
-            if 'code' in node
-        ]
-
-
 def setup(app: Any) -> None:
     """Do without pictures where graphviz is not installed."""
-    if shutil.which('dot') is None:
-        if os.environ.get('REQUIRE_SERVICES'):
-            raise RuntimeError(
-                'dot of graphviz draws the pictures: install it'
-            )
-        print('pictures are shown as text: dot of graphviz is missing')
-        app.add_directive('graphviz', Text, override=True)
+    if shutil.which('dot') is not None:
+        return
+    if os.environ.get('REQUIRE_SERVICES'):
+        raise RuntimeError('dot of graphviz draws the pictures: install it')
+    # Here, so that the tests can read this file without Sphinx.
+    from docutils import nodes  # noqa: PLC0415
+    from sphinx.ext import graphviz  # noqa: PLC0415
+
+    class Text(graphviz.Graphviz):
+        """A picture as the text that it is drawn from."""
+
+        def run(self) -> list[nodes.Node]:
+            return [
+                nodes.literal_block(node['code'], node['code'])
+                for node in super().run()
+                if 'code' in node
+            ]
+
+    print('pictures are shown as text: dot of graphviz is missing')
+    app.add_directive('graphviz', Text, override=True)
