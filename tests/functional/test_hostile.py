@@ -414,13 +414,17 @@ def test_only_records_may_be_as_large_as_a_pool(site: Site) -> None:
     site.running.conf.set_override('max_answer', 3, 'compute')
     front = site.fronts['xen3']
     connector = connections.Connector(site.running.conf)
-    body = hostile.success({'OpaqueRef:x': {'uuid': 'x' * (2 << 20)}})
+    label = 'x' * (32 << 10)
+    body = hostile.success(
+        {f'OpaqueRef:{n}': {'name_label': label} for n in range(64)}
+    )
     with contextlib.closing(
         connector.login(site.running.hosts.get('xen3'))
     ) as session:
         session._transport.timeout = LIMIT
         front.misbehave(lambda talk: talk.answer(body))
-        assert len(session.records('host')['OpaqueRef:x']['uuid']) == 2 << 20
+        found = session.records('host').values()
+        assert [host['name_label'] for host in found] == [label] * 64
         with pytest.raises(failures.AnswerLost, match='1024 KiB'):
             session.call('pool.get_all')
         front.behave()

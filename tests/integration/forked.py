@@ -14,7 +14,6 @@ from tests.integration import processes
 
 # What a forked service does that is not asked for more.
 NOTHING = {'time': None, 'look_timeout': 0}
-NOWHERE = {'nth': 0, 'moment': '', 'gate': '', 'cut': False}
 
 
 class Forked(processes.Process):

@@ -56,10 +56,16 @@ class SimulatedClock(clock.Clock):
         super().sleep(0)
         connection = http.client.HTTPConnection(self.control, timeout=60)
         connection.request(
-            'POST', '/advance', json.dumps({'seconds': seconds})
+            'POST',
+            '/advance',
+            json.dumps({'seconds': seconds}),
+            {'Content-Type': 'application/json'},
         )
-        connection.getresponse().read()
+        answer = connection.getresponse()
+        text = answer.read()
         connection.close()
+        if answer.status != 200:
+            raise RuntimeError(f'time stands still: {text!r}')
 
 
 class LeaseTime:
@@ -92,7 +98,12 @@ class Commits:
     """
 
     def __init__(
-        self, tally: str, nth: int, moment: str, gate: str, cut: bool
+        self,
+        tally: str,
+        nth: int = 0,
+        moment: str = '',
+        gate: str = '',
+        cut: bool = False,
     ) -> None:
         self._tally = tally
         self._nth = nth

@@ -228,7 +228,7 @@ class Stage:
                 'control': self._control.url.partition('//')[2],
             },
             'look_timeout': self._look_timeout,
-            'commits': {'tally': str(self.tally), **forked.NOWHERE, **commits},
+            'commits': {'tally': str(self.tally), **commits},
         }
         service = self._server.start(log, order)
         self._services.append(service)

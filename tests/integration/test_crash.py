@@ -17,7 +17,7 @@ def test_next_service_waits_while_a_joined_host_serves_as_before(
 
     The fuse of the host is long enough to start a service meanwhile.
     """
-    site = make_site(2, times={'fuse': 400})
+    site = make_site(2, {'fuse_wait': 60}, times={'fuse': 400})
     site.set_up()
     client = site.start_api()
     service = site.start_compute()
