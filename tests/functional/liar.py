@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
+from aggregates_ext.compute.xen import classes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import xenapi
@@ -52,12 +53,12 @@ class Lie(NamedTuple):
         return told
 
 
-def all_lies(*classes: str) -> Iterator[Lie]:
+def all_lies(*names: str) -> Iterator[Lie]:
     """Every odd value of every field that is read of any host."""
-    for class_ in classes or fields.CLASSES:
-        for field, kind in fields.CLASSES[class_].items():
+    for class_ in names or classes.CLASSES:
+        for field, kind in classes.CLASSES[class_].items():
             for value in ODD[kind]:
-                optional = (class_, field) in fields.OPTIONAL
+                optional = (class_, field) in classes.OPTIONAL
                 if value is not GONE or not optional:
                     yield Lie(class_, field, value)
 

@@ -16,8 +16,8 @@ from aggregates_ext.compute.rules import successor
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.rules.leaving import guard
+from aggregates_ext.compute.xen import classes
 from aggregates_ext.compute.xen import failures
-from aggregates_ext.compute.xen import fields
 from tests.functional import liar
 from tests.functional import stage
 from tests.functional.xensim import test_join_checks_all as checks
@@ -200,7 +200,7 @@ def test_a_table_that_is_none_is_told(make_stage: Make) -> None:
     found = make_stage(members=1, together=True)
     master = record(found.master, {*guard.CLASSES, *sides.JOINER_CLASSES})
     uuid = found.sim.host('xen2').uuid
-    for class_ in fields.CLASSES:
+    for class_ in classes.CLASSES:
         for answer in (None, 'abc', [], 5, {'a': None}):
             lying = liar.Recorded({**master.tables, class_: answer})
             for look in (

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
+from aggregates_ext.compute.xen import values
 from aggregates_ext.compute.xen import xenapi
 
 # Characters of a name that are kept; no aggregate has one so long.
@@ -153,7 +154,7 @@ def _start_time(host: dict[str, Any], notes: list[str]) -> float:
         return float(
             fields.parse(
                 f'agent_start_time of {fields.called(host, "host")}',
-                fields.KINDS['real'].read,
+                values.KINDS['real'].read,
                 text,
             )
         )

@@ -9,6 +9,7 @@ import ipaddress
 import json
 import re
 import shlex
+import unicodedata
 import urllib.parse
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -21,6 +22,11 @@ REDACTED = '***'
 LIMIT = 1000
 MESSAGE_LIMIT = 4000
 PARAMETERS = 16
+# Characters of a text of a record.
+KEPT_LIMIT = 65536
+# A secret that is shorter may stand in any name by chance: what is compared
+# keeps it.
+LEAST_SECRET = 8
 CUT = ' …'
 # What is put for a code that is none; its text is the first parameter.
 NOT_A_CODE = 'NOT_A_CODE'
@@ -48,7 +54,8 @@ def clean(text: str, limit: int = LIMIT) -> str:
 
 
 def _shown(char: str) -> str:
-    if char.isprintable():
+    # Spaces of other widths are no harm, and names may have them.
+    if char.isprintable() or unicodedata.category(char) == 'Zs':
         return char
     if char.isspace() and char not in '\x1c\x1d\x1e\x1f':
         return ' '
@@ -87,6 +94,35 @@ def safe(text: str, secrets: Iterable[str], limit: int = LIMIT) -> str:
     """
     known = list(secrets)
     return redact(clean(redact(text, known), limit), known)
+
+
+class Words:
+    """Makes what one host says harmless; made once for much of it.
+
+    :param secrets: what the host was told.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = list(secrets)
+        forms: set[str] = set()
+        for secret in self._secrets:
+            if len(secret) >= LEAST_SECRET:
+                forms |= _forms(secret)
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def tell(self, said: str, limit: int = LIMIT) -> str:
+        """For a message."""
+        return safe(said, self._secrets, limit)
+
+    def keep(self, said: str) -> str:
+        """For a record, whose texts are compared."""
+        for form in self._forms:
+            if form in said:
+                said = said.replace(form, REDACTED)
+        return clean(said, KEPT_LIMIT)
+
+
+NO_SECRETS = Words()
 
 
 def read_failure(details: object, secrets: Iterable[str]) -> Failure:

@@ -98,7 +98,7 @@ class Session:
     def records(self, class_: str) -> dict[str, dict[str, Any]]:
         """All records of a class by reference, read by ``fields``."""
         answer = self.call(f'{class_}{RECORDS}')
-        return fields.read_records(self.host, class_, answer, self.redact)
+        return fields.read_records(self.host, class_, answer, self._words)
 
     def records_if_known(self, class_: str) -> dict[str, dict[str, Any]]:
         """The same; none where the host's release does not know the class."""
@@ -115,7 +115,7 @@ class Session:
         None: all of them, for the local superuser.
         """
         answer = self.call('session.get_record', self._ref)
-        record = fields.read_record(self.host, 'session', answer, self.redact)
+        record = fields.read_record(self.host, 'session', answer, self._words)
         if record['is_local_superuser']:
             return None
         return frozenset(record['rbac_permissions'])
@@ -128,7 +128,8 @@ class Session:
             'session.get_uuid',
             'uuid',
             answer,
-            lambda _: text.REDACTED,
+            # Whatever it is, it is not to be told.
+            text.Words([str(answer)]),
         )
         return found
 
@@ -160,9 +161,9 @@ class Session:
         finally:
             self._transport.close()
 
-    def redact(self, said: str) -> str:
-        """What a host says, clean and without the secrets it was told."""
-        return text.safe(said, self._secrets())
+    @property
+    def _words(self) -> text.Words:
+        return text.Words(self._secrets())
 
     def read_failure(self, details: object) -> text.Failure:
         """What a host says of an error, in an answer or in a task."""
@@ -198,7 +199,9 @@ class Session:
             UnicodeError,
         ) as exc:
             way.close()
-            reason = self.redact(str(exc))[:MAX_REASON] or type(exc).__name__
+            reason = (
+                self._words.tell(str(exc))[:MAX_REASON] or type(exc).__name__
+            )
             # Without its cause, which may tell what ``reason`` does not.
             if way.sent:
                 raise self._lost(method, reason) from None

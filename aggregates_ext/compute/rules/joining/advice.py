@@ -13,6 +13,7 @@ from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.rules.joining import storage
 from aggregates_ext.compute.rules.joining import trust
 from aggregates_ext.compute.xen import fields
+from aggregates_ext.compute.xen import values
 
 # Seconds; xapi itself alerts from 300 s on (xapi#pooling-requirements).
 CLOCK_SKEW = 5.0
@@ -24,7 +25,7 @@ STANDARD_MTU = 1500
 def _seconds(stamp: str) -> float:
     """Seconds of the epoch, of a time of a host."""
     moment = fields.parse(
-        'the clock of one side', fields.KINDS['date'].read, stamp
+        'the clock of one side', values.KINDS['date'].read, stamp
     )
     return calendar.timegm(time.strptime(moment, '%Y%m%dT%H:%M:%SZ'))
 

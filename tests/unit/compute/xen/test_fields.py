@@ -7,8 +7,11 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
+from aggregates_ext.compute.xen import classes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
+from aggregates_ext.compute.xen import text
+from aggregates_ext.compute.xen import values
 
 # All that XML-RPC can carry, and what a client makes of it.
 SCALARS = strategies.one_of(
@@ -45,13 +48,13 @@ def _stamp(text: str) -> xmlrpc.client.DateTime:
 
 
 @hypothesis.given(
-    strategies.sampled_from(sorted(fields.CLASSES)),
+    strategies.sampled_from(sorted(classes.CLASSES)),
     strategies.data(),
 )
 def test_a_record_holds_what_it_is_to_hold_or_says_that_it_does_not(
     class_: str, data: strategies.DataObject
 ) -> None:
-    kinds = fields.CLASSES[class_]
+    kinds = classes.CLASSES[class_]
     answer = data.draw(
         strategies.one_of(
             strategies.dictionaries(
@@ -127,11 +130,11 @@ def test_every_spelling_of_a_date_is_one(spelled: str, read: str) -> None:
         ('uuid', 'x' * 37),
         ('address', 'x' * 256),
         ('address', '10.0.0.1\n'),
-        ('text', 'x' * (fields.LONGEST + 1)),
+        ('text', 'x' * (values.LONGEST + 1)),
         ('text', None),
         ('items', 'abc'),
         ('items', [1]),
-        ('items', ['x'] * (fields.MOST_ITEMS + 1)),
+        ('items', ['x'] * (values.MOST_ITEMS + 1)),
         ('mapping', []),
         ('mapping', {'a': 1}),
         ('numbers', {'a': 'b'}),
@@ -168,11 +171,32 @@ def test_what_a_release_may_lack_is_no_oddity_and_all_else_is() -> None:
 
 def test_secrets_that_come_back_are_not_told() -> None:
     record = fields.read_record(
-        'xen1', 'VM', {'is_a_template': 'my secret'}, lambda text: '***'
+        'xen1', 'VM', {'is_a_template': 'my secret'}, text.Words(['secret'])
     )
     with pytest.raises(failures.OddAnswer) as told:
         record['is_a_template']
     assert 'secret' not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ('said', 'kept'),
+    [
+        ('plain', 'plain'),
+        ('thin\u2009space', 'thin\u2009space'),
+        ('two\nlines', 'two lines'),
+        ('\u202eturned', '\\u202eturned'),
+        ('the long-secret!', 'the ***!'),
+        ('abc', 'abc'),
+    ],
+)
+def test_words_of_records_are_harmless(said: str, kept: str) -> None:
+    """A short password stays: a name may have it by chance."""
+    words = text.Words(['long-secret', 'abc'])
+    answer = {'name_label': said, 'tags': [said], 'other_config': {said: said}}
+    record = fields.read_record('xen1', 'pool', answer, words)
+    assert record['name_label'] == kept
+    assert record['tags'] == [kept]
+    assert record['other_config'] == {kept: kept}
 
 
 def test_a_session_is_never_named() -> None:

@@ -151,3 +151,8 @@ def test_host_that_is_not_registered_gets_a_quoted_command() -> None:
 
 def test_evil_signs_are_those_that_are_not_printable() -> None:
     assert {unicodedata.category(evil)[0] for evil in EVIL} == {'C', 'Z'}
+
+
+def test_secret_that_is_part_of_another_leaves_nothing_of_it() -> None:
+    words = text.Words(['sent', 'sentinel-2'])
+    assert words.tell('sent sentinel-2 sentinel') == '*** *** ***inel'

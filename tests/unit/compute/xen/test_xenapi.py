@@ -279,14 +279,6 @@ def test_redaction_spares_the_address_of_the_master(
     session.close()
 
 
-def test_password_that_is_part_of_another_leaves_nothing_of_it(
-    host: Host, login: Login
-) -> None:
-    session = login(host, passwords={'short': 'sent', 'long': 'sentinel-2'})
-    assert session.redact('sent sentinel-2 sentinel') == '*** *** ***'
-    session.close()
-
-
 def test_unknown_authority_is_refused(tls_host: Host, login: Login) -> None:
     with pytest.raises(failures.Unreachable, match='certificate'):
         login(tls_host, 'https')
