@@ -14,6 +14,12 @@ from oslo_config import cfg  # noqa: E402
 from aggregates_ext.db.engine import engine  # noqa: E402
 from aggregates_ext.db.schema import migration  # noqa: E402
 from tests import databases  # noqa: E402
+from tests import leash  # noqa: E402
+
+
+def pytest_configure() -> None:
+    """Let nothing outlive the tests."""
+    leash.hold()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

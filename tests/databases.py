@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from aggregates_ext import conf as options
+from tests import leash
 
 START_LIMIT = 60.0
 # Who a server is for root: the first of these accounts that exists.
@@ -113,7 +114,11 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env={'PATH': os.environ['PATH'], 'LC_ALL': 'C.UTF-8'},
+            env={
+                'PATH': os.environ['PATH'],
+                'LC_ALL': 'C.UTF-8',
+                **leash.marked(),
+            },
             **other,
         )
 

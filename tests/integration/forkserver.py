@@ -13,7 +13,6 @@ committed is as if it had not been, so that is the point before its COMMIT.
 
 from aggregates_ext.cmd import threads  # noqa: F401, I001 (first)
 
-import ctypes
 import http.client
 import json
 import os
@@ -33,7 +32,6 @@ from aggregates_ext.compute.observation import views
 from tests import cuts
 from tests.integration import sharedclock
 
-PR_SET_PDEATHSIG = 1
 WRITES = ('INSERT', 'UPDATE', 'DELETE')
 # The threads that work on aggregates; that of the leases only renews.
 WORKERS = 'pool'
@@ -194,8 +192,6 @@ class Commits:
 def serve(order: dict[str, Any]) -> int:
     """Be a compute service."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    # Not to outlive the tests, however these end.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     log = os.open(order['log'], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(log, 1)

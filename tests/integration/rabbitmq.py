@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import kombu
 import psutil
 
+from tests import leash
 from tests.integration import processes
 
 # Debian's place first: what is on PATH may be the wrapper.
@@ -117,6 +118,7 @@ class Broker:
     def _environment(self) -> dict[str, str]:
         place = self.directory
         return {
+            **leash.marked(),
             'PATH': os.environ.get('PATH', os.defpath),
             'HOME': str(place / 'home'),
             'LANG': 'C.UTF-8',
