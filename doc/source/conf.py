@@ -5,7 +5,7 @@ import shutil
 from typing import Any
 
 project = 'aggregates_ext'
-extensions = ['sphinx.ext.graphviz']
+extensions = ['reno.sphinxext', 'sphinx.ext.graphviz']
 graphviz_output_format = 'svg'
 root_doc = 'index'
 exclude_patterns: list[str] = []
@@ -17,7 +17,8 @@ html_theme_options = {
 }
 html_sidebars = {'**': ['about.html', 'navigation.html', 'searchbox.html']}
 html_show_copyright = False
-# Samples are shown as they are sent: no smart quotes, no guessed language.
+# Samples are shown as they are sent: no smart quotes, no guessed language;
+# each block names its own.
 smartquotes = False
 highlight_language = 'none'
 nitpicky = True
