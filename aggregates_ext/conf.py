@@ -401,22 +401,30 @@ def parse(
     conf: cfg.ConfigOpts,
     args: Sequence[str],
     config_files: Sequence[str] | None = None,
+    further: str = '',
 ) -> None:
     """Register the options on ``conf`` and read the configuration.
 
     :param args: the command line, without the program's name.
     :param config_files: read instead of the default place.
+    :param further: a directory beside the first file; what is in it is read
+        too, if it is there.
     """
     verbatim.protect(conf)
     register_opts(conf)
     if config_files is None:
         found = find_file('aggregates_ext.conf')
         config_files = [found] if found else []
+    directories = [
+        os.path.join(os.path.dirname(file), further)
+        for file in config_files[:1]
+        if further
+    ]
     conf(
         list(args),
         project='aggregates_ext',
         default_config_files=list(config_files),
-        default_config_dirs=[],
+        default_config_dirs=[d for d in directories if os.path.isdir(d)],
     )
 
 

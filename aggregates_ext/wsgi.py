@@ -1,6 +1,7 @@
 """For gunicorn and uwsgi: ``aggregates_ext.wsgi:application``.
 
-Parses no command line: what stands there is the server's.
+Parses no command line: what stands there is the server's. So what the unit
+of ``aggregates-ext-api`` says there holds here without being said.
 """
 
 from oslo_service import backend
@@ -18,7 +19,7 @@ from aggregates_ext.api import app  # noqa: E402
 
 def _make() -> app.WSGI:
     logging.register_options(cfg.CONF)
-    settings.parse(cfg.CONF, [])
+    settings.parse(cfg.CONF, [], further='api.conf.d')
     settings.validate(cfg.CONF)
     logging.setup(cfg.CONF, 'aggregates_ext')
     return deploy.load(cfg.CONF)

@@ -34,6 +34,19 @@ def test_file_is_looked_for_in_the_named_directory_first(
     assert conf.api.threads == 3
 
 
+def test_a_directory_beside_the_file_is_read_where_it_is(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / 'a.conf'
+    path.write_text('[api]\nthreads = 3\n')
+    (tmp_path / 'b.conf.d').mkdir()
+    (tmp_path / 'b.conf.d' / '1.conf').write_text('[api]\nthreads = 4\n')
+    for further, threads in (('', 3), ('b.conf.d', 4), ('c.conf.d', 3)):
+        conf = cfg.ConfigOpts()
+        options.parse(conf, [], [str(path)], further=further)
+        assert conf.api.threads == threads
+
+
 def test_credentials_are_named_groups(tmp_path: pathlib.Path) -> None:
     path = tmp_path / 'a.conf'
     path.write_text(
