@@ -5,27 +5,64 @@ what is tested.
 """
 
 import itertools
+import pathlib
+import re
 import shlex
 import textwrap
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from tests.integration import environments
+ROOT = pathlib.Path(__file__).parents[2]
+SOURCE = ROOT / 'doc' / 'source'
+_DIRECTIVE = re.compile(r'( *)(?:#\. +)?\.\. code-block:: ([a-z]+)')
+# A paragraph that announces a block, or "::" alone; no other directive.
+_ANNOUNCED = re.compile(r'( *)(?!\.\. ).*::')
 
-SOURCE = environments.ROOT / 'doc' / 'source'
+
+class Block(NamedTuple):
+    """A literal block of a document, without its indentation.
+
+    :ivar language: as the document names it, or nothing.
+    """
+
+    language: str
+    text: str
 
 
-def blocks(document: str) -> list[str]:
-    """The literal blocks of a document, without their indentation."""
-    _before, *parts = (SOURCE / document).read_text().split('::\n\n')
-    return [_block(part.splitlines()) for part in parts]
+def read(document: str) -> str:
+    """The text of a document; of the README, too."""
+    place = ROOT if document == 'README.rst' else SOURCE
+    return (place / document).read_text()
+
+
+def all_blocks(document: str) -> list[Block]:
+    """The literal blocks of a document, with their languages."""
+    lines = read(document).splitlines()
+    return list(_find(lines))
+
+
+def _find(lines: list[str]) -> Iterator[Block]:
+    for number, line in enumerate(lines):
+        directive = _DIRECTIVE.fullmatch(line)
+        announced = directive or _ANNOUNCED.fullmatch(line)
+        if announced:
+            language = directive[2] if directive else ''
+            yield Block(language, _block(lines[number + 1 :]))
 
 
 def _block(lines: list[str]) -> str:
     """What a text begins with, up to a line that is indented less."""
-    margin = len(lines[0]) - len(lines[0].lstrip())
-    found = itertools.takewhile(
-        lambda line: not line.strip() or line[:margin].isspace(), lines
+    found = list(itertools.dropwhile(lambda line: not line.strip(), lines))
+    margin = len(found[0]) - len(found[0].lstrip())
+    inside = itertools.takewhile(
+        lambda line: not line.strip() or line[:margin].isspace(), found
     )
-    return textwrap.dedent('\n'.join(found)).strip('\n') + '\n'
+    return textwrap.dedent('\n'.join(inside)).strip('\n') + '\n'
+
+
+def blocks(document: str) -> list[str]:
+    """The texts of the literal blocks of a document."""
+    return [block.text for block in all_blocks(document)]
 
 
 def block(document: str, start: str) -> str:
