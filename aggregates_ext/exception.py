@@ -4,20 +4,27 @@ Nothing here knows HTTP: ``api/edge/faults.py`` holds the one table from these
 classes to status codes and fault names.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 
 class AggregatesError(Exception):
     """The base: a sentence made of the values it is about.
 
-    :param kwargs: the values that ``message`` names; kept on ``values``.
+    :param kwargs: the values that ``message`` and ``remedy`` name; kept on
+        ``values``.
+    :ivar said: what is wrong.
+    :ivar way_out: what to do about it, where that is told apart.
     """
 
     message = 'The request could not be carried out.'
+    remedy = ''
 
     def __init__(self, message: str | None = None, **kwargs: Any) -> None:
         self.values = kwargs
-        super().__init__(message or self.message.format(**kwargs))
+        self.said = message or self.message.format(**kwargs)
+        self.way_out = self.remedy.format(**kwargs)
+        super().__init__(f'{self.said} {self.way_out}'.rstrip())
 
 
 class Invalid(AggregatesError):
@@ -205,19 +212,40 @@ class HostExists(Conflict):
     )
 
 
+# Characters up to which the reasons of a refusal are told in full.
+REASONS = 3000
+
+
+def number(subject: str, problems: Sequence[Any]) -> str:
+    """A refusal in words, with each of its reasons.
+
+    Where they are many the codes of the last ones have to do.
+
+    :param problems: the violations, each an object with ``code`` and
+        ``message``.
+    """
+    told, size = [subject], 0
+    for place, problem in enumerate(problems, 1):
+        size += len(problem.message)
+        if size > REASONS and place > 1:
+            codes = ', '.join(p.code for p in problems[place - 1 :])
+            told.append(f'And {len(problems) - place + 1} more: {codes}.')
+            break
+        told.append(f'({place}) {problem.message}')
+    return ' '.join(told)
+
+
 class Refused(Conflict):
     """A host or pool does not meet the requirements, all named at once.
 
-    :param problems: the violations, each an object with ``message``.
+    :param problems: the violations, as ``number`` has them.
     """
 
     def __init__(self, subject: str, problems: Any) -> None:
         self.problems = tuple(problems)
-        reasons = ' '.join(
-            f'({number}) {problem.message}'
-            for number, problem in enumerate(self.problems, 1)
+        super().__init__(
+            number(subject, self.problems), problems=self.problems
         )
-        super().__init__(f'{subject} {reasons}', problems=self.problems)
 
 
 class PreconditionFailed(AggregatesError):

@@ -279,8 +279,8 @@ def _obstacle(exc: exception.AggregatesError) -> preflight.Problem:
     return preflight.Problem(
         code,
         'the host must let itself be checked',
-        str(exc).rstrip('.'),
-        'Mend that, then repeat the request.',
+        exc.said.rstrip('.'),
+        exc.way_out or 'Repeat the request when that has changed.',
         heals,
     )
 

@@ -255,14 +255,14 @@ def _time_over(
     if run.changed and run.operation.host is not None:
         return outcomes.Unresolved(
             'UNRESOLVED',
-            f'The outcome is not known after {limit:.0f} s. {obstacle} '
+            f'The outcome is not known after {limit:.0f} s: {obstacle.said} '
             f'{pool.describe(run)} It is looked at again with each '
             'observation; the action reset says what became of the host.',
             last,
         )
     return outcomes.Failed(
         'TIMEOUT',
-        f'Nothing could be done within {limit:.0f} s. {obstacle}',
+        f'Nothing could be done within {limit:.0f} s: {obstacle}',
         last,
     )
 

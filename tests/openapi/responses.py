@@ -56,7 +56,16 @@ EXTENSION = obj(
     namespace=TEXT,
     updated=TEXT,
 )
-PROBLEM = obj(code=TEXT, rule=TEXT, found=TEXT, remedy=TEXT, message=TEXT)
+PROBLEM = obj(
+    # Where the words of ``found`` leave some out.
+    ('details',),
+    code=TEXT,
+    rule=TEXT,
+    found=TEXT,
+    remedy=TEXT,
+    message=TEXT,
+    details=items(TEXT),
+)
 CHECK = obj(
     ('disks',),
     **{

@@ -63,6 +63,7 @@ ITEMS = {
     'operations': 'operation',
     'blockers': 'blocker',
     'warnings': 'warning',
+    'details': 'detail',
     'parameters': 'parameter',
     'drift': 'difference',
     'result': 'change',

@@ -184,8 +184,9 @@ def _of_a_member(
     elif listed.live is False:
         yield records.Drift(
             MEMBER_DEAD,
-            f'Member {host.name} ({host.uuid}) is not live. Start it, or '
-            'remove it from the aggregate.',
+            f'Member {host.name} ({host.uuid}) is not live. Start it or '
+            'mend its network; one that is gone for good is taken out with '
+            'remove_host and "force": true.',
             host.name,
             host.uuid,
         )

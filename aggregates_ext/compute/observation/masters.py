@@ -2,96 +2,22 @@
 
 import contextlib
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
-from typing import TypeGuard
 
 from aggregates_ext import exception
 from aggregates_ext.compute.observation import directories
-from aggregates_ext.compute.observation import drift
+from aggregates_ext.compute.observation import obstacles
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.observation import witness
-from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
-from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
+from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import records
-
-
-class NoMaster(outcomes.Postpone):
-    """No registered host answers as the master of the pool.
-
-    :ivar code: as drift and checks have it.
-    """
-
-    code = drift.NO_MASTER
-    message = (
-        'No host answers as the master of pool {pool_uuid} of aggregate '
-        '{aggregate_id}: {answers}'
-    )
-
-
-class PoolReplaced(NoMaster):
-    """The host that led the pool leads another one now."""
-
-    code = drift.POOL_REPLACED
-    message = (
-        'Host {host}, the master of pool {pool_uuid} when last seen, is the '
-        'master of pool {other} now; no host answers as the master of '
-        '{pool_uuid}: {answers} If the pool is gone, reset its hosts to '
-        '"free".'
-    )
-
-
-class OddMaster(NoMaster):
-    """No host answers as the master, and one not as any host should."""
-
-    code = drift.ODD_ANSWER
-
-
-class TwoMasters(NoMaster):
-    """Identity drift: one pool, led by two hosts, each for itself."""
-
-    code = witness.TWO_MASTERS
-    message = '{reason}'
-
-
-class ForeignPool(outcomes.Postpone):
-    """Identity drift, which stops operations (design#drift)."""
-
-    code = drift.FOREIGN_MARK
-    message = (
-        'Pool {pool_uuid} is marked as that of another aggregate ({name} = '
-        '{mark}); nothing is changed in it. If that is wrong, remove the mark '
-        'with {unmark}.'
-    )
-
-
-class OtherMaster(outcomes.Postpone):
-    """A host does not say that it follows the master that would eject it."""
-
-    code = 'OTHER_MASTER'
-    message = (
-        'Host {host} {answer}; it is ejected only when it answers as a slave '
-        'of the master at {address}.'
-    )
-
-
-class MemberAway(outcomes.Postpone):
-    """A member does not say that it follows the master."""
-
-    code = 'MEMBER_AWAY'
-    message = (
-        'The master of the pool is changed only when each member answers at '
-        'its own address as a slave of the master at {address}: the call '
-        'would hang otherwise. {answers}. Start what is down; what is gone '
-        'for good is taken out with remove_host and "force": true.'
-    )
 
 
 class Master:
@@ -132,7 +58,7 @@ class Master:
         """
         view = views.pool_view(self.session)
         if view.mark not in (None, self._aggregate.uuid):
-            raise ForeignPool(
+            raise obstacles.ForeignPool(
                 pool_uuid=view.uuid,
                 mark=view.mark,
                 name=views.MARK,
@@ -152,7 +78,7 @@ class Master:
         """
         follows, answer = self.witnesses.follows(host, view)
         if not follows:
-            raise OtherMaster(
+            raise obstacles.OtherMaster(
                 host=host.name,
                 answer=answer.describe(),
                 address=view.master.address,
@@ -174,8 +100,9 @@ class Master:
             if not follows:
                 away.append(f'{host.name} {answer.describe()}')
         if away:
-            raise MemberAway(
-                address=view.master.address, answers='; '.join(away)
+            raise obstacles.MemberAway(
+                address=view.master.address,
+                answers=text.listed(away, between='; '),
             )
 
     def confirm(self, view: views.PoolView) -> None:
@@ -186,22 +113,8 @@ class Master:
         heard = self.witnesses.hear(view)
         for entry in heard.drift:
             if entry.code == witness.TWO_MASTERS:
-                raise TwoMasters(reason=entry.message)
+                raise obstacles.TwoMasters(reason=entry.message)
         self._confirmed = True
-
-
-class OtherPool(exception.AggregatesError):
-    message = 'It is the master of pool {uuid}.'
-
-
-class OfNobody(exception.AggregatesError):
-    message = '{answer} No host of the aggregate has that address{others}.'
-
-
-def _is_slave(exc: Exception) -> TypeGuard[failures.XenAPIError]:
-    return (
-        isinstance(exc, failures.XenAPIError) and exc.code == 'HOST_IS_SLAVE'
-    )
 
 
 def _led_by(
@@ -230,7 +143,7 @@ def _enter(
         pools = session.records('pool')
         _ref, pool = fields.only(host.name, 'pool', pools)
         if pool['uuid'] != aggregate.pool_uuid:
-            raise OtherPool(uuid=pool['uuid'])
+            raise obstacles.OtherPool(uuid=pool['uuid'])
     except exception.AggregatesError:
         session.close()
         raise
@@ -268,14 +181,16 @@ def master_of(
             # What a host of nobody refuses is not tried again and again.
             patience = connector if host in bound else connector.patient()
             session, pools = _enter(patience, aggregate, host, timeout)
-        except (OtherPool, failures.HostError) as exc:
+        except (obstacles.OtherPool, failures.HostError) as exc:
             asked[host.name] = exc
-            if _is_slave(exc):
+            if obstacles.is_slave(exc):
                 leaders = _led_by(exc, directory.whose)
                 waiting[:0] = leaders
                 if not leaders:
-                    others = directory.others(''.join(exc.parameters[:1]))
-                    asked[host.name] = OfNobody(answer=exc, others=others)
+                    address = ''.join(exc.parameters[:1])
+                    asked[host.name] = obstacles.OfNobody(
+                        address=address, others=directory.others(address)
+                    )
             continue
         witnesses = witness.Witnesses(
             connector, aggregate, bound, directory.whose
@@ -283,36 +198,7 @@ def master_of(
         with contextlib.closing(session):
             yield Master(connector, host, session, pools, aggregate, witnesses)
         return
-    raise _no_master(aggregate, bound, asked)
-
-
-def _no_master(
-    aggregate: records.Aggregate,
-    bound: Sequence[records.Host],
-    asked: Mapping[str, Exception],
-) -> NoMaster:
-    """What it means that no host answers as the master of a pool."""
-    facts: dict[str, Any] = {
-        'pool_uuid': aggregate.pool_uuid,
-        'aggregate_id': aggregate.id,
-        'answers': ' '.join(f'{name}: {said}' for name, said in asked.items())
-        or 'it has no hosts.',
-    }
-    refused = any(
-        getattr(asked.get(host.name), 'code', '') in codes.LOGIN_REFUSED
-        for host in bound
-    )
-    if refused:
-        facts['code'] = 'SESSION_AUTHENTICATION_FAILED'
-    last = (aggregate.observation or {}).get('master')
-    for host in bound:
-        answer = asked.get(host.name)
-        if host.uuid == last and isinstance(answer, OtherPool):
-            other = answer.values['uuid']
-            return PoolReplaced(host=host.name, other=other, **facts)
-    if any(isinstance(exc, failures.OddAnswer) for exc in asked.values()):
-        return OddMaster(**facts)
-    return NoMaster(**facts)
+    raise obstacles.no_master(aggregate, bound, asked)
 
 
 def find_strangers(

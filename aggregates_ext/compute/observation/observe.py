@@ -12,6 +12,7 @@ from oslo_log import log as logging
 
 from aggregates_ext.compute.observation import drift
 from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import obstacles
 from aggregates_ext.compute.observation import silence
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import lease as compute_lease
@@ -93,7 +94,7 @@ def _look(
             find,
         ) as master:
             view = views.pool_view(master.session, master.pools, lenient=True)
-    except masters.NoMaster as exc:
+    except obstacles.NoMaster as exc:
         return Look([records.Drift(exc.code, str(exc))])
     except failures.OddAnswer as exc:
         return Look([records.Drift(exc.code, str(exc))])

@@ -38,12 +38,12 @@ def find_sign_of_life(
     except failures.XenAPIError as exc:
         return f'answers with {exc.code}'
     except failures.AnswerLost as exc:
-        return f'takes connections ({exc})'
+        return f'takes connections ({exc.said.rstrip(".")})'
     except failures.CredentialUnknown as exc:
-        return f'could not be asked ({exc})'
+        return f'could not be asked ({exc.said.rstrip(".")})'
     except failures.Unreachable as exc:
         silent = _is_silence(exc.values.get('error'))
-        return None if silent else f'shows itself ({exc})'
+        return None if silent else f'shows itself ({exc.said.rstrip(".")})'
     return 'lets us log in'
 
 

@@ -98,6 +98,7 @@ class Answer:
     :ivar detail: the master's address for a slave, else what was said.
     :ivar code: why there was no look: of XenAPI, or one of ours.
     :ivar pool: its pool, where it is a master.
+    :ivar remedy: what to do about that, in sentences.
     """
 
     role: str
@@ -106,6 +107,7 @@ class Answer:
     tasks: tuple[Task, ...] = ()
     code: str = ''
     parameters: tuple[str, ...] = ()
+    remedy: str = ''
 
     @property
     def strange(self) -> bool:
@@ -276,12 +278,10 @@ class Probe:
             return _refusal(exc)
         except (failures.Unreachable, failures.AnswerLost) as exc:
             self.close()
-            return Answer(
-                'silent', str(exc), code=exc.code, parameters=exc.parameters
-            )
+            return _answer('silent', exc)
         except failures.HostError as exc:
             self.close()
-            return Answer('refused', str(exc), code=exc.code)
+            return _answer('refused', exc)
 
     def close(self) -> None:
         """Log out."""
@@ -295,12 +295,21 @@ def _refusal(exc: failures.XenAPIError) -> Answer:
         try:
             return Answer('slave', failures.named_master(exc))
         except failures.OddAnswer as odd:
-            return Answer('refused', str(odd), code=odd.code)
+            return _answer('refused', odd)
     if exc.code in STARTING_CODES:
-        role, detail = 'starting', exc.code
-    else:
-        role, detail = 'refused', str(exc)
-    return Answer(role, detail, code=exc.code, parameters=exc.parameters)
+        return dataclasses.replace(_answer('starting', exc), detail=exc.code)
+    return _answer('refused', exc)
+
+
+def _answer(role: str, exc: failures.HostError) -> Answer:
+    """What a host is, of which no more is known than a failure tells."""
+    return Answer(
+        role,
+        exc.said.rstrip('.'),
+        code=exc.code,
+        parameters=exc.parameters,
+        remedy=exc.way_out,
+    )
 
 
 def ask(
@@ -319,9 +328,9 @@ def ask(
     except failures.XenAPIError as exc:
         return _refusal(exc)
     except (failures.Unreachable, failures.AnswerLost) as exc:
-        return Answer('silent', str(exc), code=exc.code)
+        return _answer('silent', exc)
     except failures.HostError as exc:
-        return Answer('refused', str(exc), code=exc.code)
+        return _answer('refused', exc)
 
 
 def look(

@@ -11,6 +11,7 @@ from typing import Any
 from aggregates_ext.compute.observation import directories
 from aggregates_ext.compute.observation import drift
 from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import obstacles
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.observation import witness
 from aggregates_ext.compute.rules import preflight
@@ -100,7 +101,7 @@ def check_identity(
         yield foreign_mark(view)
     try:
         master.confirm(view)
-    except masters.TwoMasters as exc:
+    except obstacles.TwoMasters as exc:
         yield preflight.Problem(
             witness.TWO_MASTERS,
             'one host leads the pool',

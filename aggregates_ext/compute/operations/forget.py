@@ -13,6 +13,7 @@ from oslo_log import log as logging
 
 from aggregates_ext.compute.observation import directories
 from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import obstacles
 from aggregates_ext.compute.observation import silence
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.rules.leaving import localstorage
@@ -62,7 +63,7 @@ def remove_host(run: compute_run.Run) -> None:
             [other for other in hosts if other.id != host.id],
         ) as master:
             _Forget(run, host, host.uuid, master).follow()
-    except masters.NoMaster:
+    except obstacles.NoMaster:
         _refuse_master(run, host, hosts)
         raise
     _finish(run, host)
@@ -171,7 +172,7 @@ def _tell_left(
     """What nobody can reach any more, as a note on a success."""
     disks = [
         f'SR {sr["uuid"]} "{sr["name"]}" with '
-        + (', '.join(f'"{d["name"]}" ({d["uuid"]})' for d in sr['disks']))
+        + text.listed(f'"{d["name"]}" ({d["uuid"]})' for d in sr['disks'])
         for sr in left.get('srs', ())
     ]
     machines = [f'"{vm["name"]}"' for vm in left.get('machines', ())]
@@ -181,12 +182,12 @@ def _tell_left(
     if disks:
         message += (
             ' Its own storage was not wiped, and is out of reach: '
-            f'{"; ".join(disks)}.'
+            f'{text.listed(disks, between="; ")}.'
         )
     if machines:
         message += (
             f' Machines that ran there or have disks there: '
-            f'{", ".join(machines)}.'
+            f'{text.listed(machines)}.'
         )
     return {'code': 'LEFT_BEHIND', 'parameters': left, 'message': message}
 
@@ -290,40 +291,40 @@ class _Forget:
         if not ended:
             return
         code, *parameters = ended[-1].error
-        text = str(
+        said = str(
             failures.XenAPIError(
                 self._master.host.name, code, tuple(parameters)
             )
         )
-        self._judge(code, text, parameters)
+        self._judge(code, said, parameters)
 
-    def _judge(self, code: str, text: str, parameters: list[str]) -> None:
+    def _judge(self, code: str, said: str, parameters: list[str]) -> None:
         """Add what helps to what the master said, and end with that.
 
         :raises outcomes.Failed: always.
         """
         if code == 'HOST_HAS_RESIDENT_VMS':
-            text += f' They are: {self._residents()}.'
+            said += f' They are: {self._residents()}.'
         if code == 'HOST_IS_LIVE':
-            text += (
+            said += (
                 ' The master of the pool still reaches it: remove it without '
                 '"force", or switch it off for good first.'
             )
-        self._refuse(code, text, parameters)
+        self._refuse(code, said, parameters)
 
     def _residents(self) -> str:
         machines = self._master.session.records('VM').values()
         ref = self._master.look().hosts[self._uuid].ref
-        return ', '.join(
-            sorted(
+        return text.listed(
+            {
                 f'"{fields.shown(vm, "name_label")}"'
                 for vm in machines
                 if fields.shown(vm, 'resident_on') in (ref, 'unknown')
                 and fields.shown(vm, 'is_control_domain') != 'True'
-            )
+            }
         )
 
-    def _refuse(self, code: str, text: str, parameters: list[str]) -> None:
+    def _refuse(self, code: str, said: str, parameters: list[str]) -> None:
         """:raises outcomes.Failed: always."""
         declared = self._run.operation.parameters.get('declared')
         told = (
@@ -333,7 +334,7 @@ class _Forget:
         )
         raise outcomes.Failed(
             code,
-            f'Host {self._host.name} could not be forgotten. {text}{told} It '
+            f'Host {self._host.name} could not be forgotten. {said}{told} It '
             f'is a member still.{_tell_disabled(self._run)}',
             parameters,
         )

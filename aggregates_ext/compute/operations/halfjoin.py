@@ -53,8 +53,8 @@ def end(
             f'{seen.describe()} No join of this operation was sent, so the '
             'record is left from an earlier attempt, or made by hand. '
             'Restart the toolstack of the host first: if it is a slave then, '
-            'the action "adopt" makes it a member. Only if it is still its '
-            f'own master remove the record with {_forget(host)}, then repeat '
+            'the action "adopt" makes it a member; only if it is still its '
+            f'own master remove the record with {_forget(host)} and repeat '
             'the request.',
         )
     known = run.operation.parameters.get(KEY) or {}
@@ -64,10 +64,10 @@ def end(
     elif not known:
         _restart(run, host, seen)
     elif run.operation.state == 'unresolved':
-        raise _stuck(host, seen, 'It has not started anew since.')
+        raise _stuck(host, seen, 'it has not started anew since.')
     elif lasting >= run.options.fuse_wait:
         if known['sent'] >= RESTARTS:
-            raise _stuck(host, seen, 'It was asked to, and has not started.')
+            raise _stuck(host, seen, 'it was asked to, and has not started.')
         _restart(run, host, seen)
 
 
@@ -109,18 +109,18 @@ def _restart(
                 proves=lambda code: False,
             )
         except outcomes.AnsweredForGood as exc:
-            raise _stuck(host, seen, str(exc)) from exc
+            raise _stuck(host, seen, exc.answer.said) from exc
 
 
 def _stuck(
-    host: records.Host, seen: verdicts.Seen, reason: str
+    host: records.Host, seen: verdicts.Seen, why: str
 ) -> outcomes.Unresolved:
     return outcomes.Unresolved(
         'HALF_JOINED',
-        f'The join of host {host.name} was left half-done. '
+        f'The join of host {host.name} was left half-done: '
         f'{seen.describe()} Its toolstack must be restarted before anything '
-        f'is removed, and could not be. {reason} Restart it at its console '
-        '("xe-toolstack-restart") and leave its record in the pool alone: '
+        f'is removed, and could not be: {why} Restart it at its console '
+        '("xe-toolstack-restart") and leave its record in the pool alone; '
         'what it is then is seen by itself.',
     )
 
@@ -147,10 +147,10 @@ def _clean_up(
         except outcomes.AnsweredForGood as exc:
             raise outcomes.Unresolved(
                 'HALF_JOINED',
-                f'The join of host {host.name} was left half-done. '
+                f'The join of host {host.name} was left half-done: '
                 f'{seen.describe()} Its toolstack has been restarted, so its '
-                f'record can go, and could not be removed: {exc} Remove it '
-                f'with {_forget(host)} and use the action reset.',
+                f'record can go, and could not be removed: {exc.answer.said} '
+                f'Remove it with {_forget(host)} and use the action reset.',
                 exc.error,
             ) from exc
     finish(run)
@@ -173,6 +173,14 @@ def finish(run: compute_run.Run) -> None:
             'again, also after a restart of its toolstack.',
         )
     failure = explain(run, known['error'])
+    if isinstance(failure, outcomes.Failed):
+        raise outcomes.Failed(
+            failure.error['code'],
+            f'{failure.said} What the join had left in the pool is removed, '
+            'and the host is its own pool again.',
+            failure.error['parameters'],
+            failure.way_out,
+        )
     if isinstance(failure, outcomes.Postpone):
         kept: dict[str, Any] = {**run.operation.parameters, 'sent': False}
         del kept[KEY]
@@ -197,10 +205,10 @@ def explain(run: compute_run.Run, error: Sequence[str]) -> Exception:
         return outcomes.Failed(
             code,
             f'Host {run.host_name} could not log in to the master of the '
-            'pool with the account that the pool has in the configuration. '
+            'pool with the account that the pool has in the configuration.',
+            parameters,
             'Correct its credential, send the compute services SIGHUP, then '
             'repeat the request.',
-            parameters,
         )
     return outcomes.translate(
         failures.XenAPIError(run.host_name, code, tuple(parameters))

@@ -80,7 +80,7 @@ def _check_login(run: compute_run.Run, answer: views.Answer) -> None:
     """
     if answer.code not in codes.LOGIN_REFUSED:
         return
-    said = f'Host {run.host_name} {answer.describe()}.'
+    said = f'Host {run.host_name} {answer.describe()}. {answer.remedy}'
     if run.sent:
         raise outcomes.Postpone(
             reason=said, code=answer.code, parameters=answer.parameters
@@ -159,6 +159,8 @@ class _Join:
                 'TIMEOUT',
                 f'Host {self._host.name} could not be joined within '
                 f'{run.options.join_timeout:.0f} s. It is its own pool.',
+                remedy='Look at what it does ("xe task-list" on it), then '
+                'repeat the join with the action retry_operation.',
             )
         return True
 
@@ -190,7 +192,7 @@ class _Join:
             raise outcomes.Unresolved(
                 'UNRESOLVED',
                 f'Whether host {self._host.name} joins is not known after '
-                f'{run.elapsed():.0f} s. {seen.describe()} It is looked at '
+                f'{run.elapsed():.0f} s: {seen.describe()} It is looked at '
                 'again with each observation; if it needs help, repair it '
                 'and use the action reset to say what became of it.',
             )
@@ -219,9 +221,13 @@ class _Join:
                 f'Host {name} could not be joined within '
                 f'{self._run.options.join_timeout:.0f} s. {seen.describe()}',
                 [code, *parameters] if code else [],
+                seen.joiner.remedy
+                or 'Look at what it does, then repeat the join with the '
+                'action retry_operation.',
             )
         if seen.joiner.role != 'master':
-            said = f'Host {name} {seen.joiner.describe()}.'
+            said = f'Host {name} {seen.joiner.describe()}. '
+            said += seen.joiner.remedy
             if code and not codes.passes(code, parameters):
                 raise outcomes.Failed(code, said, list(parameters))
             raise outcomes.Postpone(

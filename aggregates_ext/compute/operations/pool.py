@@ -4,6 +4,7 @@ import contextlib
 from typing import Any
 
 from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import obstacles
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
@@ -115,16 +116,17 @@ def check_claim(
             'POOL_HAS_MEMBERS',
             f'Host {host.name} is the master of a pool of '
             f'{len(view.hosts)} hosts; an aggregate begins with a '
-            'stand-alone host. To take over the whole pool, register its '
-            'hosts and run "aggregates-ext-manage pool adopt NAME '
-            f'{host.name}".',
+            'stand-alone host.',
+            remedy='To take over the whole pool, register its hosts and run '
+            f'"aggregates-ext-manage pool adopt NAME {host.name}".',
         )
     if view.mark not in (None, aggregate.uuid):
         raise outcomes.Failed(
             'POOL_IS_MARKED',
             f'The pool of host {host.name} is marked as that of another '
-            f'aggregate ({views.MARK} = {view.mark}). Remove the host '
-            f'there; a mark left behind is removed with {views.unmark(view)}.',
+            f'aggregate ({views.MARK} = {view.mark}).',
+            remedy='Remove the host there; a mark left behind is removed '
+            f'with {views.unmark(view)}.',
         )
 
 
@@ -213,15 +215,15 @@ def rename(run: compute_run.Run) -> None:
 
 
 def describe(run: compute_run.Run) -> str:
-    """Both sides of an operation whose outcome is not known, in words."""
+    """Both sides of an operation whose outcome is not known: a sentence."""
     aggregate, hosts = run.aggregate(), masters.all_hosts(run)
     try:
         with masters.master_of(
             run.connector, aggregate, hosts, views.LOOK_TIMEOUT
         ) as master:
             view = views.pool_view(master.session, lenient=True)
-    except (masters.NoMaster, failures.HostError) as exc:
-        said = str(exc)
+    except (obstacles.NoMaster, failures.HostError) as exc:
+        said = exc.said
         view = None
     if run.operation.host is None:
         return said if view is None else f'The pool is "{view.name_label}".'
@@ -230,4 +232,4 @@ def describe(run: compute_run.Run) -> str:
         listed = view.hosts.find(host.uuid)
         said = views.describe_listing(view, listed)
     own = views.look(run.connector, host, views.JOIN_CALL)
-    return f'{said} The host itself {own.describe()}.'
+    return f'{said.rstrip(".")}, and the host itself {own.describe()}.'

@@ -32,10 +32,11 @@ class Seen:
     joiner: views.Answer
 
     def describe(self) -> str:
-        """Both sides in words, for whoever has to decide."""
+        """Both sides in one sentence, for whoever has to decide."""
+        listing = views.describe_listing(self.pool, self.listed)
         return (
-            f'{views.describe_listing(self.pool, self.listed)} '
-            f'The host itself {self.joiner.describe()}.'
+            f'{listing.rstrip(".")}, and the host itself '
+            f'{self.joiner.describe()}.'
         )
 
 

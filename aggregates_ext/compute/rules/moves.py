@@ -7,6 +7,7 @@ whoever has asked for the move.
 """
 
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.xen import text
 
 CODE = 'MACHINES_MOVE'
 MOVES = frozenset({'pool_migrate', 'migrate_send'})
@@ -26,12 +27,14 @@ def check(machines: preflight.Records) -> list[preflight.Problem]:
     names = find(machines)
     if not names:
         return []
+    found = text.listed(f'"{name}"' for name in names)
     return [
         preflight.Problem(
             CODE,
             'no machine of the pool may be on the move, whoever moves it',
-            ', '.join(f'"{name}"' for name in names),
+            found,
             'Wait for the end of the moves.',
             heals=True,
+            details=found.items,
         )
     ]

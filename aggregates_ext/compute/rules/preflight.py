@@ -24,6 +24,7 @@ class Problem:
     :ivar found: the values found, in words.
     :ivar remedy: what to do about it.
     :ivar heals: whether it goes away by itself.
+    :ivar details: each thing that was found, where the words leave some out.
     """
 
     code: str
@@ -31,13 +32,16 @@ class Problem:
     found: str
     remedy: str
     heals: bool = False
+    details: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:
         return f'{self.code}: {self.rule}; found {self.found}. {self.remedy}'
 
     def as_dict(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self), 'message': self.message}
+        told = {**dataclasses.asdict(self), 'message': self.message}
+        details = told.pop('details')
+        return {**told, 'details': list(details)} if details else told
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +84,10 @@ class Rule(Generic[Facts]):
                 remedy = remedy.format(self.fill(facts))
         except failures.OddAnswer as exc:
             return odd(self.rule, exc)
-        return Problem(self.code, self.rule, found, remedy, self.heals)
+        details = getattr(found, 'items', ())
+        return Problem(
+            self.code, self.rule, found, remedy, self.heals, details
+        )
 
 
 def odd(rule: str, exc: failures.OddAnswer) -> Problem:

@@ -14,6 +14,7 @@ from aggregates_ext.compute.rules import moves
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import fields
+from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
 
@@ -86,7 +87,7 @@ def check_pool(known: Read) -> list[Problem]:
             silent,
             'HOST_OFFLINE',
             'every host of the pool must be live: all have to agree',
-            f'{", ".join(silent)} not live',
+            f'{text.listed(silent)} not live',
             'Start what is down; a host that is gone for good is taken out '
             'with remove_host and "force": true.',
         ),
@@ -214,12 +215,14 @@ def _nobody(
         for host in found['host'].values()
         if host['uuid'] not in known
     )
+    words = text.listed(told, between='; ')
     return Problem(
         IS_MASTER,
         'the master leaves last, or after another member of the aggregate '
         'that is enabled, live and of no older version has become the master',
-        '; '.join(told) or 'no other host',
+        words or 'no other host',
         'Mend what keeps one of them, or remove the other hosts first.',
+        details=words.items,
     )
 
 

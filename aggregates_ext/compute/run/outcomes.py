@@ -14,10 +14,15 @@ class Postpone(exception.AggregatesError):
 
     :param code: of what is in the way.
     :param parameters: what the code is about.
+    :param remedy: what to do about it, where ``reason`` does not say it.
     """
 
     code = 'RETRY'
     message = '{reason}'
+    remedy = '{remedy}'
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{'remedy': '', **kwargs})
 
     @property
     def error(self) -> dict[str, Any]:
@@ -36,15 +41,21 @@ class Waiting(Postpone):
 
 
 class Failed(exception.AggregatesError):
-    """The outcome is known: nothing of the change is left."""
+    """The outcome is known: nothing of the change is left.
 
-    def __init__(self, code: str, message: str, parameters: Any = ()) -> None:
+    :param remedy: what to do about it, where ``message`` does not say it.
+    """
+
+    def __init__(
+        self, code: str, message: str, parameters: Any = (), remedy: str = ''
+    ) -> None:
+        self.remedy = remedy.replace('{', '{{').replace('}', '}}')
+        super().__init__(message)
         self.error = {
             'code': code,
             'parameters': parameters,
-            'message': message,
+            'message': str(self),
         }
-        super().__init__(message)
 
 
 class Unresolved(Failed):
@@ -74,7 +85,10 @@ class AnsweredForNow(Answered, Postpone):
     def __init__(self, answer: failures.XenAPIError) -> None:
         self.answer = answer
         super().__init__(
-            reason=str(answer), code=answer.code, parameters=answer.parameters
+            reason=answer.said,
+            remedy=answer.way_out,
+            code=answer.code,
+            parameters=answer.parameters,
         )
 
 
@@ -84,7 +98,11 @@ class AnsweredForGood(Answered, Failed):
     def __init__(self, answer: failures.XenAPIError) -> None:
         self.answer = answer
         Failed.__init__(
-            self, answer.code, str(answer), list(answer.parameters)
+            self,
+            answer.code,
+            answer.said,
+            list(answer.parameters),
+            answer.way_out,
         )
 
 
@@ -101,28 +119,28 @@ def refuse(subject: str, report: preflight.Report) -> Exception:
     :returns: Postpone where all go away by themselves, else Failed.
     """
     problems = [problem.as_dict() for problem in report.blockers]
-    reasons = ' '.join(
-        f'({number}) {problem.message}'
-        for number, problem in enumerate(report.blockers, 1)
-    )
+    reason = exception.number(subject, report.blockers)
     if report.heals:
-        return Postpone(
-            reason=f'{subject} {reasons}', code=report.blockers[0].code
-        )
+        return Postpone(reason=reason, code=report.blockers[0].code)
     return Failed(
         report.blockers[0].code,
-        f'{subject} {reasons}',
+        reason,
         {'blockers': problems, 'disks': report.disks},
     )
 
 
 def obstacle(exc: failures.HostError) -> Postpone:
     """What keeps an operation from going on, whatever it is."""
-    return Postpone(reason=str(exc), code=exc.code, parameters=exc.parameters)
+    return Postpone(
+        reason=exc.said,
+        remedy=exc.way_out,
+        code=exc.code,
+        parameters=exc.parameters,
+    )
 
 
 def translate(exc: failures.HostError) -> Exception:
     """What a host said, as a passing obstacle or as a failure."""
     if codes.passes(exc.code, exc.parameters):
         return obstacle(exc)
-    return Failed(exc.code, str(exc), list(exc.parameters))
+    return Failed(exc.code, exc.said, list(exc.parameters), exc.way_out)

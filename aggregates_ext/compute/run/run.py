@@ -207,7 +207,7 @@ class Run:
             result = session.call(method, *params)
         except failures.AnswerLost as exc:
             raise outcomes.Unknown(
-                reason=f'{exc} What became of it is being found out.',
+                reason=f'{exc.said} What became of it is being found out.',
                 code=exc.code,
             ) from exc
         except failures.Unreachable as exc:

@@ -261,7 +261,7 @@ FINAL = _table(
         'The host is in emergency mode: the pool has high availability on, '
         'and the host has it off.',
         'Switch high availability off in the pool, restart the toolstack '
-        'of the host, then switch it on again.',
+        'of the host ("xe-toolstack-restart"), then switch it on again.',
     ),
     (
         'HOSTS_NOT_COMPATIBLE',
@@ -387,7 +387,8 @@ FINAL = _table(
     (
         'POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT',
         'Both sides trust one certificate for different purposes.',
-        'Remove it from the joining host.',
+        'Remove it from the joining host with '
+        '"xe pool-uninstall-ca-certificate name=NAME".',
     ),
     (
         'POOL_JOINING_MASTER_CERTIFICATE_NOT_IN_POOL_BUNDLE '
@@ -411,7 +412,8 @@ FINAL = _table(
     (
         'HA_IS_ENABLED',
         'High availability is on.',
-        'Switch it off in the pool, and on again afterwards.',
+        'Switch it off in the pool with "xe pool-ha-disable", and on again '
+        'afterwards.',
     ),
     (
         'HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN',
@@ -421,12 +423,12 @@ FINAL = _table(
     (
         'HOST_DISABLED',
         'The host is in maintenance.',
-        'Enable it, then repeat the request.',
+        'Enable it with "xe host-enable uuid=UUID", then repeat the request.',
     ),
     (
         'HOST_NOT_DISABLED',
         'The host is not in maintenance.',
-        'Disable it first.',
+        'Disable it first with "xe host-disable uuid=UUID".',
     ),
     (
         'HOST_DISABLED_UNTIL_REBOOT HOST_DISABLED_INDEFINITELY',
@@ -436,7 +438,7 @@ FINAL = _table(
     (
         'HOST_IS_LIVE',
         'The host is still running.',
-        'Eject it instead of forgetting it.',
+        'Take it out with remove_host without "force", which ejects it.',
     ),
     (
         'HOST_CANNOT_DESTROY_SELF',
@@ -471,18 +473,22 @@ FINAL = _table(
     ),
     (
         'REPOSITORY_CLEANUP_FAILED',
-        'The host could not remove its update repositories.',
-        'Look at its disk and its log, then repeat the request.',
+        'The host could not remove its update repositories, which a join '
+        'does near its end.',
+        '/var/log/xensource.log of the host names the directory that is '
+        'missing or cannot be written: make it, then repeat the request.',
     ),
     (
         'XAPI_HOOK_FAILED XENAPI_MISSING_PLUGIN XENAPI_PLUGIN_FAILURE',
         'A hook or a plug-in of the host failed: {all}.',
-        'Mend it on the host, then repeat the request.',
+        'Mend that script below /etc/xapi.d on the host, or remove it, then '
+        'repeat the request.',
     ),
     (
         'OPERATION_PARTIALLY_FAILED',
         'A part of it failed: {0}.',
-        'Look at the host, then repeat the request.',
+        'Mend what /var/log/xensource.log of the host names, then repeat the '
+        'request.',
     ),
     (
         'NOT_A_CODE',
@@ -492,7 +498,8 @@ FINAL = _table(
     (
         'HOST_HAS_RESIDENT_VMS',
         'Machines are still recorded on this host.',
-        'Migrate them, or reset their power state.',
+        'Migrate them, or say that they are halted with "xe '
+        'vm-reset-powerstate uuid=UUID force=true".',
     ),
     (
         'NO_HOSTS_AVAILABLE',
@@ -551,7 +558,8 @@ FINAL = _table(
 
 _STORAGE = Meaning(
     'Storage of the host fails or is still in use: {all}.',
-    'Look at it on the host, then repeat the request.',
+    'Look at "xe pbd-list host-uuid=UUID" and at /var/log/SMlog of the host; '
+    'detach or mend it there, then repeat the request.',
 )
 _BUNDLE = Meaning(
     'The hosts do not trust the certificates of each other: {0}.',
@@ -563,7 +571,8 @@ _TROUBLE = Meaning(
 )
 _INTERNAL = Meaning(
     'The hypervisor failed internally: {0}.',
-    'Its own log (/var/log/xensource.log) tells more.',
+    'Its own log (/var/log/xensource.log) tells more: mend what it names, '
+    'then repeat the request.',
 )
 _BUSY = Meaning(
     'Another operation is under way.', 'It is tried again when that ended.'
@@ -578,7 +587,8 @@ _KINDS = (
         'SLAVE_REQUIRES_MANAGEMENT_',
         Meaning(
             'An interface or a network of the host is in the way: {all}.',
-            'Look at it on the host, then repeat the request.',
+            'Mend or remove it on the host ("xe pif-list host-uuid=UUID"), '
+            'then repeat the request.',
         ),
     ),
     (
@@ -590,7 +600,8 @@ _KINDS = (
         Meaning(
             'The directory (Active Directory) of the host cannot be used: '
             '{all}.',
-            'Look at it there, then repeat the request.',
+            'Join the host to it anew, or let it leave ("xe '
+            'pool-disable-external-auth"), then repeat the request.',
         ),
     ),
     (
@@ -616,7 +627,11 @@ _KINDS = (
         ),
     ),
 )
-_OTHER = Meaning('', 'The manual of the hypervisor tells what it means.')
+_OTHER = Meaning(
+    'This service does not know that code.',
+    'Look it up in the manual of the hypervisor and in '
+    '/var/log/xensource.log of the host, then repeat the request.',
+)
 
 
 def is_known(code: str) -> bool:
@@ -663,12 +678,12 @@ def _internal(text: str) -> Meaning:
     return _TROUBLE if _CONNECTION.search(text) else _INTERNAL
 
 
-def explain(code: str, parameters: Sequence[str] = ()) -> str:
-    """Sentence and remedy of an answer, for messages."""
+def explain(code: str, parameters: Sequence[str] = ()) -> Meaning:
+    """What an answer says, with its values."""
     found = meaning(code, parameters)
     # What an older release leaves out is not known.
     values = [*parameters, *['unknown'] * 3]
     sentence = found.sentence.format(
         *values, all=', '.join(parameters) or 'unknown'
     )
-    return f'{sentence.replace("..", ".")} {found.remedy}'.strip()
+    return Meaning(sentence.replace('..', '.'), found.remedy)

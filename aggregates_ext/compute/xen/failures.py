@@ -1,6 +1,7 @@
 """What can go wrong between us and a host, each with its code."""
 
 import re
+from typing import Any
 
 from aggregates_ext import exception
 from aggregates_ext.compute.xen import codes
@@ -30,13 +31,11 @@ class XenAPIError(HostError):
         self.host = host
         self.code = code
         self.parameters = parameters
-        told = ', '.join(parameters)
+        told = text.clean(', '.join(parameters))
+        sentence, self.remedy = codes.explain(code, parameters)
         super().__init__(
-            text.clean(
-                f'Host {host} answered {code}{f" ({told})" if told else ""}: '
-                f'{codes.explain(code, parameters)}',
-                text.MESSAGE_LIMIT,
-            )
+            f'Host {host} answered {code}{f" ({told})" if told else ""}: '
+            + text.clean(sentence, 2 * text.LIMIT)
         )
 
 
@@ -47,7 +46,17 @@ class Unreachable(HostError):
     """
 
     code = 'HOST_UNREACHABLE'
-    message = 'Host {host} cannot be reached at {url}: {reason}'
+    message = 'Host {host} cannot be reached at {url}: {reason}.'
+    remedy = (
+        'Start it or mend the network to it; if the URL is not its own, '
+        'correct it with "aggregates-ext-manage host set {host} --url '
+        'https://ADDRESS".'
+    )
+
+    def __init__(self, **kwargs: Any) -> None:
+        if 'reason' in kwargs:
+            kwargs['reason'] = kwargs['reason'].rstrip('.')
+        super().__init__(**kwargs)
 
 
 class OtherCertificate(Unreachable):
@@ -59,11 +68,14 @@ class OtherCertificate(Unreachable):
     code = 'CERTIFICATE_CHANGED'
     message = (
         'Host {host} shows a certificate at {url} that is not the '
-        'registered one: its SHA-256 fingerprint is {seen}. No password was '
-        'sent. An ejected or reinstalled host has a new certificate; '
-        'anything else may be an attack. Compare it at the console of the '
-        'host, then accept it with "aggregates-ext-manage host set {host} '
-        '--fingerprint {seen}".'
+        'registered one: its SHA-256 fingerprint is {seen}, and no password '
+        'was sent.'
+    )
+    remedy = (
+        'An ejected or reinstalled host has a new certificate; anything '
+        'else may be an attack. Compare it at the console of the host, then '
+        'accept it with "aggregates-ext-manage host set {host} --fingerprint '
+        '{seen}".'
     )
 
     def __init__(self, host: str, url: str, seen: str) -> None:
@@ -77,10 +89,28 @@ class TLSRefused(Unreachable):
     code = 'TLS_REFUSED'
     message = (
         'Host {host} at {url} and this service do not agree on TLS: '
-        '{reason}. Nothing was sent, and it is not tried again. For a '
-        'certificate register its fingerprint, or name its authority in '
-        '[xenserver] ca_file; for an old release see tls_minimum and '
-        'tls_ciphers of its credential.'
+        '{reason}. Nothing was sent, and it is not tried again.'
+    )
+    remedy = (
+        'Where the host is of an old release, see tls_minimum and '
+        'tls_ciphers of its credential; else look whether its URL is that '
+        'of an xapi.'
+    )
+
+
+class NotTrusted(TLSRefused):
+    """A certificate that no known authority has signed, or of another name."""
+
+    message = (
+        'The certificate of host {host} at {url} is not trusted: {reason}. '
+        'Nothing was sent, and it is not tried again.'
+    )
+    remedy = (
+        'Compare its SHA-256 fingerprint at the console of the host '
+        '("openssl x509 -noout -fingerprint -sha256 -in '
+        '/etc/xensource/xapi-ssl.pem") and register it with '
+        '"aggregates-ext-manage host set {host} --fingerprint SHA256", or '
+        'name its authority in [xenserver] ca_file.'
     )
 
 
@@ -90,8 +120,11 @@ class ClearText(Unreachable):
     code = 'CLEAR_TEXT_REFUSED'
     message = (
         'Host {host} is registered at {url}: a password would cross the '
-        'network in clear, so nothing was sent. Register it with https, by '
-        '"aggregates-ext-manage host set {host} --url https://ADDRESS".'
+        'network in clear, so nothing was sent.'
+    )
+    remedy = (
+        'Register it with https, by "aggregates-ext-manage host set {host} '
+        '--url https://ADDRESS".'
     )
 
 
@@ -99,7 +132,13 @@ class AnswerLost(HostError):
     """The request may have arrived; no answer to it came back."""
 
     code = 'ANSWER_LOST'
-    message = 'Host {host} gave no answer to {call}: {reason}'
+    message = 'Host {host} gave no answer to {call}: {reason}.'
+    remedy = (
+        'If that lasts, look at the load of the host and the network to it.'
+    )
+
+    def __init__(self, reason: str, **kwargs: Any) -> None:
+        super().__init__(reason=reason.rstrip('.'), **kwargs)
 
 
 class NotEntitled(HostError):
@@ -125,8 +164,9 @@ class OddAnswer(HostError):
     code = 'ODD_ANSWER'
     message = (
         'Host {host} gives an answer that cannot be read: {what}. Nothing is '
-        'concluded from it; look at that record with "xe" there.'
+        'concluded from it.'
     )
+    remedy = 'Look at that record with "xe" there, and mend it.'
 
     def __init__(self, host: str, what: str) -> None:
         super().__init__(host=host, what=what)
@@ -150,8 +190,9 @@ class CredentialUnknown(HostError):
     """No configuration has the credential."""
 
     code = 'CREDENTIAL_UNKNOWN'
-    message = (
-        'Credential {credential} of host {host} is not configured: list it '
-        'in [xenserver] credentials and set username and password in '
-        '[xenserver:{credential}].'
+    message = 'Credential {credential} of host {host} is not configured.'
+    remedy = (
+        'List it in [xenserver] credentials and set username and password in '
+        '[xenserver:{credential}] of the compute services, and send them '
+        'SIGHUP.'
     )

@@ -12,6 +12,7 @@ import shlex
 import unicodedata
 import urllib.parse
 from collections.abc import Iterable
+from collections.abc import Set
 from typing import NamedTuple
 from xml.sax import saxutils
 
@@ -31,6 +32,35 @@ CUT = ' …'
 # What is put for a code that is none; its text is the first parameter.
 NOT_A_CODE = 'NOT_A_CODE'
 _CODE = re.compile(r'[A-Z][A-Z0-9_]{0,99}')
+
+
+# Items that a message names of a list.
+ITEMS = 10
+
+
+class Listed(str):
+    """A list in words.
+
+    :ivar items: all of them, where the words leave some out.
+    """
+
+    items: tuple[str, ...] = ()
+
+
+def listed(
+    items: Iterable[str], most: int = ITEMS, between: str = ', '
+) -> Listed:
+    """Items in words, as many as can be read; empty without any.
+
+    A set is told in the order of its names, all else as it comes.
+    """
+    found = sorted(items) if isinstance(items, Set) else list(items)
+    more = len(found) - most
+    words = between.join(found[:most])
+    told = Listed(f'{words} and {more} more' if more > 0 else words)
+    if more > 0:
+        told.items = tuple(found)
+    return told
 
 
 class Failure(NamedTuple):

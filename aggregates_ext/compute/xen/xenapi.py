@@ -8,6 +8,7 @@ other.
 
 import dataclasses
 import http.client
+import ssl
 from collections.abc import Collection
 from typing import Any
 
@@ -205,12 +206,7 @@ class Session:
             # Without its cause, which may tell what ``reason`` does not.
             if way.sent:
                 raise self._lost(method, reason) from None
-            kind = (
-                failures.TLSRefused
-                if tls.is_final(exc)
-                else failures.Unreachable
-            )
-            raise kind(
+            raise _refused(exc)(
                 host=self.host, url=self._url, reason=reason, error=exc
             ) from None
         return self._value(answer, method)
@@ -229,3 +225,10 @@ class Session:
         ):
             raise self._lost(method, 'not a XenAPI answer')
         raise failures.XenAPIError(self.host, *self.read_failure(details))
+
+
+def _refused(exc: Exception) -> type[failures.Unreachable]:
+    """What kept a request from being sent."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return failures.NotTrusted
+    return failures.TLSRefused if tls.is_final(exc) else failures.Unreachable

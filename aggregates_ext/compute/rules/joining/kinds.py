@@ -9,6 +9,7 @@ from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import releases
+from aggregates_ext.compute.xen import text
 
 Rule = preflight.Rule[sides.Sides]
 
@@ -25,8 +26,8 @@ def label(record: Mapping[str, Any]) -> str:
 
 
 def listed(items: Iterable[str]) -> str:
-    """Items in words; empty without any."""
-    return ', '.join(sorted(items))
+    """Items in words and in order, as many as can be read."""
+    return text.listed(sorted(items))
 
 
 def same(

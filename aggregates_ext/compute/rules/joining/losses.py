@@ -9,6 +9,7 @@ from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.xen import fields
+from aggregates_ext.compute.xen import text
 
 # Keys of other_config that say nothing an operator has put there.
 ORDINARY_KEYS = frozenset({'memory-ratio-hvm', 'memory-ratio-pv'})
@@ -46,7 +47,7 @@ JOIN_LOSES = kinds.Rule(
     'LOST_BY_THE_JOIN',
     'what belongs to the pool of the joining host does not go with it',
     'Note what is needed, and set it again after the join.',
-    lambda facts: ', '.join(
+    lambda facts: text.listed(
         [*_of_the_pool(facts.joiner), *_of_the_host(facts.joiner)]
     ),
 )

@@ -8,7 +8,9 @@ from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import releases
 from aggregates_ext.db import addresses
 
-_HA_REMEDY = 'Switch it off there, and on again after the join.'
+_HA_REMEDY = (
+    'Switch it off there ("xe pool-ha-disable"), and on again after the join.'
+)
 
 
 def _ha(side: sides.Side) -> list[str]:

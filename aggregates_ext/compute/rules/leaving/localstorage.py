@@ -4,7 +4,6 @@ An eject wipes what is on its disks (xapi#eject-destroys), and SRs that the
 host alone has a PBD for are forgotten (xapi#eject-forgets-storage).
 """
 
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.joining import storage
 from aggregates_ext.compute.rules.leaving import places
 from aggregates_ext.compute.xen import fields
+from aggregates_ext.compute.xen import text
 
 GIB = 2**30
 Place = places.Place
@@ -174,23 +174,20 @@ def describe_disks(disks: preflight.Disks, names: Mapping[str, str]) -> str:
 
     :param names: of SRs, by uuid.
     """
-    return '; '.join(
-        f'SR "{names.get(sr, "")}" ({sr}) holds '
-        + ', '.join(map(_describe_disk, found))
-        for sr, found in disks.items()
+    each = max(1, text.ITEMS // max(1, len(disks)))
+    return text.listed(
+        (
+            f'SR "{names.get(sr, "")}" ({sr}) holds '
+            + text.listed(map(_describe_disk, found), each)
+            for sr, found in disks.items()
+        ),
+        between='; ',
     )
 
 
 def _describe_disk(disk: Mapping[str, Any]) -> str:
-    users = in_words(disk['used_by'])
+    users = text.listed(disk['used_by'])
     return (
         f'"{disk["name"]}" ({disk["uuid"]}, {disk["size"] / GIB:.1f} GiB'
         + (f', used by {users})' if users else ')')
     )
-
-
-def in_words(items: Iterable[str], most: int = 20) -> str:
-    """Items in words, as many as can be read."""
-    found = sorted(items)
-    more = len(found) - most
-    return ', '.join(found[:most]) + (f' and {more} more' if more > 0 else '')

@@ -26,7 +26,7 @@ def _surplus(facts: Leaving) -> str:
 
 
 def _unstartable(facts: Leaving) -> str:
-    return localstorage.in_words(
+    return kinds.listed(
         {
             machine
             for found in facts.disks.values()
@@ -115,7 +115,7 @@ def _default_srs(facts: Leaving) -> str:
 
 
 def _at_home(facts: Leaving) -> str:
-    return localstorage.in_words(
+    return kinds.listed(
         localstorage.describe_machine(vm)
         for vm in facts.all('VM')
         if vm['affinity'] == facts.ref
@@ -144,7 +144,7 @@ def _clustered(facts: Leaving) -> str:
 
 
 def _tasks(facts: Leaving) -> str:
-    return localstorage.in_words(
+    return kinds.listed(
         f'{kinds.label(task)} ({fields.shown(task, "uuid")})'
         for task in facts.all('task')
         if task['resident_on'] == facts.ref and task['status'] == 'pending'
@@ -182,9 +182,9 @@ LEAVE_WARNINGS: tuple[Rule, ...] = (
     Rule(
         'STORAGE_UNPLACED',
         'where storage is should be known',
-        'It counts as storage of the host. If it is elsewhere, show it: plug '
-        'it on another host (PBD.create, PBD.plug). If its host is gone, '
-        'forget it (SR.forget).',
+        'It counts as storage of the host: if it is elsewhere, show it by '
+        'plugging it on another host (PBD.create, PBD.plug); if its host is '
+        'gone, forget it (SR.forget).',
         _unplaced,
     ),
     Rule(

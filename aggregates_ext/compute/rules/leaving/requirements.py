@@ -57,7 +57,7 @@ def _is_going(vm: Record) -> bool:
 
 
 def _staying(facts: Leaving) -> str:
-    return localstorage.in_words(
+    return kinds.listed(
         localstorage.describe_machine(vm)
         for vm in facts.machines()
         if not _is_going(vm)
@@ -65,7 +65,7 @@ def _staying(facts: Leaving) -> str:
 
 
 def _going(facts: Leaving) -> str:
-    return localstorage.in_words(
+    return kinds.listed(
         f'{_operations(vm)} of {localstorage.describe_machine(vm)}'
         for vm in facts.machines()
         if _is_going(vm)
@@ -73,7 +73,7 @@ def _going(facts: Leaving) -> str:
 
 
 def _coming(facts: Leaving) -> str:
-    return localstorage.in_words(
+    return kinds.listed(
         localstorage.describe_machine(vm)
         for vm in facts.machines('scheduled_to_be_resident_on')
         if vm['resident_on'] != facts.ref
@@ -81,7 +81,7 @@ def _coming(facts: Leaving) -> str:
 
 
 def _busy_disks(facts: Leaving) -> str:
-    return localstorage.in_words(
+    return kinds.listed(
         f'{_operations(vdi)} of {kinds.named(vdi)}'
         for vdi in facts.all('VDI')
         if vdi['SR'] in facts.own and vdi['current_operations']
@@ -100,7 +100,7 @@ def _in_use(facts: Leaving) -> str:
         for vbd in facts.all('VBD')
         if vbd['VM'] in domains and vbd['currently_attached']
     }
-    return localstorage.in_words(
+    return kinds.listed(
         kinds.named(vdi)
         for ref, vdi in facts.records['VDI'].items()
         if ref in held

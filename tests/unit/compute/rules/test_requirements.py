@@ -6,10 +6,10 @@ import pytest
 
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.joining import advice
+from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.joining import networks
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.joining import sides
-from aggregates_ext.compute.rules.leaving import localstorage
 from aggregates_ext.compute.rules.leaving import remains
 from aggregates_ext.compute.rules.leaving import (
     requirements as leaving_requirements,
@@ -133,10 +133,9 @@ def test_features_that_are_lost(have: str, common: str, lost: str) -> None:
 
 
 def test_long_lists_are_cut() -> None:
-    assert localstorage.in_words(['b', 'a']) == 'a, b'
-    assert localstorage.in_words(map(str, range(10, 40))).endswith(
-        '28, 29 and 10 more'
-    )
+    assert kinds.listed(['b', 'a']) == 'a, b'
+    numbers = kinds.listed(map(str, range(10, 40)))
+    assert numbers.endswith('18, 19 and 20 more')
 
 
 def test_the_document_lists_the_rules_as_they_are() -> None:
