@@ -220,6 +220,10 @@ def cut(player: Player, point: Point) -> str:
     theatre.start(nth=point.nth, moment=point.moment, cut=True)
     player.story.act(scene)
     if not theatre.settle_until(scene.key, theatre.was_cut):
+        last = len(theatre.tally.read_text().splitlines()) == point.nth
+        if point.moment == 'after' and last:
+            # Nothing is asked after it.
+            return player.judge(scene)
         raise NotMet
     end = time.monotonic() + LET_GO
     while time.monotonic() < end and not theatre.is_free(scene.key):

@@ -1,4 +1,8 @@
-"""Stories disturbed at every point, in several processes side by side."""
+"""Stories disturbed at every point, in several processes side by side.
+
+A process, a lane, has some of the stories: to find the points of one it is
+played undisturbed, which takes as long as some disturbed plays.
+"""
 
 from aggregates_ext.cmd import threads  # noqa: F401, I001 (first)
 
@@ -43,14 +47,25 @@ class Plan:
     """What is played of all stories, and how.
 
     :ivar choose: which points are meant at all.
+    :ivar moments: those of a point that are meant, instead of its own.
     :ivar every: of how many one is played.
     :ivar options: of the stage.
     """
 
     play: plays.Play
     choose: Callable[[plays.Point], bool]
+    moments: Sequence[str]
     every: int
     options: dict[str, Any]
+
+    def pick(self, passed: Sequence[plays.Point]) -> list[plays.Point]:
+        """The points that are meant of those that a story passes."""
+        return [
+            dataclasses.replace(point, moment=moment)
+            for point in passed
+            if self.choose(point)
+            for moment in self.moments or (point.moment,)
+        ]
 
     def slice(
         self, points: Sequence[plays.Point], offset: int
@@ -75,19 +90,19 @@ class Swept:
 
 
 def sweep_lane(plan: Plan, lane: int) -> Swept:
-    """Find all points, and play those that fall to one lane."""
+    """Find the points of the stories of one lane, and play them."""
     swept = Swept()
     with (
         tempfile.TemporaryDirectory() as name,
         stage.Stage(pathlib.Path(name), **plan.options) as theatre,
     ):
-        for number, story in enumerate(stories.STORIES):
-            player = plays.Player(theatre, story)
-            points = [p for p in player.points() if plan.choose(p)]
+        for number in range(lane, len(stories.STORIES), LANES):
+            player = plays.Player(theatre, stories.STORIES[number])
+            points = plan.pick(player.points())
             chosen = plan.slice(points, number)
             swept.points += points
             swept.chosen += chosen
-            for point in chosen[lane::LANES]:
+            for point in chosen:
                 if sum(bool(one.wrong) for one in swept.played) < ENOUGH:
                     swept.played.append(_play(plan.play, player, point))
     return swept
@@ -110,22 +125,20 @@ def sweep(
     play: plays.Play,
     choose: Callable[[plays.Point], bool],
     every: int,
+    moments: Sequence[str] = (),
     **options: Any,
 ) -> Swept:
-    """Disturb every story at its points, several at a time.
-
-    :raises AssertionError: the lanes did not find the same points.
-    """
-    plan = Plan(play, choose, every, options)
+    """Disturb every story at its points, several at a time."""
+    plan = Plan(play, choose, moments, every, options)
     with concurrent.futures.ProcessPoolExecutor(
         LANES, multiprocessing.get_context('spawn')
     ) as pool:
         lanes = list(pool.map(sweep_lane, [plan] * LANES, range(LANES)))
-    for lane in lanes:
-        assert lane.points == lanes[0].points
-        assert lane.chosen == lanes[0].chosen
-    played = [one for lane in lanes for one in lane.played]
-    return Swept(lanes[0].points, lanes[0].chosen, played)
+    return Swept(
+        [point for lane in lanes for point in lane.points],
+        [point for lane in lanes for point in lane.chosen],
+        [one for lane in lanes for one in lane.played],
+    )
 
 
 def table(swept: Swept) -> str:
