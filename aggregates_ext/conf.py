@@ -182,6 +182,14 @@ COMPUTE_OPTS = [
         'what is larger is not read. Raise it for pools of more than some '
         '5,000 guests.',
     ),
+    cfg.BoolOpt(
+        'enable_tls_verification',
+        mutable=True,
+        default=True,
+        help='Let a join switch TLS verification on at the joining host, '
+        'where the pool has it on and the host, after an eject, has it off. '
+        'Otherwise such a join is refused until somebody does that.',
+    ),
     cfg.FloatOpt(
         'join_timeout',
         mutable=True,

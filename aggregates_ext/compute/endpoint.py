@@ -190,7 +190,10 @@ class _Check:
         problems = [problem for look in looks if (problem := _failed(look))]
         if problems:
             return preflight.Report(blockers=tuple(problems))
-        return requirements.check_join(*(look.result() for look in looks))
+        own, pools = (look.result() for look in looks)
+        return requirements.check_join(
+            sides.Sides(own, pools, self._connector.enables_tls)
+        )
 
     def _check_leave(
         self,

@@ -80,10 +80,12 @@ class Stage:
         stack.callback(session.close)
         return session
 
-    def check_join(self) -> preflight.Report:
+    def check_join(self, enables_tls: bool = False) -> preflight.Report:
         """What our requirements say of the join of xen2."""
         return requirements.check_join(
-            *sides.read_sides(self.joiner, self.master)
+            sides.Sides(
+                *sides.read_sides(self.joiner, self.master), enables_tls
+            )
         )
 
     def join(self) -> str:

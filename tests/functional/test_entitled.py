@@ -131,7 +131,7 @@ def test_host_that_has_the_address_and_is_not_asked_is_named(
         db_hosts.update(connection, 'xen1', {'url': url})
     running.watch(key, 0)
     (entry,) = running.aggregates.get(key).drift
-    assert 'No host of the aggregate has that address' in entry.message
+    assert 'no host of the aggregate has that address' in entry.message
     assert 'xen4 of aggregate' in entry.message
 
 

@@ -345,7 +345,7 @@ def test_join_without_a_known_outcome_is_unresolved_and_heals(
     assert operation.state == 'unresolved', operation
     assert operation.error is not None
     assert 'The master of pool' in operation.error['message']
-    assert 'The host itself' in operation.error['message']
+    assert 'the host itself' in operation.error['message']
     assert running.hosts.get('xen2').phase == 'joining'
     assert running.state(key) == 'error'
     running.watch(key, 120)

@@ -88,7 +88,7 @@ def test_master_that_nobody_registered_is_named(
     running.watch(key, 0)
     (drift,) = running.aggregates.get(key).drift
     assert 'HOST_IS_SLAVE (10.0.0.11)' in drift.message
-    assert 'No host of the aggregate has that address' in drift.message
+    assert 'no host of the aggregate has that address' in drift.message
 
 
 def test_clock_of_the_database_that_is_set_back_ends_no_looks(

@@ -77,7 +77,10 @@ def sides_of_a_join(
 
 def check_join(joiner: Any, master: Any) -> preflight.Report:
     return requirements.check_join(
-        sides.read_side(joiner, sides.JOINER_CLASSES), sides.read_side(master)
+        sides.Sides(
+            sides.read_side(joiner, sides.JOINER_CLASSES),
+            sides.read_side(master),
+        )
     )
 
 

@@ -119,7 +119,7 @@ class OtherPool(exception.AggregatesError):
 
 class OfNobody(exception.AggregatesError):
     message = (
-        'follows the master at {address}, and no host of the aggregate has '
+        'answers HOST_IS_SLAVE ({address}), and no host of the aggregate has '
         'that address{others}'
     )
     remedy = (

@@ -7,6 +7,8 @@ looks and the same verdicts (design#joined, xapi#join).
 
 import contextlib
 
+from oslo_log import log as logging
+
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import halfjoin
@@ -14,10 +16,14 @@ from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.operations import verdicts
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.joining import sides
+from aggregates_ext.compute.rules.joining import trust
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
+
+LOG = logging.getLogger(__name__)
 
 # What a join itself is on the pool, as far as can be told
 # (xapi#pool-operations).
@@ -243,26 +249,57 @@ class _Join:
         run, host = self._run, self._host
         run.note(step='checking the host', progress=5)
         with contextlib.closing(run.connector.login(host)) as session:
-            joiner, master = sides.read_sides(session, self._master.session)
-            # A name or an address may lead to another machine by now.
-            run.learn(host, joiner.master['uuid'], joiner.master['address'])
-            report = requirements.check_join(joiner, master)
-            if report.blockers:
-                raise outcomes.refuse(
-                    f'Host {host.name} cannot join the pool of aggregate '
-                    f'{run.aggregate_id}:',
-                    report,
-                )
+            facts = self._check(session, run.connector.enables_tls)
+            if trust.is_tls_due(facts):
+                self._enable_tls(session)
+                facts = self._check(session, False)
             views.forget_tasks(session, views.JOIN_CALL)
             account = self._master.session.credential
             run.note(step='joining', progress=10)
             run.change(
                 session,
                 f'Async.{views.JOIN_CALL}',
-                master.master['address'],
+                facts.master.master['address'],
                 account.username,
                 account.password,
             )
+
+    def _check(
+        self, session: xenapi.Session, enables_tls: bool
+    ) -> sides.Sides:
+        """Read both sides, and judge what was read.
+
+        :raises outcomes.Failed: with every reason.
+        :raises outcomes.Postpone: all of them pass by themselves.
+        """
+        run, host = self._run, self._host
+        facts = sides.Sides(
+            *sides.read_sides(session, self._master.session), enables_tls
+        )
+        own = facts.joiner.master
+        # A name or an address may lead to another machine by now.
+        run.learn(host, own['uuid'], own['address'])
+        report = requirements.check_join(facts)
+        if report.blockers:
+            raise outcomes.refuse(
+                f'Host {host.name} cannot join the pool of aggregate '
+                f'{run.aggregate_id}:',
+                report,
+            )
+        return facts
+
+    def _enable_tls(self, session: xenapi.Session) -> None:
+        """Switch on at the host what an eject has switched off.
+
+        It changes the host's own pool and no other, and nothing is to be
+        seen of it there beside: whatever becomes of the call, the next look
+        tells whether it is still due.
+        """
+        run = self._run
+        known = {'changed': run.changed, 'tls_verification': 'enabled'}
+        run.note(step='switching TLS verification on at the host', progress=8)
+        run.change(session, trust.ENABLE_TLS, known=lambda connection: known)
+        LOG.info('Host %s: TLS verification is on', self._host.name)
 
     def _fail(self, seen: verdicts.Seen) -> None:
         """End a join by what the joiner's own task says of it.

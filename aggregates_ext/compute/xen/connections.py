@@ -72,6 +72,11 @@ class Connector:
         found._patient = True
         return found
 
+    @property
+    def enables_tls(self) -> bool:
+        """Whether a join switches TLS verification on at its host."""
+        return bool(self._conf.compute.enable_tls_verification)
+
     def within(self, seconds: float | None = None) -> 'Connector':
         """For a look of many calls that is to end as a whole.
 

@@ -10,7 +10,10 @@ from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.records import failure
 
 ROLES = 'pool-admin, pool-operator'
-"""The roles which may do everything that is simulated."""
+"""The roles which may do everything that is simulated, but for the next."""
+
+ADMIN_ONLY = frozenset({'pool.enable_tls_verification'})
+"""Calls which are for pool-admin alone (xapi#tls-again)."""
 
 READ_ONLY = frozenset(
     {
@@ -66,9 +69,10 @@ def permissions(superuser: bool) -> tuple[str, ...]:
 
 def denied(name: str) -> failure.Failure:
     """The refusal: what was wanted, and who may do it."""
+    roles = 'pool-admin' if name in ADMIN_ONLY else ROLES
     return failure.Failure(
         'RBAC_PERMISSION_DENIED',
         name.lower(),
         'No permission in user session.'
-        f' (Roles with this permission: {ROLES})',
+        f' (Roles with this permission: {roles})',
     )

@@ -72,6 +72,7 @@ JOIN_RULES: tuple[kinds.Rule, ...] = (
 )
 JOIN_WARNINGS: tuple[kinds.Rule, ...] = (
     losses.JOIN_LOSES,
+    trust.TLS_OFF,
     advice.SECRETS,
     advice.PASSTHROUGH,
     advice.FEATURES,
@@ -103,9 +104,8 @@ FIRST_WARNINGS: tuple[kinds.Rule, ...] = (
 )
 
 
-def check_join(joiner: sides.Side, master: sides.Side) -> preflight.Report:
+def check_join(facts: sides.Sides) -> preflight.Report:
     """Every requirement of joining, evaluated on what was read."""
-    facts = sides.Sides(joiner, master)
     return preflight.Report(
         blockers=preflight.evaluate(JOIN_RULES, facts),
         warnings=preflight.evaluate(JOIN_WARNINGS, facts),

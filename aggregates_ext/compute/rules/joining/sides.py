@@ -98,10 +98,14 @@ class Side:
 
 @dataclasses.dataclass(frozen=True)
 class Sides:
-    """A host that is to join, and the pool that it is to join."""
+    """A host that is to join, and the pool that it is to join.
+
+    :ivar enables_tls: whether the join may switch TLS verification on.
+    """
 
     joiner: Side
     master: Side
+    enables_tls: bool = False
 
     @functools.cached_property
     def release(self) -> releases.Release:

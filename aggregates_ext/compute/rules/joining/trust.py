@@ -19,13 +19,57 @@ DIRECTORY = kinds.same(
         f'{side.master["external_auth_service_name"].lower()}'.strip()
     ),
 )
-TLS = kinds.same(
+ENABLE_TLS = 'pool.enable_tls_verification'
+
+
+def _verifies(side: sides.Side) -> bool:
+    return bool(side.pool.get('tls_verification_enabled'))
+
+
+def _may_enable(side: sides.Side) -> bool:
+    """Whether the account may: an operator of pools may not."""
+    return side.permissions is None or ENABLE_TLS in side.permissions
+
+
+def is_tls_due(facts: sides.Sides) -> bool:
+    """Whether the join is to switch TLS verification on at the host.
+
+    See xapi#tls-again. In the pool of the host alone: an eject has switched
+    it off there, and its certificates have to be such as the pool accepts.
+    """
+    return (
+        facts.enables_tls
+        and facts.release >= releases.TLS
+        and _verifies(facts.master)
+        and not _verifies(facts.joiner)
+        and len(facts.joiner.all('host')) == 1
+        and _may_enable(facts.joiner)
+        and not not_valid(facts)
+    )
+
+
+def _differs(facts: sides.Sides) -> str:
+    ours, theirs = (
+        'on' if _verifies(side) else 'off' for _, side in facts.both()
+    )
+    if ours == theirs or facts.release < releases.TLS:
+        return ''
+    (here, _), (there, _) = facts.both()
+    return f'{ours} on {here}, {theirs} in {there}'
+
+
+TLS = kinds.Rule(
     'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH',
     'TLS verification must be on, or off, on both sides',
     'Call pool.enable_tls_verification where it is off; an eject '
     'switches it off on the host that leaves.',
-    lambda side: 'on' if side.pool.get('tls_verification_enabled') else 'off',
-    since=releases.TLS,
+    lambda facts: '' if is_tls_due(facts) else _differs(facts),
+)
+TLS_OFF = kinds.Rule(
+    'TLS_VERIFICATION_OFF',
+    'TLS verification should be on at the joining host, as it is in the pool',
+    'The join switches it on there first (pool.enable_tls_verification).',
+    lambda facts: _differs(facts) if is_tls_due(facts) else '',
 )
 
 
