@@ -131,8 +131,9 @@ COMPUTE_OPTS = [
         mutable=True,
         default=60.0,
         min=0.1,
-        help='Seconds between two observations of a pool at rest. Longer '
-        'spares the masters, and shows drift later.',
+        help='Seconds between two observations of a pool at rest, or of a '
+        'free host. Longer spares the hosts, and shows drift later. The API '
+        'takes a host for down that was not seen three times.',
     ),
     cfg.FloatOpt(
         'history_days',

@@ -49,7 +49,7 @@ def build(
         operations=operations.Operations(database),
         pools=pools.Pools(intended),
         retries=retries.Retries(intended, membership),
-        inventory=inventory.Inventory(database),
+        inventory=inventory.Inventory(database, conf.compute.observe_interval),
     )
     enforcer = policy.make_enforcer(conf)
     embedded = next_application is not None

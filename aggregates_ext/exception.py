@@ -80,7 +80,12 @@ class HostNotFound(NotFound):
 
 
 class AggregateHostNotFound(NotFound):
-    message = 'Aggregate {aggregate_id} has no host {host}.'
+    """:param became: a sentence on what became of the host there."""
+
+    message = 'Aggregate {aggregate_id} has no host {host}.{became}'
+
+    def __init__(self, message: str | None = None, **kwargs: Any) -> None:
+        super().__init__(message, **{'became': '', **kwargs})
 
 
 class OperationNotFound(NotFound):

@@ -1,11 +1,14 @@
 """What ``/healthcheck`` asks, beyond the process itself: the database.
 
+With ``detailed`` it also tells which compute services are alive.
+
 A backend of oslo.middleware's healthcheck, ``aggregates_ext_database``.
 """
 
 import concurrent.futures
 import threading
 from typing import Any
+from typing import TypeAlias
 
 from oslo_config import cfg
 from oslo_log import log as logging
@@ -15,12 +18,15 @@ from aggregates_ext import conf as settings
 from aggregates_ext import exception
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
+from aggregates_ext.domain import services
 
 LOG = logging.getLogger(__name__)
 # Seconds that a load balancer waits for the answer. A database may take
 # longer to be found away, and requests wait for that.
 LIMIT = 3.0
 SILENT = f'The database has not answered within {LIMIT:g} s.'
+# What is wrong, or nothing; then who does the work.
+Look: TypeAlias = 'concurrent.futures.Future[tuple[str, str]]'
 EMPTY = 'The database has no schema: run "aggregates-ext-manage db sync".'
 
 
@@ -43,19 +49,22 @@ class DatabaseHealthcheck(pluginbase.HealthcheckBaseExtension):
             settings.parse(oslo_conf, [], [conf['config_file']])
         self._database = engine.Database(oslo_conf)
         self._lock = threading.Lock()
-        self._look: concurrent.futures.Future[str] | None = None
+        self._look: Look | None = None
 
     def healthcheck(self, server_port: int) -> pluginbase.HealthcheckResult:
-        """Ask the database, for a limited time."""
+        """Ask the database, for a limited time.
+
+        Who does the work is told, and no reason to send requests elsewhere.
+        """
         try:
-            fault = self._begin().result(LIMIT)
+            fault, workers = self._begin().result(LIMIT)
         except concurrent.futures.TimeoutError:
-            fault = SILENT
+            fault, workers = SILENT, ''
         return pluginbase.HealthcheckResult(
-            available=not fault, reason=fault or 'OK'
+            available=not fault, reason=fault or 'OK', details=workers
         )
 
-    def _begin(self) -> 'concurrent.futures.Future[str]':
+    def _begin(self) -> Look:
         """The look that goes on, or a new one."""
         with self._lock:
             if self._look is None or self._look.done():
@@ -70,14 +79,22 @@ class DatabaseHealthcheck(pluginbase.HealthcheckBaseExtension):
                 ).start()
             return self._look
 
-    def _run(self, look: 'concurrent.futures.Future[str]') -> None:
+    def _run(self, look: Look) -> None:
         try:
-            look.set_result('' if migration.version(self._database) else EMPTY)
+            look.set_result(self._ask())
         except exception.Unavailable as exc:
-            look.set_result(str(exc))
+            look.set_result((str(exc), ''))
         except Exception as exc:
             # Such as a database that does not exist. Whatever it is, there
             # is no serving; messages of drivers are not for everybody.
             kind = type(exc).__name__
             LOG.warning('The database cannot be asked: %s', exc)
-            look.set_result(f'The database cannot be asked: {kind}.')
+            look.set_result((f'The database cannot be asked: {kind}.', ''))
+
+    def _ask(self) -> tuple[str, str]:
+        found = migration.version(self._database)
+        if found is None:
+            return EMPTY, ''
+        if found != migration.newest():
+            return '', ''
+        return '', services.Services(self._database).describe()

@@ -17,10 +17,11 @@ from aggregates_ext.cmd.commands import host
 from aggregates_ext.cmd.commands import operation
 from aggregates_ext.cmd.commands import policy
 from aggregates_ext.cmd.commands import pool
+from aggregates_ext.cmd.commands import service
 from aggregates_ext.cmd.commands import upgrade
 
 # Each adds its commands to the command line.
-GROUPS = (db, host, operation, policy, pool, upgrade)
+GROUPS = (db, host, operation, policy, pool, service, upgrade)
 
 
 def _add_groups(subparsers: Any) -> None:

@@ -15,6 +15,8 @@ from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from aggregates_ext import exception
+from aggregates_ext.compute import heartbeat
+from aggregates_ext.compute import lookout
 from aggregates_ext.compute import purge
 from aggregates_ext.compute import requests
 from aggregates_ext.compute import runner
@@ -60,6 +62,10 @@ class Manager:
             database, self._owner, conf.compute.lease_ttl
         )
         self._purge = purge.Purge(conf, database)
+        self._heartbeat = heartbeat.Heartbeat(
+            database, self._owner, self.is_alive
+        )
+        self._lookout = lookout.Lookout(conf, database, self._looker)
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._turned = time.monotonic()
@@ -77,6 +83,8 @@ class Manager:
         """Work until ``stop``; what is in flight then is finished."""
         self._keeper.start()
         self._purge.start()
+        self._heartbeat.start()
+        self._lookout.start()
         workers = concurrent.futures.ThreadPoolExecutor(
             self._options.workers, thread_name_prefix='pool'
         )
@@ -98,6 +106,7 @@ class Manager:
                 self._woken.wait(self._options.poll_interval)
         finally:
             self._purge.stop()
+            self._lookout.stop()
             workers.shutdown(wait=False, cancel_futures=True)
             _done, late = concurrent.futures.wait(
                 busy.values(), self._options.graceful_shutdown_timeout
@@ -109,6 +118,7 @@ class Manager:
                     len(late),
                 )
             self._keeper.stop()
+            self._heartbeat.stop()
 
     def stop(self) -> None:
         """Claim nothing more; operations pause at their next wait."""

@@ -326,12 +326,30 @@ def set_observation(
     aggregate_id: int,
     observation: dict[str, Any] | None,
     drift: Sequence[records.Drift],
+    at: float | None = None,
 ) -> None:
-    """Keep what was seen of the pool, by the database's clock."""
+    """Keep what was seen of the pool, by the database's clock.
+
+    :param at: when that was, if not now.
+    """
+    values = _seen(drift)
+    if at is not None:
+        values['observed_at'] = at
     connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.id == aggregate_id)
-        .values(observation=fitting.fit_json(observation), **_seen(drift))
+        .values(observation=fitting.fit_json(observation), **values)
+    )
+
+
+def set_seen(
+    connection: sa.Connection, aggregate_id: int, observation: dict[str, Any]
+) -> None:
+    """Keep what was seen of the pool beside a look, which still comes."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == aggregate_id)
+        .values(observation=fitting.fit_json(observation))
     )
 
 

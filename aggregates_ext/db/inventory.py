@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
 
 _HOSTS = models.hosts
@@ -17,13 +18,12 @@ _AGGREGATES = models.aggregates
 class Home:
     """The aggregate that a host is bound to.
 
-    :ivar seen: the hosts of its pool as last seen, by XenServer uuid; None:
-        its pool did not let itself be seen.
+    :ivar observation: what was last seen of its pool; None: nothing.
     :ivar observed_at: seconds of the epoch; None: nobody has looked yet.
     """
 
     availability_zone: str | None
-    seen: dict[str, Any] | None
+    observation: dict[str, Any] | None
     observed_at: float | None
 
 
@@ -32,6 +32,8 @@ class Entry:
     """A registered host, and where it is bound.
 
     :ivar availability_zone: its own.
+    :ivar phase_since, seen_at, now: seconds of the epoch, by the database's
+        clock; ``seen_at`` is when it was last seen outside of a pool.
     """
 
     id: int
@@ -41,7 +43,10 @@ class Entry:
     address: str | None
     availability_zone: str | None
     phase: str
+    phase_since: float | None
+    seen_at: float | None
     created_at: datetime.datetime
+    now: float
     home: Home | None
 
 
@@ -59,8 +64,11 @@ _ENTRIES = sa.select(
     _HOSTS.c.address,
     _HOSTS.c.availability_zone,
     _HOSTS.c.phase,
+    _HOSTS.c.phase_since,
+    _HOSTS.c.seen_at,
     _HOSTS.c.created_at,
     _HOSTS.c.aggregate_id,
+    engine.now().label('now'),
 )
 
 
@@ -114,13 +122,13 @@ def _entry(row: Any, home: Home | None) -> Entry:
         address=row.address,
         availability_zone=row.availability_zone,
         phase=row.phase,
+        phase_since=row.phase_since,
+        seen_at=row.seen_at,
+        now=float(row.now),
         created_at=row.created_at,
         home=home,
     )
 
 
 def _home(row: Any) -> Home:
-    seen = None
-    if row.observation is not None:
-        seen = {host['uuid']: host for host in row.observation['hosts']}
-    return Home(row.availability_zone, seen, row.observed_at)
+    return Home(row.availability_zone, row.observation, row.observed_at)

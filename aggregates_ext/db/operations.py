@@ -28,7 +28,9 @@ OPEN = (*UNFINISHED, 'unresolved')
 # The code in ``error`` of one that rests until another has ended.
 WAITING = 'WAITING'
 # Kinds that name a host and are about the pool: the latest one counts.
-OF_THE_POOL = ('set_master',)
+OF_THE_POOL = ('set_master', 'adopt')
+# Kinds after which the pool is what is wanted: nothing counts from before.
+SETTLES_ALL = ('adopt',)
 # The parameter that tells of a change of master that was sent.
 DESIGNATED = 'designated'
 
@@ -166,6 +168,21 @@ def unfinished(
     rows = connection.execute(query).all()
     now = rows[0].now if rows else 0.0
     return [_record(row[:-1]) for row in rows], now
+
+
+def standing(
+    connection: sa.Connection, aggregate_id: int
+) -> list[records.Operation]:
+    """Those that count for the state of an aggregate, in order."""
+    query = (
+        sa.select(*_COLUMNS)
+        .where(
+            _TABLE.c.aggregate_id == aggregate_id,
+            _TABLE.c.settled == sa.false(),
+        )
+        .order_by(hidden(_TABLE.c.id))
+    )
+    return [_record(row) for row in connection.execute(query)]
 
 
 def of_host(
@@ -336,6 +353,8 @@ def start(connection: sa.Connection, operation_id: int) -> bool:
             attempts=_TABLE.c.attempts + 1,
             begun=sa.func.coalesce(_TABLE.c.begun, engine.now()),
             not_before=None,
+            # Of its last rest, which is over.
+            error=None,
             started_at=sa.func.coalesce(
                 _TABLE.c.started_at, timeutils.utcnow()
             ),
@@ -421,10 +440,11 @@ def _settle(connection: sa.Connection, success: records.Operation) -> None:
     query = sa.update(_TABLE).where(
         _TABLE.c.aggregate_id == success.aggregate_id,
         _TABLE.c.settled == sa.false(),
-        _TABLE.c.kind == success.kind,
         _TABLE.c.state == 'failed',
         _TABLE.c.id < success.id,
     )
+    if success.kind not in SETTLES_ALL:
+        query = query.where(_TABLE.c.kind == success.kind)
     if success.kind not in OF_THE_POOL:
         query = query.where(
             _TABLE.c.host == success.host

@@ -140,6 +140,21 @@ class Operation:
 
 
 @dataclasses.dataclass(frozen=True)
+class Service:
+    """A compute service, by its heartbeat; times as the database tells them.
+
+    :ivar host: the machine that it runs on.
+    :ivar alive_until: so long its last heartbeat counts.
+    """
+
+    uuid: str
+    host: str
+    started_at: float
+    seen_at: float
+    alive_until: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Lease:
     """The right to work on one aggregate, until another epoch begins."""
 

@@ -14,6 +14,7 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
+from aggregates_ext.domain import services
 
 ZONE_KEY = 'availability_zone'
 
@@ -125,6 +126,52 @@ class Aggregates:
 
         return self._intent.write(work)
 
+    def dismiss(
+        self, ctx: context.RequestContext, aggregate_id: int
+    ) -> str | None:
+        """Delete an aggregate that has no hosts, now or when it can be.
+
+        :returns: the operation that will do it, where hosts are still on
+            their way out; None: it is done.
+        :raises exception.AggregateNotEmpty: it lists hosts.
+        :raises exception.AggregateBusy: something else goes on in it, or it
+            is not known what became of a host.
+        """
+        try:
+            self.delete(aggregate_id)
+        except exception.AggregateBusy:
+            queued = self._dismiss_later(ctx, aggregate_id)
+            self._intent.compute.wake_up()
+            return queued.uuid
+        return None
+
+    def _dismiss_later(
+        self, ctx: context.RequestContext, aggregate_id: int
+    ) -> records.Operation:
+        uuid = uuidutils.generate_uuid()
+
+        def work(connection: Any) -> records.Operation:
+            self._intent.lock(connection, aggregate_id)
+            aggregate = db_aggregates.get(connection, aggregate_id)
+            _check_empty(aggregate)
+            going_on = db_operations.get_all(
+                connection, aggregate_id, states=db_operations.OPEN
+            )
+            for operation in going_on:
+                if operation.kind == operations.DELETE:
+                    return operation
+                _check_ending(operation)
+            return db_operations.insert(
+                connection,
+                uuid,
+                operations.DELETE,
+                aggregate_id,
+                None,
+                operations.asked_by(ctx),
+            )
+
+        return self._intent.database.write(work, operations.is_written)
+
     def delete(self, aggregate_id: int) -> None:
         """Delete an aggregate that has no hosts.
 
@@ -135,14 +182,9 @@ class Aggregates:
         def work(connection: Any) -> None:
             self._intent.lock(connection, aggregate_id)
             aggregate = db_aggregates.get(connection, aggregate_id)
-            if aggregate.hosts:
-                raise exception.AggregateNotEmpty(
-                    aggregate_id=aggregate_id,
-                    hosts=', '.join(aggregate.hosts),
-                )
+            _check_empty(aggregate)
             _check_idle(connection, aggregate)
-            db_operations.settle_failed(connection, aggregate_id=aggregate_id)
-            db_aggregates.delete(connection, aggregate_id)
+            end(connection, aggregate_id)
 
         def is_written(connection: Any, _none: None) -> bool:
             return db_aggregates.get(
@@ -156,13 +198,52 @@ class Aggregates:
 
     def pool(
         self, aggregate_id: int
-    ) -> tuple[records.Aggregate, list[records.Host]]:
-        """An aggregate with what was seen of its pool, and its hosts."""
+    ) -> tuple[records.Aggregate, list[records.Host], list[records.Operation]]:
+        """An aggregate with what was seen of its pool, and its hosts.
+
+        :returns: also the operations that count for its state.
+        """
         with self._intent.database.reader() as connection:
-            return (
-                db_aggregates.get(connection, aggregate_id),
-                db_hosts.get_all(connection, aggregate_id),
-            )
+            found = db_aggregates.get(connection, aggregate_id)
+            standing: list[records.Operation] = []
+            if found.standing:
+                standing = services.tell(
+                    connection, db_operations.standing(connection, found.id)
+                )
+            return found, db_hosts.get_all(connection, aggregate_id), standing
+
+
+def _check_empty(aggregate: records.Aggregate) -> None:
+    """:raises exception.AggregateNotEmpty: it lists hosts."""
+    if aggregate.hosts:
+        raise exception.AggregateNotEmpty(
+            aggregate_id=aggregate.id, hosts=', '.join(aggregate.hosts)
+        )
+
+
+def end(connection: Any, aggregate_id: int) -> None:
+    """End an aggregate that is locked, without hosts and at rest."""
+    db_operations.settle_failed(connection, aggregate_id=aggregate_id)
+    db_aggregates.delete(connection, aggregate_id)
+
+
+def _check_ending(operation: records.Operation) -> None:
+    """Refuse what may leave an aggregate that is not empty, or stays.
+
+    :raises exception.AggregateBusy: naming the operation.
+    """
+    ending = (operations.REMOVE_HOST, operations.RENAME)
+    if operation.kind not in ending or operation.state == 'unresolved':
+        raise _busy(operation)
+
+
+def _busy(operation: records.Operation) -> exception.AggregateBusy:
+    return exception.AggregateBusy(
+        aggregate_id=operation.aggregate_id,
+        operation=operation.uuid,
+        what=f'{operation.kind} {operation.host}',
+        state=operation.state,
+    )
 
 
 def _check_zone_change(
@@ -202,9 +283,4 @@ def _check_idle(connection: Any, aggregate: records.Aggregate) -> None:
         limit=1,
     )
     if found:
-        raise exception.AggregateBusy(
-            aggregate_id=aggregate.id,
-            operation=found[0].uuid,
-            what=f'{found[0].kind} {found[0].host}',
-            state=found[0].state,
-        )
+        raise _busy(found[0])

@@ -12,6 +12,7 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import operations
+from aggregates_ext.domain import services
 
 # Rows that one transaction looks at.
 BATCH = 500
@@ -47,13 +48,14 @@ class History:
         with self._database.reader() as connection:
             if aggregate_id is not None:
                 db_aggregates.get(connection, aggregate_id, deleted=True)
-            return db_operations.get_all(
+            found = db_operations.get_all(
                 connection,
                 aggregate_id,
                 states=None if state is None else (state,),
                 host=host,
                 limit=limit,
             )
+            return services.tell(connection, found)
 
     def purge(
         self,

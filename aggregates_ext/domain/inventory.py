@@ -9,10 +9,12 @@ import datetime
 import functools
 import re
 import uuid
+from typing import NamedTuple
 from urllib import parse
 
 from aggregates_ext.db import inventory as db_inventory
 from aggregates_ext.db.engine import engine
+from aggregates_ext.domain import sight
 
 # What Nova calls the zone of a host that is in none.
 DEFAULT_ZONE = 'nova'
@@ -29,11 +31,11 @@ class Node:
     :ivar hypervisor_uuid, service_uuid: made of the registration, so they
         never change. The XenServer uuid is not known before first contact.
     :ivar zone: that of its aggregate, else its own, else ``DEFAULT_ZONE``.
-    :ivar up: nothing that was seen speaks against it.
+    :ivar up: it was seen so, and not too long ago.
     :ivar enabled: its pool starts machines on it, as far as is known.
     :ivar version: of XenServer, three digits for each part but the first;
         0: not known.
-    :ivar seen_at: when its pool was last looked at.
+    :ivar seen_at: when it was last seen, in its pool or by itself.
     """
 
     id: int
@@ -52,15 +54,22 @@ class Inventory:
     """All hosts there are.
 
     :param database: where they are registered.
+    :param interval: ``observe_interval``: seconds between two looks.
     """
 
-    def __init__(self, database: engine.Database) -> None:
+    def __init__(
+        self, database: engine.Database, interval: float = 60.0
+    ) -> None:
         self._database = database
+        self._interval = interval
 
     def get_all(self) -> list[Node]:
         """Every host by name, in two statements whatever their number."""
         with self._database.reader() as connection:
-            return [_node(entry) for entry in db_inventory.read(connection)]
+            return [
+                _node(entry, self._interval)
+                for entry in db_inventory.read(connection)
+            ]
 
     def count(self) -> int:
         """How many hosts there are."""
@@ -73,7 +82,7 @@ class Inventory:
         if '\0' in name:
             return None
         with self._database.reader() as connection:
-            return _found(db_inventory.find(connection, name=name))
+            return self._found(db_inventory.find(connection, name=name))
 
     def find_registration(self, number: str) -> Node | None:
         """The host with the number of a registration, as it is shown."""
@@ -82,7 +91,7 @@ class Inventory:
         if int(number) > MAX_ID:
             return None
         with self._database.reader() as connection:
-            return _found(db_inventory.find(connection, key=int(number)))
+            return self._found(db_inventory.find(connection, key=int(number)))
 
     def find_hypervisor(self, wanted: str) -> Node | None:
         """The host with the ``hypervisor_uuid``, which no index has."""
@@ -91,16 +100,15 @@ class Inventory:
                 db_inventory.registrations(connection)
             ):
                 if _uuid('hypervisor', key, name, created_at) == wanted:
-                    return _found(db_inventory.find(connection, key=key))
+                    return self._found(db_inventory.find(connection, key=key))
         return None
 
+    def _found(self, entry: db_inventory.Entry | None) -> Node | None:
+        return None if entry is None else _node(entry, self._interval)
 
-def _found(entry: db_inventory.Entry | None) -> Node | None:
-    return None if entry is None else _node(entry)
 
-
-def _node(entry: db_inventory.Entry) -> Node:
-    up, enabled, version = _state(entry)
+def _node(entry: db_inventory.Entry, interval: float) -> Node:
+    state = _state(entry, interval)
     return Node(
         id=entry.id,
         name=entry.name,
@@ -110,10 +118,10 @@ def _node(entry: db_inventory.Entry) -> Node:
         service_uuid=_uuid('service', entry.id, entry.name, entry.created_at),
         zone=_zone(entry),
         address=entry.address or parse.urlsplit(entry.url).hostname,
-        up=up,
-        enabled=enabled,
-        version=version,
-        seen_at=_seen_at(entry),
+        up=state.up,
+        enabled=state.enabled,
+        version=state.version,
+        seen_at=_moment(state.seen_at),
     )
 
 
@@ -131,26 +139,49 @@ def _zone(entry: db_inventory.Entry) -> str:
     return zone or DEFAULT_ZONE
 
 
-def _looked_at(entry: db_inventory.Entry) -> db_inventory.Home | None:
-    """The aggregate of a member whose pool has been looked at."""
+class _State(NamedTuple):
+    """How a host is, where known.
+
+    :ivar seen_at: when it was last seen, in seconds of the epoch.
+    """
+
+    up: bool
+    enabled: bool = True
+    version: int = 0
+    seen_at: float | None = None
+
+
+def _state(entry: db_inventory.Entry, interval: float) -> _State:
+    """What was seen of a host, until it is too long ago.
+
+    One that nobody has seen yet has that long from its phase on.
+    """
     home = entry.home
-    if entry.phase != 'member' or home is None or home.observed_at is None:
-        return None
-    return home
+    if home is not None and entry.phase in ('member', 'leaving'):
+        found = sight.Sight.of(home.observation, home.observed_at)
+        told = _listed(entry, found, interval)
+        if told is not None:
+            return told
+    last = max(entry.seen_at or 0.0, entry.phase_since or 0.0)
+    recent = sight.is_recent(last, entry.now, interval)
+    return _State(recent and entry.phase != 'returning', seen_at=entry.seen_at)
 
 
-def _state(entry: db_inventory.Entry) -> tuple[bool, bool, int]:
-    """Whether a host is up and enabled, and its version, where known."""
-    if entry.phase == 'returning':
-        return False, True, 0
-    home = _looked_at(entry)
-    if home is None:
-        return True, True, 0
-    found = (home.seen or {}).get(entry.uuid or '')
-    if found is None:
-        return False, True, 0
-    version = _number(found.get('version') or '')
-    return bool(found['live']), bool(found['enabled']), version
+def _listed(
+    entry: db_inventory.Entry, found: sight.Sight, interval: float
+) -> _State | None:
+    """What the pool of a member shows; None: it does not tell."""
+    host = found.hosts.get(entry.uuid or '')
+    if host is None:
+        # Where it was looked for and is not, it is not there.
+        return _State(False, seen_at=entry.seen_at) if found.current else None
+    recent = sight.is_recent(found.seen_at, entry.now, interval)
+    return _State(
+        recent and bool(host['live']),
+        bool(host['enabled']),
+        _number(host.get('version') or ''),
+        found.seen_at,
+    )
 
 
 def _number(version: str) -> int:
@@ -163,11 +194,8 @@ def _number(version: str) -> int:
     )
 
 
-def _seen_at(entry: db_inventory.Entry) -> datetime.datetime | None:
-    home = _looked_at(entry)
-    if home is None or home.observed_at is None:
+def _moment(seconds: float | None) -> datetime.datetime | None:
+    if seconds is None:
         return None
-    moment = datetime.datetime.fromtimestamp(
-        home.observed_at, datetime.timezone.utc
-    )
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
     return moment.replace(tzinfo=None)

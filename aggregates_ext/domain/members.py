@@ -18,6 +18,7 @@ from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import leases as db_leases
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
 
@@ -185,11 +186,9 @@ class Members:
             # One that has hosts is there.
             if found.aggregate_id != aggregate_id:
                 db_aggregates.check(connection, aggregate_id)
-        listed = found.phase in db_aggregates.LISTED_PHASES
-        if found.aggregate_id != aggregate_id or not listed:
-            raise exception.AggregateHostNotFound(
-                aggregate_id=aggregate_id, host=host
-            )
+            listed = found.phase in db_aggregates.LISTED_PHASES
+            if found.aggregate_id != aggregate_id or not listed:
+                raise endings.no_host(connection, aggregate_id, host)
         return found
 
     def check_host(
@@ -260,7 +259,7 @@ def forget(connection: Any, aggregate_id: int, host: str) -> None:
     :raises exception.Conflict: its join or another removal is under way.
     """
     found, going_on = db_operations.of_host(connection, aggregate_id, host)
-    _check_forgettable(aggregate_id, found)
+    _check_forgettable(connection, aggregate_id, found)
     if found.phase == 'leaving':
         _replace_removals(connection, aggregate_id, host, going_on)
     else:
@@ -334,21 +333,19 @@ def move_out(
     :raises exception.AggregateHostNotFound: it is in none of the phases.
     """
     if not db_hosts.move(connection, host, aggregate_id, phases, 'leaving'):
-        raise exception.AggregateHostNotFound(
-            aggregate_id=aggregate_id, host=host
-        )
+        raise endings.no_host(connection, aggregate_id, host)
 
 
-def _check_forgettable(aggregate_id: int, host: records.Host) -> None:
+def _check_forgettable(
+    connection: Any, aggregate_id: int, host: records.Host
+) -> None:
     """Refuse to forget what is not in the pool, or may come to be.
 
     :raises exception.AggregateHostNotFound: it is not in the aggregate.
     :raises exception.JoinUnknown: its join has not ended.
     """
     if host.aggregate_id != aggregate_id or host.phase == 'returning':
-        raise exception.AggregateHostNotFound(
-            aggregate_id=aggregate_id, host=host.name
-        )
+        raise endings.no_host(connection, aggregate_id, host.name)
     if host.phase == 'joining':
         raise exception.JoinUnknown(aggregate_id=aggregate_id, host=host.name)
 

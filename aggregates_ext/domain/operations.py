@@ -17,6 +17,8 @@ from aggregates_ext.db import leases as db_leases
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
+from aggregates_ext.domain import endings
+from aggregates_ext.domain import services
 
 ADD_HOST = 'add_host'
 REMOVE_HOST = 'remove_host'
@@ -25,6 +27,7 @@ SET_MASTER = 'set_master'
 ADOPT = 'adopt'
 REAPPLY = 'reapply'
 RESET = 'reset'
+DELETE = 'delete'
 
 # The phase that an outcome named by `reset` gives to a bound host.
 OUTCOMES = {'member': 'member', 'free': 'free'}
@@ -77,7 +80,10 @@ class Operations:
         :raises exception.OperationNotFound: there is none.
         """
         with self._database.reader() as connection:
-            return db_operations.get(connection, uuid)
+            (found,) = services.tell(
+                connection, [db_operations.get(connection, uuid)]
+            )
+            return found
 
     def get_all(
         self,
@@ -98,13 +104,14 @@ class Operations:
             before = None
             if marker is not None:
                 before = _find_marker(connection, aggregate_id, marker)
-            return db_operations.get_all(
+            found = db_operations.get_all(
                 connection,
                 aggregate_id,
                 states=None if state is None else (state,),
                 before=before,
                 limit=limit,
             )
+            return services.tell(connection, found)
 
     def aggregate_of(self, host: str) -> int | None:
         """The aggregate in which failures of a host still count."""
@@ -169,7 +176,7 @@ class Operations:
             if bound.aggregate_id != aggregate_id or outcome == 'member':
                 # A deleted one only lets go what is still bound to it.
                 db_aggregates.check(connection, aggregate_id)
-            _check_reset(aggregate_id, bound, found, outcome)
+            _check_reset(connection, aggregate_id, bound, found, outcome)
             if bound.aggregate_id == aggregate_id:
                 db_hosts.move(
                     connection,
@@ -270,6 +277,7 @@ def _phase_before(connection: Any, removal: records.Operation) -> str:
 
 
 def _check_reset(
+    connection: Any,
     aggregate_id: int,
     host: records.Host,
     found: Sequence[records.Operation],
@@ -282,9 +290,7 @@ def _check_reset(
             host=host.name, other_id=host.aggregate_id
         )
     if host.aggregate_id is None and outcome == 'member':
-        raise exception.AggregateHostNotFound(
-            aggregate_id=aggregate_id, host=host.name
-        )
+        raise endings.no_host(connection, aggregate_id, host.name)
     for operation in found:
         if operation.state in db_operations.UNFINISHED:
             raise exception.AggregateBusy(

@@ -13,6 +13,7 @@ from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
 
@@ -44,7 +45,7 @@ class Pools:
 
         def work(connection: Any) -> records.Operation:
             self._intent.lock(connection, aggregate_id)
-            _check_member(aggregate_id, db_hosts.get(connection, host))
+            _check_member(connection, aggregate_id, host)
             return db_operations.insert(
                 connection,
                 uuid,
@@ -168,13 +169,10 @@ def _find_empty(
     return None
 
 
-def _check_member(aggregate_id: int, host: records.Host) -> None:
+def _check_member(connection: Any, aggregate_id: int, name: str) -> None:
     """Refuse a host that is not in the pool, or not yet."""
+    host = db_hosts.get(connection, name)
     if host.aggregate_id == aggregate_id and host.phase == 'joining':
-        raise exception.HostNotMember(
-            aggregate_id=aggregate_id, host=host.name
-        )
+        raise exception.HostNotMember(aggregate_id=aggregate_id, host=name)
     if host.aggregate_id != aggregate_id or host.phase != 'member':
-        raise exception.AggregateHostNotFound(
-            aggregate_id=aggregate_id, host=host.name
-        )
+        raise endings.no_host(connection, aggregate_id, name)

@@ -15,6 +15,7 @@ from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
@@ -198,9 +199,7 @@ def _check_member(connection: Any, aggregate_id: int, host: str) -> None:
     """:raises exception.AggregateHostNotFound: it is no member."""
     found = db_hosts.get(connection, host)
     if (found.aggregate_id, found.phase) != (aggregate_id, 'member'):
-        raise exception.AggregateHostNotFound(
-            aggregate_id=aggregate_id, host=host
-        )
+        raise endings.no_host(connection, aggregate_id, host)
 
 
 def _refusal(

@@ -134,7 +134,7 @@ class DriftedPool(Service):
         with self._database.writer() as connection:
             key = aggregates.insert(connection, 'uuid1', 'pool1', None)
             aggregates.set_pool(connection, key, 'p1', 'default', 'u1')
-            aggregates.set_observation(connection, key, view, [dead])
+            aggregates.set_observation(connection, key, view, [dead], 2.0)
             hosts.bind(connection, 'xen1', key, 'member', uuid='u1')
 
 

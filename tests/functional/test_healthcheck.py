@@ -14,6 +14,7 @@ from paste import deploy as paste_deploy
 
 from aggregates_ext import conf as settings
 from aggregates_ext import healthcheck
+from aggregates_ext.db import services
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 
@@ -22,10 +23,10 @@ Ask = Callable[..., webob.Response]
 
 
 @pytest.fixture
-def load(tmp_path: pathlib.Path) -> Callable[[str], Ask]:
+def load(tmp_path: pathlib.Path) -> Callable[..., Ask]:
     """Makes the healthcheck of the Paste file, for a database's URL."""
 
-    def make(url: str) -> Ask:
+    def make(url: str, options: str = '') -> Ask:
         configuration = tmp_path / 'aggregates_ext.conf'
         configuration.write_text(f'[database]\nconnection = {url}\n')
         paste = tmp_path / 'paste.ini'
@@ -33,7 +34,9 @@ def load(tmp_path: pathlib.Path) -> Callable[[str], Ask]:
         text = PASTE.read_text()
         assert section in text
         paste.write_text(
-            text.replace(section, f'{section}config_file = {configuration}\n')
+            text.replace(
+                section, f'{section}{options}config_file = {configuration}\n'
+            )
         )
         application = paste_deploy.loadapp(f'config:{paste}', 'healthcheck')
 
@@ -67,10 +70,32 @@ def test_a_database_that_answers_is_healthy(
     conf.set_override('connection', url, 'database')
     database = engine.Database(conf)
     migration.upgrade(database)
+    database.write(lambda c: services.beat(c, 'u1', 'ctl1', 30.0))
     database.dispose()
     assert (ask().status_int, ask().text) == (200, 'OK')
     assert ask(method='HEAD').status_int == 204
     assert ask(accept='application/json').json['reasons'] == ['OK']
+
+
+@pytest.mark.parametrize(
+    ('lifetime', 'told'),
+    [(30.0, '1 compute service(s) alive, on ctl1.'), (-1.0, 'has looked')],
+)
+def test_details_tell_who_does_the_work(
+    load: Callable[..., Ask],
+    database: engine.Database,
+    lifetime: float,
+    told: str,
+) -> None:
+    """What is no reason to send requests to another API."""
+    database.write(lambda c: services.beat(c, 'u1', 'ctl1', lifetime))
+    url = database.engine.url.render_as_string(hide_password=False)
+    ask = load(url, 'detailed = true\n')
+    answer = ask(accept='application/json')
+    assert answer.status_int == 200
+    (reason,) = answer.json['reasons']
+    assert reason['reason'] == 'OK'
+    assert told in reason['details']
 
 
 def test_no_database_is_told(load: Callable[[str], Ask]) -> None:

@@ -12,8 +12,10 @@ from oslo_config import cfg
 from aggregates_ext import conf as settings
 from aggregates_ext.cmd import manage
 from aggregates_ext.cmd.commands import checks
+from aggregates_ext.db import services as db_services
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
+from aggregates_ext.domain import services
 
 SUCCESS, WARNING, FAILURE = 0, 1, 2
 GOOD = {
@@ -115,7 +117,8 @@ def test_an_installation_that_is_ready(
 ) -> None:
     code, found = installation.check()
     assert code == SUCCESS
-    assert {c['details'] for c in found.values()} == {None}
+    told = {name: c['details'] for name, c in found.items() if c['details']}
+    assert told == {'Compute services': services.lack([])}
     assert installation.run('upgrade', 'check') == SUCCESS
     assert 'Upgrade Check Results' in capsys.readouterr().out
 
@@ -271,3 +274,32 @@ def test_every_database_is_known(
     installation.configure(database={'connection': database_url})
     installation.run('db', 'sync')
     assert installation.check()[0] == SUCCESS
+
+
+@pytest.mark.parametrize(
+    ('lifetime', 'code', 'said'),
+    [(30.0, SUCCESS, 'alive, on ctl1'), (-1.0, WARNING, 'has looked for 0 s')],
+)
+def test_who_does_the_work_is_told(
+    installation: Installation,
+    capsys: pytest.CaptureFixture[str],
+    lifetime: float,
+    code: int,
+    said: str,
+) -> None:
+    conf = cfg.ConfigOpts()
+    settings.parse(conf, [], [])
+    conf.set_override('connection', installation.database, 'database')
+    database = engine.Database(conf)
+    database.write(lambda c: db_services.beat(c, 'u1', 'ctl1', lifetime))
+    database.dispose()
+    ended, found = installation.check()
+    assert ended == found['Compute services']['result'] == code
+    assert said in found['Compute services']['details']
+    assert installation.run('service', 'list') == (code != SUCCESS)
+    text = capsys.readouterr().out
+    assert text.startswith(f'u1 ctl1 {"down" if code else "up"} seen ')
+    assert said in text
+    installation.run('service', 'list', '--json')
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert shown['state'] == ('down' if code else 'up')

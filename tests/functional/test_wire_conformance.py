@@ -77,7 +77,7 @@ class Api:
         dead = records.Drift('MEMBER_DEAD', 'It is dead.', 'xen1', 'u1', 1.0)
         view = {'name_label': 'pool1', 'master': 'u1', 'hosts': []}
         with self.database.writer() as connection:
-            aggregates.set_observation(connection, 1, view, [dead])
+            aggregates.set_observation(connection, 1, view, [dead], 2.0)
         shown = self.send(ROOTS['legacy'], 'GET os-aggregates/1', ok=True)
         assert shown.json['aggregate']['operational_state'] == 'error'
 

@@ -176,8 +176,21 @@ def pool(face: str) -> Schema:
         name_label=maybe(TEXT),
         master=maybe(TEXT),
         seen_at=time,
+        state=TEXT,
         drift=items(difference),
         hosts=items(host),
+        operations=items(
+            obj(
+                uuid=TEXT,
+                kind=TEXT,
+                host=maybe(TEXT),
+                state=TEXT,
+                step=maybe(TEXT),
+                code=maybe(TEXT),
+                message=maybe(TEXT),
+                remedy=maybe(TEXT),
+            )
+        ),
     )
 
 

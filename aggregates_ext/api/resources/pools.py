@@ -14,6 +14,9 @@ from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
 from aggregates_ext.api.resources import operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import endings
+from aggregates_ext.domain import operations as states
+from aggregates_ext.domain import sight
 
 EXTENSION = {
     'updated': '2026-11-01T00:00:00+00:00',
@@ -32,17 +35,20 @@ def pool(
     shape: shapes.Shape,
     aggregate_id: str,
 ) -> dict[str, Any]:
-    """Show the pool as last seen, with every host bound to it."""
+    """Show the pool as last seen, with every host bound to it.
+
+    And why the state of the aggregate is what it is.
+    """
     ctx.can(policy.POOL)
     key = shape.aggregate_id(aggregate_id)
-    aggregate, hosts = domain.aggregates.pool(key)
+    aggregate, hosts, standing = domain.aggregates.pool(key)
     observation = aggregate.observation or {}
-    seen_at = shape.time(shapes.moment(observation.get('seen_at')))
-    seen = [
-        {**host, 'seen_at': seen_at} for host in observation.get('hosts', ())
-    ]
-    name_of = {host['uuid']: host['name_label'] for host in seen}
-    name_of |= {host.uuid: host.name for host in hosts}
+    seen = sight.Sight.of(observation, aggregate.observed_at)
+    seen_at = shape.time(shapes.moment(seen.seen_at))
+    name_of = {
+        **{uuid: found['name_label'] for uuid, found in seen.hosts.items()},
+        **{host.uuid: host.name for host in hosts if host.uuid},
+    }
     return {
         'pool': {
             'aggregate_id': aggregate.id,
@@ -50,6 +56,7 @@ def pool(
             'name_label': observation.get('name_label'),
             'master': name_of.get(observation.get('master', '')),
             'seen_at': seen_at,
+            'state': states.operational_state(aggregate),
             'drift': [
                 {
                     'code': entry.code,
@@ -59,39 +66,74 @@ def pool(
                 }
                 for entry in aggregate.drift
             ],
-            'hosts': _hosts(hosts, seen, aggregate.drift),
+            'hosts': _hosts(hosts, seen, seen_at, aggregate.drift),
+            'operations': [_standing(operation) for operation in standing],
         }
+    }
+
+
+def _standing(operation: records.Operation) -> dict[str, Any]:
+    """An operation that counts for the state, and what ends that."""
+    error = operation.error or {}
+    return {
+        'uuid': operation.uuid,
+        'kind': operation.kind,
+        'host': operation.host,
+        'state': operation.state,
+        'step': operation.step,
+        'code': error.get('code'),
+        'message': error.get('message'),
+        'remedy': endings.remedy(operation),
     }
 
 
 def _hosts(
     hosts: Sequence[records.Host],
-    seen: Sequence[dict[str, Any]],
+    seen: sight.Sight,
+    seen_at: str | None,
     drift: Sequence[records.Drift],
 ) -> list[dict[str, Any]]:
     """Hosts bound to the aggregate, then those only the pool knows."""
     codes: dict[str | None, list[str]] = {}
     for entry in drift:
         codes.setdefault(entry.uuid, []).append(entry.code)
-    seen_by_uuid = {host['uuid']: host for host in seen}
+    left = {uuid: {**h, 'seen_at': seen_at} for uuid, h in seen.hosts.items()}
     rows: list[tuple[records.Host | None, dict[str, Any]]] = [
-        (host, seen_by_uuid.pop(host.uuid, {'uuid': host.uuid}))
+        (host, left.pop(host.uuid or '', {'uuid': host.uuid}))
         for host in hosts
     ]
-    rows += [(None, found) for found in seen_by_uuid.values()]
+    rows += [(None, found) for found in left.values()]
+    # What keeps the whole pool from being seen is said of each host.
+    blind = [
+        entry.code
+        for entry in drift
+        if not seen.current and entry.host is entry.uuid is None
+    ]
     return [
-        _host(host, found, codes.get(found['uuid'] or '', []))
+        _host(
+            host,
+            found,
+            [*codes.get(found['uuid'] or '', []), *blind],
+            seen.tells(
+                host.phase if host else None,
+                host.phase_since if host else None,
+            ),
+        )
         for host, found in rows
     ]
 
 
 def _host(
-    host: records.Host | None, found: dict[str, Any], drift: list[str]
+    host: records.Host | None,
+    found: dict[str, Any],
+    drift: list[str],
+    told: bool,
 ) -> dict[str, Any]:
     """A host as it is registered and as the pool's master showed it.
 
     :param host: None: only the pool knows it.
     :param drift: codes of what differs in it.
+    :param told: whether that is how it is now.
     """
     label = found.get('name_label')
     return {
@@ -100,8 +142,8 @@ def _host(
         'name_label': label,
         'phase': host.phase if host else None,
         'address': found.get('address', host.address if host else None),
-        'enabled': found.get('enabled'),
-        'live': found.get('live'),
+        'enabled': found.get('enabled') if told else None,
+        'live': found.get('live') if told else None,
         'version': found.get('version'),
         'drift': drift,
         'alarm': host.alarm if host else None,

@@ -18,8 +18,9 @@ from aggregates_ext.db import records
 from aggregates_ext.db.engine import server as db_server
 from aggregates_ext.db.schema import migration
 from aggregates_ext.domain import hosts
+from aggregates_ext.domain import services
 
-WARNING, FAILURE = 'warning', 'failure'
+NOTE, WARNING, FAILURE = 'note', 'warning', 'failure'
 # What the tests run on; older ones may do.
 TESTED = {'sqlite': (3, 40), 'mariadb': (10, 11), 'postgresql': (15,)}
 # Option of [compute], the least for real hosts, why.
@@ -39,7 +40,8 @@ STOP_LIMIT = 75
 class Finding(NamedTuple):
     """One thing that is not as it should be.
 
-    :ivar level: WARNING: it works, perhaps not as meant; or FAILURE.
+    :ivar level: NOTE: it is as it should be; WARNING: it works, perhaps not
+        as meant; or FAILURE.
     """
 
     level: str
@@ -190,6 +192,17 @@ def policy_file(tools: group.Tools) -> Iterator[Finding]:
         yield Finding(
             WARNING, f'The policy file has a rule {name}, which is unknown.'
         )
+
+
+def compute_services(tools: group.Tools) -> Iterator[Finding]:
+    """Who does the work; nobody before the first start, or a stop."""
+    db_server.describe(tools.database)
+    if migration.version(tools.database) != migration.newest():
+        return
+    known = services.Services(tools.database)
+    found = known.get_all()
+    lost = found and not any(beat.alive for beat in found)
+    yield Finding(WARNING if lost else NOTE, known.describe())
 
 
 def paste_file(tools: group.Tools) -> Iterator[Finding]:

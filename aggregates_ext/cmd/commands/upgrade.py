@@ -26,11 +26,13 @@ CHECKS = (
     ('Database schema', checks.schema),
     ('Credentials', checks.credentials),
     ('URLs of hosts', checks.urls),
+    ('Compute services', checks.compute_services),
     ('Policy file', checks.policy_file),
     ('Paste file', checks.paste_file),
     ('Messaging', checks.messaging),
 )
 CODES = {
+    checks.NOTE: upgradecheck.Code.SUCCESS,
     checks.WARNING: upgradecheck.Code.WARNING,
     checks.FAILURE: upgradecheck.Code.FAILURE,
 }

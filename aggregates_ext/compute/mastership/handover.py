@@ -291,7 +291,7 @@ def write_master(
             connection, run.aggregate_id, view.master.uuid
         )
         db_aggregates.set_observation(
-            connection, run.aggregate_id, seen, drift
+            connection, run.aggregate_id, seen, drift, now
         )
         for name, alarm in (alarms or {}).items():
             db_hosts.update(connection, name, {'alarm': alarm})

@@ -15,6 +15,7 @@ from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import obstacles
 from aggregates_ext.compute.observation import silence
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.observation import witness
 from aggregates_ext.compute.run import lease as compute_lease
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import connections
@@ -128,9 +129,27 @@ def note(held: compute_lease.Held, intent: drift.Intent, look: Look) -> None:
             dataclasses.replace(entry, since=known.get(_key(entry), now))
             for entry in look.drift
         ]
-        db_aggregates.set_observation(connection, aggregate.id, seen, entries)
+        db_aggregates.set_observation(
+            connection, aggregate.id, seen, entries, now
+        )
 
     held.write(work)
+
+
+def keep(connection: Any, aggregate_id: int, view: views.PoolView) -> None:
+    """Keep what an operation has seen of the pool that it leaves.
+
+    Others may run before the next look. Whom that has to ask is not lost.
+    """
+    aggregate = db_aggregates.get(connection, aggregate_id, deleted=True)
+    last = aggregate.observation or {}
+    moved = witness.has_moved(aggregate.observation, view)
+    seen = {
+        **view.as_dict(),
+        'seen_at': engine.read_clock(connection),
+        'turns': {} if moved else last.get('turns', {}),
+    }
+    db_aggregates.set_seen(connection, aggregate_id, seen)
 
 
 def note_failure(held: compute_lease.Held, message: str) -> None:

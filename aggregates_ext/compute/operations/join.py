@@ -125,7 +125,9 @@ class _Join:
             if verdict is not last:
                 last, since = verdict, now
             if verdict is verdicts.Verdict.JOINED:
-                pool.become_member(run, self._master.session.credential.name)
+                pool.become_member(
+                    run, self._master.session.credential.name, seen.pool
+                )
                 return
             if self._may_send(verdict, now - since):
                 self._send()

@@ -1,9 +1,11 @@
 """A pool as a whole: its first and its last host, its name."""
 
 import contextlib
+import dataclasses
 from typing import Any
 
 from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import observe
 from aggregates_ext.compute.observation import obstacles
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import outcomes
@@ -52,7 +54,10 @@ def add_first_host(run: compute_run.Run) -> None:
         except outcomes.Failed:
             give_back(run, session)
             raise
-    become_member(run, host.credential)
+    seen = dataclasses.replace(
+        view, name_label=aggregate.name, mark=aggregate.uuid
+    )
+    become_member(run, host.credential, seen)
 
 
 def sign(
@@ -130,11 +135,15 @@ def check_claim(
         )
 
 
-def become_member(run: compute_run.Run, credential: str) -> None:
+def become_member(
+    run: compute_run.Run, credential: str, view: views.PoolView
+) -> None:
     """End an add_host: the host is a member, and has the pool's account.
 
     Its root password was overwritten with the pool's (xapi#join-copies), so
     its credential changes in the same transaction.
+
+    :param view: the pool with the host in it.
     """
     name, aggregate_id = run.host_name, run.aggregate_id
 
@@ -156,6 +165,7 @@ def become_member(run: compute_run.Run, credential: str) -> None:
                 'leaving',
                 credential=credential,
             )
+        observe.keep(connection, aggregate_id, view)
         db_operations.finish(connection, run.operation, 'succeeded')
 
     run.write(work)
@@ -194,6 +204,7 @@ def rename(run: compute_run.Run) -> None:
     """Let the pool's label follow the aggregate's name, as it is now."""
     run.end_recorded_session()
     aggregate = run.aggregate()
+    seen: views.PoolView | None = None
     if aggregate.pool_uuid is not None:
         with masters.master_of(
             run.connector, aggregate, masters.all_hosts(run)
@@ -207,11 +218,14 @@ def rename(run: compute_run.Run) -> None:
                     view.ref,
                     aggregate.name,
                 )
-    run.write(
-        lambda connection: db_operations.finish(
-            connection, run.operation, 'succeeded'
-        )
-    )
+            seen = dataclasses.replace(view, name_label=aggregate.name)
+
+    def work(connection: Any) -> None:
+        if seen is not None:
+            observe.keep(connection, aggregate.id, seen)
+        db_operations.finish(connection, run.operation, 'succeeded')
+
+    run.write(work)
 
 
 def describe(run: compute_run.Run) -> str:

@@ -1,4 +1,4 @@
-"""The three tables: hosts, aggregates, operations (design#operations)."""
+"""The tables: hosts, aggregates, operations, services (design#operations)."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
@@ -88,6 +88,9 @@ hosts = sa.Table(
     sa.Column('phase', sa.String(16), nullable=False),
     sa.Column('phase_since', sa.Double),
     sa.Column('alarm', sa.Text),
+    # Of a free host: when it was last asked, and when it last answered.
+    sa.Column('looked_at', sa.Double),
+    sa.Column('seen_at', sa.Double),
     # The disks in its own storage as last told to whoever asked, by SR.
     sa.Column('shown', NULLABLE_JSON),
     # A standing consent to the loss of disks: SRs, who, until when.
@@ -141,6 +144,23 @@ operations = sa.Table(
     sa.Index('ix_operations_host', 'host', 'id'),
     sa.Index('ix_operations_state_id', 'state', 'id'),
     sa.Index('ix_operations_designated', 'aggregate_id', 'designated'),
+    sqlite_autoincrement=True,
+    mysql_charset='utf8mb4',
+    mysql_engine='InnoDB',
+)
+
+# A row for each compute service that works, or has died not long ago.
+services = sa.Table(
+    'services',
+    METADATA,
+    sa.Column('id', sa.Integer, primary_key=True),
+    sa.Column('uuid', sa.String(36), nullable=False, unique=True),
+    # The machine that it runs on.
+    sa.Column('host', exact_text(255), nullable=False),
+    # By the clock of the database, in seconds of the epoch.
+    sa.Column('started_at', sa.Double, nullable=False),
+    sa.Column('seen_at', sa.Double, nullable=False),
+    sa.Column('alive_until', sa.Double, nullable=False, index=True),
     sqlite_autoincrement=True,
     mysql_charset='utf8mb4',
     mysql_engine='InnoDB',

@@ -154,6 +154,7 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     'all aggregates': aggregates.get_all,
     'an aggregate': lambda c: aggregates.get(c, LONG),
     'what an aggregate does': lambda c: operations.unfinished(c, LONG),
+    'what counts for an aggregate': lambda c: operations.standing(c, LONG),
     'what may be resolved': lambda c: operations.get_all(
         c, LONG, states=('unresolved',)
     ),

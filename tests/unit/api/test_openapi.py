@@ -100,6 +100,7 @@ WRITTEN: dict[str, tuple[str, Any]] = {
                 'name_label': 'a',
                 'master': 'xen1',
                 'seen_at': '2026-11-23 02:58:27.750000',
+                'state': 'error',
                 'drift': [
                     {
                         'code': 'LABEL',
@@ -120,6 +121,14 @@ WRITTEN: dict[str, tuple[str, Any]] = {
                         'drift': ['LABEL'],
                         'alarm': None,
                         'seen_at': None,
+                    }
+                ],
+                'operations': [
+                    {
+                        **dict.fromkeys(
+                            ('uuid', 'kind', 'state', 'message', 'remedy'), 'x'
+                        ),
+                        **dict.fromkeys(('host', 'step', 'code')),
                     }
                 ],
             }

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import sightings
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
 from aggregates_ext.domain import inventory
@@ -22,8 +23,12 @@ def register(
     aggregate_zone: str | None = None,
     observation: dict[str, Any] | None = None,
     observed: bool = False,
+    missed: float = 0.0,
 ) -> None:
-    """One host, xen1, in an aggregate unless it is free."""
+    """One host, xen1, in an aggregate unless it is free.
+
+    :param missed: for so many seconds looks have not shown its pool.
+    """
     with database.writer() as connection:
         db_hosts.insert(
             connection,
@@ -43,7 +48,12 @@ def register(
             )
         )
         if observed:
-            db_aggregates.set_observation(connection, key, observation, [])
+            now = engine.read_clock(connection)
+            if observation is not None:
+                observation = {'seen_at': now - missed, **observation}
+            db_aggregates.set_observation(
+                connection, key, observation, [], now
+            )
 
 
 def seen(uuid: str = UUID, **values: Any) -> dict[str, Any]:
@@ -74,10 +84,11 @@ def test_a_free_host_has_nothing_against_it(
         ('member', True, seen(), True, True),
         ('member', True, seen(enabled=False), True, False),
         ('member', True, seen(live=False), False, True),
-        # Not in the pool; the pool not to be seen.
+        # Not in the pool; the pool not to be seen, and only just joined.
         ('member', True, seen('other'), False, True),
-        ('member', True, None, False, True),
+        ('member', True, None, True, True),
         ('leaving', True, seen(), True, True),
+        ('leaving', True, seen(enabled=False), True, False),
         ('returning', True, seen(), False, True),
     ],
 )
@@ -92,7 +103,55 @@ def test_state_is_what_was_seen(
     register(database, phase, observation=observation, observed=observed)
     found = node(database)
     assert (found.up, found.enabled) == (up, enabled)
-    assert (found.seen_at is not None) == (observed and phase == 'member')
+    told = phase in ('member', 'leaving') and observation is not None
+    assert (found.seen_at is not None) == (told and UUID in str(observation))
+
+
+@pytest.mark.parametrize('phase', ['free', 'joining', 'member', 'leaving'])
+def test_what_nobody_has_seen_is_down_after_a_while(
+    database: engine.Database, phase: str
+) -> None:
+    register(database, phase)
+    assert node(database).up
+    with database.writer() as connection:
+        connection.execute(
+            sa.update(models.hosts).values(
+                phase_since=models.hosts.c.phase_since - 200
+            )
+        )
+    assert not node(database).up
+    assert node(database).seen_at is None
+
+
+@pytest.mark.parametrize(('missed', 'up'), [(100.0, True), (200.0, False)])
+@pytest.mark.parametrize('phase', ['member', 'leaving'])
+def test_what_a_look_did_not_show_is_down_after_a_while(
+    database: engine.Database, phase: str, missed: float, up: bool
+) -> None:
+    """And has the time at which it was seen."""
+    register(database, phase, observation=seen(), observed=True, missed=missed)
+    found = node(database)
+    assert (found.up, found.enabled) == (up, True)
+    with database.reader() as connection:
+        now = engine.read_clock(connection)
+    assert found.seen_at is not None
+    at = found.seen_at.replace(tzinfo=datetime.timezone.utc).timestamp()
+    assert now - at >= missed
+
+
+def test_a_free_host_that_was_seen_is_up(database: engine.Database) -> None:
+    register(database)
+    with database.writer() as connection:
+        (host,) = db_hosts.get_all(connection)
+        connection.execute(
+            sa.update(models.hosts).values(
+                phase_since=models.hosts.c.phase_since - 200
+            )
+        )
+        sightings.note(connection, host)
+    found = node(database)
+    assert found.up
+    assert found.seen_at is not None
 
 
 def test_it_is_told_when_a_member_was_seen(database: engine.Database) -> None:

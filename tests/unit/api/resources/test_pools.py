@@ -12,7 +12,9 @@ NOW = datetime.datetime(2012, 3, 30, 10, 11, 12, 123456)
 CTX: Any = types.SimpleNamespace(can=lambda rule: None)
 
 
-def host(name: str, uuid: str | None, phase: str) -> records.Host:
+def host(
+    name: str, uuid: str | None, phase: str, since: float | None = None
+) -> records.Host:
     return records.Host(
         id=1,
         name=name,
@@ -24,7 +26,7 @@ def host(name: str, uuid: str | None, phase: str) -> records.Host:
         credential='secret-name',
         aggregate_id=1,
         phase=phase,
-        phase_since=None,
+        phase_since=since,
         alarm='overdue' if phase == 'returning' else None,
         shown=None,
         consent=None,
@@ -66,7 +68,7 @@ def aggregate(**values: Any) -> records.Aggregate:
 
 def show_pool(*found: Any) -> dict[str, Any]:
     domain: Any = types.SimpleNamespace(
-        aggregates=types.SimpleNamespace(pool=lambda key: found)
+        aggregates=types.SimpleNamespace(pool=lambda key: (*found, []))
     )
     shown = pools.pool(CTX, domain, shapes.Legacy(), '1')
     assert 'secret' not in str(shown)
@@ -85,7 +87,7 @@ def test_registered_hosts_and_those_of_the_pool_are_merged() -> None:
         aggregate(
             observation=observation,
             drift=(records.Drift('HOST_UNKNOWN', 'x3?', uuid='u3', since=1),),
-            observed_at=9.0,
+            observed_at=0.5,
         ),
         [host('x1', 'u1', 'member'), host('x2', None, 'joining')],
     )
@@ -131,3 +133,45 @@ def test_pool_never_seen() -> None:
     assert pool['master'] is None
     assert pool['seen_at'] is None
     assert pool['hosts'][0]['alarm'] == 'overdue'
+
+
+def test_what_the_last_look_did_not_show_is_not_known_now() -> None:
+    observation = {
+        'name_label': 'a',
+        'master': 'u1',
+        'hosts': [seen('x1', 'u1'), seen('x3', 'u3')],
+        'seen_at': 0.5,
+    }
+    pool = show_pool(
+        aggregate(
+            observation=observation,
+            drift=(records.Drift('NO_MASTER', 'Nobody.', since=1),),
+            observed_at=9.0,
+        ),
+        [host('x1', 'u1', 'member')],
+    )
+    assert pool['seen_at'] == '1970-01-01 00:00:00.500000'
+    told = [
+        (h['live'], h['enabled'], h['version'], h['drift'], h['seen_at'])
+        for h in pool['hosts']
+    ]
+    assert (
+        told
+        == [(None, None, '8.3.0', ['NO_MASTER'], '1970-01-01 00:00:00.500000')]
+        * 2
+    )
+
+
+def test_a_host_that_returns_is_not_live_for_what_was_seen_before() -> None:
+    observation = {'hosts': [seen('x1', 'u1')], 'seen_at': 0.5}
+    found = aggregate(observation=observation, observed_at=0.5)
+
+    def live(phase: str, since: float) -> bool | None:
+        pool = show_pool(found, [host('x1', 'u1', phase, since)])
+        shown: bool | None = pool['hosts'][0]['live']
+        return shown
+
+    assert live('returning', 0.6) is None
+    # Joined again by hand.
+    assert live('returning', 0.4) is True
+    assert live('leaving', 0.6) is True

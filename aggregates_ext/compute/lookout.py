@@ -1,0 +1,110 @@
+"""Looks at the hosts that no pool shows: whether the free ones answer.
+
+In the background of a compute service. What is found is shown, and decides
+nothing (design#observation).
+"""
+
+import concurrent.futures
+import threading
+
+from oslo_config import cfg
+from oslo_db import exception as db_exc
+from oslo_log import log as logging
+
+from aggregates_ext import exception
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.db import records
+from aggregates_ext.db import sightings
+from aggregates_ext.db.engine import engine
+
+LOG = logging.getLogger(__name__)
+# Seconds between two rounds at the most, and hosts in one.
+PAUSE = 5.0
+ROUND = 64
+# Hosts that are asked at once; each that is silent takes LOOK_TIMEOUT.
+AT_ONCE = 16
+
+
+class Lookout:
+    """Asks each free host once in ``[compute] observe_interval``.
+
+    :param conf: read anew each time.
+    :param connector: for looks that nobody asked for.
+    """
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        database: engine.Database,
+        connector: connections.Connector,
+    ) -> None:
+        self._conf = conf
+        self._database = database
+        self._connector = connector
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(
+            target=self._serve, name='lookout', daemon=True
+        )
+
+    def start(self) -> None:
+        """Begin; hosts that are new or were just freed come later."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; hosts that are being asked are not waited for."""
+        self._stopping.set()
+
+    def _serve(self) -> None:
+        while not self._stopping.wait(PAUSE):
+            self.look()
+
+    def look(self) -> None:
+        """Ask those that are due; no failure of it is raised."""
+        try:
+            for host in self._ask(self._claim()):
+                self._note(host)
+        except (db_exc.DBError, exception.Unavailable) as exc:
+            # Whoever looks for work tells that the database is away.
+            LOG.debug('Free hosts are not looked at: %s', type(exc).__name__)
+        except Exception:
+            LOG.exception('Free hosts are not looked at: a bug')
+
+    def _claim(self) -> list[records.Host]:
+        interval = self._conf.compute.observe_interval
+        with self._database.reader() as connection:
+            due = sightings.due(connection, interval, ROUND)
+        if not due:
+            return []
+        return self._database.write(
+            lambda connection: sightings.claim(connection, due, interval)
+        )
+
+    def _ask(self, due: list[records.Host]) -> list[records.Host]:
+        """Those that answer."""
+        if not due:
+            return []
+        with concurrent.futures.ThreadPoolExecutor(
+            AT_ONCE, thread_name_prefix='lookout'
+        ) as asking:
+            there = list(asking.map(self._answers, due))
+        return [host for host, seen in zip(due, there, strict=True) if seen]
+
+    def _note(self, host: records.Host) -> None:
+        self._database.write(
+            lambda connection: sightings.note(connection, host)
+        )
+
+    def _answers(self, host: records.Host) -> bool:
+        """Whether a host's xapi answers, whatever it says."""
+        if self._stopping.is_set():
+            return False
+        try:
+            self._connector.login(host, timeout=views.LOOK_TIMEOUT).close()
+        except failures.XenAPIError:
+            return True
+        except failures.HostError as exc:
+            LOG.debug('Host %s: %s', host.name, exc)
+            return False
+        return True

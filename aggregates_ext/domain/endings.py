@@ -1,0 +1,67 @@
+"""What became of operations, in words, and what ends what they leave.
+
+A refusal that comes after a request was accepted is told wherever somebody
+looks next: in the pool, and where the host is missed (design#told-later).
+"""
+
+from typing import Any
+
+from aggregates_ext import exception
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+
+# Characters of a reason that are repeated in another sentence.
+REASON_CUT = 600
+_STATES = {
+    'queued': 'is queued',
+    'running': 'is running',
+    'succeeded': 'has succeeded',
+    'failed': 'failed',
+    'cancelled': 'was cancelled',
+    'unresolved': 'is unresolved',
+}
+UNRESOLVED = (
+    'It is looked at again with each observation, and ends when there is '
+    'evidence; or say with the action "reset" what became of the host.'
+)
+
+
+def tell(operation: records.Operation) -> str:
+    """An operation and how it stands, as one sentence, with the reason."""
+    said = f'{operation.kind} ({operation.uuid}) {_STATES[operation.state]}'
+    reason = str((operation.error or {}).get('message', ''))
+    if not reason:
+        return f'{said}.'
+    if len(reason) > REASON_CUT:
+        reason = f'{reason[:REASON_CUT]}…'
+    return f'{said}: {reason}'
+
+
+def remedy(operation: records.Operation) -> str | None:
+    """What ends that an operation counts; None: it ends by itself."""
+    if operation.state == 'unresolved':
+        return UNRESOLVED
+    if operation.state != 'failed':
+        return None
+    whose = ''
+    if operation.kind not in db_operations.OF_THE_POOL:
+        whose = f' of host {operation.host}'
+    return (
+        f'It counts until a later {operation.kind}{whose} succeeds, as by '
+        '"retry_operation"; or until the action "reset" says what host '
+        f'{operation.host} is now.'
+    )
+
+
+def no_host(
+    connection: Any, aggregate_id: int, host: str
+) -> exception.AggregateHostNotFound:
+    """What to raise for a host that an aggregate has not."""
+    became = ''
+    for last in db_operations.get_all(
+        connection, aggregate_id, host=host, limit=1
+    ):
+        became = f' Its last operation there, {tell(last)}'
+    return exception.AggregateHostNotFound(
+        aggregate_id=aggregate_id, host=host, became=became
+    )

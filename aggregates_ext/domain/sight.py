@@ -1,0 +1,69 @@
+"""What was seen of the hosts of a pool, and what that is worth since.
+
+A look in which no master showed the pool leaves what was seen before: with
+its time, and as no more than that. Whether a host is live is not known then
+(design#observation).
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+# What databases may round off a time, in seconds.
+ROUNDING = 0.001
+# A host counts as up until so many looks did not show it.
+LOOKS = 3
+# Seconds, at the least.
+SHORTEST = 60.0
+# In these phases a host is not in the pool, whatever was seen before.
+OUTSIDE = ('joining', 'returning')
+
+
+@dataclasses.dataclass(frozen=True)
+class Sight:
+    """A pool as a master showed it last.
+
+    :ivar seen_at: when that was; None: never.
+    :ivar current: whether the last look showed it.
+    :ivar hosts: by XenServer uuid.
+    """
+
+    seen_at: float | None
+    current: bool
+    hosts: Mapping[str, dict[str, Any]]
+
+    @classmethod
+    def of(
+        cls, observation: Mapping[str, Any] | None, observed_at: float | None
+    ) -> 'Sight':
+        """What an aggregate keeps of the looks at its pool.
+
+        :param observed_at: when somebody looked last.
+        """
+        found = observation or {}
+        seen_at = found.get('seen_at')
+        return cls(
+            seen_at,
+            seen_at is not None
+            and (observed_at is None or seen_at >= observed_at - ROUNDING),
+            {host['uuid']: host for host in found.get('hosts', ())},
+        )
+
+    def tells(self, phase: str | None, phase_since: float | None) -> bool:
+        """Whether it says how a host is now.
+
+        :param phase: None: the pool alone knows the host.
+        """
+        before = self.seen_at is not None and self.seen_at < (
+            phase_since or 0.0
+        )
+        return self.current and not (phase in OUTSIDE and before)
+
+
+def is_recent(seen_at: float | None, now: float, interval: float) -> bool:
+    """Whether a host counts as up for what was seen of it.
+
+    :param interval: seconds between two looks.
+    """
+    limit = max(SHORTEST, LOOKS * interval)
+    return seen_at is not None and now - seen_at <= limit
