@@ -7,6 +7,7 @@ messaging before a request is accepted, or by ``check_host``.
 import concurrent.futures
 import contextlib
 import socket
+from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Sequence
 from typing import Any
@@ -159,9 +160,38 @@ class _Check:
         if purpose == 'remove':
             return self._check_leave(host, hosts, aggregate, consent)
         if aggregate.pool_uuid is None:
-            with contextlib.closing(self._connector.login(host)) as session:
-                return _check_first(host, aggregate, session)
+            founder = _founder(host, hosts, aggregate)
+            if founder is not None:
+                return self._check_beside(host, founder, aggregate)
+            return self._check_alone(host, aggregate)
         return self._check_join(host, hosts, aggregate)
+
+    def _check_alone(
+        self, host: records.Host, aggregate: records.Aggregate
+    ) -> preflight.Report:
+        with contextlib.closing(self._connector.login(host)) as session:
+            return _check_first(host, aggregate, session)
+
+    def _check_beside(
+        self,
+        host: records.Host,
+        founder: records.Host,
+        aggregate: records.Aggregate,
+    ) -> preflight.Report:
+        """Against the host that is to found the pool, as it is now.
+
+        What cannot be asked refuses nothing: the next one founds it then.
+        """
+
+        def master() -> sides.Side:
+            with contextlib.closing(self._connector.login(founder)) as session:
+                return sides.read_side(session)
+
+        joiner, other = self._read(host, master)
+        if isinstance(other.exception(), exception.AggregatesError):
+            LOG.debug('The founder %s: %s', founder.name, other.exception())
+            return self._check_alone(host, aggregate)
+        return requirements.check_join(joiner.result(), other.result())
 
     def _check_join(
         self,
@@ -169,14 +199,7 @@ class _Check:
         hosts: Sequence[records.Host],
         aggregate: records.Aggregate,
     ) -> preflight.Report:
-        """Both sides are logged in to and read in parallel.
-
-        What keeps either from being read is told of both.
-        """
-
-        def joiner() -> sides.Side:
-            with contextlib.closing(self._connector.login(host)) as session:
-                return sides.read_side(session, sides.JOINER_CLASSES)
+        """What keeps either side from being read is told of both."""
 
         def master() -> sides.Side:
             with masters.master_of(
@@ -185,8 +208,7 @@ class _Check:
                 master.look()
                 return sides.read_side(master.session)
 
-        with concurrent.futures.ThreadPoolExecutor(2) as both:
-            looks = [both.submit(joiner), both.submit(master)]
+        looks = self._read(host, master)
         problems = [problem for look in looks if (problem := _failed(look))]
         if problems:
             return preflight.Report(blockers=tuple(problems))
@@ -194,6 +216,18 @@ class _Check:
         return requirements.check_join(
             sides.Sides(own, pools, self._connector.enables_tls)
         )
+
+    def _read(
+        self, host: records.Host, master: Callable[[], sides.Side]
+    ) -> list[concurrent.futures.Future[sides.Side]]:
+        """Both sides, logged in to and read in parallel."""
+
+        def joiner() -> sides.Side:
+            with contextlib.closing(self._connector.login(host)) as session:
+                return sides.read_side(session, sides.JOINER_CLASSES)
+
+        with concurrent.futures.ThreadPoolExecutor(2) as both:
+            return [both.submit(joiner), both.submit(master)]
 
     def _check_leave(
         self,
@@ -225,6 +259,21 @@ class _Check:
             if exc.code != 'HOST_IS_SLAVE':
                 raise
         return preflight.Report()
+
+
+def _founder(
+    host: records.Host,
+    hosts: Sequence[records.Host],
+    aggregate: records.Aggregate,
+) -> records.Host | None:
+    """The host that is to found the pool before another one joins it."""
+    joining = [
+        other
+        for other in hosts
+        if (other.aggregate_id, other.phase) == (aggregate.id, 'joining')
+        and other.name != host.name
+    ]
+    return min(joining, key=lambda h: (h.phase_since or 0, h.id), default=None)
 
 
 def _check_first(

@@ -12,6 +12,7 @@ from aggregates_ext import exception
 from aggregates_ext.compute.mastership import designate
 from aggregates_ext.compute.mastership import designations
 from aggregates_ext.compute.operations import adopt
+from aggregates_ext.compute.operations import dissolve
 from aggregates_ext.compute.operations import eject
 from aggregates_ext.compute.operations import join
 from aggregates_ext.compute.operations import pool
@@ -35,6 +36,7 @@ STEPS: dict[str, Callable[[compute_run.Run], None]] = {
     operations.ADOPT: adopt.adopt,
     operations.REAPPLY: reapply.reapply,
     operations.SET_MASTER: designate.set_master,
+    operations.DELETE: dissolve.delete,
 }
 MAX_BACKOFF = 60.0
 # Enough for any retry_interval to come to a minute.

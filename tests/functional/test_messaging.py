@@ -75,6 +75,25 @@ def test_unmet_requirements_refuse_before_anything_is_written(
     assert len(running.operations.get_all(key)) == 1
 
 
+def test_a_second_host_is_checked_against_the_one_that_founds_the_pool(
+    running: service.Service, bus: Bus
+) -> None:
+    """Its join would be refused after 200, where no client sees it."""
+    key = running.aggregates.create('a', None).id
+    bus.members.add_host(running.ctx, key, 'xen1')
+    running.sim.add_vm('xen2', 'web', power_state='Running')
+    with pytest.raises(exception.Refused) as refusal:
+        bus.members.add_host(running.ctx, key, 'xen2')
+    assert [problem.code for problem in refusal.value.problems] == [
+        'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS'
+    ]
+    bus.members.add_host(running.ctx, key, 'xen3')
+    # As the first one it may have machines.
+    running.sim.power_off('xen1')
+    bus.members.add_host(running.ctx, key, 'xen2')
+    assert running.aggregates.get(key).hosts == ('xen1', 'xen2', 'xen3')
+
+
 def test_data_loss_refuses_before_anything_is_written(
     running: service.Service, bus: Bus
 ) -> None:

@@ -72,7 +72,7 @@ class Route(NamedTuple):
 class Named(NamedTuple):
     """An answer with the operation that will carry it out."""
 
-    body: dict[str, Any]
+    body: dict[str, Any] | None
     operation: str | None
 
 

@@ -95,10 +95,11 @@ def delete(
     domain: routing.Domain,
     shape: shapes.Shape,
     aggregate_id: str,
-) -> None:
-    """Delete an empty aggregate."""
+) -> routing.Named:
+    """Delete an empty aggregate, or one whose last hosts are leaving."""
     ctx.can(policy.DELETE)
-    domain.aggregates.delete(shape.aggregate_id(aggregate_id))
+    key = shape.aggregate_id(aggregate_id)
+    return routing.Named(None, domain.aggregates.dismiss(ctx, key))
 
 
 def set_metadata(
