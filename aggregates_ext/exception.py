@@ -290,9 +290,18 @@ class NotSupported(AggregatesError):
 
 
 class Unavailable(AggregatesError):
-    """Nothing is wrong with the request; try again later."""
+    """Nothing is wrong with the request; try again later.
+
+    :param detail: addresses and causes: for commands, and for no client.
+    """
 
     message = '{reason}'
+
+    def __init__(
+        self, message: str | None = None, *, detail: str = '', **kwargs: Any
+    ) -> None:
+        super().__init__(message, **kwargs)
+        self.detail = detail
 
 
 class LeaseLost(AggregatesError):

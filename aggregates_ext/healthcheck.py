@@ -31,7 +31,9 @@ EMPTY = 'The database has no schema: run "aggregates-ext-manage db sync".'
 
 
 class DatabaseHealthcheck(pluginbase.HealthcheckBaseExtension):
-    """Whether the database answers, and has a schema, of whatever release.
+    """Whether requests find in the database what they need.
+
+    A schema of another release will do while it has all that is read.
 
     One look at a time: many checks of a database that hangs are one thread.
 
@@ -85,16 +87,18 @@ class DatabaseHealthcheck(pluginbase.HealthcheckBaseExtension):
         except exception.Unavailable as exc:
             look.set_result((str(exc), ''))
         except Exception as exc:
-            # Such as a database that does not exist. Whatever it is, there
-            # is no serving; messages of drivers are not for everybody.
+            # Whatever it is, there is no serving; messages of drivers are
+            # not for everybody.
             kind = type(exc).__name__
             LOG.warning('The database cannot be asked: %s', exc)
             look.set_result((f'The database cannot be asked: {kind}.', ''))
 
     def _ask(self) -> tuple[str, str]:
+        """:raises exception.Unavailable: that is what requests would meet."""
         found = migration.version(self._database)
-        if found is None:
+        if not found:
             return EMPTY, ''
+        migration.check_tables(self._database)
         if found != migration.newest():
             return '', ''
         return '', services.Services(self._database).describe()

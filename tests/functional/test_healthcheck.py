@@ -1,7 +1,9 @@
 """/healthcheck asks the database, and never for long."""
 
+import contextlib
 import pathlib
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -98,10 +100,47 @@ def test_details_tell_who_does_the_work(
     assert told in reason['details']
 
 
+@pytest.mark.parametrize(
+    ('change', 'told'),
+    [
+        ('ALTER TABLE hosts DROP COLUMN alarm', 'not that of this release'),
+        ('DROP TABLE operations', 'not that of this release'),
+        ("UPDATE aggregates_ext_version SET version_num = '0001'", 'OK'),
+        (
+            "UPDATE aggregates_ext_version SET version_num = '0001';"
+            'DROP TABLE operations',
+            'The schema is 0001, this release needs',
+        ),
+        (
+            "UPDATE aggregates_ext_version SET version_num = '9999';"
+            'DROP TABLE operations',
+            'The schema is 9999, which this release does not know',
+        ),
+        ('DROP TABLE aggregates_ext_version', 'no schema'),
+    ],
+)
+def test_what_every_request_would_meet_is_told(
+    load: Callable[[str], Ask], tmp_path: pathlib.Path, change: str, told: str
+) -> None:
+    """A schema of another release will do while it has all that is read."""
+    file = tmp_path / 'db.sqlite'
+    conf = cfg.ConfigOpts()
+    settings.parse(conf, [], [])
+    conf.set_override('connection', f'sqlite:///{file}', 'database')
+    database = engine.Database(conf)
+    migration.upgrade(database)
+    database.dispose()
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.executescript(change)
+    answer = load(f'sqlite:///{file}')()
+    assert told in answer.text
+    assert answer.status_int == (200 if told == 'OK' else 503)
+
+
 def test_no_database_is_told(load: Callable[[str], Ask]) -> None:
     answer = load('sqlite:////nowhere/at/all.sqlite')()
     assert answer.status_int == 503
-    assert 'cannot be asked: DBNonExistentDatabase' in answer.text
+    assert 'There is no database' in answer.text
     assert 'nowhere' not in answer.text
 
 

@@ -243,15 +243,27 @@ def test_schema_that_is_empty(
 
 
 @pytest.mark.parametrize(
-    'url', ['sqlite:////nowhere/none.sqlite', 'nothing://at/all', 'nonsense']
+    ('url', 'told'),
+    [
+        ('sqlite:////nowhere/none.sqlite', 'nowhere/none.sqlite: unable'),
+        ('nothing://at/all', 'KIND://'),
+        ('nonsense', 'KIND://'),
+        ('mysql://u:secret-of-the-hosts@127.0.0.1:1/x', 'at 127.0.0.1:1, x'),
+        ('postgresql://u@127.0.0.1:1/x', 'at 127.0.0.1:1, x'),
+    ],
 )
 def test_database_that_cannot_be_used(
-    installation: Installation, url: str
+    installation: Installation, url: str, told: str
 ) -> None:
+    """Once, with its address and the cause."""
     installation.configure(database={'connection': url})
     code, found = installation.check()
     assert code == FAILURE
     assert found['Database server']['result'] == FAILURE
+    telling = [name for name, c in found.items() if told in str(c['details'])]
+    assert telling[0] in ('Database server', 'Database file')
+    assert len(telling) == 1
+    assert 'see "Database' in found['Database schema']['details']
     assert found['Policy file']['result'] == SUCCESS
 
 

@@ -129,20 +129,14 @@ def sqlite_file(tools: group.Tools) -> Iterator[Finding]:
 
 def schema(tools: group.Tools) -> Iterator[Finding]:
     """A schema that is not the newest."""
-    db_server.describe(tools.database)
-    found, newest = migration.version(tools.database), migration.newest()
-    if found != newest:
-        yield Finding(
-            FAILURE,
-            f'The schema is {found or "empty"}, this release needs {newest}: '
-            'run "aggregates-ext-manage db sync".',
-        )
+    fault = migration.find_fault(tools.database)
+    if fault:
+        yield Finding(FAILURE, fault)
 
 
 def _registered(tools: group.Tools) -> list[records.Host]:
     """The hosts, where there is a schema that can be asked."""
-    db_server.describe(tools.database)
-    if migration.version(tools.database) != migration.newest():
+    if migration.find_fault(tools.database):
         return []
     return hosts.Hosts(tools.database).get_all()
 

@@ -29,13 +29,6 @@ def version(tools: group.Tools) -> int:
 
 def check(tools: group.Tools) -> int:
     """Tell whether the schema is the newest; 1 when it is not."""
-    found = migration.version(tools.database)
-    newest = migration.newest()
-    if found == newest:
-        print(f'The schema is {found}, the newest.')
-        return 0
-    print(
-        f'The schema is {found or "empty"}, this release needs {newest}: '
-        'run "aggregates-ext-manage db sync".'
-    )
-    return 1
+    fault = migration.find_fault(tools.database)
+    print(fault or f'The schema is {migration.newest()}, the newest.')
+    return 1 if fault else 0

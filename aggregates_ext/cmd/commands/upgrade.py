@@ -57,8 +57,10 @@ class _Commands(upgradecheck.UpgradeCommands):
 
     def __init__(self, tools: group.Tools) -> None:
         super().__init__()
+        # What one check has told of the database, others need not repeat.
+        told: dict[str, str] = {}
         own = tuple(
-            (name, functools.partial(_run, look=look, tools=tools))
+            (name, functools.partial(_run, name, look, tools, told))
             for name, look in CHECKS
         )
         json = (common_checks.check_policy_json, {'conf': tools.conf})
@@ -66,14 +68,22 @@ class _Commands(upgradecheck.UpgradeCommands):
 
 
 def _run(
-    _commands: _Commands,
+    name: str,
     look: Callable[[group.Tools], Iterable[checks.Finding]],
     tools: group.Tools,
+    told: dict[str, str],
+    _commands: _Commands,
 ) -> upgradecheck.Result:
     """Everything that one check finds, as one result."""
     try:
         found = list(look(tools))
-    except (exception.AggregatesError, ValueError, cfg.Error) as exc:
+    except exception.Unavailable as exc:
+        sentence = f'{exc} {exc.detail}'.rstrip()
+        first = told.setdefault(sentence, name)
+        if first != name:
+            sentence = f'Not looked at: see "{first}".'
+        found = [checks.Finding(checks.FAILURE, sentence)]
+    except (exception.AggregatesError, OSError, ValueError, cfg.Error) as exc:
         # ValueError: an option; the first check tells it too.
         found = [checks.Finding(checks.FAILURE, str(exc))]
     code = max(

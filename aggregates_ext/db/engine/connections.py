@@ -15,6 +15,7 @@ from oslo_db.sqlalchemy import engines
 from oslo_db.sqlalchemy import exc_filters
 
 from aggregates_ext import exception
+from aggregates_ext.db.engine import reasons
 from aggregates_ext.db.engine import watchdog
 
 # Seconds until a connection is made, a row's lock is got, a statement is
@@ -26,6 +27,10 @@ LOCK_LIMIT = 10
 ANSWER_LIMIT = 12
 IDLE_LIMIT = 30
 BUSY_LIMIT_MS = 15_000
+KINDS = ('mysql', 'mariadb', 'postgresql', 'sqlite')
+# What drivers raise, beside their own errors, for options of a URL.
+WRONG = (TypeError, ValueError, AttributeError, LookupError, RuntimeError,
+         OSError)  # fmt: skip
 # The drivers that our extras install.
 DRIVERS = {'mysql': 'pymysql', 'postgresql': 'psycopg2'}
 # MySQL knows no limit for idle transactions, and skips that comment.
@@ -54,8 +59,27 @@ def create(url: str, options: Any, *, limited: bool = True) -> sa.Engine:
     :raises exception.Unavailable: the URL cannot be used.
     """
     parsed = _complete(_parse(url), limited)
-    if parsed.get_backend_name() == 'sqlite':
-        return _create_sqlite(parsed, options, limited)
+    try:
+        if parsed.get_backend_name() == 'sqlite':
+            engine = _create_sqlite(parsed, options, limited)
+        else:
+            engine = _create_client(parsed, options, limited)
+    except ImportError as exc:
+        raise exception.Unavailable(
+            reason='The driver of [database] connection is not installed: '
+            f'{exc.name}. For MySQL and MariaDB "pip install '
+            "'aggregates_ext[mysql]'\" does that, for PostgreSQL with "
+            '[postgresql].'
+        ) from None
+    except ValueError as exc:
+        # Of an option that SQLAlchemy itself reads.
+        raise _misused(parsed, exc) from None
+    _guard(engine)
+    return engine
+
+
+def _create_client(parsed: sa.URL, options: Any, limited: bool) -> sa.Engine:
+    """An engine for a server."""
     engine: sa.Engine = engines.create_engine(
         parsed,
         mysql_sql_mode=options.mysql_sql_mode,
@@ -80,15 +104,67 @@ def _parse(url: str) -> sa.URL:
     """
     try:
         parsed = sa.make_url(url)
-        parsed.get_dialect()
-    except (sa.exc.ArgumentError, ValueError):
+        known = parsed.get_backend_name() in KINDS
+        known = known and not parsed.get_dialect().is_async
+    except (sa.exc.ArgumentError, ImportError, ValueError):
+        known = False
+    if not known:
         raise exception.Unavailable(
             reason='[database] connection cannot be used: it is not of the '
-            'form KIND://USER:PASSWORD@HOST/NAME, or the kind is unknown. In '
-            'a password "@", "/", ":", "%" and the like are written "%40", '
-            '"%2F", "%3A", "%25".'
-        ) from None
+            'form KIND://USER:PASSWORD@HOST/NAME, or the kind is none of '
+            f'{", ".join(KINDS)}. In a password "@", "/", ":", "%" and the '
+            'like are written "%40", "%2F", "%3A", "%25".'
+        )
+    if parsed.get_backend_name() == 'sqlite' and not _has_file(parsed):
+        raise exception.Unavailable(
+            reason='[database] connection names no file. SQLite needs one, '
+            'such as sqlite:////var/lib/aggregates_ext/aggregates_ext.sqlite.'
+        )
     return parsed
+
+
+def _has_file(url: sa.URL) -> bool:
+    return url.database not in (None, '', ':memory:')
+
+
+def _guard(engine: sa.Engine) -> None:
+    """Tell what keeps a driver from connecting, in words of ours.
+
+    That is what it raises for options of the URL that it does not know, and
+    for files and modules that they need.
+    """
+
+    @sa.event.listens_for(engine, 'do_connect')
+    def _do_connect(
+        dialect: Any, record: Any, arguments: Any, named: dict[str, Any]
+    ) -> Any:
+        try:
+            made = dialect.connect(*arguments, **named)
+        except (*WRONG, dialect.loaded_dbapi.ProgrammingError) as exc:
+            raise _misused(engine.url, exc) from exc
+        if dialect.driver == 'psycopg2':
+            _check_encoding(made, engine.url)
+        return made
+
+
+def _misused(url: sa.URL, exc: BaseException) -> exception.Unavailable:
+    return exception.Unavailable(
+        reason='The driver of the database cannot use [database] '
+        'connection: check its options, behind the "?".',
+        detail=reasons.detail(url, exc),
+    )
+
+
+def _check_encoding(connection: Any, url: sa.URL) -> None:
+    """:raises exception.Unavailable: not every name can be stored."""
+    encoding = connection.get_parameter_status('server_encoding')
+    if encoding in ('UTF8', None):
+        return
+    connection.close()
+    raise exception.Unavailable(
+        reason=reasons.ENCODING.sentence,
+        detail=f'({reasons.place(url)}: server_encoding is {encoding})',
+    )
 
 
 def _create_sqlite(url: sa.URL, options: Any, limited: bool) -> sa.Engine:
@@ -171,6 +247,8 @@ def _complete(url: sa.URL, limited: bool) -> sa.URL:
             wanted['write_timeout'] = str(ANSWER_LIMIT)
     if backend == 'postgresql' and limited:
         wanted['tcp_user_timeout'] = str(ANSWER_LIMIT * 1000)
+    if backend == 'postgresql':
+        wanted['client_encoding'] = 'utf8'
     if backend in ('mysql', 'postgresql'):
         wanted['connect_timeout'] = str(CONNECT_LIMIT)
     return url.update_query_dict({**wanted, **url.query})

@@ -21,6 +21,7 @@ from sqlalchemy.sql import functions
 from aggregates_ext import exception
 from aggregates_ext.db.engine import connections
 from aggregates_ext.db.engine import failures
+from aggregates_ext.db.engine import reasons
 
 LOG = logging.getLogger(__name__)
 T = TypeVar('T')
@@ -102,6 +103,15 @@ class Database:
             )
         return connections.create(url, options, limited=self._limited)
 
+    @contextlib.contextmanager
+    def available(self) -> Iterator[None]:
+        """For work on its schema, which no other way in tells failures of.
+
+        :raises exception.Unavailable: the database cannot be used.
+        """
+        with failures.available(failures.UNREACHABLE, self.engine.url):
+            yield
+
     def without_limits(self) -> 'Database':
         """The same database, for changes of its schema."""
         return Database(self._conf, limited=False)
@@ -113,7 +123,7 @@ class Database:
         :raises exception.Unavailable: the database cannot be reached.
         """
         with (
-            failures.available(failures.UNREACHABLE),
+            failures.available(failures.UNREACHABLE, self.engine.url),
             self.engine.connect() as connection,
         ):
             if connection.dialect.name == 'postgresql':
@@ -174,7 +184,7 @@ class Database:
                 self._look_for(is_written, result[0], exc)
             return result[0]
 
-        with failures.available(failures.NOT_WRITTEN):
+        with failures.available(failures.NOT_WRITTEN, self.engine.url):
             written: T = attempt()
         return written
 
@@ -191,7 +201,7 @@ class Database:
         :raises exception.Unavailable: it is not there, or cannot be seen.
         """
         LOG.warning(
-            'A COMMIT got no answer: %s', failures.first_line(lost.__cause__)
+            'A COMMIT got no answer: %s', reasons.first_line(lost.__cause__)
         )
         end = time.monotonic() + LOOK_FOR
         while is_written is not None:

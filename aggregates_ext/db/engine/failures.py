@@ -12,6 +12,7 @@ from oslo_db import exception as db_exc
 from oslo_log import log as logging
 
 from aggregates_ext import exception
+from aggregates_ext.db.engine import reasons
 
 LOG = logging.getLogger(__name__)
 # What a database says when it has rolled back one of two that collided:
@@ -20,6 +21,11 @@ LOG = logging.getLogger(__name__)
 COLLISIONS = frozenset({1213, 1020, '40001', '40P01'})
 LOCK_WAIT_TIMEOUT = 1205
 READ_ONLY = '25006'
+PASSING = (
+    db_exc.DBConnectionError,
+    sa.exc.OperationalError,
+    sa.exc.TimeoutError,
+)
 
 UNREACHABLE = 'The database cannot be reached; try again later.'
 NOT_WRITTEN = (
@@ -61,21 +67,12 @@ def commit(transaction: sa.RootTransaction) -> None:
         raise CommitLost from exc
 
 
-def _code(exc: BaseException) -> int | str | None:
-    """The number (MySQL) or SQLSTATE (PostgreSQL) of an error."""
-    inner = getattr(exc, 'inner_exception', None) or exc
-    driver = getattr(inner, 'orig', None) or inner
-    if driver.args and isinstance(driver.args[0], int):
-        return driver.args[0]
-    return getattr(driver, 'pgcode', None) or getattr(driver, 'sqlstate', None)
-
-
 def is_collision(exc: BaseException) -> bool:
     """Whether a transaction was rolled back, and may succeed when repeated.
 
     The wait for a lock is not repeated: its limit is that of the request.
     """
-    code = _code(exc)
+    code = reasons.code_of(exc)
     if isinstance(exc, db_exc.DBDeadlock):
         return code != LOCK_WAIT_TIMEOUT
     return (
@@ -87,35 +84,31 @@ def is_collision(exc: BaseException) -> bool:
 def _is_passing(exc: BaseException) -> bool:
     """Whether the database is to blame, and not what it was asked."""
     return (
-        isinstance(exc, db_exc.DBConnectionError)
-        or not isinstance(exc, db_exc.DBError)
+        isinstance(exc, PASSING)
         or is_collision(exc)
-        or _code(exc) == READ_ONLY
+        or reasons.code_of(exc) == READ_ONLY
     )
 
 
-def first_line(exc: BaseException | None) -> str:
-    return str(exc).partition('\n')[0]
-
-
 @contextlib.contextmanager
-def available(reason: str) -> Iterator[None]:
+def available(reason: str, url: sa.URL | None = None) -> Iterator[None]:
     """Turn failures that are not the statement's into one error.
 
-    :raises exception.Unavailable: with the reason.
+    :param url: of the database, for the detail.
+    :raises exception.Unavailable: with the reason, or one that lasts.
     """
     try:
         yield
     except db_exc.DBDeadlock as exc:
         raise exception.Unavailable(reason=BUSY) from exc
-    except (
-        db_exc.DBError,
-        sa.exc.OperationalError,
-        sa.exc.TimeoutError,
-    ) as exc:
-        if not _is_passing(exc):
+    except (db_exc.DBError, sa.exc.DBAPIError, sa.exc.TimeoutError) as exc:
+        lasting = reasons.find(exc)
+        if lasting is None and not _is_passing(exc):
             raise
-        LOG.warning('The database failed: %s', first_line(exc))
+        LOG.warning('The database failed: %s', reasons.first_line(exc))
+        if lasting is not None:
+            reason = lasting.sentence
         raise exception.Unavailable(
-            reason=BUSY if is_collision(exc) else reason
+            reason=BUSY if is_collision(exc) else reason,
+            detail=reasons.detail(url, exc),
         ) from exc

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from aggregates_ext import exception
 from aggregates_ext.db.engine import engine
+from aggregates_ext.db.engine import reasons
 from aggregates_ext.db.schema import models
 
 # Of our own, so that we can share a database with another service.
@@ -71,13 +72,15 @@ def upgrade(
     :param revisions: alembic's directory.
     """
     config = _config(revisions)
+    # Also that the database can be used; those ways below do not tell.
+    _check_known(version(database), config)
     if database.engine.dialect.name == 'sqlite':
         # Readers and the writer do not wait for each other; it stays so.
         with contextlib.closing(database.engine.raw_connection()) as raw:
             raw.cursor().execute('PRAGMA journal_mode = WAL')
     patient = database.without_limits()
     try:
-        with _alone(patient) as connection:
+        with patient.available(), _alone(patient) as connection:
             config.attributes['connection'] = connection
             alembic.command.upgrade(config, revision)
             if connection.dialect.name == 'sqlite':
@@ -97,7 +100,10 @@ def _check_references(connection: sa.Connection) -> None:
 
 
 def version(database: engine.Database) -> str | None:
-    """The revision of the schema, None for an empty database."""
+    """The revision of the schema, None for an empty database.
+
+    :raises exception.Unavailable: the database cannot be used.
+    """
     with database.reader() as connection:
         context = alembic.runtime.migration.MigrationContext.configure(
             connection,
@@ -106,7 +112,9 @@ def version(database: engine.Database) -> str | None:
                 'target_metadata': models.METADATA,
             },
         )
-        return context.get_current_revision()
+        heads = context.get_current_heads()
+    # Several: nobody but a hand in the table has made that.
+    return ' and '.join(heads) or None
 
 
 def newest() -> str | None:
@@ -114,3 +122,53 @@ def newest() -> str | None:
     return alembic.script.ScriptDirectory.from_config(
         _config()
     ).get_current_head()
+
+
+def _is_known(revision: str, config: alembic.config.Config) -> bool:
+    found = alembic.script.ScriptDirectory.from_config(config)
+    return revision in {script.revision for script in found.walk_revisions()}
+
+
+def _check_known(revision: str | None, config: alembic.config.Config) -> None:
+    """:raises exception.Unavailable: another release has made the schema."""
+    if revision is not None and not _is_known(revision, config):
+        raise exception.Unavailable(
+            reason=f'The schema is {revision}, which this release does not '
+            'know: a newer one has made it. Install that release; or restore '
+            'the backup from before it, and start nothing until then.'
+        )
+
+
+def find_fault(database: engine.Database) -> str:
+    """What keeps the schema from being the newest; '' when it is that.
+
+    :raises exception.Unavailable: the database cannot be used.
+    """
+    found, wanted = version(database), newest()
+    if found == wanted:
+        return ''
+    try:
+        _check_known(found, _config())
+    except exception.Unavailable as exc:
+        return str(exc)
+    return (
+        f'The schema is {found or "empty"}, this release needs {wanted}: '
+        'run "aggregates-ext-manage db sync".'
+    )
+
+
+def check_tables(database: engine.Database) -> None:
+    """See whether requests find every table and column that they read.
+
+    :raises exception.Unavailable: they do not; with the version, if that
+        tells why.
+    """
+    try:
+        with database.reader() as connection:
+            for table in models.METADATA.sorted_tables:
+                connection.execute(sa.select(table).limit(0))
+    except exception.Unavailable as exc:
+        if str(exc) != reasons.SCHEMA.sentence:
+            raise
+        fault = find_fault(database)
+        raise exception.Unavailable(reason=fault or str(exc)) from exc
