@@ -191,7 +191,7 @@ class _Check:
         if isinstance(other.exception(), exception.AggregatesError):
             LOG.debug('The founder %s: %s', founder.name, other.exception())
             return self._check_alone(host, aggregate)
-        return requirements.check_join(joiner.result(), other.result())
+        return self._judge(joiner.result(), other.result())
 
     def _check_join(
         self,
@@ -212,7 +212,9 @@ class _Check:
         problems = [problem for look in looks if (problem := _failed(look))]
         if problems:
             return preflight.Report(blockers=tuple(problems))
-        own, pools = (look.result() for look in looks)
+        return self._judge(*(look.result() for look in looks))
+
+    def _judge(self, own: sides.Side, pools: sides.Side) -> preflight.Report:
         return requirements.check_join(
             sides.Sides(own, pools, self._connector.enables_tls)
         )
