@@ -43,13 +43,14 @@ def build(
     compute = rpc.ComputeAPI(transport, conf.api.check_timeout)
     intended = intent.Intent(database, compute, conf.api.settle_wait)
     membership = members.Members(intended)
+    interval = conf.compute.observe_interval
     domain = routing.Domain(
-        aggregates=aggregates.Aggregates(intended),
+        aggregates=aggregates.Aggregates(intended, interval),
         members=membership,
         operations=operations.Operations(database),
         pools=pools.Pools(intended),
         retries=retries.Retries(intended, membership),
-        inventory=inventory.Inventory(database, conf.compute.observe_interval),
+        inventory=inventory.Inventory(database, interval),
     )
     enforcer = policy.make_enforcer(conf)
     embedded = next_application is not None

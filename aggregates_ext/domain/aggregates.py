@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 from oslo_utils import uuidutils
 
@@ -12,22 +13,30 @@ from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import services
+from aggregates_ext.domain import sight
 
 ZONE_KEY = 'availability_zone'
 
 
 class Aggregates:
-    """What is done to aggregates themselves; ``members`` has their hosts."""
+    """What is done to aggregates themselves; ``members`` has their hosts.
 
-    def __init__(self, intended: intent.Intent) -> None:
+    :param interval: ``observe_interval``: seconds between two looks.
+    """
+
+    def __init__(
+        self, intended: intent.Intent, interval: float = 60.0
+    ) -> None:
         self._intent = intended
+        self._interval = interval
 
     def under(self, guard: db_aggregates.Guard) -> 'Aggregates':
         """The same for a request that wants a certain state."""
-        return Aggregates(self._intent.under(guard))
+        return Aggregates(self._intent.under(guard), self._interval)
 
     def get_all(self, **filters: Any) -> list[records.Aggregate]:
         """Aggregates by id; filters as ``db.aggregates.get_all``."""
@@ -196,13 +205,8 @@ class Aggregates:
             lambda: self._intent.database.write(work, is_written),
         )
 
-    def pool(
-        self, aggregate_id: int
-    ) -> tuple[records.Aggregate, list[records.Host], list[records.Operation]]:
-        """An aggregate with what was seen of its pool, and its hosts.
-
-        :returns: also the operations that count for its state.
-        """
+    def pool(self, aggregate_id: int) -> 'Pool':
+        """An aggregate with what was seen of its pool, and its hosts."""
         with self._intent.database.reader() as connection:
             found = db_aggregates.get(connection, aggregate_id)
             standing: list[records.Operation] = []
@@ -210,7 +214,30 @@ class Aggregates:
                 standing = services.tell(
                     connection, db_operations.standing(connection, found.id)
                 )
-            return found, db_hosts.get_all(connection, aggregate_id), standing
+            return Pool(
+                found,
+                db_hosts.get_all(connection, aggregate_id),
+                standing,
+                sight.Sight.of(
+                    found.observation,
+                    found.observed_at,
+                    engine.read_clock(connection),
+                    self._interval,
+                ),
+            )
+
+
+class Pool(NamedTuple):
+    """What is told of the pool of an aggregate.
+
+    :ivar hosts: all that are bound.
+    :ivar standing: the operations that count for the state.
+    """
+
+    aggregate: records.Aggregate
+    hosts: list[records.Host]
+    standing: list[records.Operation]
+    seen: sight.Sight
 
 
 def _check_empty(aggregate: records.Aggregate) -> None:

@@ -158,8 +158,10 @@ def _state(entry: db_inventory.Entry, interval: float) -> _State:
     """
     home = entry.home
     if home is not None and entry.phase in ('member', 'leaving'):
-        found = sight.Sight.of(home.observation, home.observed_at)
-        told = _listed(entry, found, interval)
+        found = sight.Sight.of(
+            home.observation, home.observed_at, entry.now, interval
+        )
+        told = _listed(entry, found)
         if told is not None:
             return told
     last = max(entry.seen_at or 0.0, entry.phase_since or 0.0)
@@ -167,17 +169,14 @@ def _state(entry: db_inventory.Entry, interval: float) -> _State:
     return _State(recent and entry.phase != 'returning', seen_at=entry.seen_at)
 
 
-def _listed(
-    entry: db_inventory.Entry, found: sight.Sight, interval: float
-) -> _State | None:
+def _listed(entry: db_inventory.Entry, found: sight.Sight) -> _State | None:
     """What the pool of a member shows; None: it does not tell."""
     host = found.hosts.get(entry.uuid or '')
     if host is None:
         # Where it was looked for and is not, it is not there.
-        return _State(False, seen_at=entry.seen_at) if found.current else None
-    recent = sight.is_recent(found.seen_at, entry.now, interval)
+        return None if found.missed else _State(False, seen_at=entry.seen_at)
     return _State(
-        recent and bool(host['live']),
+        found.recent and bool(host['live']),
         bool(host['enabled']),
         _number(host.get('version') or ''),
         found.seen_at,

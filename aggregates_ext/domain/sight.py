@@ -1,8 +1,8 @@
 """What was seen of the hosts of a pool, and what that is worth since.
 
 A look in which no master showed the pool leaves what was seen before: with
-its time, and as no more than that. Whether a host is live is not known then
-(design#observation).
+its time, and as no more than that. So does the end of all looks. Whether a
+host is live is not known then (design#observation).
 """
 
 import dataclasses
@@ -24,28 +24,35 @@ class Sight:
     """A pool as a master showed it last.
 
     :ivar seen_at: when that was; None: never.
-    :ivar current: whether the last look showed it.
+    :ivar missed: the last look did not show it.
+    :ivar recent: it is not too long ago.
     :ivar hosts: by XenServer uuid.
     """
 
     seen_at: float | None
-    current: bool
+    missed: bool
+    recent: bool
     hosts: Mapping[str, dict[str, Any]]
 
     @classmethod
     def of(
-        cls, observation: Mapping[str, Any] | None, observed_at: float | None
+        cls,
+        observation: Mapping[str, Any] | None,
+        observed_at: float | None,
+        now: float,
+        interval: float,
     ) -> 'Sight':
         """What an aggregate keeps of the looks at its pool.
 
         :param observed_at: when somebody looked last.
+        :param interval: seconds between two looks.
         """
         found = observation or {}
         seen_at = found.get('seen_at')
         return cls(
             seen_at,
-            seen_at is not None
-            and (observed_at is None or seen_at >= observed_at - ROUNDING),
+            seen_at is None or seen_at < (observed_at or 0.0) - ROUNDING,
+            is_recent(seen_at, now, interval),
             {host['uuid']: host for host in found.get('hosts', ())},
         )
 
@@ -57,7 +64,8 @@ class Sight:
         before = self.seen_at is not None and self.seen_at < (
             phase_since or 0.0
         )
-        return self.current and not (phase in OUTSIDE and before)
+        gone = phase in OUTSIDE and before
+        return self.recent and not self.missed and not gone
 
 
 def is_recent(seen_at: float | None, now: float, interval: float) -> bool:

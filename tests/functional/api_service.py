@@ -24,6 +24,8 @@ WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 HOSTS = ('xen1', 'xen2', 'xen3')
 PROJECT = 'abc123'
+# When something was seen that stays of late: in 2100.
+FAR = 4102444802.0
 
 
 class Authtoken:
@@ -128,13 +130,13 @@ class DriftedPool(Service):
             'name_label': 'pool1',
             'master': 'u1',
             'hosts': listed,
-            'seen_at': 2.0,
+            'seen_at': FAR,
         }
         dead = records.Drift('MEMBER_DEAD', 'It is dead.', 'xen1', 'u1', 1.0)
         with self._database.writer() as connection:
             key = aggregates.insert(connection, 'uuid1', 'pool1', None)
             aggregates.set_pool(connection, key, 'p1', 'default', 'u1')
-            aggregates.set_observation(connection, key, view, [dead], 2.0)
+            aggregates.set_observation(connection, key, view, [dead], FAR)
             hosts.bind(connection, 'xen1', key, 'member', uuid='u1')
 
 

@@ -41,9 +41,8 @@ def pool(
     """
     ctx.can(policy.POOL)
     key = shape.aggregate_id(aggregate_id)
-    aggregate, hosts, standing = domain.aggregates.pool(key)
+    aggregate, hosts, standing, seen = domain.aggregates.pool(key)
     observation = aggregate.observation or {}
-    seen = sight.Sight.of(observation, aggregate.observed_at)
     seen_at = shape.time(shapes.moment(seen.seen_at))
     name_of = {
         **{uuid: found['name_label'] for uuid, found in seen.hosts.items()},
@@ -107,7 +106,7 @@ def _hosts(
     blind = [
         entry.code
         for entry in drift
-        if not seen.current and entry.host is entry.uuid is None
+        if seen.missed and entry.host is entry.uuid is None
     ]
     return [
         _host(

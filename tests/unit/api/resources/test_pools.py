@@ -7,6 +7,8 @@ from typing import Any
 from aggregates_ext.api.forms import shapes
 from aggregates_ext.api.resources import pools
 from aggregates_ext.db import records
+from aggregates_ext.domain import aggregates
+from aggregates_ext.domain import sight
 
 NOW = datetime.datetime(2012, 3, 30, 10, 11, 12, 123456)
 CTX: Any = types.SimpleNamespace(can=lambda rule: None)
@@ -66,9 +68,14 @@ def aggregate(**values: Any) -> records.Aggregate:
     return records.Aggregate(**fields)
 
 
-def show_pool(*found: Any) -> dict[str, Any]:
+def show_pool(*found: Any, now: float = 10.0) -> dict[str, Any]:
+    shown_of, hosts = found
+    looked = sight.Sight.of(
+        shown_of.observation, shown_of.observed_at, now, 60.0
+    )
+    told = aggregates.Pool(shown_of, hosts, [], looked)
     domain: Any = types.SimpleNamespace(
-        aggregates=types.SimpleNamespace(pool=lambda key: (*found, []))
+        aggregates=types.SimpleNamespace(pool=lambda key: told)
     )
     shown = pools.pool(CTX, domain, shapes.Legacy(), '1')
     assert 'secret' not in str(shown)
@@ -175,3 +182,19 @@ def test_a_host_that_returns_is_not_live_for_what_was_seen_before() -> None:
     # Joined again by hand.
     assert live('returning', 0.4) is True
     assert live('leaving', 0.6) is True
+
+
+def test_what_nobody_has_looked_at_since_is_not_known_now() -> None:
+    """As when all compute services are dead: no look fails, none is made."""
+    found = aggregate(
+        observation={'hosts': [seen('x1', 'u1')], 'seen_at': 0.5},
+        drift=(records.Drift('LABEL', 'Another.', since=0.5),),
+        observed_at=0.5,
+    )
+    hosts = [host('x1', 'u1', 'member')]
+    told = [
+        (shown['live'], shown['drift'])
+        for now in (10.0, 1000.0)
+        for shown in show_pool(found, hosts, now=now)['hosts']
+    ]
+    assert told == [(True, []), (None, [])]
