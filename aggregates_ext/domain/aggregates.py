@@ -146,26 +146,43 @@ class Aggregates:
         :raises exception.AggregateBusy: something else goes on in it, or it
             is not known what became of a host.
         """
-        try:
-            self.delete(aggregate_id)
-        except exception.AggregateBusy:
-            queued = self._dismiss_later(ctx, aggregate_id)
-            self._intent.compute.wake_up()
-            return queued.uuid
-        return None
+        queued = self._intent.patiently(
+            exception.AggregateBusy,
+            lambda: self._delete(aggregate_id),
+            lambda: self._delete(aggregate_id, ctx),
+        )
+        if queued is None:
+            return None
+        self._intent.compute.wake_up()
+        return queued.uuid
 
-    def _dismiss_later(
-        self, ctx: context.RequestContext, aggregate_id: int
-    ) -> records.Operation:
+    def delete(self, aggregate_id: int) -> None:
+        """Delete an aggregate that has no hosts, now.
+
+        :raises exception.AggregateNotEmpty: it lists hosts.
+        :raises exception.AggregateBusy: its pool still lists a host.
+        """
+        self._intent.patiently(
+            exception.AggregateBusy, lambda: self._delete(aggregate_id)
+        )
+
+    def _delete(
+        self, aggregate_id: int, ctx: context.RequestContext | None = None
+    ) -> records.Operation | None:
+        """:param ctx: given: what has to wait is queued."""
         uuid = uuidutils.generate_uuid()
 
-        def work(connection: Any) -> records.Operation:
+        def work(connection: Any) -> records.Operation | None:
             self._intent.lock(connection, aggregate_id)
-            aggregate = db_aggregates.get(connection, aggregate_id)
-            _check_empty(aggregate)
+            _check_empty(db_aggregates.get(connection, aggregate_id))
             going_on = db_operations.get_all(
                 connection, aggregate_id, states=db_operations.OPEN
             )
+            if not going_on:
+                end(connection, aggregate_id)
+                return None
+            if ctx is None:
+                raise _busy(going_on[0])
             for operation in going_on:
                 if operation.kind == operations.DELETE:
                     return operation
@@ -179,31 +196,16 @@ class Aggregates:
                 operations.asked_by(ctx),
             )
 
-        return self._intent.database.write(work, operations.is_written)
-
-    def delete(self, aggregate_id: int) -> None:
-        """Delete an aggregate that has no hosts.
-
-        :raises exception.AggregateNotEmpty: it lists hosts.
-        :raises exception.AggregateBusy: its pool still lists a host.
-        """
-
-        def work(connection: Any) -> None:
-            self._intent.lock(connection, aggregate_id)
-            aggregate = db_aggregates.get(connection, aggregate_id)
-            _check_empty(aggregate)
-            _check_idle(connection, aggregate)
-            end(connection, aggregate_id)
-
-        def is_written(connection: Any, _none: None) -> bool:
+        def is_written(
+            connection: Any, queued: records.Operation | None
+        ) -> bool:
+            if queued is not None:
+                return operations.is_written(connection, queued)
             return db_aggregates.get(
                 connection, aggregate_id, deleted=True
             ).deleted
 
-        self._intent.patiently(
-            exception.AggregateBusy,
-            lambda: self._intent.database.write(work, is_written),
-        )
+        return self._intent.database.write(work, is_written)
 
     def pool(self, aggregate_id: int) -> 'Pool':
         """An aggregate with what was seen of its pool, and its hosts."""
@@ -257,6 +259,9 @@ def end(connection: Any, aggregate_id: int) -> None:
 def _check_ending(operation: records.Operation) -> None:
     """Refuse what may leave an aggregate that is not empty, or stays.
 
+    A host that is on its way back from its eject is no operation: for the
+    aggregate its removal is over (design#order).
+
     :raises exception.AggregateBusy: naming the operation.
     """
     ending = (operations.REMOVE_HOST, operations.RENAME)
@@ -293,21 +298,3 @@ def _check_zone_change(
             f'aggregate {aggregate_id}, registered in another: '
             f'{", ".join(other)}.'
         )
-
-
-def _check_idle(connection: Any, aggregate: records.Aggregate) -> None:
-    """Refuse while something of an aggregate without listed hosts goes on.
-
-    A host that is on its way back from its eject does not count: for the
-    aggregate its removal is over (design#order).
-
-    :raises exception.AggregateBusy: naming the operation.
-    """
-    found = db_operations.get_all(
-        connection,
-        aggregate.id,
-        states=db_operations.OPEN,
-        limit=1,
-    )
-    if found:
-        raise _busy(found[0])

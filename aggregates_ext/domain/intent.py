@@ -92,18 +92,23 @@ class Intent:
         return self.database.write(work, shows)
 
     def patiently(
-        self, passing: type[Exception], attempt: Callable[[], T]
+        self,
+        passing: type[Exception],
+        attempt: Callable[[], T],
+        last: Callable[[], T] | None = None,
     ) -> T:
         """Try until an obstacle that passes by itself is gone.
 
         :param passing: the refusal that may pass within ``settle_wait``.
+        :param last: what is tried when that is over, if it is another thing.
         """
         waited = 0.0
         while True:
+            over = waited >= self._settle_wait
             try:
-                return attempt()
+                return (last or attempt)() if over else attempt()
             except passing:
-                if waited >= self._settle_wait:
+                if over:
                     raise
             self._sleep(SETTLE_POLL)
             waited += SETTLE_POLL

@@ -85,12 +85,18 @@ def tell(
     alive, age = db_services.last_seen(connection)
     if alive:
         return found
-    step = 'waiting: no compute service runs'
+    said = 'no compute service runs'
     if age is not None:
-        step = f'waiting: no compute service has looked for {_rough(age)}'
+        said = f'no compute service has looked for {_rough(age)}'
     return [
-        dataclasses.replace(operation, step=step)
+        dataclasses.replace(operation, step=_step(operation, said))
         if is_waiting(operation)
         else operation
         for operation in found
     ]
+
+
+def _step(operation: records.Operation, said: str) -> str:
+    if operation.step is None:
+        return f'waiting: {said}'
+    return f'{operation.step} ({said})'

@@ -16,6 +16,7 @@ from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import leases
 from aggregates_ext.db import records
+from aggregates_ext.db import services as db_services
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import hosts
@@ -95,6 +96,15 @@ class Service:
         self.pools = pools.Pools(intended)
         self.retries = retries.Retries(intended, self.members)
         self.manager = self.new_manager()
+        self.beat()
+
+    def beat(self, lifetime: float = 1e9) -> None:
+        """The compute service says that it works."""
+        self.database.write(
+            lambda connection: db_services.beat(
+                connection, 'by hand', 'here', lifetime
+            )
+        )
 
     def new_manager(self) -> manager.Manager:
         """Another compute service on the same database."""

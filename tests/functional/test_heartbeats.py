@@ -2,6 +2,7 @@
 
 import pytest
 
+from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import services as db_services
 from aggregates_ext.domain import history
 from tests.functional import service
@@ -40,11 +41,16 @@ def test_an_operation_tells_that_nobody_takes_it_up(
     lifetime: float | None,
     step: str | None,
 ) -> None:
+    running.database.write(lambda c: db_services.delete(c, 'by hand'))
     if lifetime is not None:
-        running.database.write(
-            lambda c: db_services.beat(c, 'u1', 'ctl1', lifetime)
-        )
+        running.beat(lifetime)
     assert steps(running, waiting) == {step}
+    with running.database.writer() as connection:
+        (operation,) = db_operations.get_all(connection)
+        db_operations.update(connection, operation.id, {'step': 'joining'})
+    found = 'joining' if step is None else step.replace('waiting: ', '(', 1)
+    expected = found if step is None else f'joining {found})'
+    assert steps(running, waiting) == {expected}
 
 
 def test_one_that_has_ended_waits_for_nobody(

@@ -89,6 +89,15 @@ CASES = {
         method='DELETE',
         path=ONE,
     ),
+    'delete that has to wait': Case(
+        before=(
+            FREED,
+            moved('xen1', 'leaving'),
+            was('remove_host', 'running', 'xen1'),
+        ),
+        method='DELETE',
+        path=ONE,
+    ),
     'images': Case({'cache': []}, path=f'{ONE}/images', status=404),
     'set_metadata': Case(
         {'set_metadata': {'metadata': {'k': 'v', 'availability_zone': 'z'}}}
