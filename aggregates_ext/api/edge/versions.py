@@ -1,7 +1,8 @@
 """Which versions there are, told to anybody: a filter before authtoken.
 
 Clients look here first, without a token; from the answer they choose their
-microversion.
+microversion. What is answered here, and behind it by authtoken, has the
+request id under both names, as all the rest.
 """
 
 import json
@@ -34,6 +35,8 @@ _MANUAL = {
     'href': 'http://docs.openstack.org/',
 }
 _LISTED = ('v2', 'v2.1')
+_REQUEST_ID = 'openstack.request_id'  # in the environment
+_HEADER = 'x-compute-request-id'
 
 
 class Versions:
@@ -48,6 +51,7 @@ class Versions:
     def __call__(
         self, environ: dict[str, Any], start_response: Any
     ) -> Iterable[bytes]:
+        start_response = _telling(environ, start_response)
         if environ['REQUEST_METHOD'] not in ('GET', 'HEAD'):
             return self._application(environ, start_response)
         shown = _shown(environ)
@@ -58,6 +62,18 @@ class Versions:
         )
         result: Iterable[bytes] = response(environ, start_response)
         return result
+
+
+def _telling(environ: dict[str, Any], start_response: Any) -> Any:
+    """Adds the request id, where the filter before us has made one."""
+
+    def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+        made = environ.get(_REQUEST_ID)
+        if made and _HEADER not in [name.lower() for name, _ in headers]:
+            headers = [*headers, (_HEADER, made)]
+        return start_response(status, headers, *rest)
+
+    return start
 
 
 def _shown(environ: dict[str, Any]) -> dict[str, Any] | None:

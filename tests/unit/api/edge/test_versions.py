@@ -95,3 +95,26 @@ def test_head_has_no_body() -> None:
 )
 def test_all_else_passes(script: str, path: str, method: str) -> None:
     assert get(path, script, method).body == b'behind'
+
+
+@pytest.mark.parametrize('path', ['/', '/v2.1', '/v2.1/os-aggregates'])
+def test_all_answers_have_both_names_of_the_request_id(path: str) -> None:
+    """Also those of authtoken, which come from behind."""
+    request = webob.Request.blank(path)
+    assert (
+        'x-compute-request-id' not in request.get_response(APPLICATION).headers
+    )
+    request.environ['openstack.request_id'] = 'req-1'
+    answer = request.get_response(APPLICATION)
+    assert answer.headers.getall('x-compute-request-id') == ['req-1']
+
+
+def test_a_request_id_that_is_told_already_is_not_told_again() -> None:
+    def told(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        start('200 OK', [('X-Compute-Request-Id', 'req-2')])
+        return [b'']
+
+    request = webob.Request.blank('/v2.1/os-aggregates')
+    request.environ['openstack.request_id'] = 'req-1'
+    answer = request.get_response(versions.filter_factory({})(told))
+    assert answer.headers.getall('x-compute-request-id') == ['req-2']
