@@ -10,6 +10,8 @@ History of the interface:
 """
 
 import functools
+import logging as std_logging
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -21,9 +23,44 @@ from oslo_messaging import opts as messaging_opts
 
 from aggregates_ext import background
 from aggregates_ext import exception
+from aggregates_ext import outages
 
 LOG = logging.getLogger(__name__)
 
+# That of the process: all its connections are to one, or one cluster.
+BROKER = outages.Outage(
+    LOG,
+    'No messages pass, work is found by polling',
+    'Messages pass again',
+)
+_WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (
+        oslo_messaging.RemoteError,
+        'the compute service failed; its log tells why',
+    ),
+    (oslo_messaging.MessagingTimeout, 'no compute service has answered'),
+    (oslo_messaging.MessageDeliveryFailure, 'the broker is away'),
+)
+# By the codes of AMQP.
+_REFUSALS = {
+    403: 'the broker refuses user, password or permission',
+    404: 'the broker does not know the virtual host or the queue',
+    530: 'the broker refuses the virtual host',
+}
+# What drivers say while a broker is away, when it is back, and of each try.
+_DRIVERS = tuple(
+    f'oslo_messaging._drivers.{name}' for name in ('impl_rabbit', 'amqpdriver')
+)
+_IS_AWAY = re.compile(
+    'is unreachable|closed the connection|Connection failed|'
+    'Failed to (consume|publish|declare consumer)|Unable to connect|'
+    'recoverable connection|during heartbeat|due to a broker issue',
+    re.I,
+)
+_IS_BACK = re.compile('Reconnected to AMQP')
+_TRIES = re.compile(
+    r'^\[[0-9a-f-]+\] |\.? ?(Trying again in|\(retrying in) [0-9.]+ seconds.*$'
+)
 TOPIC = 'aggregates-ext-compute'
 VERSION = '1.0'
 # Options that oslo.messaging has since 16 and 18 and does not list.
@@ -77,7 +114,6 @@ class ComputeAPI:
     ) -> None:
         self._check_timeout = check_timeout
         self._client: oslo_messaging.RPCClient | None = None
-        self._warned = False
         self._signal = background.Signal(self._cast)
         self._questions: background.Questions[dict[str, Any]] = (
             background.Questions()
@@ -96,8 +132,8 @@ class ComputeAPI:
     def wake_up(self) -> None:
         """Tell some compute service that there is work in the database.
 
-        It is sent soon, by a thread of its own. A failure is logged once
-        and forgotten: the service polls too.
+        It is sent soon, by a thread of its own. A failure is no more than
+        a line in the log: the service polls too.
         """
         if self._client is not None:
             self._signal()
@@ -121,15 +157,9 @@ class ComputeAPI:
         except Exception as exc:
             # Of any class: the driver lets errors of kombu, of amqp and of
             # sockets through.
-            if not self._warned:
-                LOG.warning(
-                    'No wake-up could be sent (%s); compute services find '
-                    'the work by polling.',
-                    type(exc).__name__,
-                )
-            self._warned = True
+            BROKER.fails(describe(exc))
         else:
-            self._warned = False
+            BROKER.works()
 
     def check_host(
         self,
@@ -162,15 +192,49 @@ class ComputeAPI:
             LOG.info(
                 'No check of host %s before acceptance: %s',
                 host,
-                _describe(exc),
+                describe(exc),
             )
             return None
 
 
-def _describe(exc: Exception) -> str:
-    """What kept a check from being made; without what a broker is told."""
+def describe(exc: Exception) -> str:
+    """What kept a message from passing, without what a broker is told."""
     if isinstance(exc, background.Hangs):
         return str(exc)
-    if isinstance(exc, oslo_messaging.RemoteError):
-        return f'the compute service answered {exc.exc_type}'
-    return type(exc).__name__
+    for kind, words in _WORDS:
+        if isinstance(exc, kind):
+            return words
+    if isinstance(exc, OSError) and exc.strerror:
+        return f'no connection to the broker ({exc.strerror})'
+    code = getattr(exc, 'reply_code', getattr(exc, 'code', None))
+    if code in _REFUSALS:
+        return _REFUSALS[code]
+    LOG.debug('A message did not pass', exc_info=exc)
+    return 'messaging failed; at level DEBUG the log tells more'
+
+
+class _OfTheBroker(std_logging.Filter):
+    """Takes what a driver says of each of its tries as one outage."""
+
+    def filter(self, record: std_logging.LogRecord) -> bool:
+        said = record.getMessage()
+        if _IS_BACK.search(said):
+            BROKER.works()
+            return False
+        if _IS_AWAY.search(said):
+            BROKER.fails(_TRIES.sub('', said))
+            return False
+        return True
+
+
+_FILTER = _OfTheBroker()
+
+
+def quieten() -> None:
+    """Let the drivers of oslo.messaging tell of an outage as we do.
+
+    For processes of our own: a driver has a line at ERROR for each try of
+    each connection.
+    """
+    for name in _DRIVERS:
+        std_logging.getLogger(name).addFilter(_FILTER)

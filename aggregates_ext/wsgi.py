@@ -14,6 +14,7 @@ from oslo_log import log as logging  # noqa: E402
 
 from aggregates_ext import conf as settings  # noqa: E402
 from aggregates_ext import deploy  # noqa: E402
+from aggregates_ext import rpc  # noqa: E402
 from aggregates_ext.api import app  # noqa: E402
 
 
@@ -22,6 +23,7 @@ def _make() -> app.WSGI:
     settings.parse(cfg.CONF, [], further='api.conf.d')
     settings.validate(cfg.CONF)
     logging.setup(cfg.CONF, 'aggregates_ext')
+    rpc.quieten()
     return deploy.load(cfg.CONF)
 
 

@@ -10,6 +10,7 @@ from oslo_log import log as logging
 
 from aggregates_ext import conf as settings
 from aggregates_ext import deploy
+from aggregates_ext import rpc
 from aggregates_ext.cmd import refusals
 from aggregates_ext.cmd import server as servers
 from aggregates_ext.cmd import signals
@@ -24,6 +25,7 @@ def main() -> None:
     with refusals.told():
         settings.validate(read(conf))
         logging.setup(conf, 'aggregates_ext')
+        rpc.quieten()
         signals.block()
         server = servers.Server(deploy.load(conf), conf.api)
     server.start()

@@ -36,6 +36,7 @@ def main() -> None:
         logging.setup(conf, 'aggregates_ext')
         # SQL with its parameters is never logged, whatever the level.
         std_logging.getLogger('sqlalchemy').setLevel(std_logging.WARNING)
+        rpc.quieten()
         signals.block()
         service = Service(conf)
     service.start()

@@ -5,11 +5,14 @@ oslo.messaging take as long as that lasts. The service works by polling
 meanwhile, and ends when it is told to.
 """
 
+import logging as std_logging
 import threading
 from collections.abc import Callable
 
 import oslo_messaging
 from oslo_log import log as logging
+
+from aggregates_ext import rpc
 
 LOG = logging.getLogger(__name__)
 # Seconds until a broker that refused us is asked again; doubled up to a limit.
@@ -65,13 +68,14 @@ class Listener:
             except Exception as exc:
                 # A broker that is away is tried by the driver itself; one
                 # that refuses us (its account, its virtual host) is not.
-                LOG.error(
-                    'Messages are not listened to, work is found by polling: '
-                    'the broker refuses us (%s). Check transport_url.',
-                    type(exc).__name__,
+                rpc.BROKER.fails(
+                    f'the broker refuses us: {rpc.describe(exc)}. Check '
+                    'transport_url.',
+                    std_logging.ERROR,
                 )
                 self._stopping.wait(pause)
                 pause = min(2 * pause, MAX_RETRY)
             else:
+                rpc.BROKER.works()
                 return server
         return None

@@ -15,6 +15,7 @@ from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from aggregates_ext import exception
+from aggregates_ext import outages
 from aggregates_ext.compute import heartbeat
 from aggregates_ext.compute import lookout
 from aggregates_ext.compute import purge
@@ -28,9 +29,10 @@ from aggregates_ext.db import leases
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
+from aggregates_ext.db.engine import reasons
 
 LOG = logging.getLogger(__name__)
-NO_WORK = 'The database cannot be asked for work: %s'
+NO_WORK = 'The database cannot be asked for work'
 # Seconds after which a loop that does not turn is called dead; longer than
 # a database may take to answer.
 STUCK = 60.0
@@ -66,6 +68,7 @@ class Manager:
             database, self._owner, self.is_alive
         )
         self._lookout = lookout.Lookout(conf, database, self._looker)
+        self._search = outages.Outage(LOG, NO_WORK, 'Work is found again')
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._turned = time.monotonic()
@@ -131,14 +134,19 @@ class Manager:
             return ()
         try:
             with self._database.reader() as connection:
-                return leases.candidates(
+                found = leases.candidates(
                     connection, self._options.observe_interval, room
                 )
-        except (db_exc.DBError, exception.Unavailable) as exc:
-            LOG.warning(NO_WORK, type(exc).__name__)
+            self._search.works()
+            return found
+        except exception.Unavailable as exc:
+            # That it is away is told where that is found.
+            LOG.debug('%s: %s', NO_WORK, exc)
+        except db_exc.DBError as exc:
+            self._search.fails(reasons.first_line(exc))
         except Exception:
             # The loop must not end: nothing would be done any more.
-            LOG.exception(NO_WORK, 'a bug')
+            LOG.exception('%s: a bug', NO_WORK)
         return ()
 
     def work_on(self, aggregate_id: int) -> None:
@@ -158,11 +166,13 @@ class Manager:
             )
         except exception.AggregateNotFound:
             LOG.debug('Aggregate %s is gone', aggregate_id)
-        except (db_exc.DBError, exception.Unavailable) as exc:
+        except exception.Unavailable as exc:
+            LOG.debug('Aggregate %s: %s', aggregate_id, exc)
+        except db_exc.DBError as exc:
             LOG.warning(
                 'Aggregate %s: the database failed: %s',
                 aggregate_id,
-                type(exc).__name__,
+                reasons.first_line(exc),
             )
         except Exception:
             LOG.exception('Aggregate %s: a bug', aggregate_id)
@@ -215,11 +225,12 @@ class Manager:
             LOG.warning(
                 'Aggregate %s: what was seen could not be written: %s',
                 held.aggregate_id,
-                type(exc).__name__,
+                reasons.first_line(exc),
             )
             observe.note_failure(
                 held,
-                f'What was seen could not be written: {type(exc).__name__}.',
+                'The database refused what was seen of the pool; the log of '
+                'the compute service tells why. It is looked at again.',
             )
         except Exception:
             LOG.exception('Aggregate %s: a bug', held.aggregate_id)

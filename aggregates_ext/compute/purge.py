@@ -12,6 +12,7 @@ from oslo_log import log as logging
 
 from aggregates_ext import exception
 from aggregates_ext.db.engine import engine
+from aggregates_ext.db.engine import reasons
 from aggregates_ext.domain import history
 
 LOG = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class Purge:
                 go_on=lambda: not self._stopping.wait(PAUSE),
             )
         except (db_exc.DBError, exception.Unavailable) as exc:
-            LOG.warning('History is not purged: %s', type(exc).__name__)
+            LOG.warning('History is not purged: %s', reasons.first_line(exc))
         except Exception:
             LOG.exception('History is not purged: a bug')
         else:

@@ -158,7 +158,7 @@ class Player:
         self, scene: stories.Scene, operation: dict[str, Any]
     ) -> None:
         """Leave the unresolved state by evidence, else by a reset."""
-        for words in ('The master of pool', 'The host itself'):
+        for words in ('The master of pool', 'the host itself'):
             assert words in operation['error']['message'], operation
         self.stage.clock.advance(stage.UP)
         self.stage.settle(scene.key)

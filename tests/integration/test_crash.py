@@ -71,7 +71,7 @@ def test_unknown_outcome_is_told_and_resolved_by_evidence(
         site.start_compute()
     operation = client.settle(key)
     assert operation['state'] == 'unresolved'
-    for words in ('The master of pool', 'The host itself'):
+    for words in ('The master of pool', 'the host itself'):
         assert words in operation['error']['message']
     assert client.show(key)['operational_state'] == 'error'
     assert client.show(key)['hosts'] == ['xen1', 'xen2']

@@ -346,7 +346,7 @@ def test_services_tell_of_a_database_without_its_password(
     client = site.start_api()
     assert client.ask('GET', '/os-aggregates').status == 503
     processes.wait_for(
-        'it is told', lambda: 'cannot be asked for work' in service.text()
+        'it is told', lambda: 'The database failed' in service.text()
     )
     written = [process.text() for process in site.processes]
     assert sentinels.in_texts([*written, *site.answers], SECRETS) == []

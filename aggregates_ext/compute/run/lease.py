@@ -17,14 +17,16 @@ from oslo_db import exception as db_exc
 from oslo_log import log as logging
 
 from aggregates_ext import exception
+from aggregates_ext import outages
 from aggregates_ext.db import leases
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
+from aggregates_ext.db.engine import reasons
 
 LOG = logging.getLogger(__name__)
 T = TypeVar('T')
 NOT_RENEWED = (
-    'The leases could not be renewed, no pool is changed until they are: %s'
+    'The leases could not be renewed, no pool is changed until they are'
 )
 
 
@@ -101,6 +103,9 @@ class Keeper:
         self._owner = owner
         self._held: dict[int, Held] = {}
         self._lock = threading.Lock()
+        self._renewal = outages.Outage(
+            LOG, NOT_RENEWED, 'The leases are renewed again'
+        )
         self._stopped = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name='leases', daemon=True
@@ -167,7 +172,9 @@ class Keeper:
             try:
                 self.renew()
             except (db_exc.DBError, exception.Unavailable) as exc:
-                LOG.warning(NOT_RENEWED, type(exc).__name__)
+                self._renewal.fails(reasons.first_line(exc))
             except Exception:
                 # The thread must not end: all leases would run out.
-                LOG.exception(NOT_RENEWED, 'a bug')
+                LOG.exception('%s: a bug', NOT_RENEWED)
+            else:
+                self._renewal.works()

@@ -12,9 +12,12 @@ from oslo_db import exception as db_exc
 from oslo_log import log as logging
 
 from aggregates_ext import exception
+from aggregates_ext import outages
 from aggregates_ext.db.engine import reasons
 
 LOG = logging.getLogger(__name__)
+# That of the process, which has one, however many ask it.
+AWAY = outages.Outage(LOG, 'The database failed', 'The database is back')
 # What a database says when it has rolled back one of two that collided:
 # MySQL's deadlock (Galera's certification too) and changed record, SQLSTATE
 # of a serialization failure and of a deadlock.
@@ -105,10 +108,15 @@ def available(reason: str, url: sa.URL | None = None) -> Iterator[None]:
         lasting = reasons.find(exc)
         if lasting is None and not _is_passing(exc):
             raise
-        LOG.warning('The database failed: %s', reasons.first_line(exc))
-        if lasting is not None:
-            reason = lasting.sentence
+        if is_collision(exc):
+            LOG.warning(
+                'The database is too busy: %s', reasons.first_line(exc)
+            )
+            raise exception.Unavailable(reason=BUSY) from exc
+        AWAY.fails(reasons.first_line(exc))
         raise exception.Unavailable(
-            reason=BUSY if is_collision(exc) else reason,
+            reason=reason if lasting is None else lasting.sentence,
             detail=reasons.detail(url, exc),
         ) from exc
+    else:
+        AWAY.works()
