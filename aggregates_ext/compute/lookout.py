@@ -20,7 +20,7 @@ from aggregates_ext.db import sightings
 from aggregates_ext.db.engine import engine
 
 LOG = logging.getLogger(__name__)
-# Seconds between two rounds at the most, and hosts in one.
+# Seconds between two rounds, unless more are due, and hosts in one.
 PAUSE = 5.0
 ROUND = 64
 # Hosts that are asked at once; each that is silent takes LOOK_TIMEOUT.
@@ -57,19 +57,24 @@ class Lookout:
         self._stopping.set()
 
     def _serve(self) -> None:
-        while not self._stopping.wait(PAUSE):
-            self.look()
+        pause = PAUSE
+        while not self._stopping.wait(pause):
+            # Thousands of free hosts are not left to seem down.
+            pause = 0 if self.look() == ROUND else PAUSE
 
-    def look(self) -> None:
-        """Ask those that are due; no failure of it is raised."""
+    def look(self) -> int:
+        """Ask those that are due, and count them; raises no failure."""
+        due: list[records.Host] = []
         try:
-            for host in self._ask(self._claim()):
+            due = self._claim()
+            for host in self._ask(due):
                 self._note(host)
         except (db_exc.DBError, exception.Unavailable) as exc:
             # Whoever looks for work tells that the database is away.
             LOG.debug('Free hosts are not looked at: %s', type(exc).__name__)
         except Exception:
             LOG.exception('Free hosts are not looked at: a bug')
+        return len(due)
 
     def _claim(self) -> list[records.Host]:
         interval = self._conf.compute.observe_interval

@@ -146,3 +146,23 @@ def test_a_pool_is_shown_as_soon_as_it_is_there(
         running.work()
         pool = pools.pool(CTX, domain, shapes.Legacy(), str(key))['pool']
         assert pool['name_label'] == 'new'
+
+
+def test_more_hosts_than_in_a_round_are_asked_without_a_pause(
+    running: service.Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    age(running, models.hosts, 'phase_since')
+    monkeypatch.setattr(lookout, 'ROUND', len(nodes(running)) - 1)
+    pauses: list[float] = []
+
+    def wait(pause: float) -> bool:
+        pauses.append(pause)
+        return len(pauses) == 3
+
+    connector = connections.Connector(running.conf).patient()
+    out = lookout.Lookout(running.conf, running.database, connector)
+    out._stopping = types.SimpleNamespace(  # type: ignore[assignment]
+        wait=wait, is_set=lambda: False
+    )
+    out._serve()
+    assert pauses == [lookout.PAUSE, 0, lookout.PAUSE]
