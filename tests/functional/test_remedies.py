@@ -603,7 +603,9 @@ DRIFT: list[tuple[str, Act, str, Act]] = [
 
 
 @pytest.mark.parametrize(
-    ('code', 'change', 'says', 'remedy'), DRIFT, ids=lambda value: str(value)
+    ('code', 'change', 'says', 'remedy'),
+    DRIFT,
+    ids=[f'{code} {says}' for code, _change, says, _remedy in DRIFT],
 )
 def test_what_drift_says_to_do_helps(
     running: Service, code: str, change: Act, says: str, remedy: Act
