@@ -106,3 +106,54 @@ def test_sigterm_in_a_join_leaves_it_to_the_next_service(
     assert client.settle(key)['state'] == 'succeeded'
     assert site.arrivals('xen2', 'Async.pool.join') == 1
     processes.check_agreement(site, client, key)
+
+
+def test_it_is_told_whether_a_compute_service_works(
+    site: processes.Site,
+) -> None:
+    """From its first heartbeat until it has ended as it should."""
+    client = site.start_api()
+    service = site.start_compute()
+    processes.wait_for(
+        'a first heartbeat', lambda: site.query('SELECT uuid FROM services')
+    )
+    manage = 'aggregates-ext-manage'
+    (listed,) = json.loads(site.run(manage, 'service', 'list', '--json'))
+    assert listed['state'] == 'up'
+    assert service.terminate() == 0
+    site.run(manage, 'service', 'list', code=1)
+    key = client.create('pool')
+    assert client.add(key, 'xen1').status == 200
+    (waiting,) = client.operations(key)
+    assert waiting['step'] == 'waiting: no compute service runs'
+    site.start_compute()
+    assert client.settle(key)['state'] == 'succeeded'
+
+
+def test_free_hosts_are_looked_at(site: processes.Site) -> None:
+    client = site.start_api()
+    site.start_compute()
+
+    def seen() -> bool:
+        services = client.ask('GET', '/os-services').body['services']
+        return all(service['updated_at'] for service in services)
+
+    processes.wait_for('all were seen', seen)
+    assert site.arrivals('xen1', 'session.logout') > 0
+
+
+def test_deletion_behind_the_last_removals_comes_about(
+    site: processes.Site,
+) -> None:
+    """As clients ask for it: each request right after the one before."""
+    client = site.start_api()
+    site.start_compute()
+    key = client.make_pool('pool', ['xen1', 'xen2'])
+    for host in ('xen2', 'xen1'):
+        assert client.remove(key, host).status == 200
+    path = f'/os-aggregates/{key}'
+    assert client.ask('DELETE', path).status == 200
+    processes.wait_for(
+        'it is gone', lambda: client.ask('GET', path).status == 404
+    )
+    assert client.operations(key)[0]['state'] == 'succeeded'
