@@ -1,7 +1,7 @@
 """A database of yesterday beside pools of today: ``adopt`` mends it.
 
 What the administrator's guide says of going back to a dump. Its commands are
-run by ``tests/integration/test_guide_backup.py``.
+run by ``tests/integration/test_guide.py``.
 """
 
 from collections.abc import Callable

@@ -65,9 +65,14 @@ def blocks(document: str) -> list[str]:
     return [block.text for block in all_blocks(document)]
 
 
+def blocks_from(document: str, start: str) -> list[str]:
+    """The literal blocks that start with some text."""
+    return [text for text in blocks(document) if text.startswith(start)]
+
+
 def block(document: str, start: str) -> str:
     """The one literal block that starts with some text."""
-    found = [text for text in blocks(document) if text.startswith(start)]
+    found = blocks_from(document, start)
     assert len(found) == 1, f'{len(found)} blocks in {document}: {start}'
     return found[0]
 

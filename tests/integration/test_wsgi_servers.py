@@ -30,10 +30,20 @@ from tests.integration import processes
 from tests.integration import rabbitmq
 
 DOCUMENTED = '127.0.0.1:8774'
-# Server -> package, what starts it here, where requests go.
+# Server -> package, what starts it here, where requests go, its command.
 SERVERS = {
-    'gunicorn': ('gunicorn', ['-m', 'gunicorn'], ''),
-    'uwsgi': ('pyuwsgi', ['-c', 'import pyuwsgi; pyuwsgi.run()'], '/compute'),
+    'gunicorn': (
+        'gunicorn',
+        ['-m', 'gunicorn'],
+        '',
+        documents.command('install.rst', 'gunicorn'),
+    ),
+    'uwsgi': (
+        'pyuwsgi',
+        ['-c', 'import pyuwsgi; pyuwsgi.run()'],
+        '/compute',
+        documents.command('install.rst', 'uwsgi'),
+    ),
 }
 WORKERS = 4
 BODY = {'aggregate': {'name': 'pool', 'availability_zone': 'az1'}}
@@ -118,13 +128,10 @@ def serve(
 def running(
     directory: pathlib.Path, name: str, *arguments: str
 ) -> Iterator[Server]:
-    package, program, prefix = SERVERS[name]
+    package, program, prefix, command = SERVERS[name]
     venv = environments.install(name, package)
     [site] = venv.glob('lib/python*/site-packages')
-    words = [
-        word.replace(DOCUMENTED, '127.0.0.1:0')
-        for word in documents.command('install.rst', name)[1:]
-    ]
+    words = [word.replace(DOCUMENTED, '127.0.0.1:0') for word in command[1:]]
     log = directory / f'{name}.log'
     with log.open('w') as output:
         process = psutil.Popen(
