@@ -78,7 +78,7 @@ def _topology(password: str) -> dict[str, Any]:
         {'name': 'xen3'},
         {
             'name': 'xen4',
-            'tls_verification_enabled': False,
+            'vlans': [{'tag': 5}],
             'software_version': {
                 'platform_version': '3.2.1',
                 'product_version': '8.2.1',

@@ -29,7 +29,7 @@ HOSTS = {
         {'name': 'xen2'},
         {
             'name': 'xen3',
-            'tls_verification_enabled': False,
+            'vlans': [{'tag': 5}],
             'vms': [{'name': 'web'}],
         },
         {'name': 'xen4'},

@@ -300,7 +300,7 @@ def test_another_machine_at_a_new_url_is_noticed(
     running.hosts.change('xen1', {'url': url})
     running.watch(key, 0)
     (drift,) = running.aggregates.get(key).drift
-    assert 'It is the master of pool' in drift.message
+    assert 'xen1 is the master of pool' in drift.message
 
 
 def test_credential_of_a_member_is_that_of_its_pool(

@@ -34,7 +34,7 @@ def test_refused_join_names_every_reason(make_service: Make) -> None:
     running = make_service(
         with_host(
             edition='enterprise',
-            tls_verification_enabled=False,
+            vlans=[{'tag': 5}],
             software_version={'platform_version': '9.9.9'},
             vms=[{'name': 'web', 'power_state': 'Running'}],
         )
@@ -48,7 +48,7 @@ def test_refused_join_names_every_reason(make_service: Make) -> None:
         'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS',
         'HOSTS_NOT_COMPATIBLE',
         'LICENSE_HOST_POOL_MISMATCH',
-        'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH',
+        'POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS',
     } <= found
     assert 'web (Running, ' in operation.error['message']
     assert joins(running) == 0

@@ -63,12 +63,12 @@ def test_unmet_requirements_refuse_before_anything_is_written(
 ) -> None:
     key = running.create('xen1')
     running.sim.add_vm('xen2', 'web', power_state='Running')
-    running.sim.set_pool('xen2', tls_verification_enabled=False)
+    running.sim.add_vlan('xen2', 5)
     with pytest.raises(exception.Refused) as refusal:
         bus.members.add_host(running.ctx, key, 'xen2')
     assert [problem.code for problem in refusal.value.problems] == [
         'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS',
-        'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH',
+        'POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS',
     ]
     assert 'web (Running, ' in str(refusal.value)
     assert running.hosts.get('xen2').phase == 'free'

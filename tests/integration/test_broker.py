@@ -110,10 +110,10 @@ def test_unmet_requirements_are_told_before_acceptance(
     client = site.start_api()
     key = client.make_pool('pool', ['xen1'])
     site.sim.add_vm('xen2', 'web', power_state='Running')
-    site.sim.set_pool('xen2', tls_verification_enabled=False)
+    site.sim.add_vlan('xen2', 5)
     codes = [
         'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS',
-        'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH',
+        'POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS',
     ]
     report = client.check(key, 'xen2', 'add').body
     (report,) = report.values()

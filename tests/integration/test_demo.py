@@ -87,7 +87,7 @@ def test_the_story_is_told_to_its_end(tmp_path, record_property):
         'JOINING_HOST_CANNOT_HAVE_RUNNING_VMS',
         'HOSTS_NOT_COMPATIBLE',
         'JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS',
-        'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH',
+        'POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS',
         'operational_state: error',
         'web-data',
         'xen2 is still a member, and no disk was destroyed.',

@@ -34,7 +34,7 @@ HOSTS = [
     {'name': 'xen2'},
     {'name': 'xen3'},
     {'name': 'xen4'},
-    {'name': 'untidy', 'tls_verification_enabled': False},
+    {'name': 'untidy', 'vlans': [{'tag': 5}]},
 ]
 # Everything that any of the libraries may say.
 LEVELS = 'default_log_levels = ' + ','.join(
@@ -114,7 +114,7 @@ class Story:
         """From the first join to the last look."""
         self._crash_in_a_join()
         self._fail('xen3', 'SESSION_AUTHENTICATION_FAILED')
-        self._fail('untidy', 'POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH')
+        self._fail('untidy', 'POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS')
         self._let_hosts_repeat_passwords()
         self._break_database()
         assert self._client.remove(self._key, 'xen2').status == 200

@@ -260,8 +260,9 @@ def _note_overdue(
         return
     since = 'for now' if away < timeout else f'after {timeout:.0f} s'
     alarm = (
-        f'Ejected and not back {since}; at its address it {answer.describe()}.'
-    )
+        f'Ejected and not back {since}; at its address it {answer.describe()}. '
+        + answer.remedy
+    ).rstrip()
     if alarm != host.alarm:
         LOG.warning('Host %s: %s', host.name, alarm)
         db_hosts.update(connection, host.name, {'alarm': alarm})
