@@ -129,7 +129,7 @@ STRICT = Texts(
 VALUE = {
     'type': ['string', 'null'],
     'maxLength': 255,
-    'pattern': r'^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*\Z',
+    'pattern': r'^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*\Z',
     'description': 'null, which removes the key, or text of up to 255 '
     'characters without control characters',
 }
