@@ -1,6 +1,7 @@
 """A host that is gone for good is forgotten, and only such a host."""
 
 import contextlib
+from collections.abc import Iterator
 
 import pytest
 from oslo_config import cfg
@@ -8,6 +9,7 @@ from oslo_config import cfg
 from aggregates_ext import exception
 from aggregates_ext.compute.observation import views
 from aggregates_ext.db import operations as db_operations
+from tests.functional import hostile
 from tests.functional import service
 
 DECLARE = 'Async.host.declare_dead'
@@ -187,6 +189,39 @@ def test_host_that_hangs_is_not_forgotten(
     assert force(running, key) == 'failed'
     assert 'takes connections' in running.error(key)['message']
     assert changing(running) == []
+
+
+@pytest.fixture
+def front(running: service.Service) -> Iterator[hostile.Hostile]:
+    """What stands before xen2, and can answer in its place."""
+    found = hostile.Hostile(running.sim.host('xen2').url)
+    yield found
+    found.stop()
+
+
+@pytest.mark.parametrize(
+    'misbehaviour', ['slow_head', 'slow_body', 'slow_chunks']
+)
+def test_host_that_dribbles_is_not_forgotten(
+    running: service.Service,
+    front: hostile.Hostile,
+    monkeypatch: pytest.MonkeyPatch,
+    misbehaviour: str,
+) -> None:
+    """An answer that comes byte by byte is a sign of life, and is not
+    waited for.
+    """
+    monkeypatch.setattr(views, 'LOOK_TIMEOUT', 0.5)
+    key = running.create('xen1', 'xen2')
+    running.hosts.change('xen2', {'url': front.url})
+    front.misbehave(misbehaviour)
+    assert force(running, key) == 'failed'
+    error = running.operation(key).error
+    assert error is not None
+    assert error['code'] == 'HOST_IS_LIVE'
+    assert 'takes connections' in error['message']
+    assert changing(running) == []
+    assert running.hosts.get('xen2').phase == 'member'
 
 
 def test_host_that_is_back_at_the_second_look_is_not_forgotten(

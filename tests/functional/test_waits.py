@@ -259,3 +259,45 @@ def test_wait_inside_xapi_is_told(
     running.work()
     said = 'waiting for another operation in the pool: sync_updates'
     assert said in [step for _state, step, _progress in steps]
+
+
+def let_pass(running: service.Service, seconds: float) -> None:
+    """Let time pass for all operations that have begun, and their rests."""
+    with running.database.writer() as connection:
+        connection.exec_driver_sql(
+            f'UPDATE operations SET begun = begun - {seconds}, '  # noqa: S608
+            'not_before = NULL'
+        )
+
+
+def test_time_of_a_join_begins_with_its_first_try(
+    running: service.Service,
+) -> None:
+    """Not with the request, and its own rests are in it."""
+    running.conf.set_override('join_timeout', 60.0, 'compute')
+    key = running.create('xen1')
+    running.sim.power_off('xen2')
+    running.members.add_host(running.ctx, key, 'xen2')
+    assert running.operation(key).begun is None
+    # However long nobody has come to it.
+    let_pass(running, 1000)
+    running.work()
+    begun = resting(running, key, 'xen2').begun
+    assert begun is not None
+    let_pass(running, 45)
+    running.work()
+    again = resting(running, key, 'xen2')
+    assert again.begun == pytest.approx(begun - 45)
+    assert again.error['code'] == 'HOST_UNREACHABLE'
+    let_pass(running, 20)
+    running.work()
+    ended = running.operation(key)
+    assert ended.state == 'failed', ended
+    assert running.error(key)['code'] == 'TIMEOUT'
+    assert 'within 60 s' in running.error(key)['message']
+    # A repeated one has all its time again.
+    running.sim.power_on('xen2')
+    running.clock.advance(600)
+    running.members.add_host(running.ctx, key, 'xen2')
+    assert running.operation(key).begun is None
+    assert running.settle(key) == 'succeeded', running.error(key)
