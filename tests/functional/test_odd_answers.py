@@ -201,7 +201,7 @@ def test_a_look_that_the_database_refuses_is_dated_and_shown(
     after = running.aggregates.get(key)
     (entry,) = after.drift
     assert entry.code == 'NOT_OBSERVED'
-    assert 'DBDataError' in entry.message
+    assert 'The database refused' in entry.message
     assert after.observation == before.observation
     assert (after.observed_at or 0) > (before.observed_at or 0)
     with running.database.reader() as connection:
