@@ -1,14 +1,17 @@
 """aggregates-ext-demo: real services and simulated hosts tell a story."""
 
 import argparse
+import pathlib
+import shlex
+import shutil
 import signal
 import sys
 import time
 import types
 from collections.abc import Sequence
+from importlib import metadata
 
-from rich import console as consoles
-
+from aggregates_ext.cmd import refusals
 from aggregates_ext.demo import errors
 from aggregates_ext.demo import screen as screens
 from aggregates_ext.demo import site as sites
@@ -40,6 +43,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help='stop the story where there is a pool of three hosts, and let '
         'everything run until Ctrl-C',
     )
+    parser.add_argument(
+        '--version',
+        action='version',
+        version=f'%(prog)s {metadata.version("aggregates_ext")}',
+    )
     arguments = parser.parse_args(argv)
     if not 1 <= arguments.speed <= 50:
         parser.error('--speed must be from 1 to 50')
@@ -48,8 +56,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Tell the story; 1 when a step fails, 130 when interrupted."""
+    refusals.print_anything()
     arguments = _arguments(argv)
-    screen = screens.Screen(consoles.Console(highlight=False))
+    screen = screens.Screen(screens.console())
     site = sites.Site(arguments.speed)
 
     def interrupt(_number: int, _frame: types.FrameType | None) -> None:
@@ -145,13 +154,24 @@ def _keep(
     screen.say('What the simulated hosts really are, and the registry:')
     screen.paste(
         f'curl -s {site.simulator.url}/state',
-        f'aggregates-ext-manage --config-file {site.configuration} host list',
+        f'{_manage()} --config-file {site.configuration} host list',
     )
     screen.say(
         f'Logs are in {site.directory}. Ctrl-C ends and removes everything.',
         style='bold',
     )
     _wait(site)
+
+
+def _manage() -> str:
+    """The operator's command, as it can be typed here."""
+    name = 'aggregates-ext-manage'
+    beside = pathlib.Path(sys.executable).with_name(name)
+    if shutil.which(name):
+        return name
+    if beside.exists():
+        return shlex.quote(str(beside))
+    return f'{shlex.quote(sys.executable)} -m aggregates_ext.cmd.manage'
 
 
 def _wait(site: sites.Site) -> None:

@@ -4,8 +4,10 @@ waitress alone answers SIGTERM by ending its loop: what its threads finish
 after that is never sent.
 """
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from waitress import channel as waitress_channel
@@ -21,6 +23,19 @@ POLL = 1.0
 DRAIN_POLL = 0.1
 
 
+@contextlib.contextmanager
+def _named(host: str, port: int) -> Iterator[None]:
+    """:raises OSError: with the address that cannot be listened on."""
+    try:
+        yield
+    except (OSError, ValueError) as exc:
+        # ValueError: waitress finds no address of that name.
+        raise OSError(
+            f'[api] bind_host, bind_port: {host} port {port} cannot be had: '
+            f'{getattr(exc, "strerror", None) or exc}.'
+        ) from exc
+
+
 class Server:
     """A WSGI application, served by a thread of its own.
 
@@ -29,19 +44,20 @@ class Server:
 
     def __init__(self, application: Any, options: Any) -> None:
         self._map: dict[int, Any] = {}
-        server = waitress_server.create_server(
-            application,
-            map=self._map,
-            host=options.bind_host,
-            port=options.bind_port,
-            threads=options.threads,
-            connection_limit=options.connection_limit,
-            max_request_body_size=MAX_BODY,
-            # What a proxy in front says is read by the pipeline, which takes
-            # it only where that is configured.
-            clear_untrusted_proxy_headers=False,
-            ident=None,
-        )
+        with _named(options.bind_host, options.bind_port):
+            server = waitress_server.create_server(
+                application,
+                map=self._map,
+                host=options.bind_host,
+                port=options.bind_port,
+                threads=options.threads,
+                connection_limit=options.connection_limit,
+                max_request_body_size=MAX_BODY,
+                # What a proxy in front says is read by the pipeline, which takes
+                # it only where that is configured.
+                clear_untrusted_proxy_headers=False,
+                ident=None,
+            )
         self._tasks = server.task_dispatcher
         self._listeners = self._of(waitress_server.BaseWSGIServer)
         self._end: float | None = None

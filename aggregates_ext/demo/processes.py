@@ -1,5 +1,6 @@
 """A service of the demonstration as a process, with a log of its own."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -12,6 +13,7 @@ from aggregates_ext.demo import errors
 START_LIMIT = 60.0
 STOP_LIMIT = 10.0
 POLL = 0.05
+RUN = (sys.executable, '-m', 'aggregates_ext.demo.attached')
 
 
 class Process:
@@ -34,7 +36,7 @@ class Process:
         self._log = directory / f'{name}.log'
         with self._log.open('w', encoding='utf-8') as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own modules
-                [sys.executable, '-m', module, *arguments],
+                [*RUN, str(os.getpid()), module, *arguments],
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -22,6 +22,16 @@ ONE_LINE = 68
 INDENT = '  '
 
 
+def console() -> consoles.Console:
+    """Where nothing that is shown is taken for markup, and nothing is cut.
+
+    Addresses are in brackets, and names may be.
+    """
+    shown = consoles.Console(highlight=False, markup=False, emoji=False)
+    shown.soft_wrap = not shown.is_terminal
+    return shown
+
+
 class Screen:
     """Numbered steps with their requests and answers.
 
@@ -32,7 +42,7 @@ class Screen:
         self.console = console
         self._began = time.monotonic()
 
-    def title(self, title: str) -> None:
+    def title(self, title: str | texts.Text) -> None:
         """Begin a part that has no number."""
         self._print()
         self.console.print(rule.Rule(title, align='left'))
@@ -40,12 +50,13 @@ class Screen:
     def step(self, number: int, of: int, title: str) -> None:
         """Begin a step."""
         seconds = time.monotonic() - self._began
-        self.title(f'[bold]{number}/{of}  {title}[/]  ({seconds:.0f} s)')
+        words = (f'{number}/{of}  {title}', 'bold')
+        self.title(texts.Text.assemble(words, f'  ({seconds:.0f} s)'))
 
     def say(self, *lines: str, style: str = '') -> None:
         """Show sentences, wrapped to the width."""
         for line in lines:
-            self.console.print(texts.Text(line, style))
+            self._sentence(texts.Text(line, style))
 
     def paste(self, *lines: str) -> None:
         """Show lines to be copied as they are."""
@@ -84,7 +95,7 @@ class Screen:
     def proved(self, sentence: str) -> None:
         """Show what was found on the simulated hosts."""
         self._print()
-        self.console.print(
+        self._sentence(
             texts.Text.assemble(
                 ('On the simulated hosts: ', 'bold green'), sentence
             )
@@ -147,7 +158,9 @@ class Screen:
     def _grid(
         self, columns: Sequence[str], rows: Sequence[Sequence[str]]
     ) -> None:
-        grid = table.Table(*columns)
+        grid = table.Table(
+            *(table.Column(name, overflow='fold') for name in columns)
+        )
         for row in rows:
             grid.add_row(*row)
         self.console.print(grid)
@@ -157,6 +170,10 @@ class Screen:
         highlighter = syntax.Syntax('', language, theme='ansi_dark')
         for line in highlighter.highlight(code).split():
             self._print(texts.Text(INDENT).append_text(line))
+
+    def _sentence(self, line: texts.Text) -> None:
+        """Print words, wrapped between them and never in them."""
+        self.console.print(line, overflow='ignore', crop=False)
 
     def _print(self, line: texts.Text | None = None) -> None:
         """Print a line as it is: whoever copies it wants no line breaks."""
@@ -169,10 +186,10 @@ class Operations:
     def __init__(self, console: consoles.Console) -> None:
         self._console = console
         self._bars = progress.Progress(
-            progress.TextColumn('{task.description}'),
+            progress.TextColumn('{task.description}', markup=False),
             progress.BarColumn(),
             progress.TaskProgressColumn(),
-            progress.TextColumn('{task.fields[step]}'),
+            progress.TextColumn('{task.fields[step]}', markup=False),
             progress.TimeElapsedColumn(),
             console=console,
             disable=not console.is_terminal,

@@ -8,6 +8,7 @@ import threading
 import typing
 
 from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim.wire import server
 from aggregates_ext.xensim.world import clock as clocks
 
 MAX_BODY = 1 << 20
@@ -150,9 +151,10 @@ class Control:
 
     def __init__(self, sim: simulator.Simulator, port: int = 0) -> None:
         handler = type('Bound', (Handler,), {'sim': sim})
-        self._server = http.server.ThreadingHTTPServer(
-            ('127.0.0.1', port), handler
-        )
+        with server.named(port):
+            self._server = http.server.ThreadingHTTPServer(
+                ('127.0.0.1', port), handler
+            )
         self.url = f'http://127.0.0.1:{self._server.server_port}'
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), daemon=True
@@ -165,8 +167,12 @@ class Control:
     def stop(self) -> None:
         """Take no more requests."""
         self._server.shutdown()
-        self._server.server_close()
+        self.close()
         self._thread.join()
+
+    def close(self) -> None:
+        """Give the port back; nobody takes requests any more, or yet."""
+        self._server.server_close()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

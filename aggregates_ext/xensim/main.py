@@ -1,16 +1,24 @@
 """The command aggregates-ext-xensim: simulated hosts until it is ended."""
 
 import argparse
+import io
+import os
 import pathlib
 import signal
 import sys
 import threading
+from importlib import metadata
 
 from aggregates_ext.xensim import control as controls
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import described
 from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.world import clock as clocks
+
+MAX_SPEED = 10_000
+MAX_PORT = 65_535
+# What a shell makes of SIGPIPE.
+NOBODY_READS = 141
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -46,14 +54,25 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar='PORT',
         help='port of the control endpoint (default: a free one)',
     )
+    parser.add_argument(
+        '--version',
+        action='version',
+        version=f'%(prog)s {metadata.version("aggregates_ext")}',
+    )
     arguments = parser.parse_args(argv)
-    if arguments.speed < 0:
-        parser.error('--speed must not be negative')
+    if not 0 <= arguments.speed <= MAX_SPEED:
+        parser.error(f'--speed must be from 0 to {MAX_SPEED}')
+    if not 0 <= arguments.control <= MAX_PORT:
+        parser.error(f'--control must be from 0 to {MAX_PORT}')
     return arguments
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT; 2 and a sentence when that cannot be."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Whatever the terminal can show.
+            stream.reconfigure(errors='backslashreplace')
     arguments = _arguments(argv)
     try:
         simulated = simulator.Simulator(
@@ -61,22 +80,37 @@ def main(argv: list[str] | None = None) -> int:
             _clock(arguments.speed),
             arguments.state,
         )
+        _run(simulated, arguments.control)
+    except BrokenPipeError:
+        # What the interpreter flushes at its end goes nowhere either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOBODY_READS
     except (described.TopologyError, OSError) as exc:
         print(f'aggregates-ext-xensim: {exc}', file=sys.stderr)
         return 2
+    return 0
+
+
+def _run(simulated: simulator.Simulator, port: int) -> None:
+    """Simulate until a signal ends it.
+
+    :raises OSError: a port cannot be had, or the state not be written.
+    """
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    with simulated as sim:
-        control = controls.Control(sim, arguments.control)
-        control.start()
-        for host in sim.world.hosts.values():
-            print(host.name, host.url, host.address)
-        print('control', control.url)
-        print('ready', flush=True)
-        ended.wait()
-        control.stop()
-    return 0
+    control = controls.Control(simulated, port)
+    try:
+        with simulated as sim:
+            control.start()
+            for host in sim.world.hosts.values():
+                print(host.name, host.url, host.address)
+            print('control', control.url)
+            print('ready', flush=True)
+            ended.wait()
+            control.stop()
+    finally:
+        control.close()
 
 
 def _clock(speed: float) -> clocks.Clock:

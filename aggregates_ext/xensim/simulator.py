@@ -60,7 +60,11 @@ class Simulator:
         self._restored = saved is not None and disks.load(self.world, saved)
 
     def __enter__(self) -> 'Simulator':
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import sysconfig
@@ -166,6 +167,32 @@ def test_keep_leaves_a_pool_until_it_is_interrupted(tmp_path):
         assert process.returncode == 0
     assert not any(service.is_running() for service in running)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_demonstration_has_started_ends(tmp_path):
+    with demo(tmp_path) as process:
+        read_until(process, '^1/8 ')
+        running = services(process)
+        process.kill()
+        process.wait()
+        gone, alive = psutil.wait_procs(running, timeout=LIMIT)
+    assert len(gone) >= 3
+    assert alive == []
+
+
+def test_the_command_to_be_copied_is_there(tmp_path):
+    with demo(tmp_path, '--keep') as process:
+        said, _ = read_until(process, 'Ctrl-C ends and removes everything')
+        (line,) = re.findall('^ +(.* host list)$', said, re.MULTILINE)
+        listed = subprocess.run(
+            shlex.split(line),
+            env={'PATH': '/usr/bin:/bin'} if '/' in line.split()[0] else None,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert listed.returncode == 0, listed.stderr
+        assert 'xen4' in listed.stdout
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

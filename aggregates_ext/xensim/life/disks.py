@@ -69,6 +69,17 @@ def load(world: worlds.World, path: pathlib.Path) -> bool:
         raise described.TopologyError(
             f'{path}: not a state of version {VERSION}'
         )
+    try:
+        _take(world, path, state)
+    except (LookupError, TypeError, AttributeError) as exc:
+        raise described.TopologyError(
+            f'{path}: not a state of version {VERSION}: '
+            f'{type(exc).__name__} {exc}'
+        ) from exc
+    return True
+
+
+def _take(world: worlds.World, path: pathlib.Path, state: State) -> None:
     known = {name: _identity(host) for name, host in world.hosts.items()}
     saved = {name: host['identity'] for name, host in state['hosts'].items()}
     for name in sorted(known.keys() | saved.keys()):
@@ -77,7 +88,6 @@ def load(world: worlds.World, path: pathlib.Path) -> bool:
                 f'{path}: not the host of the topology: {name}'
             )
     restore(world, state)
-    return True
 
 
 def dump(world: worlds.World) -> State:

@@ -168,11 +168,16 @@ def load(source: Source) -> Topology:
     if isinstance(source, str) and '\n' not in source and ':' not in source:
         source = pathlib.Path(source)
     if isinstance(source, pathlib.Path):
-        source = source.read_text(encoding='utf-8')
+        path = source
+        try:
+            source = path.read_text(encoding='utf-8')
+        except UnicodeDecodeError as exc:
+            raise described.TopologyError(f'{path}: not UTF-8: {exc}') from exc
     if isinstance(source, str):
         try:
             source = yaml.safe_load(source)
-        except yaml.YAMLError as exc:
+        except (yaml.YAMLError, ValueError, RecursionError) as exc:
+            # ValueError: such as a date that there is not.
             raise described.TopologyError(f'not YAML: {exc}') from exc
     topology: Topology = described.build(
         Topology, fleet.expand(source), 'topology'

@@ -147,8 +147,24 @@ def _bound(number: int) -> socket.socket:
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    bound.bind(('127.0.0.1', number))
+    try:
+        with named(number):
+            bound.bind(('127.0.0.1', number))
+    except OSError:
+        bound.close()
+        raise
     return bound
+
+
+@contextlib.contextmanager
+def named(number: int) -> collections.abc.Iterator[None]:
+    """:raises OSError: with the port that cannot be had."""
+    try:
+        yield
+    except OSError as exc:
+        raise OSError(
+            f'port {number} of 127.0.0.1 cannot be had: {exc.strerror}'
+        ) from exc
 
 
 def reset(connection: socket.socket) -> None:
