@@ -1,11 +1,15 @@
 """Every option, with what happens when it is changed."""
 
+import argparse
+import contextlib
 import os
+import pathlib
 import re
 import ssl
 import sys
 from collections.abc import Callable
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Any
 
 from oslo_config import cfg
@@ -15,6 +19,9 @@ from oslo_log import log as logging
 
 from aggregates_ext import verbatim
 
+# alembic tells at each look at the schema which database it is.
+QUIET = ('alembic=WARNING',)
+NO_COMPLETION = 'shell_completion'
 # Reads the configuration into an object, and returns that.
 Parse = Callable[[cfg.ConfigOpts], cfg.ConfigOpts]
 
@@ -140,6 +147,7 @@ COMPUTE_OPTS = [
         mutable=True,
         default=90.0,
         min=0,
+        max=36_500,
         help='Days after which operations that have ended are deleted, unless '
         'something still depends on them, and with the last one the row of a '
         'deleted aggregate. Looked after each hour. 0 keeps all of them.',
@@ -411,6 +419,7 @@ def parse(
     args: Sequence[str],
     config_files: Sequence[str] | None = None,
     further: str = '',
+    prog: str | None = None,
 ) -> None:
     """Register the options on ``conf`` and read the configuration.
 
@@ -418,6 +427,8 @@ def parse(
     :param config_files: read instead of the default place.
     :param further: a directory beside the first file; what is in it is read
         too, if it is there.
+    :param prog: the program's name, if it is not that of its file.
+    :raises cfg.Error: a file is not there, or cannot be read.
     """
     verbatim.protect(conf)
     register_opts(conf)
@@ -429,12 +440,44 @@ def parse(
         for file in config_files[:1]
         if further
     ]
-    conf(
-        list(args),
-        project='aggregates_ext',
-        default_config_files=list(config_files),
-        default_config_dirs=[d for d in directories if os.path.isdir(d)],
-    )
+    with contextlib.suppress(cfg.ArgsAlreadyParsedError):
+        # oslo.config ships none of the templates that it needs for this.
+        conf.unregister_opt(cfg.StrOpt(NO_COMPLETION))
+    if args and args[0] == f'--{NO_COMPLETION}':
+        raise cfg.Error(f'There is no --{NO_COMPLETION} here.')
+    try:
+        conf(
+            list(args),
+            project='aggregates_ext',
+            prog=prog,
+            version=f'%(prog)s {metadata.version("aggregates_ext")}',
+            default_config_files=list(config_files),
+            default_config_dirs=[d for d in directories if os.path.isdir(d)],
+        )
+    except UnicodeDecodeError as exc:
+        raise cfg.Error(
+            f'{_undecodable(args, config_files)} is not UTF-8 (byte '
+            f'{exc.object[exc.start]:#04x}). Convert it, such as with iconv.'
+        ) from None
+
+
+def _undecodable(args: Sequence[str], files: Sequence[str]) -> str:
+    """The file that oslo.config could not decode, which it does not name."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument('--config-file', action='append', default=[])
+    parser.add_argument('--config-dir', action='append', default=[])
+    named, _others = parser.parse_known_args(args)
+    paths = [pathlib.Path(path) for path in named.config_file or files]
+    for directory in named.config_dir:
+        paths += sorted(pathlib.Path(directory).glob('*.conf'))
+    for path in paths:
+        try:
+            path.read_text(encoding='utf-8')
+        except UnicodeDecodeError:
+            return str(path)
+        except OSError:
+            continue
+    return 'A file of the configuration'
 
 
 def parse_service(conf: cfg.ConfigOpts, args: Sequence[str]) -> cfg.ConfigOpts:
@@ -442,9 +485,24 @@ def parse_service(conf: cfg.ConfigOpts, args: Sequence[str]) -> cfg.ConfigOpts:
 
     :returns: ``conf``.
     """
-    logging.register_options(conf)
+    register_log(conf)
     parse(conf, args)
     return conf
+
+
+def register_log(conf: cfg.ConfigOpts, *levels: str) -> None:
+    """Register the options for a log in which libraries say what matters.
+
+    :param levels: ``LOGGER=LEVEL``, beside those of every program.
+    """
+    logging.register_options(conf)
+    logging.set_defaults(
+        default_log_levels=[
+            *logging.get_default_log_levels(),
+            *QUIET,
+            *levels,
+        ]
+    )
 
 
 def validate(conf: cfg.ConfigOpts) -> None:

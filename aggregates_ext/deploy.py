@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib import parse
 
 from oslo_config import cfg
 from oslo_log import log as logging
@@ -123,7 +124,7 @@ def pipeline_factory(
 def load(conf: cfg.ConfigOpts) -> app.WSGI:
     """The pipelines of the Paste file that the configuration names.
 
-    :raises exception.Unavailable: there is no such file.
+    :raises exception.Unavailable: there is no such file, or it is wrong.
     """
     name = conf.api.paste_config
     path = settings.find_file(name)
@@ -132,5 +133,16 @@ def load(conf: cfg.ConfigOpts) -> app.WSGI:
             reason=f'The Paste file {name} is in none of '
             f'{", ".join(settings.config_dirs())}.'
         )
-    application: app.WSGI = paste_deploy.loadapp(f'config:{path}', name='main')
+    # Paste takes "%" and "#" in a path for signs of its own.
+    place = f'config:{parse.quote(path)}'
+    try:
+        application: app.WSGI = paste_deploy.loadapp(place, name='main')
+    except (exception.AggregatesError, cfg.Error):
+        raise
+    except Exception as exc:
+        # Paste itself, and the filters of others, raise what they like.
+        raise exception.Unavailable(
+            reason=f'The pipelines of {path} cannot be loaded: '
+            f'{type(exc).__name__}: {exc}'
+        ) from exc
     return faults.FaultWrapper(entrance.Entrance(application))

@@ -17,6 +17,8 @@ from oslo_config import cfg
 
 # The groups of accounts of hosts, in files and in the environment.
 ACCOUNTS = ('xenserver:', 'xenserver_')
+# Where the files of the configuration are; a path may have any sign.
+PATHS = ('config_file', 'config_dir')
 _SECRET = re.compile('password|secret|token$|connection|transport_url')
 _ACCOUNT_IN_URL = re.compile('://[^/]*@')
 
@@ -109,10 +111,9 @@ def protect(conf: cfg.ConfigOpts) -> None:
         value: Any, group: Any = None, namespace: Any = None
     ) -> Any:
         option = getattr(reading, 'option', None)
-        if isinstance(value, str) and option is not None:
-            if option.group.startswith(ACCOUNTS):
-                return value
-            option.check(value)
+        # None: the command line is looked over, paths of its files too.
+        if option is None or option.takes(value):
+            return value
         return substitute(value, group, namespace)
 
     vars(conf).update(_do_get=do_get, _substitute=substituted)
@@ -130,7 +131,21 @@ class _Option:
         self._name = name
         self.refused = False
 
-    def check(self, value: str) -> None:
+    def takes(self, value: Any) -> bool:
+        """Whether its value is taken as it stands.
+
+        :raises Refused: it is a secret that would be rewritten.
+        """
+        if not isinstance(value, str):
+            return False
+        if self.group.startswith(ACCOUNTS) or (
+            not self.group and self._name in PATHS
+        ):
+            return True
+        self._check(value)
+        return False
+
+    def _check(self, value: str) -> None:
         """:raises Refused: it is a secret that would be rewritten."""
         if not is_rewritten(value):
             return

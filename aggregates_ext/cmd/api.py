@@ -10,6 +10,7 @@ from oslo_log import log as logging
 
 from aggregates_ext import conf as settings
 from aggregates_ext import deploy
+from aggregates_ext import prerequisites
 from aggregates_ext import rpc
 from aggregates_ext.cmd import refusals
 from aggregates_ext.cmd import server as servers
@@ -24,6 +25,7 @@ def main() -> None:
     read = functools.partial(settings.parse_service, args=sys.argv[1:])
     with refusals.told():
         settings.validate(read(conf))
+        prerequisites.demand(prerequisites.of_api(conf))
         logging.setup(conf, 'aggregates_ext')
         rpc.quieten()
         signals.block()

@@ -8,11 +8,13 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
 from oslo_config import cfg
 from oslo_log import log as logging
 
 from aggregates_ext import conf as options
+from aggregates_ext import prerequisites
 from aggregates_ext import rpc
 from aggregates_ext.cmd import refusals
 from aggregates_ext.cmd import signals
@@ -30,7 +32,7 @@ BROKER_WAIT = 3.0
 def main() -> None:
     """Serve until SIGTERM; SIGHUP reads the configuration again."""
     conf = cfg.CONF
-    read = functools.partial(options.parse_service, args=sys.argv[1:])
+    read = functools.partial(_read, args=sys.argv[1:])
     with refusals.told():
         options.validate(read(conf))
         logging.setup(conf, 'aggregates_ext')
@@ -48,6 +50,16 @@ def main() -> None:
     # Not by returning: the interpreter would wait, however long it takes,
     # for each call that is still in flight when the time is over.
     os._exit(0)
+
+
+def _read(conf: cfg.ConfigOpts, args: Sequence[str]) -> cfg.ConfigOpts:
+    """Read the configuration, and see whether what it names is there.
+
+    :raises cfg.Error: it is not.
+    """
+    options.parse_service(conf, args)
+    prerequisites.demand(prerequisites.of_compute(conf))
+    return conf
 
 
 class Service:

@@ -22,6 +22,12 @@ from aggregates_ext.cmd.commands import upgrade
 
 # Each adds its commands to the command line.
 GROUPS = (db, host, operation, policy, pool, service, upgrade)
+# What the commands tell in a sentence.
+LEVELS = (
+    'oslo_policy._parser=CRITICAL',
+    'oslo_db=CRITICAL',
+    'aggregates_ext.db.engine=CRITICAL',
+)
 
 
 def _add_groups(subparsers: Any) -> None:
@@ -32,28 +38,24 @@ def _add_groups(subparsers: Any) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 1 when it is refused, with the reason on stderr."""
     conf = cfg.ConfigOpts()
-    logging.register_options(conf)
+    options.register_log(conf, *LEVELS)
     conf.register_cli_opt(
         cfg.SubCommandOpt('command', handler=_add_groups, title='commands')
     )
-    logging.set_defaults(
-        default_log_levels=[
-            *logging.get_default_log_levels(),
-            'alembic=WARNING',
-            # Tracebacks, of what the commands tell in a sentence.
-            'oslo_policy._parser=CRITICAL',
-        ]
-    )
     # What a command prints may be read by a program.
     conf.set_default('use_stderr', True)
+    refusals.print_anything()
     try:
-        options.parse(conf, sys.argv[1:] if argv is None else argv)
+        asked = sys.argv[1:] if argv is None else argv
+        group.check_text(asked)
+        options.parse(conf, asked, prog='aggregates-ext-manage')
         logging.setup(conf, 'aggregates_ext')
         command: group.Command = conf.command.run
-        return command(group.Tools(conf))
-    except refusals.KINDS as exc:
-        print(exc, file=sys.stderr)
-        return 1
+        code = command(group.Tools(conf))
+        sys.stdout.flush()
+    except refusals.ENDS as exc:
+        return refusals.end(exc)
+    return code
 
 
 if __name__ == '__main__':

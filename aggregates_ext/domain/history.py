@@ -14,6 +14,8 @@ from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import services
 
+# A century: dates end somewhere.
+MAX_DAYS = 36_500
 # Rows that one transaction looks at.
 BATCH = 500
 # What operations.take_back reads to know the phase before a removal.
@@ -76,9 +78,10 @@ class History:
         :param go_on: asked after each batch whether there is to be another.
         :returns: how many operations and aggregates were deleted.
         """
-        if days < 0:
+        if not 0 <= days <= MAX_DAYS:
             raise exception.Invalid(
-                reason=f'{days} days: it must be 0 or more.'
+                reason=f'{days} days: it must be 0 or more, and not more '
+                f'than {MAX_DAYS}.'
             )
         before = timeutils.utcnow() - datetime.timedelta(days=days)
         ended = aggregates = after = 0

@@ -36,7 +36,7 @@ class Hosts:
         :raises exception.HostExists: a name is taken.
         :raises exception.Conflict: a URL is.
         """
-        checked = [_check(registration) for registration in registrations]
+        checked = [check(registration) for registration in registrations]
 
         def work(connection: Any) -> None:
             taken = _targets(connection)
@@ -98,7 +98,7 @@ class Hosts:
             if host.aggregate_id is not None:
                 _check_bound(connection, host.aggregate_id, name, values)
             known = {field: getattr(host, field) for field in FIELDS}
-            checked = _check({**known, **values})
+            checked = check({**known, **values})
             if 'url' in values:
                 _check_target(_targets(connection), name, checked['url'])
             db_hosts.update(
@@ -191,7 +191,7 @@ def _change_pool(connection: Any, aggregate_id: int, credential: str) -> None:
         db_hosts.change_credential(connection, aggregate_id, credential)
 
 
-def _check(registration: Mapping[str, Any]) -> dict[str, Any]:
+def check(registration: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a new host.
 
     :raises exception.Invalid: naming field and rule.
@@ -221,7 +221,7 @@ def _check(registration: Mapping[str, Any]) -> dict[str, Any]:
             'printable text without ":" and without white space around it',
         )
     credential = registration.get('credential') or 'default'
-    if not _is_text(credential):
+    if not _is_text(credential) or not credential.isprintable():
         raise _invalid(name, 'credential', 'the name of a credential')
     return {
         'name': name,
@@ -254,15 +254,26 @@ def _invalid(name: Any, field: str, rule: str) -> exception.Invalid:
 
 def _check_url(name: str, url: str) -> str:
     """An https URL of a host; clear text only to this very machine."""
+    if not url.isprintable() or ' ' in url:
+        raise _invalid(name, 'url', 'no white space in it')
     try:
         parts = parse.urlsplit(url)
-        known = bool(parts.hostname) and parts.port != 0
+        known = addresses.can_be_reached(parts.hostname or '')
+        known = known and parts.port != 0
     except ValueError:
         known = False
     if not known or parts.scheme not in ('http', 'https'):
-        raise _invalid(name, 'url', 'https://ADDRESS is expected')
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise _invalid(name, 'url', 'no account, query or fragment in it')
+        raise _invalid(
+            name,
+            'url',
+            'https://ADDRESS is expected, where ADDRESS is like 10.0.0.11, '
+            '[fd00::11] or xen1.example.org, and has a port where that is '
+            'not 443',
+        )
+    if parts.path.strip('/') or any(sign in url for sign in '@?#'):
+        raise _invalid(
+            name, 'url', 'no account, path, query or fragment in it'
+        )
     if records.is_clear(url):
         raise _invalid(
             name, 'url', 'a password would cross the network in clear; https'

@@ -124,7 +124,9 @@ def test_filter_reads_a_configuration_of_its_own(
     assert answer.body == b'other'
     sqlite3.connect(tmp_path / 'ours.sqlite').close()
     answer = webob.Request.blank('/os-aggregates').get_response(application)
-    assert answer.status_int == 503  # ours, which has no tables yet
+    # Ours, which has no tables yet.
+    assert answer.status_int == 503
+    assert 'db sync' in answer.text
 
 
 def test_without_a_database_the_next_application_is_served(

@@ -46,7 +46,7 @@ OWNERS = {
     'oslo_context': ('context.py', 'api/', 'compute/requests.py'),
     'oslo_upgradecheck': ('cmd/commands/',),
     'waitress': ('cmd/server.py',),
-    'rich': ('cmd/', 'demo/'),
+    'rich': ('cmd/demo.py', 'demo/'),
     'XenAPI': ('compute/xen/xenapi.py',),
 }
 
@@ -59,6 +59,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'demo/': (),
     'exception.py': (),
     'conf.py': ('verbatim.py',),
+    'prerequisites.py': ('verbatim.py',),
     'context.py': ('exception.py',),
     'db/engine/': ('exception.py', 'outages.py'),
     'policy.py': ('conf.py',),
@@ -79,6 +80,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     'api/forms/': ('db/', 'domain/', 'exception.py'),
     'cmd/commands/': (
+        'compute/xen/',
         'conf.py',
         'context.py',
         'db/',
@@ -88,6 +90,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'exception.py',
         'policy.py',
         'policyfile.py',
+        'prerequisites.py',
         'rpc.py',
         'verbatim.py',
     ),
@@ -182,7 +185,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'outages.py',
         'rpc.py',
     ),
-    'wsgi.py': ('api/', 'conf.py', 'deploy.py', 'rpc.py'),
+    'wsgi.py': (
+        'api/',
+        'conf.py',
+        'deploy.py',
+        'prerequisites.py',
+        'rpc.py',
+    ),
     'cmd/': (
         'cmd/commands/',
         'compute/',
@@ -192,6 +201,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'demo/',
         'deploy.py',
         'exception.py',
+        'prerequisites.py',
         'rpc.py',
     ),
     'xensim/plan/': (),

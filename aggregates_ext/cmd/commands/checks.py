@@ -11,6 +11,7 @@ from oslo_config import cfg
 from aggregates_ext import conf as settings
 from aggregates_ext import exception
 from aggregates_ext import policyfile
+from aggregates_ext import prerequisites as needed
 from aggregates_ext import rpc
 from aggregates_ext import verbatim
 from aggregates_ext.cmd.commands import group
@@ -96,6 +97,16 @@ def time_limits(tools: group.Tools) -> Iterator[Finding]:
                 f'[{name}] graceful_shutdown_timeout = {limit:g}: systemd '
                 'kills the service first, unless TimeoutStopSec is raised.',
             )
+
+
+def prerequisites(tools: group.Tools) -> Iterator[Finding]:
+    """Files and modules that options need and that are not there."""
+    lacking = [
+        *needed.of_api(tools.conf),
+        *needed.of_compute(tools.conf),
+    ]
+    for sentence in dict.fromkeys(lacking):
+        yield Finding(FAILURE, sentence)
 
 
 def server(tools: group.Tools) -> Iterator[Finding]:

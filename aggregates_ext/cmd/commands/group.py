@@ -3,11 +3,13 @@
 import argparse
 import getpass
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_config import cfg
 
 from aggregates_ext import context
+from aggregates_ext import exception
 from aggregates_ext import policy
 from aggregates_ext import rpc
 from aggregates_ext.db.engine import engine
@@ -39,6 +41,51 @@ class Tools:
             user_id=getpass.getuser(),
             enforcer=policy.make_enforcer(self.conf),
         )
+
+
+# Of whole numbers that every database can hold.
+MAX_NUMBER = 2**31 - 1
+# Options that name files, whose names are bytes.
+PATHS = frozenset(
+    f'--{name}'
+    for name in ('file', 'config-file', 'config-dir', 'log-file', 'log-dir')
+)
+
+
+def number(text: str) -> int:
+    """A whole number of the command line: an id, or how many.
+
+    :raises argparse.ArgumentTypeError: there cannot be so many.
+    """
+    found = int(text)
+    if not 0 <= found <= MAX_NUMBER:
+        raise argparse.ArgumentTypeError(
+            f'{text[:40]!r} is not from 0 to {MAX_NUMBER}'
+        )
+    return found
+
+
+def check_text(arguments: Sequence[str]) -> None:
+    """Refuse what is no text, as nothing can be stored; names of files may be.
+
+    :raises exception.Invalid: naming the argument.
+    """
+    before = ''
+    for argument in arguments:
+        option = argument.partition('=')[0]
+        if not _is_text(argument) and not {option, before} & PATHS:
+            raise exception.Invalid(
+                reason=f'The argument {ascii(argument)} is not UTF-8.'
+            )
+        before = argument
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 # What it returns is the exit code.

@@ -5,12 +5,12 @@ import json
 from typing import Any
 
 import yaml
-from rich import console
-from rich import table
 
 from aggregates_ext import exception
 from aggregates_ext import rpc
+from aggregates_ext.cmd.commands import acquaintance
 from aggregates_ext.cmd.commands import group
+from aggregates_ext.cmd.commands import tables
 from aggregates_ext.db import records
 from aggregates_ext.domain import hosts
 from aggregates_ext.domain import operations
@@ -30,6 +30,19 @@ def register(subparsers: Any) -> None:
     new.add_argument('--credential', default='default')
     new.add_argument('--fingerprint', help='SHA-256 of its certificate')
     new.add_argument('--file', help='a YAML list of hosts instead')
+    first = new.add_mutually_exclusive_group()
+    first.add_argument(
+        '--ask',
+        action='store_true',
+        help='show the certificate of each host for which no authority '
+        'vouches, and ask whether it is the right one',
+    )
+    first.add_argument(
+        '--trust-on-first-use',
+        action='store_true',
+        help='take such certificates without asking: whoever answers now, '
+        'somebody between here and the host too, is believed from then on',
+    )
     _register_change(actions)
     every = group.add_command(actions, 'list', 'all hosts', show_all)
     every.add_argument('--json', action='store_true')
@@ -98,9 +111,12 @@ def change(tools: group.Tools) -> int:
 
 
 def add(tools: group.Tools) -> int:
-    """Register one host from the arguments, or many from a file."""
-    hosts.Hosts(tools.database).add(_registrations(tools.asked))
-    return 0
+    """Register hosts; 1 when some are left out at first contact."""
+    wanted = found = _registrations(tools.asked)
+    if tools.asked.ask or tools.asked.trust_on_first_use:
+        found = list(acquaintance.meet(tools.conf, wanted, tools.asked.ask))
+    hosts.Hosts(tools.database).add(found)
+    return 0 if len(found) == len(wanted) else 1
 
 
 def _registrations(asked: Any) -> list[Any]:
@@ -109,13 +125,7 @@ def _registrations(asked: Any) -> list[Any]:
     :raises exception.Invalid: none is named.
     """
     if asked.file:
-        with open(asked.file, encoding='utf-8') as file:
-            registrations = yaml.safe_load(file)
-        if not isinstance(registrations, list):
-            raise exception.Invalid(
-                reason=f'{asked.file} must hold a list of hosts.'
-            )
-        return registrations
+        return _read(asked.file)
     if not asked.host or not asked.url:
         raise exception.Invalid(reason='Give a host and its --url, or --file.')
     return [
@@ -129,6 +139,28 @@ def _registrations(asked: Any) -> list[Any]:
     ]
 
 
+def _read(path: str) -> list[Any]:
+    """The hosts that a file lists.
+
+    :raises exception.Invalid: it is no YAML, or something else.
+    """
+    with open(path, 'rb') as file:
+        try:
+            found = yaml.safe_load(file)
+        except (yaml.YAMLError, ValueError, RecursionError) as exc:
+            # ValueError: such as a date that there is not.
+            reason = ' '.join(str(exc).split())
+            raise exception.Invalid(
+                reason=f'{path} is not YAML: {reason}'
+            ) from None
+    if not isinstance(found, list):
+        raise exception.Invalid(
+            reason=f'{path} must hold a list of hosts, each with "- name: '
+            'NAME" and "url: https://ADDRESS".'
+        )
+    return found
+
+
 def show_all(tools: group.Tools) -> int:
     """Print all hosts, as a table or as JSON."""
     rows = [_shown(host) for host in hosts.Hosts(tools.database).get_all()]
@@ -136,10 +168,8 @@ def show_all(tools: group.Tools) -> int:
         print(json.dumps(rows))
         return 0
     columns = ('name', 'url', 'zone', 'credential', 'aggregate', 'phase')
-    grid = table.Table(*columns)
-    for row in rows:
-        grid.add_row(*(str(row[name] or '') for name in columns))
-    console.Console().print(grid)
+    cells = [[row[name] for name in columns] for row in rows]
+    print(tables.draw(columns, cells))
     return 0
 
 

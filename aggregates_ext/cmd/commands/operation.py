@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from aggregates_ext.cmd.commands import group
+from aggregates_ext.cmd.commands import tables
 from aggregates_ext.db import records
 from aggregates_ext.domain import history
 from aggregates_ext.domain import members
@@ -18,6 +19,15 @@ STATES = (
     'cancelled',
     'unresolved',
 )
+COLUMNS = (
+    'uuid',
+    'created',
+    'aggregate',
+    'kind',
+    'host',
+    'state',
+    'reason',
+)
 
 
 def register(subparsers: Any) -> None:
@@ -29,17 +39,19 @@ def register(subparsers: Any) -> None:
         actions, 'list', 'all, or those of an aggregate', show_all
     )
     every.add_argument(
-        'aggregate', type=int, nargs='?', help='id of the aggregate'
+        'aggregate', type=group.number, nargs='?', help='id of the aggregate'
     )
     every.add_argument('--state', choices=STATES)
     every.add_argument('--host', help='the host-id')
-    every.add_argument('--limit', type=int, default=1000)
+    every.add_argument('--limit', type=group.number, default=1000)
     every.add_argument('--json', action='store_true')
     end = group.add_command(
         actions, 'purge', 'delete what ended long ago', purge
     )
     end.add_argument('--older-than', type=float, required=True, metavar='DAYS')
-    end.add_argument('--aggregate', type=int, help='only of this aggregate')
+    end.add_argument(
+        '--aggregate', type=group.number, help='only of this aggregate'
+    )
     for name, does, command in (
         ('show', 'one operation', show),
         ('cancel', 'cancel a queued one', cancel),
@@ -57,13 +69,21 @@ def show_all(tools: group.Tools) -> int:
     if asked.json:
         print(json.dumps([_shown(operation) for operation in found]))
         return 0
-    for operation in found:
-        print(
-            f'{operation.uuid} {operation.created_at:%Y-%m-%d %H:%M:%S} '
-            f'{operation.aggregate_id} {operation.kind} '
-            f'{operation.host or "-"} {operation.state}'
-        )
+    print(tables.draw(COLUMNS, map(_row, found)))
     return 0
+
+
+def _row(operation: records.Operation) -> tuple[object, ...]:
+    """An operation in the columns, with the reason for what it has come to."""
+    return (
+        operation.uuid,
+        f'{operation.created_at:%Y-%m-%dT%H:%M:%S}',
+        operation.aggregate_id,
+        operation.kind,
+        operation.host,
+        operation.state,
+        (operation.error or {}).get('message') or operation.step,
+    )
 
 
 def _history(tools: group.Tools) -> history.History:

@@ -21,6 +21,7 @@ CHECKS = (
     ('Values of options', checks.values),
     ('Names of options', checks.names),
     ('Time limits', checks.time_limits),
+    ('Files and modules', checks.prerequisites),
     ('Database server', checks.server),
     ('Database file', checks.sqlite_file),
     ('Database schema', checks.schema),
