@@ -1,4 +1,4 @@
-"""What ``/healthcheck`` asks, beyond the process itself: the database.
+"""What ``/healthcheck`` asks, beyond the process itself.
 
 With ``detailed`` it also tells which compute services are alive.
 
@@ -16,6 +16,7 @@ from oslo_middleware.healthcheck import pluginbase
 
 from aggregates_ext import conf as settings
 from aggregates_ext import exception
+from aggregates_ext import policy
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from aggregates_ext.domain import services
@@ -31,7 +32,7 @@ EMPTY = 'The database has no schema: run "aggregates-ext-manage db sync".'
 
 
 class DatabaseHealthcheck(pluginbase.HealthcheckBaseExtension):
-    """Whether requests find in the database what they need.
+    """Whether requests find what they need: database and policy.
 
     A schema of another release will do while it has all that is read.
 
@@ -50,6 +51,7 @@ class DatabaseHealthcheck(pluginbase.HealthcheckBaseExtension):
             oslo_conf = cfg.ConfigOpts()
             settings.parse(oslo_conf, [], [conf['config_file']])
         self._database = engine.Database(oslo_conf)
+        self._enforcer = policy.make_enforcer(oslo_conf)
         self._lock = threading.Lock()
         self._look: Look | None = None
 
@@ -99,6 +101,7 @@ class DatabaseHealthcheck(pluginbase.HealthcheckBaseExtension):
         if not found:
             return EMPTY, ''
         migration.check_tables(self._database)
+        self._enforcer.load_rules()
         if found != migration.newest():
             return '', ''
         return '', services.Services(self._database).describe()

@@ -12,6 +12,7 @@ from oslo_config import cfg
 from oslo_policy import policy
 
 from aggregates_ext import conf as settings
+from aggregates_ext import exception
 
 AGGREGATES = 'os_compute_api:os-aggregates:{}'
 POOLS = 'os_compute_api:os-aggregate-pools:{}'
@@ -221,12 +222,36 @@ def list_rules() -> Iterable[policy.RuleDefault]:
         yield _documented(name, _check_of_read(name), 'GET', path, description)
 
 
+class Enforcer(policy.Enforcer):
+    """An enforcer that tells of a file which it cannot read."""
+
+    def load_rules(self, force_reload: bool = False) -> None:
+        """:raises exception.Unavailable: nobody may do anything therefore."""
+        try:
+            super().load_rules(force_reload)
+        except (OSError, ValueError) as exc:
+            raise _unreadable(str(exc)) from exc
+        except (AttributeError, TypeError) as exc:
+            # What oslo.policy raises where it expects other types.
+            raise _unreadable(
+                'it has to map names of rules to texts.'
+            ) from exc
+
+
+def _unreadable(detail: str) -> exception.Unavailable:
+    return exception.Unavailable(
+        reason='The policy file cannot be read; "aggregates-ext-manage '
+        'policy check" tells what is wrong with it.',
+        detail=detail,
+    )
+
+
 def make_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
     """An enforcer that knows the rules and the operator's changes to them.
 
     :param conf: configuration; ``[oslo_policy]`` names the operator's file.
     """
-    enforcer = policy.Enforcer(conf)
+    enforcer = Enforcer(conf)
     enforcer.suppress_default_change_warnings = True
     enforcer.register_defaults(list(list_rules()))
     return enforcer

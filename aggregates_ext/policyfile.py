@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from oslo_config import cfg
 from oslo_policy import policy as oslo_policy
 
+from aggregates_ext import exception
 from aggregates_ext import policy
 
 WRONG = 'The policy file is wrong'
@@ -27,12 +28,8 @@ def find_faults(conf: cfg.ConfigOpts) -> Iterable[str]:
     """Why the file cannot be followed, as sentences."""
     try:
         enforcer = load(conf)
-    except (OSError, ValueError) as exc:
-        yield f'{WRONG}: {exc}'
-        return
-    except (AttributeError, TypeError):
-        # What oslo.policy raises where it expects other types.
-        yield f'{WRONG}: it has to map names of rules to texts.'
+    except exception.Unavailable as exc:
+        yield f'{WRONG}: {exc.detail}'
         return
     for name, rule in enforcer.file_rules.items():
         if not isinstance(name, str) or not _is_understood(rule):

@@ -137,6 +137,26 @@ def test_what_every_request_would_meet_is_told(
     assert answer.status_int == (200 if told == 'OK' else 503)
 
 
+@pytest.mark.parametrize('text', ['a: [', '- a', '\udcff'])
+def test_a_policy_file_that_cannot_be_read_is_told(
+    load: Callable[[str], Ask], tmp_path: pathlib.Path, text: str
+) -> None:
+    """Every request would be refused with 503."""
+    url = f'sqlite:///{tmp_path}/db.sqlite'
+    conf = cfg.ConfigOpts()
+    settings.parse(conf, [], [])
+    conf.set_override('connection', url, 'database')
+    database = engine.Database(conf)
+    migration.upgrade(database)
+    database.dispose()
+    ask = load(url)
+    path = tmp_path / 'policy.yaml'
+    path.write_text(text, errors='surrogateescape')
+    assert (ask().status_int, 'policy file' in ask().text) == (503, True)
+    path.unlink()
+    assert ask().status_int == 200
+
+
 def test_no_database_is_told(load: Callable[[str], Ask]) -> None:
     answer = load('sqlite:////nowhere/at/all.sqlite')()
     assert answer.status_int == 503
