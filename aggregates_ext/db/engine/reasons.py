@@ -1,6 +1,7 @@
 """Why a database cannot be used, in words for whoever can mend it.
 
-Not what a statement of ours did wrong: that is a bug, and no reason.
+Not what a statement of ours did wrong: that is a bug, and no reason
+(design#reasons).
 """
 
 import re
