@@ -271,6 +271,9 @@ def test_the_databases_of_nova_are_as_without_us(
 def test_shadowing_is_logged_at_the_start(
     plain: nova.Server, filtered: nova.Server, beside: nova.Server
 ) -> None:
+    # Who answers has started, and said so.
+    for server in (plain, filtered, beside):
+        server.request('GET', '/')
     line = 'os-aggregates is answered here'
     # Once for each pipeline.
     assert filtered.log.read_text().count(line) == 2
