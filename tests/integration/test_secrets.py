@@ -187,7 +187,7 @@ class Story:
         self._client.done('PUT', f'/os-aggregates/{self._key}', body)
         processes.wait_for(
             'the database fails',
-            lambda: 'the database failed' in self._service.text(),
+            lambda: 'he database failed' in self._service.text(),
         )
         site.query(MEND[kind])
         assert self._client.settle(self._key)['state'] == 'succeeded'
