@@ -49,7 +49,9 @@ _REFUSALS = {
 }
 # What drivers say while a broker is away, when it is back, and of each try.
 _DRIVERS = tuple(
-    f'oslo_messaging._drivers.{name}' for name in ('impl_rabbit', 'amqpdriver')
+    f'{library}._drivers.{name}'
+    for library in ('oslo_messaging', 'oslo.messaging')
+    for name in ('impl_rabbit', 'amqpdriver')
 )
 _IS_AWAY = re.compile(
     'is unreachable|closed the connection|Connection failed|'
@@ -204,12 +206,13 @@ def describe(exc: Exception) -> str:
     for kind, words in _WORDS:
         if isinstance(exc, kind):
             return words
-    if isinstance(exc, OSError) and exc.strerror:
-        return f'no connection to the broker ({exc.strerror})'
+    for reason in (exc, exc.__cause__):
+        if isinstance(reason, OSError) and reason.strerror:
+            return f'no connection to the broker ({reason.strerror})'
     code = getattr(exc, 'reply_code', getattr(exc, 'code', None))
     if code in _REFUSALS:
         return _REFUSALS[code]
-    LOG.debug('A message did not pass', exc_info=exc)
+    LOG.debug('A message did not pass: %r', exc)
     return 'messaging failed; at level DEBUG the log tells more'
 
 

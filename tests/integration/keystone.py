@@ -58,6 +58,7 @@ class Keystone:
         self.projects: dict[str, str] = {}
         self.users: dict[str, str] = {}
         self._roles: dict[str, str] = {}
+        self._services: dict[str, str] = {}
         self._admin = ''
 
     @property
@@ -152,12 +153,19 @@ class Keystone:
         self.ask('PUT', path, None, **{'X-Auth-Token': self._admin})
 
     def add_endpoint(self, url: str, region: str) -> None:
-        """Tell where the compute API of a region is; Keystone is there too."""
+        """Tell where the compute API of a region is; Keystone is there too.
+
+        All regions are of one service: Tempest looks no further than the
+        first of a type.
+        """
         for kind, place in (('compute', url), ('identity', self.url)):
-            service = self.add('service', type=kind, name=f'{region}-{kind}')
+            if kind not in self._services:
+                self._services[kind] = self.add(
+                    'service', type=kind, name=f'the-{kind}'
+                )
             self.add(
                 'endpoint',
-                service_id=service,
+                service_id=self._services[kind],
                 interface='public',
                 region=region,
                 url=place,
