@@ -185,10 +185,10 @@ def fill(body: Any, data: st.DataObject, known: list[str]) -> None:
 
 
 def set_conditions(case: Any, data: st.DataObject) -> None:
-    """Let most requests have no condition, and some one that holds."""
+    """Let many requests have no condition, and as many one that holds."""
     for header in ('If-Match', 'If-None-Match'):
         if case.headers and header in case.headers:
-            choice = data.draw(st.sampled_from(['', '', '', '*', 'as it is']))
+            choice = data.draw(st.sampled_from(['', '', '*', '*', 'as it is']))
             if choice != 'as it is':
                 del case.headers[header]
             if choice == '*':
