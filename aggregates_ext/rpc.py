@@ -212,8 +212,9 @@ def describe(exc: Exception) -> str:
     code = getattr(exc, 'reply_code', getattr(exc, 'code', None))
     if code in _REFUSALS:
         return _REFUSALS[code]
-    LOG.debug('A message did not pass: %r', exc)
-    return 'messaging failed; at level DEBUG the log tells more'
+    # Without its text, which may repeat transport_url.
+    LOG.debug('A message did not pass: %s', type(exc).__qualname__)
+    return 'messaging failed; at level DEBUG the log tells its kind'
 
 
 class _OfTheBroker(std_logging.Filter):

@@ -1,15 +1,23 @@
 """What is away has a line when that begins, when it ends, and a minute."""
 
 import logging
+import sqlite3
+import types
 from collections.abc import Callable
 from collections.abc import Iterator
 
+import kombu
 import oslo_messaging
 import pytest
+import sqlalchemy as sa
+from oslo_messaging._drivers import amqpdriver
+from oslo_messaging._drivers import impl_rabbit
 
 from aggregates_ext import background
+from aggregates_ext import exception
 from aggregates_ext import outages
 from aggregates_ext import rpc
+from aggregates_ext.db.engine import failures
 
 LOG = logging.getLogger(__name__)
 DRIVER = 'oslo_messaging._drivers.impl_rabbit'
@@ -36,7 +44,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Lines:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     return lambda: [(r.levelname, r.getMessage()) for r in caplog.records]
 
 
@@ -100,8 +108,46 @@ def test_what_a_driver_says_of_its_tries_is_one_outage(
     ]
 
 
+@pytest.mark.parametrize('module', [impl_rabbit, amqpdriver])
+def test_drivers_are_listened_to_under_the_names_that_they_have(
+    module: types.ModuleType,
+) -> None:
+    logger = getattr(module.LOG, 'logger', module.LOG)
+    assert logger.name in rpc._DRIVERS
+
+
+def test_a_database_that_can_only_be_read_is_no_outage_each_second(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ('AWAY', 'REFUSES'):
+        begun = outages.Outage(failures.LOG, f'It {name}', f'Ended {name}')
+        monkeypatch.setattr(failures, name, begun)
+    full = sa.exc.OperationalError(
+        'UPDATE', {}, sqlite3.OperationalError('database or disk is full')
+    )
+    for _ in range(3):
+        with failures.available(failures.UNREACHABLE):
+            pass
+        with (
+            pytest.raises(exception.Unavailable, match='no room'),
+            failures.available(failures.NOT_WRITTEN),
+        ):
+            raise full
+    assert [said.partition(':')[0] for _, said in lines()] == ['It REFUSES']
+    with failures.available(failures.NOT_WRITTEN):
+        pass
+    assert lines()[-1][1].startswith('Ended REFUSES')
+
+
 class Refused(Exception):
     reply_code = 403
+
+
+def wrapped() -> Exception:
+    """What kombu makes of a refused connection."""
+    found = kombu.exceptions.OperationalError('amqp://user:secret@host')
+    found.__cause__ = ConnectionRefusedError(111, 'Connection refused')
+    return found
 
 
 @pytest.mark.parametrize(
@@ -112,12 +158,15 @@ class Refused(Exception):
         (oslo_messaging.MessageDeliveryFailure('x'), 'the broker is away'),
         (oslo_messaging.RemoteError('KeyError', 'x'), 'its log tells why'),
         (ConnectionRefusedError(111, 'Connection refused'), 'Connection ref'),
+        (wrapped(), 'no connection to the broker (Connection refused)'),
         (Refused('amqp://user:secret@host'), 'refuses user'),
         (KeyError('secret'), 'messaging failed'),
     ],
 )
-def test_what_is_wrong_is_told_in_words(exc: Exception, words: str) -> None:
+def test_what_is_wrong_is_told_in_words(
+    lines: Lines, exc: Exception, words: str
+) -> None:
     said = rpc.describe(exc)
     assert words in said
     assert type(exc).__name__ not in said
-    assert 'secret' not in said
+    assert 'secret' not in f'{said}{lines()}'

@@ -16,8 +16,13 @@ from aggregates_ext import outages
 from aggregates_ext.db.engine import reasons
 
 LOG = logging.getLogger(__name__)
-# That of the process, which has one, however many ask it.
+# Those of the process, which has one database, however many ask it. One that
+# answers and refuses what it is asked, such as every change, is not back
+# when it can be read: each second would have its two lines.
 AWAY = outages.Outage(LOG, 'The database failed', 'The database is back')
+REFUSES = outages.Outage(
+    LOG, 'The database refuses', 'The database takes changes again'
+)
 # What a database says when it has rolled back one of two that collided:
 # MySQL's deadlock (Galera's certification too) and changed record, SQLSTATE
 # of a serialization failure and of a deadlock.
@@ -113,10 +118,13 @@ def available(reason: str, url: sa.URL | None = None) -> Iterator[None]:
                 'The database is too busy: %s', reasons.first_line(exc)
             )
             raise exception.Unavailable(reason=BUSY) from exc
-        AWAY.fails(reasons.first_line(exc))
+        gone = isinstance(exc, db_exc.DBConnectionError)
+        (AWAY if gone else REFUSES).fails(reasons.first_line(exc))
         raise exception.Unavailable(
             reason=reason if lasting is None else lasting.sentence,
             detail=reasons.detail(url, exc),
         ) from exc
     else:
         AWAY.works()
+        if reason == NOT_WRITTEN:
+            REFUSES.works()
