@@ -100,10 +100,9 @@ class Runner:
             )
         else:
             LOG.info(
-                'Operation %s: %s %s of aggregate %s succeeded',
+                'Operation %s: %s of aggregate %s succeeded',
                 run.operation.uuid,
-                run.operation.kind,
-                run.operation.host or '',
+                run.operation.title,
                 held.aggregate_id,
             )
 
@@ -142,10 +141,9 @@ class Runner:
             return
         seconds = pause(self._options, operation, obstacle)
         LOG.info(
-            'Operation %s: %s %s of aggregate %s rests for %.1f s: %s',
+            'Operation %s: %s of aggregate %s rests for %.1f s: %s',
             operation.uuid,
-            operation.kind,
-            operation.host or '',
+            operation.title,
             operation.aggregate_id,
             seconds,
             obstacle,
@@ -282,10 +280,9 @@ def _end(run: compute_run.Run, failure: outcomes.Failed) -> None:
 
     run.write(work)
     LOG.warning(
-        'Operation %s: %s %s of aggregate %s %s: %s',
+        'Operation %s: %s of aggregate %s %s: %s',
         operation.uuid,
-        operation.kind,
-        operation.host or '',
+        operation.title,
         operation.aggregate_id,
         state,
         failure.error['message'],

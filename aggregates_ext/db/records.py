@@ -138,6 +138,11 @@ class Operation:
     finished_at: datetime.datetime | None
     designated: float | None = None
 
+    @property
+    def title(self) -> str:
+        """What it does in words: its kind, and its host where it has one."""
+        return ' '.join(filter(None, (self.kind, self.host)))
+
 
 @dataclasses.dataclass(frozen=True)
 class Service:

@@ -273,7 +273,7 @@ def _busy(operation: records.Operation) -> exception.AggregateBusy:
     return exception.AggregateBusy(
         aggregate_id=operation.aggregate_id,
         operation=operation.uuid,
-        what=f'{operation.kind} {operation.host}',
+        what=operation.title,
         state=operation.state,
     )
 

@@ -296,6 +296,6 @@ def _check_reset(
             raise exception.AggregateBusy(
                 aggregate_id=aggregate_id,
                 operation=operation.uuid,
-                what=f'{operation.kind} {operation.host}',
+                what=operation.title,
                 state=operation.state,
             )

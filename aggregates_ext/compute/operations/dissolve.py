@@ -35,7 +35,7 @@ def delete(run: compute_run.Run) -> None:
             if other.id != run.operation.id:
                 raise outcomes.Waiting(
                     reason=f'The aggregate is deleted when operation '
-                    f'{other.uuid} ({other.kind} {other.host}), which is '
+                    f'{other.uuid} ({other.title}), which is '
                     f'{other.state}, has ended.'
                 )
         db_operations.finish(connection, run.operation, 'succeeded')
