@@ -135,7 +135,7 @@ class Aggregates:
 
         return self._intent.write(work)
 
-    def dismiss(
+    def delete(
         self, ctx: context.RequestContext, aggregate_id: int
     ) -> str | None:
         """Delete an aggregate that has no hosts, now or when it can be.
@@ -155,16 +155,6 @@ class Aggregates:
             return None
         self._intent.compute.wake_up()
         return queued.uuid
-
-    def delete(self, aggregate_id: int) -> None:
-        """Delete an aggregate that has no hosts, now.
-
-        :raises exception.AggregateNotEmpty: it lists hosts.
-        :raises exception.AggregateBusy: its pool still lists a host.
-        """
-        self._intent.patiently(
-            exception.AggregateBusy, lambda: self._delete(aggregate_id)
-        )
 
     def _delete(
         self, aggregate_id: int, ctx: context.RequestContext | None = None

@@ -88,7 +88,7 @@ def test_forgotten_host_is_reset_when_its_aggregate_is_deleted(
     force(running, key)
     running.members.remove_host(running.ctx, key, 'xen1')
     running.work()
-    running.aggregates.delete(key)
+    running.aggregates.delete(running.ctx, key)
     for host, outcome in (('xen3', 'free'), ('xen2', 'member')):
         with pytest.raises(exception.AggregateNotFound):
             running.operations.reset(running.ctx, key, host, outcome)

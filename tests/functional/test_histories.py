@@ -198,7 +198,7 @@ class Histories(stateful.RuleBasedStateMachine):
     @stateful.rule(a=numbers)
     def delete(self, a: int) -> None:
         with contextlib.suppress(exception.AggregatesError):
-            self.service.aggregates.delete(self.aggregate(a))
+            self.service.aggregates.delete(self.service.ctx, self.aggregate(a))
 
     @stateful.rule(a=numbers, n=numbers)
     def cancel(self, a: int, n: int) -> None:

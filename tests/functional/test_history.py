@@ -102,7 +102,7 @@ def test_deleted_aggregate_goes_with_its_last_operation(
     key = running.create('xen1')
     running.members.remove_host(running.ctx, key, 'xen1')
     running.work()
-    running.aggregates.delete(key)
+    running.aggregates.delete(running.ctx, key)
     newest = running.create(name='newest')
     assert len(running.operations.get_all(key)) == 2
     assert purge(running) == (2, 1)
@@ -121,7 +121,7 @@ def test_failures_count_for_no_deleted_aggregate(
     running.members.remove_host(running.ctx, key, 'xen1')
     running.work()
     running.aggregates.create('newest', None)
-    running.aggregates.delete(key)
+    running.aggregates.delete(running.ctx, key)
     assert running.operations.aggregate_of('xen2') is None
     assert purge(running)[1] == 1
 
@@ -130,7 +130,7 @@ def test_ids_are_not_reused_after_a_purge(running: service.Service) -> None:
     """Nor where the database counts on from the highest id there is."""
     keys = [running.create(name=f'n{number}') for number in range(3)]
     for key in keys:
-        running.aggregates.delete(key)
+        running.aggregates.delete(running.ctx, key)
     assert purge(running) == (0, 2)
     assert running.operations.get_all(keys[-1]) == []
     assert running.create(name='next') > keys[-1]
@@ -143,7 +143,7 @@ def test_host_that_returns_keeps_its_aggregate(
     for host in ('xen2', 'xen1'):
         running.members.remove_host(running.ctx, key, host)
         running.work()
-    running.aggregates.delete(key)
+    running.aggregates.delete(running.ctx, key)
     running.create(name='newest')
     assert running.hosts.get('xen2').phase == 'returning'
     with running.database.writer() as connection:

@@ -18,10 +18,10 @@ def leaving(running: service.Service) -> int:
 def test_it_is_accepted_and_done_when_it_can_be(
     running: service.Service, leaving: int
 ) -> None:
-    uuid = running.aggregates.dismiss(running.ctx, leaving)
+    uuid = running.aggregates.delete(running.ctx, leaving)
     assert uuid is not None
     # Once more is the same request.
-    assert running.aggregates.dismiss(running.ctx, leaving) == uuid
+    assert running.aggregates.delete(running.ctx, leaving) == uuid
     assert running.aggregates.get(leaving).hosts == ()
     running.work()
     assert running.operations.get(uuid).state == 'succeeded'
@@ -38,7 +38,7 @@ def test_it_waits_for_removals_whatever_comes_first(
 ) -> None:
     running.conf.set_override('retry_interval', 60.0, 'compute')
     running.sim.power_off('xen1')
-    uuid = running.aggregates.dismiss(running.ctx, leaving)
+    uuid = running.aggregates.delete(running.ctx, leaving)
     assert uuid is not None
     running.work()
     waiting = running.operations.get(uuid)
@@ -52,7 +52,7 @@ def test_it_waits_for_removals_whatever_comes_first(
 def test_a_host_that_stays_keeps_the_aggregate(
     running: service.Service, leaving: int
 ) -> None:
-    uuid = running.aggregates.dismiss(running.ctx, leaving)
+    uuid = running.aggregates.delete(running.ctx, leaving)
     assert uuid is not None
     (removal, *_rest) = [
         operation
@@ -75,17 +75,17 @@ def test_nothing_is_accepted_that_may_leave_a_host(
 ) -> None:
     running.pools.adopt(running.ctx, leaving)
     with pytest.raises(exception.AggregateBusy, match='adopt'):
-        running.aggregates.dismiss(running.ctx, leaving)
+        running.aggregates.delete(running.ctx, leaving)
 
 
 def test_one_with_hosts_is_refused(running: service.Service) -> None:
     key = running.create('xen1')
     with pytest.raises(exception.AggregateNotEmpty):
-        running.aggregates.dismiss(running.ctx, key)
+        running.aggregates.delete(running.ctx, key)
 
 
 def test_one_at_rest_is_deleted_at_once(running: service.Service) -> None:
     key = running.aggregates.create('pool', None).id
-    assert running.aggregates.dismiss(running.ctx, key) is None
+    assert running.aggregates.delete(running.ctx, key) is None
     with pytest.raises(exception.AggregateNotFound):
         running.aggregates.get(key)

@@ -11,13 +11,14 @@ def test_unfinished_work_passes_and_unresolved_work_does_not(
 ) -> None:
     key = running.create('xen1')
     running.members.remove_host(running.ctx, key, 'xen1')
-    with pytest.raises(exception.AggregateBusy) as busy:
-        running.aggregates.delete(key)
+    running.pools.reapply(running.ctx, key)
+    with pytest.raises(exception.AggregateBusy, match=r'\(reapply\)') as busy:
+        running.aggregates.delete(running.ctx, key)
     assert busy.value.passes
     with running.database.writer() as connection:
         connection.exec_driver_sql(
             "UPDATE operations SET state = 'unresolved' WHERE state = 'queued'"
         )
     with pytest.raises(exception.AggregateBusy) as stuck:
-        running.aggregates.delete(key)
+        running.aggregates.delete(running.ctx, key)
     assert not stuck.value.passes

@@ -42,6 +42,6 @@ def test_last_host_leaves_pool_unnamed(running: service.Service) -> None:
     assert 'aggregates-ext:aggregate' not in pool['other_config']
     assert running.hosts.get('xen1').phase == 'free'
     assert running.state(key) == 'created'
-    running.aggregates.delete(key)
+    running.aggregates.delete(running.ctx, key)
     with pytest.raises(exception.AggregateNotFound):
         running.aggregates.get(key)

@@ -77,7 +77,7 @@ def test_a_pool_is_emptied_in_any_order(
     assert CALL not in [method for _host, method in changing(running)]
     assert running.aggregates.get(key).hosts == ()
     running.watch(key, 600)
-    running.aggregates.delete(key)
+    running.aggregates.delete(running.ctx, key)
 
 
 def test_most_recent_version_takes_over(running: service.Service) -> None:

@@ -205,7 +205,7 @@ def test_reset_ends_an_unresolved_operation_for_good(
     assert hasty.hosts.get('xen2').aggregate_id is None
     assert hasty.operations.get_all(key)[1].state == 'failed'
     hasty.operations.reset(hasty.ctx, key, 'xen1', 'free')
-    hasty.aggregates.delete(key)
+    hasty.aggregates.delete(hasty.ctx, key)
 
 
 def test_drift_of_a_pool_ends_with_its_last_host(
@@ -408,7 +408,7 @@ def test_rename_never_keeps_an_aggregate_from_deletion(
         )
     assert settle(hasty, key) == 'failed'
     hasty.operations.reset(hasty.ctx, key, 'xen1', 'free')
-    hasty.aggregates.delete(key)
+    hasty.aggregates.delete(hasty.ctx, key)
     with pytest.raises(exception.AggregateNotFound):
         hasty.aggregates.get(key)
 

@@ -99,7 +99,7 @@ def delete(
     """Delete an empty aggregate, or one whose last hosts are leaving."""
     ctx.can(policy.DELETE)
     key = shape.aggregate_id(aggregate_id)
-    return routing.Named(None, domain.aggregates.dismiss(ctx, key))
+    return routing.Named(None, domain.aggregates.delete(ctx, key))
 
 
 def set_metadata(

@@ -87,7 +87,7 @@ CHANGES: dict[str, Callable[[Api], Any]] = {
     'adopt_pool': lambda api: api.pools.adopt_pool(
         api.ctx, f'adopted{api.mark}', api.free
     ),
-    'delete': lambda api: api.aggregates.delete(api.empty),
+    'delete': lambda api: api.aggregates.delete(api.ctx, api.empty),
 }
 
 
