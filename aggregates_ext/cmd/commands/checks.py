@@ -201,8 +201,7 @@ def policy_file(tools: group.Tools) -> Iterator[Finding]:
 
 def compute_services(tools: group.Tools) -> Iterator[Finding]:
     """Who does the work; nobody before the first start, or a stop."""
-    db_server.describe(tools.database)
-    if migration.version(tools.database) != migration.newest():
+    if migration.find_fault(tools.database):
         return
     known = services.Services(tools.database)
     found = known.get_all()

@@ -5,7 +5,10 @@ import json
 from typing import Any
 
 from aggregates_ext.cmd.commands import group
+from aggregates_ext.cmd.commands import tables
 from aggregates_ext.domain import services
+
+COLUMNS = ('uuid', 'host', 'state', 'seen_at', 'started_at')
 
 
 def register(subparsers: Any) -> None:
@@ -24,26 +27,24 @@ def show_all(tools: group.Tools) -> int:
     if tools.asked.json:
         print(json.dumps([_shown(beat) for beat in found]))
     else:
-        for beat in found:
-            shown = _shown(beat)
-            print(
-                f'{shown["uuid"]} {shown["host"]} {shown["state"]} '
-                f'seen {beat.age:.0f} s ago, started {shown["started_at"]}'
-            )
+        rows = [_shown(beat).values() for beat in found]
+        print(tables.draw(COLUMNS, map(list, rows)))
         print(known.describe())
     return 0 if any(beat.alive for beat in found) else 1
 
 
-def _shown(beat: services.Beat) -> dict[str, Any]:
-    return {
-        'uuid': beat.service.uuid,
-        'host': beat.service.host,
-        'state': 'up' if beat.alive else 'down',
-        'seen_at': _moment(beat.service.seen_at),
-        'started_at': _moment(beat.service.started_at),
-    }
+def _shown(beat: services.Beat) -> dict[str, str]:
+    """A service, by the columns."""
+    cells = (
+        beat.service.uuid,
+        beat.service.host,
+        'up' if beat.alive else 'down',
+        _moment(beat.service.seen_at),
+        _moment(beat.service.started_at),
+    )
+    return dict(zip(COLUMNS, cells, strict=True))
 
 
 def _moment(seconds: float) -> str:
     found = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
-    return f'{found:%Y-%m-%d %H:%M:%S}'
+    return f'{found:%Y-%m-%dT%H:%M:%S}'
