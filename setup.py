@@ -6,9 +6,11 @@ for; where something is built without it there are none.
 
 import pathlib
 import runpy
-from distutils.command.install_data import install_data
 
-import setuptools
+# First: it brings the distutils that Python 3.12 has no more.
+import setuptools  # isort: split
+
+from distutils.command.install_data import install_data
 
 try:
     from docutils import core

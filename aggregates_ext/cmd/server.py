@@ -53,8 +53,8 @@ class Server:
                 threads=options.threads,
                 connection_limit=options.connection_limit,
                 max_request_body_size=MAX_BODY,
-                # What a proxy in front says is read by the pipeline, which takes
-                # it only where that is configured.
+                # What a proxy in front says is read by the pipeline, which
+                # takes it only where that is configured.
                 clear_untrusted_proxy_headers=False,
                 ident=None,
             )
