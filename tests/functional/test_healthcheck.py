@@ -11,14 +11,13 @@ from concurrent import futures
 
 import pytest
 import webob
-from oslo_config import cfg
 from paste import deploy as paste_deploy
 
-from aggregates_ext import conf as settings
 from aggregates_ext import healthcheck
 from aggregates_ext.db import services
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
+from tests import databases
 
 PASTE = pathlib.Path(__file__).parents[2] / 'etc/aggregates_ext/api-paste.ini'
 Ask = Callable[..., webob.Response]
@@ -67,9 +66,7 @@ def test_a_database_that_answers_is_healthy(
     ask = load(url)
     answer = ask()
     assert (answer.status_int, answer.text) == (503, healthcheck.EMPTY)
-    conf = cfg.ConfigOpts()
-    settings.parse(conf, [], [])
-    conf.set_override('connection', url, 'database')
+    conf = databases.configure(url)
     database = engine.Database(conf)
     migration.upgrade(database)
     database.write(lambda c: services.beat(c, 'u1', 'ctl1', 30.0))
@@ -124,9 +121,7 @@ def test_what_every_request_would_meet_is_told(
 ) -> None:
     """A schema of another release will do while it has all that is read."""
     file = tmp_path / 'db.sqlite'
-    conf = cfg.ConfigOpts()
-    settings.parse(conf, [], [])
-    conf.set_override('connection', f'sqlite:///{file}', 'database')
+    conf = databases.configure(f'sqlite:///{file}')
     database = engine.Database(conf)
     migration.upgrade(database)
     database.dispose()
@@ -143,9 +138,7 @@ def test_a_policy_file_that_cannot_be_read_is_told(
 ) -> None:
     """Every request would be refused with 503."""
     url = f'sqlite:///{tmp_path}/db.sqlite'
-    conf = cfg.ConfigOpts()
-    settings.parse(conf, [], [])
-    conf.set_override('connection', url, 'database')
+    conf = databases.configure(url)
     database = engine.Database(conf)
     migration.upgrade(database)
     database.dispose()

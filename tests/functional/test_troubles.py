@@ -20,6 +20,7 @@ from aggregates_ext.cmd import manage
 from aggregates_ext.cmd import refusals
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
+from tests import databases
 
 UUID = '11111111-1111-1111-1111-111111111111'
 ROOT = pathlib.Path(__file__).parents[2]
@@ -166,10 +167,7 @@ def logging_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
 def template(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A database with the newest schema and a host."""
     path = tmp_path_factory.mktemp('template') / 'aggregates_ext.sqlite'
-    conf = cfg.ConfigOpts()
-    settings.parse(conf, [], [])
-    conf.set_override('connection', f'sqlite:///{path}', 'database')
-    database = engine.Database(conf)
+    database = engine.Database(databases.configure(f'sqlite:///{path}'))
     migration.upgrade(database)
     database.dispose()
     return path

@@ -6,11 +6,10 @@ import stat
 from collections.abc import Iterator
 
 import pytest
-from oslo_config import cfg
 
-from aggregates_ext import conf as options
 from aggregates_ext.db.engine import connections
 from aggregates_ext.db.engine import engine
+from tests import databases
 
 
 @pytest.fixture(params=[0o022, 0o000, 0o077, 0o007])
@@ -22,10 +21,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 def use(path: pathlib.Path) -> None:
     """Write something, and look at the journals while it is open."""
-    conf = cfg.ConfigOpts()
-    options.parse(conf, [], [])
-    conf.set_override('connection', f'sqlite:///{path}', 'database')
-    database = engine.Database(conf)
+    database = engine.Database(databases.configure(f'sqlite:///{path}'))
     raw = database.engine.raw_connection()
     raw.cursor().execute('PRAGMA journal_mode = WAL')
     raw.close()
