@@ -435,16 +435,7 @@ def parse(
     if config_files is None:
         found = find_file('aggregates_ext.conf')
         config_files = [found] if found else []
-    directories = [
-        os.path.join(os.path.dirname(file), further)
-        for file in config_files[:1]
-        if further
-    ]
-    with contextlib.suppress(cfg.ArgsAlreadyParsedError):
-        # oslo.config ships none of the templates that it needs for this.
-        conf.unregister_opt(cfg.StrOpt(NO_COMPLETION))
-    if args and args[0] == f'--{NO_COMPLETION}':
-        raise cfg.Error(f'There is no --{NO_COMPLETION} here.')
+    _refuse_completion(conf, args)
     try:
         conf(
             list(args),
@@ -452,13 +443,29 @@ def parse(
             prog=prog,
             version=f'%(prog)s {metadata.version("aggregates_ext")}',
             default_config_files=list(config_files),
-            default_config_dirs=[d for d in directories if os.path.isdir(d)],
+            default_config_dirs=_beside(config_files, further),
         )
     except UnicodeDecodeError as exc:
         raise cfg.Error(
             f'{_undecodable(args, config_files)} is not UTF-8 (byte '
             f'{exc.object[exc.start]:#04x}). Convert it, such as with iconv.'
         ) from None
+
+
+def _beside(files: Sequence[str], further: str) -> list[str]:
+    """A directory beside the first file, if it is asked for and there."""
+    if not files or not further:
+        return []
+    path = os.path.join(os.path.dirname(files[0]), further)
+    return [path] if os.path.isdir(path) else []
+
+
+def _refuse_completion(conf: cfg.ConfigOpts, args: Sequence[str]) -> None:
+    """oslo.config ships none of the templates that it needs for this."""
+    with contextlib.suppress(cfg.ArgsAlreadyParsedError):
+        conf.unregister_opt(cfg.StrOpt(NO_COMPLETION))
+    if args and args[0] == f'--{NO_COMPLETION}':
+        raise cfg.Error(f'There is no --{NO_COMPLETION} here.')
 
 
 def _undecodable(args: Sequence[str], files: Sequence[str]) -> str:
