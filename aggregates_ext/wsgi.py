@@ -4,24 +4,16 @@ Parses no command line: what stands there is the server's. So what the unit
 of ``aggregates-ext-api`` says there holds here without being said.
 """
 
-import warnings
+from aggregates_ext import threads  # noqa: F401, I001 (first)
 
-# futurist, under oslo.service, imports eventlet where it is installed.
-warnings.filterwarnings('ignore', message=r'\s*Eventlet is deprecated')
+from oslo_config import cfg
+from oslo_log import log as logging
 
-from oslo_service import backend  # noqa: E402
-
-# Before anything imports oslo.messaging, which would choose otherwise.
-backend.init_backend(backend.BackendType.THREADING)
-
-from oslo_config import cfg  # noqa: E402
-from oslo_log import log as logging  # noqa: E402
-
-from aggregates_ext import conf as settings  # noqa: E402
-from aggregates_ext import deploy  # noqa: E402
-from aggregates_ext import prerequisites  # noqa: E402
-from aggregates_ext import rpc  # noqa: E402
-from aggregates_ext.api import app  # noqa: E402
+from aggregates_ext import conf as settings
+from aggregates_ext import deploy
+from aggregates_ext import prerequisites
+from aggregates_ext import rpc
+from aggregates_ext.api import app
 
 
 def _make() -> app.WSGI:

@@ -1,6 +1,6 @@
 """``aggregates-ext-api``: the stand-alone API for small sites and trials."""
 
-from aggregates_ext.cmd import threads  # noqa: F401, I001 (first)
+from aggregates_ext import threads  # noqa: F401, I001 (first)
 
 import functools
 import sys

@@ -1,6 +1,6 @@
 """aggregates-ext-compute: the service that forms and watches the pools."""
 
-from aggregates_ext.cmd import threads  # noqa: F401, I001 (first)
+from aggregates_ext import threads  # noqa: F401, I001 (first)
 
 import functools
 import logging as std_logging

@@ -1,6 +1,6 @@
 """aggregates-ext-manage: the operator's commands."""
 
-from aggregates_ext.cmd import threads  # noqa: F401, I001 (first)
+from aggregates_ext import threads  # noqa: F401, I001 (first)
 
 import sys
 from collections.abc import Sequence

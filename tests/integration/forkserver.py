@@ -11,7 +11,7 @@ Before a writing statement needs no point of its own for a kill: what is not
 committed is as if it had not been, so that is the point before its COMMIT.
 """
 
-from aggregates_ext.cmd import threads  # noqa: F401, I001 (first)
+from aggregates_ext import threads  # noqa: F401, I001 (first)
 
 import http.client
 import json

@@ -4,7 +4,7 @@ A process, a lane, has some of the stories: to find the points of one it is
 played undisturbed, which takes as long as some disturbed plays.
 """
 
-from aggregates_ext.cmd import threads  # noqa: F401, I001 (first)
+from aggregates_ext import threads  # noqa: F401, I001 (first)
 
 import collections
 import concurrent.futures

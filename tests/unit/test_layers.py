@@ -34,7 +34,7 @@ OWNERS = {
     'microversion_parse': ('api/',),
     'paste': ('deploy.py',),
     'oslo_messaging': ('rpc.py', 'compute/', 'cmd/'),
-    'oslo_service': ('cmd/', 'wsgi.py'),
+    'oslo_service': ('threads.py',),
     'oslo_middleware': ('healthcheck.py',),
     'oslo_policy': (
         'policy.py',
@@ -55,6 +55,7 @@ OWNERS = {
 ROOMS: dict[str, tuple[str, ...]] = {
     'background.py': (),
     'outages.py': (),
+    'threads.py': (),
     'verbatim.py': (),
     'demo/': (),
     'exception.py': (),
@@ -192,6 +193,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'deploy.py',
         'prerequisites.py',
         'rpc.py',
+        'threads.py',
     ),
     'cmd/': (
         'cmd/commands/',
@@ -204,6 +206,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'exception.py',
         'prerequisites.py',
         'rpc.py',
+        'threads.py',
     ),
     'xensim/plan/': (),
     'xensim/records/': ('xensim/plan/',),
