@@ -4,6 +4,7 @@ It stops where it is, as after a crash; whoever takes the operation up looks
 what became of it. Nothing is sent twice, and the end is the right one.
 """
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,8 @@ JOIN = 'Async.pool.join'
 EJECT = 'Async.pool.eject'
 # What a join or an eject commits, and more; the test ends before that.
 MANY = 60
+# Of how many COMMITs one is lost, unless all are asked for.
+EVERY = 1 if os.environ.get('AGGREGATES_EXT_SWEEP_ALL') else 3
 
 
 class Scene:
@@ -104,7 +107,7 @@ def scene(
         yield Scene(running, cut_wire)
 
 
-def test_every_lost_commit_of_a_join_and_an_eject_is_got_over(
+def test_a_lost_commit_of_a_join_or_an_eject_is_got_over(
     scene: Scene, server: databases.Server
 ) -> None:
     """What one server loses on its way there, the other loses on the way back.
@@ -116,8 +119,8 @@ def test_every_lost_commit_of_a_join_and_an_eject_is_got_over(
     if isinstance(server, databases.MariaDB):
         turns.reverse()
     joins = ejects = True
-    for nth in range(1, MANY):
-        lose = turns[nth % 2]
+    for turn, nth in enumerate(range(1, MANY, EVERY), 1):
+        lose = turns[turn % 2]
         scene.sent(JOIN)
         scene.join()
         joins = scene.work(lose, nth)
