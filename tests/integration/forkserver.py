@@ -1,11 +1,12 @@
-"""Starts compute services quickly: all is imported once, then forked.
+"""Starts commands quickly: all is imported once, then forked.
 
 A process of its own that reads orders from its standard input, a line of
-JSON each, and answers with the id of the process that it made. That process
-runs the command of the compute service as it is. What is different is done
-here, from outside: it lives in the time of the simulated hosts, and it can
-kill itself, or wait, around the nth COMMIT of something written; or lose its
-connection to the database there, and go on.
+JSON each, and answers with the id of the process that it made, or with the
+exit code of one that has ended. A process made here runs the command as it
+is. What may be different is done here, from outside: a compute service lives
+in the time of the simulated hosts, and it can kill itself, or wait, around
+the nth COMMIT of something written; or lose its connection to the database
+there, and go on.
 
 Before a writing statement needs no point of its own for a kill: what is not
 committed is as if it had not been, so that is the point before its COMMIT.
@@ -20,12 +21,16 @@ import pathlib
 import signal
 import sys
 import threading
+import traceback
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import default
 
+from aggregates_ext.cmd import api
 from aggregates_ext.cmd import compute
+from aggregates_ext.cmd import manage
 from aggregates_ext.compute.run import clock
 from aggregates_ext.compute.run import lease
 from aggregates_ext.compute.observation import views
@@ -35,6 +40,11 @@ from tests.integration import sharedclock
 WRITES = ('INSERT', 'UPDATE', 'DELETE')
 # The threads that work on aggregates; that of the leases only renews.
 WORKERS = 'pool'
+COMMANDS: dict[str, Callable[[], int | None]] = {
+    'aggregates-ext-api': api.main,
+    'aggregates-ext-compute': compute.main,
+    'aggregates-ext-manage': manage.main,
+}
 
 
 class SimulatedClock(clock.Clock):
@@ -189,37 +199,66 @@ class Commits:
         return self._seen == self._nth
 
 
-def serve(order: dict[str, Any]) -> int:
-    """Be a compute service."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+def disturb(
+    time: dict[str, str] | None = None,
+    look_timeout: float = 0,
+    commits: dict[str, Any] | None = None,
+) -> None:
+    """Let this process be another than it would be.
+
+    :param time: of ``live_in``.
+    :param look_timeout: of its looks at hosts, where it is not the usual.
+    :param commits: of ``Commits``.
+    """
+    if time:
+        live_in(**time)
+    if look_timeout:
+        views.LOOK_TIMEOUT = look_timeout
+    if commits:
+        Commits(**commits).watch()
+
+
+def become(order: dict[str, Any]) -> int:
+    """Be the process that is asked for; the answer: its exit code."""
     log = os.open(order['log'], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    if order['time']:
-        live_in(**order['time'])
-    if order['look_timeout']:
-        views.LOOK_TIMEOUT = order['look_timeout']
-    Commits(**order['commits']).watch()
-    sys.argv = ['aggregates-ext-compute', '--config-file', order['config']]
-    return compute.main()
+    os.environ.clear()
+    os.environ.update(order['environment'])
+    disturb(**order['disturbed'])
+    sys.argv = [order['command'], *order['arguments']]
+    return COMMANDS[order['command']]() or 0
+
+
+def make(order: dict[str, Any]) -> int:
+    """Fork; the answer: the id of the process that was made."""
+    process_id = os.fork()
+    if process_id:
+        return process_id
+    code: Any = 1
+    try:
+        code = become(order)
+    except SystemExit as exc:
+        code = exc.code or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
 
 
 def main() -> None:
     """Take orders until there are no more."""
-    # Nobody waits for the processes made here.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in iter(sys.stdin.readline, ''):
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                code = serve(json.loads(line))
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(code)
-        print(pid, flush=True)
+        order = json.loads(line)
+        if 'ended' in order:
+            _, status = os.waitpid(order['ended'], 0)
+            answer = os.waitstatus_to_exitcode(status)
+        else:
+            answer = make(order)
+        print(answer, flush=True)
 
 
 if __name__ == '__main__':

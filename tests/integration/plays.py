@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.integration import forked
+from tests.integration import children
+from tests.integration import gates
 from tests.integration import proxy
 from tests.integration import stage
 from tests.integration import stories
@@ -293,11 +294,11 @@ def overtake(player: Player, point: Point) -> str:
 
 def _freeze(
     player: Player, point: Point, scene: stories.Scene
-) -> tuple[forked.Forked, proxy.Rule | None]:
+) -> tuple[children.Forked, proxy.Rule | None]:
     """Begin the story, and freeze the service at a point of it."""
     theatre = player.stage
     if point.call == COMMIT:
-        gate = forked.Gate(theatre.site.directory)
+        gate = gates.Gate(theatre.site.directory)
         service = theatre.start(
             nth=point.nth, moment=point.moment, gate=str(gate.file)
         )

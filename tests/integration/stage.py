@@ -29,7 +29,7 @@ from aggregates_ext.api.edge import identity
 from aggregates_ext.xensim import control
 from aggregates_ext.xensim.life import disks
 from aggregates_ext.xensim.life import lifecycle
-from tests.integration import forked
+from tests.integration import children
 from tests.integration import processes
 from tests.integration import sharedclock
 
@@ -140,7 +140,7 @@ class Stage:
         self._interrupted: Callable[[], bool] | None = None
         self._stack = contextlib.ExitStack()
         self._numbers = itertools.count()
-        self._services: list[forked.Forked] = []
+        self._services: list[children.Forked] = []
 
     def __enter__(self) -> 'Stage':
         try:
@@ -158,7 +158,7 @@ class Stage:
         self._control = control.Control(self.site.sim)
         self._control.start()
         self._stack.callback(self._control.stop)
-        self._server = forked.ForkServer()
+        self._server = children.ForkServer()
         self._stack.callback(self._server.stop)
         self._stack.callback(self.end)
         self.site.set_up()
@@ -214,23 +214,24 @@ class Stage:
 
     # Who works.
 
-    def start(self, **commits: Any) -> forked.Forked:
+    def start(self, **commits: Any) -> children.Forked:
         """Start a compute service.
 
         :param commits: at which COMMIT it kills itself or waits, see
             ``forkserver.Commits``.
         """
         log = self.site.directory / f'compute-{next(self._numbers)}.log'
-        order = {
-            'config': str(self.site.config),
-            'time': {
+        service = self._server.start(
+            log,
+            'aggregates-ext-compute',
+            ['--config-file', str(self.site.config)],
+            time={
                 'file': str(self._time),
                 'control': self._control.url.partition('//')[2],
             },
-            'look_timeout': self._look_timeout,
-            'commits': {'tally': str(self.tally), **commits},
-        }
-        service = self._server.start(log, order)
+            look_timeout=self._look_timeout,
+            commits={'tally': str(self.tally), **commits},
+        )
         self._services.append(service)
         return service
 

@@ -9,6 +9,7 @@ import pytest
 
 from aggregates_ext import exception
 from tests.integration import bus
+from tests.integration import children
 from tests.integration import processes
 from tests.integration import proxy
 from tests.integration import rabbitmq
@@ -48,7 +49,7 @@ def begin(broker: rabbitmq.Broker, outage: str) -> None:
         broker.freeze()
 
 
-def start_listening(site: processes.Site) -> processes.Process:
+def start_listening(site: processes.Site) -> children.Child:
     """Start a compute service; it listens when this returns."""
     service = site.start_compute()
     processes.wait_for('it listens', lambda: LISTENS in service.text())

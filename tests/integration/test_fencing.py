@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.integration import children
 from tests.integration import processes
 from tests.integration import proxy
 from tests.integration import stories
@@ -38,7 +39,7 @@ class Duel:
         """Stop the first service where it is."""
         self.site.freeze(self.first)
 
-    def take_over(self, method: str = '', host: str = '') -> processes.Process:
+    def take_over(self, method: str = '', host: str = '') -> children.Child:
         """Start the second service.
 
         :param method: let the held request go right after this call of it.

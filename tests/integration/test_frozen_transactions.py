@@ -7,11 +7,11 @@ the service does, or is killed.
 
 import pathlib
 from collections.abc import Callable
-from collections.abc import Iterator
 
 import pytest
 
-from tests.integration import forked
+from tests.integration import children
+from tests.integration import gates
 from tests.integration import processes
 from tests.integration import stories
 
@@ -19,39 +19,30 @@ from tests.integration import stories
 NTH = 4
 
 
-@pytest.fixture
-def server() -> Iterator[forked.ForkServer]:
-    """Makes compute services that stop at a COMMIT."""
-    server = forked.ForkServer()
-    yield server
-    server.stop()
-
-
 @pytest.mark.every_database
 def test_other_aggregates_wait_for_no_row(
     make_site: Callable[..., processes.Site],
-    server: forked.ForkServer,
     tmp_path: pathlib.Path,
 ) -> None:
     """And the aggregate itself is whole when the service goes on."""
-    site = make_site(3, {'lease_ttl': 2})
+    # A look at the other pool would have COMMITs, which are counted too.
+    site = make_site(3, {'lease_ttl': 2, 'observe_interval': 3600})
     site.set_up()
     client = site.start_api()
     service = site.start_compute()
     key = client.make_pool('pool', ['xen1'])
     other = client.make_pool('other', ['xen3'])
     assert service.terminate() == 0
-    gate = forked.Gate(tmp_path)
-    frozen = server.start(
+    gate = gates.Gate(tmp_path)
+    frozen = children.fork_server().start(
         tmp_path / 'frozen.log',
-        {
-            'config': str(site.config),
-            'commits': {
-                'tally': str(tmp_path / 'tally'),
-                'nth': NTH,
-                'moment': 'before',
-                'gate': str(gate.file),
-            },
+        'aggregates-ext-compute',
+        ['--config-file', str(site.config)],
+        commits={
+            'tally': str(tmp_path / 'tally'),
+            'nth': NTH,
+            'moment': 'before',
+            'gate': str(gate.file),
         },
     )
     site.processes.append(frozen)

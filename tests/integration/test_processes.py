@@ -3,6 +3,7 @@
 There is no broker: the compute service finds its work in the database.
 """
 
+import functools
 import json
 from collections.abc import Callable
 
@@ -12,6 +13,12 @@ from tests.integration import processes
 from tests.integration import proxy
 
 MakeSite = Callable[..., processes.Site]
+
+
+@pytest.fixture
+def make_site(make_site: MakeSite) -> MakeSite:
+    """Sites whose commands start as a user starts them."""
+    return functools.partial(make_site, forked=False)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.integration import children
 from tests.integration import processes
 from tests.integration import proxy
 from tests.integration import stories
@@ -62,7 +63,7 @@ def test_one_host_goes_to_one_of_two_aggregates(make_site: MakeSite) -> None:
     assert queued == []
 
 
-def works(service: processes.Process) -> bool:
+def works(service: children.Child) -> bool:
     """Whether a compute service is ready."""
     return 'service works' in service.text()
 

@@ -14,6 +14,7 @@ import XenAPI
 from aggregates_ext.compute.xen import text
 from tests import databases
 from tests.integration import bus
+from tests.integration import children
 from tests.integration import processes
 from tests.integration import proxy
 from tests.integration import rabbitmq
@@ -306,7 +307,7 @@ def test_refused_and_missing_servers_are_told_without_their_passwords(
     site.processes.clear()
 
 
-def _is_away(process: processes.Process) -> bool:
+def _is_away(process: children.Child) -> bool:
     return 'Connection refused' in process.text()
 
 

@@ -1,6 +1,7 @@
 """SIGTERM, SIGHUP and what systemd is told, on real processes."""
 
 import contextlib
+import functools
 import http.client
 import json
 import pathlib
@@ -18,6 +19,12 @@ from tests.integration import systemd
 
 MakeSite = Callable[..., processes.Site]
 TAKEN_OVER = 'The configuration was read again; changed: '
+
+
+@pytest.fixture
+def make_site(make_site: MakeSite) -> MakeSite:
+    """Sites whose commands start as a user starts them."""
+    return functools.partial(make_site, forked=False)
 
 
 @pytest.fixture
