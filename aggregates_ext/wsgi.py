@@ -12,18 +12,24 @@ from oslo_log import log as logging
 from aggregates_ext import conf as settings
 from aggregates_ext import deploy
 from aggregates_ext import prerequisites
+from aggregates_ext import refusals
 from aggregates_ext import rpc
 from aggregates_ext.api import app
 
 
+# What tells gunicorn that it is not to be started again.
+APP_LOAD_ERROR = 4
+
+
 def _make() -> app.WSGI:
-    settings.register_log(cfg.CONF)
-    settings.parse(cfg.CONF, [], further='api.conf.d')
-    settings.validate(cfg.CONF)
-    prerequisites.demand(prerequisites.of_api(cfg.CONF))
-    logging.setup(cfg.CONF, 'aggregates_ext')
-    rpc.quieten()
-    return deploy.load(cfg.CONF)
+    with refusals.told(APP_LOAD_ERROR):
+        settings.register_log(cfg.CONF)
+        settings.parse(cfg.CONF, [], further='api.conf.d')
+        settings.validate(cfg.CONF)
+        prerequisites.demand(prerequisites.of_api(cfg.CONF))
+        logging.setup(cfg.CONF, 'aggregates_ext')
+        rpc.quieten()
+        return deploy.load(cfg.CONF)
 
 
 application = _make()

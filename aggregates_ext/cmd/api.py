@@ -12,7 +12,7 @@ from aggregates_ext import conf as settings
 from aggregates_ext import deploy
 from aggregates_ext import prerequisites
 from aggregates_ext import rpc
-from aggregates_ext.cmd import refusals
+from aggregates_ext import refusals
 from aggregates_ext.cmd import server as servers
 from aggregates_ext.cmd import signals
 

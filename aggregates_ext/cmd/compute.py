@@ -16,7 +16,7 @@ from oslo_log import log as logging
 from aggregates_ext import conf as options
 from aggregates_ext import prerequisites
 from aggregates_ext import rpc
-from aggregates_ext.cmd import refusals
+from aggregates_ext import refusals
 from aggregates_ext.cmd import signals
 from aggregates_ext.compute import endpoint as compute_endpoint
 from aggregates_ext.compute import listener as compute_listener

@@ -11,7 +11,7 @@ import types
 from collections.abc import Sequence
 from importlib import metadata
 
-from aggregates_ext.cmd import refusals
+from aggregates_ext import refusals
 from aggregates_ext.demo import errors
 from aggregates_ext.demo import screen as screens
 from aggregates_ext.demo import site as sites

@@ -10,7 +10,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from aggregates_ext import conf as options
-from aggregates_ext.cmd import refusals
+from aggregates_ext import refusals
 from aggregates_ext.cmd.commands import db
 from aggregates_ext.cmd.commands import group
 from aggregates_ext.cmd.commands import host

@@ -16,8 +16,8 @@ import pytest
 from oslo_config import cfg
 
 from aggregates_ext import conf as settings
+from aggregates_ext import refusals
 from aggregates_ext.cmd import manage
-from aggregates_ext.cmd import refusals
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from tests import databases

@@ -124,11 +124,11 @@ def serve(
         yield start
 
 
-@contextlib.contextmanager
-def running(
+def begin(
     directory: pathlib.Path, name: str, *arguments: str
-) -> Iterator[Server]:
-    package, program, prefix, command = SERVERS[name]
+) -> tuple[psutil.Popen, pathlib.Path]:
+    """Start a server; the process, and where it logs."""
+    package, program, _prefix, command = SERVERS[name]
     venv = environments.install(name, package)
     [site] = venv.glob('lib/python*/site-packages')
     words = [word.replace(DOCUMENTED, '127.0.0.1:0') for word in command[1:]]
@@ -147,6 +147,15 @@ def running(
                 'PYTHONPATH': f'{environments.ROOT}{os.pathsep}{site}',
             },
         )
+    return process, log
+
+
+@contextlib.contextmanager
+def running(
+    directory: pathlib.Path, name: str, *arguments: str
+) -> Iterator[Server]:
+    process, log = begin(directory, name, *arguments)
+    prefix = SERVERS[name][2]
 
     def ready() -> Server | None:
         assert process.poll() is None, log.read_text()
@@ -170,6 +179,26 @@ def end(process: psutil.Popen) -> None:
         for found in [*process.children(recursive=True), process]:
             found.kill()
         raise
+
+
+@pytest.mark.parametrize('name', SERVERS)
+def test_what_keeps_it_from_its_work_is_a_sentence(
+    tmp_path: pathlib.Path, name: str
+) -> None:
+    """It ends with that, and is not started again."""
+    settings = '[api]\nauth_strategy = nobody\n'
+    (tmp_path / 'aggregates_ext.conf').write_text(settings)
+    process, log = begin(tmp_path, name)
+    try:
+        assert process.wait(timeout=processes.DEADLINE) != 0
+    finally:
+        if process.is_running():
+            end(process)
+    written = log.read_text()
+    assert 'auth_strategy' in written
+    assert 'nobody' in written
+    # gunicorn may have one of its own when several workers end at once.
+    assert f'File "{environments.ROOT}' not in written
 
 
 @pytest.mark.parametrize('name', SERVERS)

@@ -1,4 +1,4 @@
-"""What keeps a command from its work is told in a sentence."""
+"""What keeps a process from its work is told in a sentence."""
 
 import contextlib
 import io
@@ -48,7 +48,7 @@ def print_anything() -> None:
             stream.reconfigure(errors='backslashreplace')
 
 
-def end(exc: BaseException) -> int:
+def end(exc: BaseException, refused: int = REFUSED) -> int:
     """Tell why a command ends, if anybody reads on; its exit code."""
     if isinstance(exc, BrokenPipeError):
         # What the interpreter flushes at its end goes nowhere either.
@@ -57,17 +57,19 @@ def end(exc: BaseException) -> int:
     if isinstance(exc, KeyboardInterrupt):
         return INTERRUPTED
     print(sentence(exc), file=sys.stderr)
-    return REFUSED
+    return refused
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
-    """End the process with 1 and a sentence, not with a traceback.
+def told(refused: int = REFUSED) -> Iterator[None]:
+    """End the process with a sentence, not with a traceback.
 
     A traceback would go to the log, with all that its lines show.
+
+    :param refused: the exit code then.
     """
     print_anything()
     try:
         yield
     except ENDS as exc:
-        sys.exit(end(exc))
+        sys.exit(end(exc, refused))
