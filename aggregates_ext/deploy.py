@@ -15,6 +15,7 @@ from aggregates_ext import rpc
 from aggregates_ext.api import app
 from aggregates_ext.api.edge import entrance
 from aggregates_ext.api.edge import faults
+from aggregates_ext.api.edge import looks
 from aggregates_ext.api.edge import routing
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import aggregates
@@ -45,13 +46,15 @@ def build(
     intended = intent.Intent(database, compute, conf.api.settle_wait)
     membership = members.Members(intended)
     interval = conf.compute.observe_interval
+    found = aggregates.Aggregates(intended, interval)
     domain = routing.Domain(
-        aggregates=aggregates.Aggregates(intended, interval),
+        aggregates=found,
         members=membership,
         operations=operations.Operations(database),
         pools=pools.Pools(intended),
         retries=retries.Retries(intended, membership),
         inventory=inventory.Inventory(database, interval),
+        looks=looks.Looks(found, looks.Kept(conf.api.cache_size * 2**20)),
     )
     enforcer = policy.make_enforcer(conf)
     embedded = next_application is not None

@@ -6,7 +6,12 @@ policy file keeps working; the ``os-aggregate-pools`` ones are ours.
 """
 
 import argparse
+import inspect
+import threading
+import time
 from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
 from oslo_config import cfg
 from oslo_policy import policy
@@ -57,6 +62,8 @@ HYPERVISORS_SERVERS = f'{HYPERVISORS}:servers'
 ZONES_LIST = 'os_compute_api:os-availability-zone:list'
 ZONES_DETAIL = 'os_compute_api:os-availability-zone:detail'
 
+# Seconds after which a changed policy file counts.
+LOOK_INTERVAL = 1.0
 ADMIN = 'rule:context_is_admin'
 ANYBODY = '@'
 
@@ -223,7 +230,87 @@ def list_rules() -> Iterable[policy.RuleDefault]:
 
 
 class Enforcer(policy.Enforcer):
-    """An enforcer that tells of a file which it cannot read."""
+    """An enforcer that tells of a file which it cannot read.
+
+    It looks for changes of the file at most once in ``LOOK_INTERVAL``, and
+    decides each time anew.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        super().__init__(conf)
+        self._loading = threading.Lock()
+        self._looked: float | None = None
+        # Those of the last look, whole; ``rules`` is not while it loads.
+        self._in_force: Mapping[str, Any] = {}
+        self._takes_name: dict[type, bool] = {}
+
+    def allows(
+        self, name: str, target: dict[str, Any], creds: dict[str, Any]
+    ) -> bool:
+        """Whether a rule lets somebody pass, as ``authorize`` decides.
+
+        That one asks for all files and inspects signatures each time.
+
+        :param name: a rule that is registered here.
+        :raises exception.Unavailable: the policy file cannot be read.
+        """
+        if self._is_due():
+            with self._loading:
+                if self._is_due():
+                    self.load_rules()
+                    self._in_force = self.rules
+                    self._looked = time.monotonic()
+        rule = self.registered_rules[name]
+        return self._enforce_scope(creds, rule, do_raise=False) and (
+            self._holds(self._in_force[name], target, creds, name)
+        )
+
+    def _is_due(self) -> bool:
+        return (
+            self._looked is None
+            or time.monotonic() - self._looked > LOOK_INTERVAL
+        )
+
+    def _holds(
+        self,
+        check: Any,
+        target: dict[str, Any],
+        creds: dict[str, Any],
+        name: str,
+    ) -> bool:
+        """What a check says, and those that it is made of."""
+        kind = type(check)
+        if kind is policy.RuleCheck:
+            try:
+                check = self._in_force[check.match]
+            except KeyError:
+                return False
+            return self._holds(check, target, creds, name)
+        if kind is policy.NotCheck:
+            return not self._holds(check.rule, target, creds, name)
+        if kind in (policy.OrCheck, policy.AndCheck):
+            wanted = kind is policy.OrCheck
+            for part in check.rules:
+                if self._holds(part, target, creds, name) is wanted:
+                    return wanted
+            return not wanted
+        return self._asks(check, target, creds, name)
+
+    def _asks(
+        self,
+        check: Any,
+        target: dict[str, Any],
+        creds: dict[str, Any],
+        name: str,
+    ) -> bool:
+        """What a check says that is made of no others."""
+        kind = type(check)
+        if kind not in self._takes_name:
+            signature = inspect.getfullargspec(check.__call__)
+            self._takes_name[kind] = len(signature.args) > 4
+        if self._takes_name[kind]:
+            return bool(check(target, creds, self, name))
+        return bool(check(target, creds, self))
 
     def load_rules(self, force_reload: bool = False) -> None:
         """:raises exception.Unavailable: nobody may do anything therefore."""
@@ -246,7 +333,7 @@ def _unreadable(detail: str) -> exception.Unavailable:
     )
 
 
-def make_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
+def make_enforcer(conf: cfg.ConfigOpts) -> Enforcer:
     """An enforcer that knows the rules and the operator's changes to them.
 
     :param conf: configuration; ``[oslo_policy]`` names the operator's file.

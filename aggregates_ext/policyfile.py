@@ -13,7 +13,7 @@ WRONG = 'The policy file is wrong'
 NEVER = '!'
 
 
-def load(conf: cfg.ConfigOpts) -> oslo_policy.Enforcer:
+def load(conf: cfg.ConfigOpts) -> policy.Enforcer:
     """The rules in force: the defaults, and what the file makes of them.
 
     Old names are not warned of; ``find_former`` tells them.

@@ -8,13 +8,13 @@ from typing import Any
 
 import webob
 from oslo_log import log as logging
-from oslo_policy import policy
 
 from aggregates_ext import context
 from aggregates_ext import exception
 from aggregates_ext.api.edge import conditions
 from aggregates_ext.api.edge import exchange
 from aggregates_ext.api.edge import identity
+from aggregates_ext.api.edge import looks
 from aggregates_ext.api.edge import microversions
 from aggregates_ext.api.edge import routing
 from aggregates_ext.api.edge import wire
@@ -67,7 +67,7 @@ def act(
 
 _SAFE = ('GET', 'HEAD')
 _ONE = '/os-aggregates/{aggregate_id}'
-# Where an aggregate has a tag.
+# Where an aggregate that was changed has a tag.
 _TAGGED = (_ONE, f'{_ONE}/action')
 _ACTION: routing.Routes = {
     '/os-aggregates/{aggregate_id}/action': {
@@ -115,7 +115,7 @@ class Application:
     def __init__(
         self,
         domain: routing.Domain,
-        enforcer: policy.Enforcer,
+        enforcer: context.Enforcer,
         router: routing.Router,
     ) -> None:
         self._domain = domain
@@ -125,8 +125,9 @@ class Application:
     def __call__(
         self, environ: dict[str, Any], start_response: Any
     ) -> Iterable[bytes]:
-        answered = exchange.begin(environ, self._router.place(environ))
-        match = self._router.find(environ)
+        place = self._router.place(environ)
+        answered = exchange.begin(environ, place)
+        match = self._router.match(place)
         arguments: dict[str, Any] = match.decoded() if match else {}
         ctx = identity.context_of(
             environ,
@@ -136,48 +137,64 @@ class Application:
         )
         if match is None:
             raise exception.NotServed()
-        request = webob.Request(environ)
-        shape: shapes.Shape = shapes.Legacy()
-        if not answered.legacy:
-            shape = shapes.Modern(
-                _microversion(request, match, answered),
-                strict=match.place.microversions,
-            )
+        shape = _shape(environ, match, answered)
         _check_project(ctx, arguments.pop('project_id', None))
-        response = self._answer(ctx, shape, request, match, arguments)
+        route = _route(match, environ['REQUEST_METHOD'])
+        if route.until and shape.supports(route.until):
+            raise exception.NotFound()
+        request = webob.Request(environ)
+        arguments |= _taken(route, shape, request, answered)
+        condition = conditions.of(request)
+        domain = self._domain
+        if condition and environ['REQUEST_METHOD'] not in _SAFE:
+            domain = domain.under(condition.check)
+        result = route.handler(ctx, domain, shape, **arguments)
+        if isinstance(result, looks.Finished):
+            known = _is_known(condition, result.tag, arguments)
+            return answered.send(
+                result,
+                known=known,
+                environ=environ,
+                start_response=start_response,
+            )
+        response = _answer(result, request, match, answered)
         finished: Iterable[bytes] = response(environ, start_response)
         return finished
 
-    def _answer(
-        self,
-        ctx: context.RequestContext,
-        shape: shapes.Shape,
-        request: webob.Request,
-        match: routing.Match,
-        arguments: dict[str, Any],
-    ) -> webob.Response:
-        """What the handler says, on the condition of the request."""
-        answered = exchange.of(request.environ)
-        route = _route(match, request.method)
-        if route.until and shape.supports(route.until):
-            raise exception.NotFound()
-        arguments |= _taken(route, shape, request, answered)
-        condition = conditions.Condition(request)
-        domain = self._domain
-        if condition and request.method not in _SAFE:
-            domain = domain.under(condition.check)
-        result = route.handler(ctx, domain, shape, **arguments)
-        if isinstance(result, routing.Named):
-            _log(result, request, answered)
-        if isinstance(result, routing.Page):
-            result = _page(result, request)
-        response = _respond(result, answered)
-        if match.template in _TAGGED:
-            name = _tag(result, answered)
-            response.etag = name
-            if name and request.method in _SAFE:
-                _apply(condition, name, arguments, response)
-        return response
+
+def _shape(
+    environ: dict[str, Any], match: routing.Match, answered: exchange.Exchange
+) -> shapes.Shape:
+    """How the face of a request shows things.
+
+    :raises exception.Invalid: its microversion is no version.
+    :raises exception.NotAcceptable: it is not served.
+    """
+    if answered.legacy:
+        return shapes.Legacy(answered.media.kind)
+    if not match.place.microversions:
+        return shapes.Modern(microversions.MIN, strict=False)
+    # Known before it is refused: the refusal tells which it was, as Nova's.
+    answered.microversion = microversions.of(environ)
+    microversions.check(answered.microversion)
+    return shapes.Modern(answered.microversion)
+
+
+def _answer(
+    result: dict[str, Any] | routing.Named | routing.Page | None,
+    request: webob.Request,
+    match: routing.Match,
+    answered: exchange.Exchange,
+) -> webob.Response:
+    """What a handler says, as it is sent."""
+    if isinstance(result, routing.Named):
+        _log(result, request, answered)
+    if isinstance(result, routing.Page):
+        result = _page(result, request)
+    response = _respond(result, answered)
+    if match.template in _TAGGED:
+        response.etag = _tag(result, answered)
+    return response
 
 
 def _taken(
@@ -214,17 +231,6 @@ def _log(
         )
 
 
-def _microversion(
-    request: webob.Request, match: routing.Match, answered: exchange.Exchange
-) -> Any:
-    if not match.place.microversions:
-        return microversions.MIN
-    # Known before it is refused: the refusal tells which it was, as Nova's.
-    answered.microversion = microversions.parse(request.headers)
-    microversions.check(answered.microversion)
-    return answered.microversion
-
-
 def _check_project(ctx: context.RequestContext, project: str | None) -> None:
     if project is not None and project != ctx.project_id:
         raise exception.Invalid(
@@ -255,23 +261,21 @@ def _tag(
     return conditions.tag(body['aggregate'], answered.media.kind)
 
 
-def _apply(
-    condition: conditions.Condition,
-    name: str,
+def _is_known(
+    condition: conditions.Condition | None,
+    name: str | None,
     arguments: Mapping[str, Any],
-    response: webob.Response,
-) -> None:
-    """Answer a conditional question for an aggregate.
+) -> bool:
+    """Whether whoever asks for an aggregate has it already.
 
-    :param name: the tag of what is shown.
+    :param name: the tag of what is shown, if it has one.
     :raises exception.PreconditionFailed: it is not what If-Match wants.
     """
+    if condition is None or name is None:
+        return False
     if not condition.is_wanted([name]):
         raise exception.PreconditionFailed(**arguments)
-    if condition.is_known([name]):
-        response.status_int = 304
-        response.app_iter = []
-        response.content_length = response.content_type = None
+    return condition.is_known([name])
 
 
 def _page(page: routing.Page, request: webob.Request) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from oslo_utils import timeutils
 from aggregates_ext import exception
 from aggregates_ext.db import fitting
 from aggregates_ext.db import records
+from aggregates_ext.db import stamps
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
 
@@ -26,8 +28,17 @@ _FIELDS = [
     if field.name in _TABLE.c
 ]
 _COLUMNS = [_TABLE.c[name] for name in _FIELDS]
+# What was seen of a pool is much, and no list shows it.
+_UNLISTED = 'observation'
+_LISTED = [
+    sa.null().label(name) if name == _UNLISTED else _TABLE.c[name]
+    for name in _FIELDS
+]
 # Refuses a change of an aggregate that is not as it is to be, by raising.
 Guard = Callable[[records.Aggregate], None]
+_NOTHING: Mapping[str, Any] = {}
+# So many are asked for one by one, by ids.
+FEW = 100
 LISTED_PHASES = ('joining', 'member')
 
 
@@ -51,16 +62,15 @@ def _complete(
     if not rows:
         return []
     ids = [row[0] for row in rows]
-    span = (min(ids), max(ids))
     hosts: dict[int, list[tuple[str, str]]] = {}
     standing: dict[int, list[str]] = {}
     members = sa.select(
         _HOSTS.c.aggregate_id, _HOSTS.c.name, _HOSTS.c.phase
-    ).where(_HOSTS.c.aggregate_id.between(*span))
+    ).where(_among(_HOSTS.c.aggregate_id, ids))
     counting = sa.select(
         _OPERATIONS.c.aggregate_id, sa.null(), _OPERATIONS.c.state
     ).where(
-        _OPERATIONS.c.aggregate_id.between(*span),
+        _among(_OPERATIONS.c.aggregate_id, ids),
         _OPERATIONS.c.settled == sa.false(),
     )
     for aggregate_id, name, state in connection.execute(
@@ -85,6 +95,14 @@ def _complete(
     ]
 
 
+def _among(column: Any, ids: list[int]) -> sa.ColumnElement[bool]:
+    """Whose it is: of few, or of all that are between."""
+    found: sa.ColumnElement[bool] = (
+        column.in_(ids) if len(ids) <= FEW else column.between(ids[0], ids[-1])
+    )
+    return found
+
+
 def get_all(
     connection: sa.Connection,
     *,
@@ -93,13 +111,19 @@ def get_all(
     name: str | None = None,
     availability_zone: str | None = None,
     host: str | None = None,
+    ids: Collection[int] | None = None,
 ) -> list[records.Aggregate]:
     """Living aggregates by id; two statements whatever their number.
 
+    They come without what was seen of their pools.
+
     :param marker: id of the last one of the page before.
     :param host: name of a host that the aggregate lists.
+    :param ids: these alone.
     """
-    query = sa.select(*_COLUMNS).where(_TABLE.c.deleted == 0)
+    query = sa.select(*_LISTED).where(_TABLE.c.deleted == 0)
+    if ids is not None:
+        query = query.where(_TABLE.c.id.in_(ids))
     if marker is not None:
         query = query.where(_TABLE.c.id > marker)
     if name is not None:
@@ -134,6 +158,21 @@ def get(
     return _complete(connection, list(rows))[0]
 
 
+def written(
+    connection: sa.Connection, row: Any, values: Mapping[str, Any] = _NOTHING
+) -> records.Aggregate:
+    """A locked aggregate as this transaction leaves it, but for its stamp.
+
+    Its own columns are not read again: they are those of the row that was
+    locked, and what was written since.
+
+    :param row: as ``lock`` returned it.
+    :param values: columns that were written.
+    """
+    columns = [values.get(name, getattr(row, name)) for name in _FIELDS]
+    return _complete(connection, [columns])[0]
+
+
 def check(connection: sa.Connection, aggregate_id: int) -> None:
     """See to it that there is a living aggregate, without its row's lock.
 
@@ -165,8 +204,7 @@ def lock(
     if row is None:
         raise exception.AggregateNotFound(aggregate_id=aggregate_id)
     if guard is not None:
-        values = [getattr(row, name) for name in _FIELDS]
-        guard(_complete(connection, [values])[0])
+        guard(written(connection, row))
     return row
 
 
@@ -191,6 +229,7 @@ def insert(
                 deleted=0,
                 lease_epoch=0,
                 lease_writes=0,
+                stamp=stamps.new(),
             )
         )
     except db_exc.DBDuplicateEntry:
@@ -201,19 +240,25 @@ def insert(
 
 def update(
     connection: sa.Connection, aggregate_id: int, values: Mapping[str, Any]
-) -> None:
+) -> dict[str, Any]:
     """Change columns of a locked aggregate, and when it was changed.
 
+    :returns: all that is written but the stamp.
     :raises exception.AggregateNameExists: the new name lives already.
     """
+    known = {**values, 'updated_at': _utcnow()}
     try:
         connection.execute(
             sa.update(_TABLE)
             .where(_TABLE.c.id == aggregate_id)
-            .values(**values, updated_at=_utcnow())
+            .values(
+                **known,
+                stamp=stamps.renewed_by_itself(connection, aggregate_id),
+            )
         )
     except db_exc.DBDuplicateEntry:
         raise exception.AggregateNameExists(name=values['name']) from None
+    return known
 
 
 def delete(connection: sa.Connection, aggregate_id: int) -> None:
@@ -221,7 +266,11 @@ def delete(connection: sa.Connection, aggregate_id: int) -> None:
     connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.id == aggregate_id)
-        .values(deleted=_TABLE.c.id, deleted_at=_utcnow())
+        .values(
+            deleted=_TABLE.c.id,
+            deleted_at=_utcnow(),
+            stamp=stamps.renewed_by_itself(connection, aggregate_id),
+        )
     )
 
 
@@ -308,6 +357,7 @@ def forget_pool_if_empty(connection: sa.Connection, aggregate_id: int) -> None:
             master_uuid=None,
             observation=None,
             drift=None,
+            stamp=stamps.new(),
         )
     )
 
@@ -332,7 +382,7 @@ def set_observation(
 
     :param at: when that was, if not now.
     """
-    values = _seen(drift)
+    values = _seen(connection, aggregate_id, drift)
     if at is not None:
         values['observed_at'] = at
     connection.execute(
@@ -362,13 +412,24 @@ def set_drift(
     connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.id == aggregate_id)
-        .values(**_seen(drift))
+        .values(**_seen(connection, aggregate_id, drift))
     )
 
 
-def _seen(drift: Sequence[records.Drift]) -> dict[str, Any]:
+def _seen(
+    connection: sa.Connection,
+    aggregate_id: int,
+    drift: Sequence[records.Drift],
+) -> dict[str, Any]:
+    """The columns of a look; the state shows whether there is a drift."""
     entries = [dataclasses.asdict(entry) for entry in drift]
-    return {
+    values = {
         'drift': fitting.fit_json(entries),
         'observed_at': engine.now(),
     }
+    before = connection.scalar(
+        sa.select(_TABLE.c.drift).where(_TABLE.c.id == aggregate_id)
+    )
+    if bool(before) != bool(entries):
+        values['stamp'] = stamps.renewed_by_itself(connection, aggregate_id)
+    return values

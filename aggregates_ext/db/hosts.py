@@ -17,10 +17,12 @@ from aggregates_ext import exception
 from aggregates_ext.db import addresses as db_addresses
 from aggregates_ext.db import fitting
 from aggregates_ext.db import records
+from aggregates_ext.db import stamps
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
 
 _TABLE = models.hosts
+_AGGREGATES = models.aggregates
 _FIELDS = [field.name for field in dataclasses.fields(records.Host)]
 COLUMNS = [_TABLE.c[name] for name in _FIELDS]
 
@@ -40,18 +42,29 @@ def get_all(
     return [record(row) for row in connection.execute(query)]
 
 
-def get(connection: sa.Connection, name: str) -> records.Host:
+def get(
+    connection: sa.Connection, name: str, *, beside: int | None = None
+) -> records.Host:
     """One host.
 
+    :param beside: id of an aggregate that must live.
     :raises exception.HostNotFound: none is registered by that name.
+    :raises exception.AggregateNotFound: the aggregate does not live.
     """
+    lives = sa.exists().where(
+        _AGGREGATES.c.id == beside, _AGGREGATES.c.deleted == 0
+    )
     row = connection.execute(
-        sa.select(*COLUMNS).where(_TABLE.c.name == name)
+        sa.select(*COLUMNS, sa.true() if beside is None else lives).where(
+            _TABLE.c.name == name
+        )
     ).one_or_none()
     # A database that compares loosely must not find another host.
     if row is None or row.name != name:
         raise exception.HostNotFound(host=name)
-    return record(row)
+    if not row[-1]:
+        raise exception.AggregateNotFound(aggregate_id=beside)
+    return record(row[:-1])
 
 
 def insert(connection: sa.Connection, values: Mapping[str, Any]) -> None:
@@ -105,6 +118,8 @@ def bind(
             **fitting.fit_columns(_TABLE, values),
         )
     )
+    if result.rowcount:
+        stamps.renew(connection, aggregate_id)
     return bool(result.rowcount)
 
 
@@ -136,6 +151,8 @@ def move(
         )
         .values(**fitting.fit_columns(_TABLE, values))
     )
+    if result.rowcount:
+        stamps.renew(connection, aggregate_id)
     return bool(result.rowcount)
 
 

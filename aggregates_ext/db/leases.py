@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from aggregates_ext import exception
 from aggregates_ext.db import operations
 from aggregates_ext.db import records
+from aggregates_ext.db import stamps
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
 
@@ -152,7 +153,8 @@ def fence(connection: sa.Connection, lease: records.Lease) -> None:
 def revoke(connection: sa.Connection, aggregate_id: int) -> bool:
     """End any lease on an aggregate, living or deleted.
 
-    What its holder still writes is refused from then on.
+    What its holder still writes is refused from then on. Whoever revokes one
+    changes what is shown, so the stamp is renewed here.
 
     :returns: whether there ever was such an aggregate.
     """
@@ -163,6 +165,7 @@ def revoke(connection: sa.Connection, aggregate_id: int) -> bool:
             lease_owner=None,
             lease_epoch=_TABLE.c.lease_epoch + 1,
             lease_until=None,
+            stamp=stamps.renewed_by_itself(connection, aggregate_id),
         )
     )
     return bool(result.rowcount)

@@ -16,6 +16,7 @@ from aggregates_ext import exception
 from aggregates_ext.db import fitting
 from aggregates_ext.db import hosts
 from aggregates_ext.db import records
+from aggregates_ext.db import stamps
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
 
@@ -93,6 +94,7 @@ def insert(
     }
     result = connection.execute(sa.insert(_TABLE).values(values))
     (key,) = result.inserted_primary_key or (0,)
+    stamps.renew(connection, aggregate_id)
     return records.Operation(id=int(key), **values)
 
 
@@ -297,16 +299,27 @@ def find_standing(connection: sa.Connection, host: str) -> int | None:
     )
 
 
-def cancel(connection: sa.Connection, operation_id: int) -> bool:
-    """Cancel a queued operation by one UPDATE; False when it has started."""
+def cancel(
+    connection: sa.Connection, operation: records.Operation
+) -> records.Operation | None:
+    """Cancel a queued operation by one UPDATE; None when it has started.
+
+    :returns: it, as it is written.
+    """
+    values: dict[str, Any] = {
+        'state': 'cancelled',
+        'settled': True,
+        'finished_at': timeutils.utcnow(),
+    }
     result = connection.execute(
         sa.update(_TABLE)
-        .where(_TABLE.c.id == operation_id, _TABLE.c.state == 'queued')
-        .values(
-            state='cancelled', settled=True, finished_at=timeutils.utcnow()
-        )
+        .where(_TABLE.c.id == operation.id, _TABLE.c.state == 'queued')
+        .values(values)
     )
-    return bool(result.rowcount)
+    if not result.rowcount:
+        return None
+    stamps.renew(connection, operation.aggregate_id)
+    return dataclasses.replace(operation, **values)
 
 
 def replace(
@@ -340,6 +353,7 @@ def replace(
             finished_at=timeutils.utcnow(),
         )
     )
+    stamps.renew(connection, *{known.aggregate_id for known in replaced})
     return bool(result.rowcount == len(replaced))
 
 
@@ -419,6 +433,7 @@ def finish(
     )
     if succeeded:
         _settle(connection, operation)
+    stamps.renew(connection, operation.aggregate_id)
     # Those that waited for it look again now.
     connection.execute(
         sa.update(_TABLE)
@@ -481,6 +496,7 @@ def reset(connection: sa.Connection, aggregate_id: int, host: str) -> None:
             not_before=None,
         )
     )
+    stamps.renew(connection, aggregate_id)
 
 
 def settle_failed(
@@ -495,12 +511,16 @@ def settle_failed(
         if host is None
         else _TABLE.c.host == host
     )
-    connection.execute(
-        sa.update(_TABLE)
-        .where(
-            whose,
-            _TABLE.c.settled == sa.false(),
-            _TABLE.c.state == 'failed',
+    found = connection.execute(
+        sa.select(_TABLE.c.id, _TABLE.c.aggregate_id).where(
+            whose, _TABLE.c.settled == sa.false(), _TABLE.c.state == 'failed'
         )
-        .values(settled=True)
-    )
+    ).all()
+    # These, and none that fails meanwhile: its aggregate has no new stamp.
+    if found:
+        stamps.renew(connection, *{row[1] for row in found})
+        connection.execute(
+            sa.update(_TABLE)
+            .where(_TABLE.c.id.in_([row[0] for row in found]))
+            .values(settled=True)
+        )

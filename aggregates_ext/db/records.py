@@ -50,6 +50,7 @@ class Aggregate:
     :ivar drift: where the pool differs from the intent.
     :ivar observed_at: when it was last looked at, in seconds of the epoch,
         by the database's clock.
+    :ivar stamp: another number after each change of what is shown.
     """
 
     id: int
@@ -67,6 +68,7 @@ class Aggregate:
     observation: dict[str, Any] | None
     drift: tuple[Drift, ...]
     observed_at: float | None
+    stamp: int = 0
     hosts: tuple[str, ...] = ()
     bound: int = 0
     standing: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """Aggregates: names, zones and metadata; no HTTP, no XenAPI, no bus."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.db import stamps as db_stamps
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
@@ -51,6 +53,39 @@ class Aggregates:
         with self._intent.database.reader() as connection:
             return db_aggregates.get(connection, aggregate_id)
 
+    def stamp(self, aggregate_id: int) -> int:
+        """The stamp of one aggregate, in one statement.
+
+        :raises exception.AggregateNotFound: there is none.
+        """
+        found = self._intent.database.ask(db_stamps.OF_ONE, key=aggregate_id)
+        if not found:
+            raise exception.AggregateNotFound(aggregate_id=aggregate_id)
+        return int(found[0][0])
+
+    def total(self) -> tuple[int, int]:
+        """How many there are and the sum of their stamps, in one statement.
+
+        Whatever changes of any of them changes this.
+        """
+        [(count, total)] = self._intent.database.ask(db_stamps.OF_ALL)
+        return int(count), int(total or 0)
+
+    def get_changed(
+        self, is_known: Callable[[int, int], bool]
+    ) -> tuple[dict[int, int], list[records.Aggregate]]:
+        """The stamps of all by id, and the aggregates that are not known.
+
+        :param is_known: whether an aggregate is known with a stamp.
+        """
+        with self._intent.database.reader() as connection:
+            found = db_stamps.of_each(connection)
+            missing = [key for key in found if not is_known(key, found[key])]
+            ids = missing if len(missing) <= db_aggregates.FEW else None
+            if not missing:
+                return found, []
+            return found, db_aggregates.get_all(connection, ids=ids)
+
     def create(
         self, name: str, availability_zone: str | None
     ) -> records.Aggregate:
@@ -88,7 +123,7 @@ class Aggregates:
             hosts = db_hosts.get_all(connection, aggregate_id)
             if ZONE_KEY in values:
                 _check_zone_change(aggregate_id, hosts, values[ZONE_KEY])
-            db_aggregates.update(connection, aggregate_id, values)
+            written = db_aggregates.update(connection, aggregate_id, values)
             renamed = values.get('name', before.name) != before.name
             if renamed and hosts:
                 db_operations.insert(
@@ -100,7 +135,7 @@ class Aggregates:
                     operations.asked_by(ctx),
                 )
             return intent.Change(
-                db_aggregates.get(connection, aggregate_id),
+                db_aggregates.written(connection, before, written),
                 uuid if renamed and hosts else None,
             )
 
@@ -130,8 +165,8 @@ class Aggregates:
                 for key, value in merged.items()
                 if value is not None
             }
-            db_aggregates.update(connection, aggregate_id, values)
-            return db_aggregates.get(connection, aggregate_id)
+            written = db_aggregates.update(connection, aggregate_id, values)
+            return db_aggregates.written(connection, before, written)
 
         return self._intent.write(work)
 
@@ -163,8 +198,8 @@ class Aggregates:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> records.Operation | None:
-            self._intent.lock(connection, aggregate_id)
-            _check_empty(db_aggregates.get(connection, aggregate_id))
+            row = self._intent.lock(connection, aggregate_id)
+            _check_empty(db_aggregates.written(connection, row))
             going_on = db_operations.get_all(
                 connection, aggregate_id, states=db_operations.OPEN
             )
@@ -242,8 +277,8 @@ def _check_empty(aggregate: records.Aggregate) -> None:
 
 def end(connection: Any, aggregate_id: int) -> None:
     """End an aggregate that is locked, without hosts and at rest."""
-    db_operations.settle_failed(connection, aggregate_id=aggregate_id)
     db_aggregates.delete(connection, aggregate_id)
+    db_operations.settle_failed(connection, aggregate_id=aggregate_id)
 
 
 def _check_ending(operation: records.Operation) -> None:

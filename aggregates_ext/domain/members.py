@@ -71,7 +71,7 @@ class Members:
                 operations.asked_by(ctx),
             )
             return intent.Change(
-                db_aggregates.get(connection, aggregate_id), uuid
+                db_aggregates.written(connection, aggregate), uuid
             )
 
         return self._intent.commit(work)
@@ -82,8 +82,7 @@ class Members:
         :raises exception.Conflict: it is bound already.
         """
         with self._intent.database.reader() as connection:
-            found = db_hosts.get(connection, host)
-            db_aggregates.check(connection, aggregate_id)
+            found = db_hosts.get(connection, host, beside=aggregate_id)
             if found.aggregate_id is not None:
                 _refuse_bound(connection, aggregate_id, found)
             return found
@@ -125,11 +124,11 @@ class Members:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> intent.Change:
-            self._intent.lock(connection, aggregate_id)
+            aggregate = self._intent.lock(connection, aggregate_id)
             joining = found.phase == 'joining'
             if joining and _cancel_join(connection, aggregate_id, host):
                 return intent.Change(
-                    db_aggregates.get(connection, aggregate_id)
+                    db_aggregates.written(connection, aggregate)
                 )
             phases = db_aggregates.LISTED_PHASES
             move_out(connection, aggregate_id, host, phases)
@@ -143,7 +142,7 @@ class Members:
                 parameters,
             )
             return intent.Change(
-                db_aggregates.get(connection, aggregate_id), uuid
+                db_aggregates.written(connection, aggregate), uuid
             )
 
         return self._intent.commit(work)
@@ -159,7 +158,7 @@ class Members:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> intent.Change:
-            self._intent.lock(connection, aggregate_id)
+            aggregate = self._intent.lock(connection, aggregate_id)
             forget(connection, aggregate_id, host)
             db_operations.insert(
                 connection,
@@ -171,7 +170,7 @@ class Members:
                 {'force': True},
             )
             return intent.Change(
-                db_aggregates.get(connection, aggregate_id), uuid
+                db_aggregates.written(connection, aggregate), uuid
             )
 
         return self._intent.commit(work)
@@ -318,8 +317,8 @@ def _cancel_join(connection: Any, aggregate_id: int, host: str) -> bool:
             operations.ADD_HOST,
             'queued',
         ):
-            cancelled = db_operations.cancel(connection, operation.id)
-            return cancelled and db_hosts.move(
+            cancelled = db_operations.cancel(connection, operation)
+            return cancelled is not None and db_hosts.move(
                 connection, host, aggregate_id, ('joining',), 'free'
             )
     return False

@@ -130,14 +130,15 @@ class Operations:
             operation = db_operations.get(connection, uuid)
             if operation.aggregate_id != aggregate_id:
                 raise exception.OperationNotFound(operation=uuid)
-            if not db_operations.cancel(connection, operation.id):
+            cancelled = db_operations.cancel(connection, operation)
+            if cancelled is None:
                 raise exception.OperationNotCancellable(
                     operation=uuid,
                     state=operation.state,
                     remedy=_REMEDIES[operation.state],
                 )
             take_back(connection, operation)
-            return db_operations.get(connection, uuid)
+            return cancelled
 
         return self._database.write(work, is_written)
 

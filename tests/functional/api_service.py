@@ -7,6 +7,7 @@ from typing import Any
 
 import webob
 from gabbi import fixture
+from oslo_config import cfg
 from oslo_utils import uuidutils
 
 from aggregates_ext import deploy
@@ -78,8 +79,12 @@ def make(
             hosts.insert(connection, values)
         far = {'name': 'far', 'url': 'https://far', 'credential': 'default'}
         hosts.insert(connection, {**far, 'availability_zone': 'elsewhere'})
-    application = versions.Versions(Authtoken(deploy.build(conf)))
-    return application, database
+    return serve(conf), database
+
+
+def serve(conf: cfg.ConfigOpts) -> WSGI:
+    """An API of its own on a database that is there."""
+    return versions.Versions(Authtoken(deploy.build(conf)))
 
 
 class Lazy:

@@ -259,7 +259,7 @@ def test_latest_change_of_master_counts(running: service.Service) -> None:
                 {'request_id': None, 'user_id': None, 'project_id': None},
             )  # fmt: skip
             operation = db_operations.get(connection, uuid)
-            db_operations.cancel(connection, operation.id)
+            db_operations.cancel(connection, operation)
     # Of a change of master the latest counts, whichever host it names.
     with pytest.raises(exception.OperationNotRetryable, match='taken its'):
         running.retries.retry(running.ctx, key, f'0{UNKNOWN[1:]}')

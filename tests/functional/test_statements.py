@@ -8,7 +8,6 @@ from typing import Any
 from typing import NamedTuple
 
 import pytest
-import sqlalchemy as sa
 import webob
 
 from aggregates_ext.api import app
@@ -16,6 +15,7 @@ from aggregates_ext.api.edge import routing
 from aggregates_ext.api.resources import absent
 from aggregates_ext.db import hosts
 from aggregates_ext.db import operations
+from tests import counting as counting_of
 from tests.functional import api_service
 
 ADMIN = {'X-Auth-Token': f'operator:{api_service.PROJECT}:admin'}
@@ -222,17 +222,8 @@ class Counted:
 
 @contextlib.contextmanager
 def counting() -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def listen(
-        connection: Any, cursor: Any, statement: str, *_args: Any
-    ) -> None:
-        if not statement.startswith(('BEGIN', 'PRAGMA')):
-            seen.append(statement)
-
-    sa.event.listen(sa.Engine, 'before_cursor_execute', listen)
-    yield seen
-    sa.event.remove(sa.Engine, 'before_cursor_execute', listen)
+    with counting_of.counting_statements('BEGIN') as seen:
+        yield seen
 
 
 @pytest.fixture

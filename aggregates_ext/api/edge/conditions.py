@@ -40,6 +40,15 @@ def tags(aggregate: records.Aggregate) -> set[str]:
     return {tag(shown, kind) for shown in views for kind in _KINDS}
 
 
+_HEADERS = ('HTTP_IF_MATCH', 'HTTP_IF_NONE_MATCH')
+
+
+def of(request: webob.Request) -> 'Condition | None':
+    """The condition of a request, if it has one."""
+    asked = any(name in request.environ for name in _HEADERS)
+    return Condition(request) if asked else None
+
+
 class Condition:
     """What a request asks to hold before it is carried out."""
 
@@ -50,9 +59,6 @@ class Condition:
             self._wanted = request.if_match
         if 'If-None-Match' in request.headers:
             self._unwanted = request.if_none_match
-
-    def __bool__(self) -> bool:
-        return self._wanted is not None or self._unwanted is not None
 
     def check(self, aggregate: records.Aggregate) -> None:
         """Let a change happen to the aggregate as it is, or not.

@@ -8,6 +8,7 @@ import microversion_parse
 import webob
 from oslo_context import context
 
+from aggregates_ext.api.edge import looks
 from aggregates_ext.api.edge import microversions
 from aggregates_ext.api.edge import routing
 from aggregates_ext.api.edge import wire
@@ -45,13 +46,44 @@ class Exchange:
         lines = [
             ('Content-Type', content_type),
             ('Content-Length', str(len(body))),
+            *self._lines(headers),
+        ]
+        return webob.Response(status=status, headerlist=lines, app_iter=[body])
+
+    def _lines(
+        self, headers: Iterable[tuple[str, str]]
+    ) -> list[tuple[str, str]]:
+        lines = [
             ('x-compute-request-id', self.request_id),
             ('x-openstack-request-id', self.request_id),
             *headers,
         ]
         if self.microversion is not None:
             lines += microversions.headers(self.microversion)
-        return webob.Response(status=status, headerlist=lines, app_iter=[body])
+        return lines
+
+    def send(
+        self,
+        found: looks.Finished,
+        *,
+        known: bool,
+        environ: Mapping[str, Any],
+        start_response: Any,
+    ) -> list[bytes]:
+        """Send what needs no more than its headers, without a response.
+
+        :param known: the client has it already.
+        """
+        lines = self._lines(())
+        if found.tag is not None:
+            lines.append(('ETag', f'"{found.tag}"'))
+        if known:
+            start_response('304 Not Modified', lines)
+            return []
+        lines.append(('Content-Type', self.media.content_type))
+        lines.append(('Content-Length', str(len(found.body))))
+        start_response('200 OK', lines)
+        return [] if environ['REQUEST_METHOD'] == 'HEAD' else [found.body]
 
 
 def begin(environ: dict[str, Any], place: routing.Place) -> Exchange:

@@ -9,7 +9,6 @@ from typing import Any
 
 import webob
 from oslo_log import log as logging
-from oslo_policy import policy
 
 from aggregates_ext import context
 from aggregates_ext import exception
@@ -54,7 +53,7 @@ def project_of(environ: dict[str, Any]) -> str | None:
 
 def context_of(
     environ: dict[str, Any],
-    enforcer: policy.Enforcer,
+    enforcer: context.Enforcer,
     request_id: str,
     project_id: str | None = None,
 ) -> context.RequestContext:
@@ -98,7 +97,7 @@ def _confirmed(environ: dict[str, Any]) -> bool:
 
 
 def _from_nova(
-    theirs: Any, enforcer: policy.Enforcer, request_id: str
+    theirs: Any, enforcer: context.Enforcer, request_id: str
 ) -> context.RequestContext:
     """Our context with the identity of Nova's.
 

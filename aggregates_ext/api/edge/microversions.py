@@ -1,7 +1,9 @@
 """Microversions of the modern face: what is asked for, what is answered."""
 
+import functools
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import microversion_parse
 
@@ -14,6 +16,30 @@ MIN = microversion_parse.Version(2, 1)
 MAX = microversion_parse.Version(2, 104)
 # As Nova reads it; up to so many digits that any of them can be a number.
 _FORM = re.compile(r'[1-9][0-9]{0,8}\.(0|[1-9][0-9]{0,8})')
+
+
+# Headers up to so many characters are worth to be remembered.
+_SHORT = 64
+
+
+def of(environ: Mapping[str, Any]) -> microversion_parse.Version:
+    """The microversion that a request asks for, by either header.
+
+    :raises exception.Invalid: it is no version.
+    """
+    new = environ.get('HTTP_OPENSTACK_API_VERSION')
+    old = environ.get('HTTP_X_OPENSTACK_NOVA_API_VERSION')
+    if new is None and old is None:
+        return MIN
+    if len(new or '') > _SHORT or len(old or '') > _SHORT:
+        return _of.__wrapped__(new, old)
+    return _of(new, old)
+
+
+@functools.lru_cache(maxsize=256)
+def _of(new: str | None, old: str | None) -> microversion_parse.Version:
+    headers = {HEADER: new, NOVA_HEADER: old}
+    return parse({k: v for k, v in headers.items() if v is not None})
 
 
 def parse(headers: Mapping[str, str]) -> microversion_parse.Version:
@@ -48,10 +74,13 @@ def check(version: microversion_parse.Version) -> None:
         )
 
 
-def headers(version: microversion_parse.Version) -> list[tuple[str, str]]:
+@functools.lru_cache(maxsize=256)
+def headers(
+    version: microversion_parse.Version,
+) -> tuple[tuple[str, str], ...]:
     """What tells the client the version of the answer."""
-    return [
+    return (
         (HEADER, f'{SERVICE_TYPE} {version}'),
         (NOVA_HEADER, str(version)),
         ('Vary', f'{HEADER}, {NOVA_HEADER}'),
-    ]
+    )

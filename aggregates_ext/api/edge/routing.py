@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
-import routes
-
 from aggregates_ext import exception
+from aggregates_ext.api.edge import looks
 from aggregates_ext.db import records
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import inventory
@@ -42,6 +41,7 @@ class Domain(NamedTuple):
     pools: pools.Pools
     retries: retries.Retries
     inventory: inventory.Inventory
+    looks: looks.Looks
 
     def under(self, guard: Callable[[records.Aggregate], None]) -> 'Domain':
         """The same for one request that wants an aggregate so, or not."""
@@ -52,6 +52,7 @@ class Domain(NamedTuple):
             self.pools.under(guard),
             self.retries.under(guard),
             self.inventory,
+            self.looks,
         )
 
 
@@ -186,9 +187,9 @@ class Router:
         self._table = table
         self._face = face
         self._embedded = embedded
-        self._mappers = {
-            LEGACY: _mapper(table, ('/{project_id}',)),
-            MODERN: _mapper(table, ('', '/{project_id}')),
+        self._patterns = {
+            LEGACY: _patterns(table, ('/{project_id}',)),
+            MODERN: _patterns(table, ('', '/{project_id}')),
         }
 
     def place(self, environ: Mapping[str, Any]) -> Place:
@@ -215,23 +216,53 @@ class Router:
 
     def find(self, environ: Mapping[str, Any]) -> Match | None:
         """What a request matches, or None when it is not ours."""
-        place = self.place(environ)
-        # Routes' patterns end in "$", which a final newline passes.
+        return self.match(self.place(environ))
+
+    def match(self, place: Place) -> Match | None:
+        """What is at a place, or None where nothing of ours is."""
         if not place.path.startswith('/') or place.path.endswith('\n'):
             return None
-        found = self._mappers[place.face].routematch(place.path)
-        if found is None:
-            return None
-        arguments = dict(found[0])
-        template = arguments.pop('template')
-        return Match(place, template, self._table[template], arguments)
+        segments = place.path.split('/')[1:]
+        for pattern in self._patterns[place.face].get(len(segments), ()):
+            arguments = pattern.match(segments)
+            if arguments is not None:
+                template = pattern.template
+                return Match(place, template, self._table[template], arguments)
+        return None
 
 
-def _mapper(table: Routes, prefixes: tuple[str, ...]) -> routes.Mapper:
-    mapper = routes.Mapper(controller_scan=None, register=False)
-    mapper.minimization = False
+class _Pattern(NamedTuple):
+    """A path of the table, segment by segment.
+
+    :ivar parts: literal, or the name of an argument and True.
+    """
+
+    template: str
+    parts: tuple[tuple[str, bool], ...]
+
+    def match(self, segments: list[str]) -> dict[str, str] | None:
+        """The arguments in a path of the same length; None: it is another."""
+        found = {}
+        for (part, is_argument), segment in zip(
+            self.parts, segments, strict=True
+        ):
+            if is_argument and segment:
+                found[part] = segment
+            elif is_argument or part != segment:
+                return None
+        return found
+
+
+def _patterns(
+    table: Routes, prefixes: tuple[str, ...]
+) -> dict[int, list[_Pattern]]:
+    """What is looked at for a path of so many segments, in order."""
+    found: dict[int, list[_Pattern]] = {}
     for prefix in prefixes:
         for template in table:
-            mapper.connect(None, f'{prefix}{template}', template=template)
-    mapper.create_regs()
-    return mapper
+            parts = tuple(
+                (part.strip('{}'), part.startswith('{'))
+                for part in f'{prefix}{template}'.split('/')[1:]
+            )
+            found.setdefault(len(parts), []).append(_Pattern(template, parts))
+    return found

@@ -33,9 +33,13 @@ class Shape(Protocol):
 
     :ivar strict: whether the texts in a body are to be as Nova wants them
         since 2.1.
+    :ivar kind: 'json' or 'xml'.
+    :ivar look: two that show an aggregate the same way have the same.
     """
 
     strict: bool
+    kind: str
+    look: str
 
     def aggregate_id(self, text: str) -> int:
         """The id that stands in a path."""
@@ -57,6 +61,10 @@ class Legacy:
     """As Essex: its keys in its order, and ``operational_state``."""
 
     strict = False
+
+    def __init__(self, kind: str = 'json') -> None:
+        self.kind = kind
+        self.look = f'legacy-{kind}'
 
     def aggregate_id(self, text: str) -> int:
         """Whatever is no known id is not found.
@@ -98,11 +106,14 @@ class Modern:
     :param strict: as in ``Shape``; not where there are no microversions.
     """
 
+    kind = 'json'
+
     def __init__(
         self, microversion: microversion_parse.Version, strict: bool = True
     ) -> None:
         self._microversion = microversion
         self.strict = strict
+        self.look = 'uuid' if self.supports(_UUID_SINCE) else 'modern'
 
     def aggregate_id(self, text: str) -> int:
         """The id, read as Nova reads it.

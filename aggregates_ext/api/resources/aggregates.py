@@ -10,6 +10,7 @@ from typing import Any
 from aggregates_ext import context
 from aggregates_ext import exception
 from aggregates_ext import policy
+from aggregates_ext.api.edge import looks
 from aggregates_ext.api.edge import routing
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
@@ -30,7 +31,7 @@ def index(
     domain: routing.Domain,
     shape: shapes.Shape,
     query: Mapping[str, str],
-) -> routing.Page:
+) -> routing.Page | looks.Finished:
     """List the aggregates, by id."""
     ctx.can(policy.INDEX)
     filters = schema.check_query(
@@ -38,6 +39,8 @@ def index(
         schema.INDEX_QUERY,
         strict=shape.supports(shapes.KNOWN_QUERIES),
     )
+    if not filters:
+        return domain.looks.index(shape)
     limit = filters.pop('limit', None)
     found = domain.aggregates.get_all(
         **filters, limit=None if limit is None else limit + 1
@@ -66,11 +69,10 @@ def show(
     domain: routing.Domain,
     shape: shapes.Shape,
     aggregate_id: str,
-) -> dict[str, Any]:
+) -> looks.Finished:
     """Show one aggregate."""
     ctx.can(policy.SHOW)
-    found = domain.aggregates.get(shape.aggregate_id(aggregate_id))
-    return {'aggregate': shape.aggregate(found)}
+    return domain.looks.show(shape, shape.aggregate_id(aggregate_id))
 
 
 def update(

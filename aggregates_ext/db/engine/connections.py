@@ -38,6 +38,8 @@ MYSQL_SESSION = (
     'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ',
     f'SET SESSION innodb_lock_wait_timeout = {LOCK_LIMIT}'
     f' /*M!100300 , idle_transaction_timeout = {IDLE_LIMIT} */',
+    # Stamps of any number of aggregates come as one text.
+    'SET SESSION group_concat_max_len = 1073741824',
 )
 POSTGRESQL_SESSION = (
     f"SET SESSION lock_timeout = '{LOCK_LIMIT}s'",

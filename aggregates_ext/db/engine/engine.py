@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from sqlalchemy.sql import functions
 from aggregates_ext import exception
 from aggregates_ext.db.engine import connections
 from aggregates_ext.db.engine import failures
+from aggregates_ext.db.engine import questions
 from aggregates_ext.db.engine import reasons
 
 LOG = logging.getLogger(__name__)
@@ -76,6 +78,7 @@ class Database:
         self._conf = conf
         self._limited = limited
         self._engine: sa.Engine | None = None
+        self._questions: questions.Questions | None = None
 
     @property
     def engine(self) -> sa.Engine:
@@ -115,6 +118,21 @@ class Database:
     def without_limits(self) -> 'Database':
         """The same database, for changes of its schema."""
         return Database(self._conf, limited=False)
+
+    def ask(
+        self, statement: questions.Statement, **values: Any
+    ) -> Sequence[Sequence[Any]]:
+        """The rows that answer one statement, of one state.
+
+        :param statement: one that is made once, of plain numbers.
+        :param values: of its parameters.
+        :raises exception.Unavailable: the database cannot be reached.
+        """
+        if self._questions is None:
+            self._questions = questions.Questions(
+                self.engine, self._conf.database.max_pool_size or 1
+            )
+        return self._questions.ask(statement, **values)
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[sa.Connection]:
@@ -226,5 +244,7 @@ class Database:
 
     def dispose(self) -> None:
         """Close all connections."""
+        if self._questions is not None:
+            self._questions.dispose()
         if self._engine is not None:
             self._engine.dispose()

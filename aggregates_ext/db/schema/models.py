@@ -61,6 +61,9 @@ aggregates = sa.Table(
     sa.Column('lease_until', sa.Double),
     # Moved by every write under a lease, so that it conflicts with a claim.
     sa.Column('lease_writes', sa.Integer, nullable=False, default=0),
+    # Another number after each change of what is shown of it.
+    sa.Column('stamp', sa.BigInteger, nullable=False, server_default='0'),
+    sa.Index('ix_aggregates_deleted_stamp', 'deleted', 'stamp'),
     sa.UniqueConstraint('name', 'deleted', name='uq_aggregates_name'),
     sqlite_autoincrement=True,
     mysql_charset='utf8mb4',

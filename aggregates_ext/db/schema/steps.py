@@ -34,7 +34,7 @@ def drop_index(name: str, table: str) -> None:
 
 
 def add_column(table: str, column: sa.Column[Any]) -> None:
-    """Add a column that may be NULL, unless it is there."""
+    """Add a column that may be NULL or has a default, unless it is there."""
     found = sa.inspect(op.get_bind()).get_columns(table)
     if column.name not in [other['name'] for other in found]:
         op.add_column(table, column)

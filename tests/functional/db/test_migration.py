@@ -115,6 +115,41 @@ def populate(database: engine.Database) -> None:
     database.write(work)
 
 
+def populate_old(database: engine.Database) -> None:
+    """The same in a schema that today's statements do not know."""
+    now = datetime.datetime(2026, 1, 1)
+    aggregate = sa.Table(
+        'aggregates',
+        sa.MetaData(),
+        sa.Column('metadata', sa.JSON),
+        autoload_with=database.engine,
+    )
+    host = sa.Table('hosts', sa.MetaData(), autoload_with=database.engine)
+    with database.writer() as connection:
+        for number, name in enumerate(['🐼', 'gone', 'pöol']):
+            connection.execute(
+                sa.insert(aggregate).values(
+                    uuid=f'u{number}',
+                    name=name,
+                    metadata={'🐼': name} if name != 'gone' else {},
+                    created_at=now,
+                    deleted=2 if name == 'gone' else 0,
+                    lease_epoch=0,
+                    lease_writes=0,
+                )
+            )
+        connection.execute(
+            sa.insert(host).values(
+                name='ü',
+                url='https://x',
+                credential='default',
+                aggregate_id=3,
+                phase='joining',
+                created_at=now,
+            )
+        )
+
+
 def rows(
     database: engine.Database, tables: sa.MetaData = models.METADATA
 ) -> list[Any]:
@@ -155,7 +190,7 @@ def test_upgrade_from_the_first_revision_keeps_what_is_there(
 ) -> None:
     database = engine.Database(conf)
     migration.upgrade(database, '0001')
-    populate(database)
+    populate_old(database)
     first = sa.MetaData()
     first.reflect(database.engine)
     before = rows(database, first)
@@ -165,6 +200,9 @@ def test_upgrade_from_the_first_revision_keeps_what_is_there(
     # But for the version itself.
     assert after[:-1] == before[:-1]
     assert differences(database) == []
+    with database.reader() as connection:
+        found = set(connection.scalars(sa.select(models.aggregates.c.stamp)))
+    assert len(found) == 3, 'each has a stamp of its own'
     database.dispose()
 
 
@@ -172,7 +210,7 @@ def test_changes_of_master_get_their_time(conf: cfg.ConfigOpts) -> None:
     """Those that were sent before it had a column."""
     database = engine.Database(conf)
     migration.upgrade(database, '0002')
-    populate(database)
+    populate_old(database)
     table = sa.Table(
         'operations',
         sa.MetaData(),

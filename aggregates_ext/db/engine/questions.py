@@ -1,0 +1,113 @@
+"""Questions that one statement answers, asked in autocommit.
+
+No BEGIN and no COMMIT, no ping before and no ROLLBACK after it: each costs
+its one round trip. A broken connection is found by its use, and then it is
+asked once again: a question changes nothing.
+"""
+
+import collections
+import contextlib
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_log import log as logging
+
+from aggregates_ext.db.engine import failures
+from aggregates_ext.db.engine import reasons
+
+# Made once, of plain numbers.
+Statement = Any
+LOG = logging.getLogger(__name__)
+
+
+class Questions:
+    """Statements that read, each answered by the state of its moment.
+
+    :param engine: the engine of the database, once it is there.
+    :param limit: so many connections wait for a question.
+    """
+
+    def __init__(self, engine: sa.Engine, limit: int) -> None:
+        self._engine = engine
+        self._limit = limit
+        self._idle: collections.deque[Any] = collections.deque()
+        self._process = os.getpid()
+        self._texts: dict[Statement, tuple[str, Sequence[str] | None]]
+        self._texts = {}
+
+    def ask(
+        self, statement: Statement, **values: Any
+    ) -> Sequence[Sequence[Any]]:
+        """The rows that answer a statement, as the driver hands them over.
+
+        :param statement: one that is made once, of plain numbers.
+        :param values: of its parameters.
+        :raises exception.Unavailable: the database cannot be reached.
+        """
+        text, order = self._texts.get(statement) or self._compile(statement)
+        parameters: Any = values
+        if order is not None:
+            parameters = tuple([values[name] for name in order])
+        connection = self._take()
+        if connection is not None:
+            try:
+                found = self._execute(connection, text, parameters)
+            except Exception as exc:
+                LOG.debug('A connection broke: %s', reasons.first_line(exc))
+                # So may have all that are as old.
+                self.dispose()
+                self._engine.dispose()
+            else:
+                failures.AWAY.works()
+                return found
+        return self._ask_anew(text, parameters)
+
+    def _compile(
+        self, statement: Statement
+    ) -> tuple[str, Sequence[str] | None]:
+        compiled: Any = statement.compile(dialect=self._engine.dialect)
+        order = compiled.positiontup if compiled.positional else None
+        made = self._texts[statement] = (str(compiled), order)
+        return made
+
+    def _take(self) -> Any:
+        """A connection that waits; None: there is none."""
+        if self._process != os.getpid():
+            # Those of the parent, which goes on with them.
+            self._idle, self._process = collections.deque(), os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _execute(
+        self, connection: Any, text: str, parameters: Any
+    ) -> Sequence[Sequence[Any]]:
+        """Ask; a connection that answers waits for the next question."""
+        cursor = connection.cursor()
+        cursor.execute(text, parameters)
+        found: Sequence[Sequence[Any]] = cursor.fetchall()
+        cursor.close()
+        self._idle.append(connection)
+        return found
+
+    def _ask_anew(self, text: str, parameters: Any) -> Sequence[Any]:
+        """Ask by the usual way, which tells failures in our words."""
+        with failures.available(failures.UNREACHABLE, self._engine.url):
+            with self._engine.connect() as connection:
+                found = connection.exec_driver_sql(text, parameters).all()
+            if len(self._idle) < self._limit:
+                fairy = self._engine.raw_connection()
+                made: Any = fairy.dbapi_connection
+                fairy.detach()
+                self._engine.dialect.set_isolation_level(made, 'AUTOCOMMIT')
+                self._idle.append(made)
+        return found
+
+    def dispose(self) -> None:
+        """Close the connections that wait for a question."""
+        while (connection := self._take()) is not None:
+            with contextlib.suppress(Exception):
+                connection.close()

@@ -1,0 +1,82 @@
+"""Stamps: whether anything shown of an aggregate has changed.
+
+Each transaction that changes something shown of an aggregate gives its row
+another random number (design#stamps). Who has kept how one looks asks for
+its stamp, and for those of all by their count and sum.
+"""
+
+import secrets
+from typing import Any
+
+import sqlalchemy as sa
+
+from aggregates_ext.db.schema import models
+
+_TABLE = models.aggregates
+# SQLite sums in 64 bits and fails beyond: so many bits leave room for a
+# million aggregates, and one chance in 10^13 that a change is not seen.
+BITS = 43
+# Where a transaction notes what it has renewed.
+KEY = 'aggregates_ext.stamps'
+
+
+_LIVES = _TABLE.c.deleted == sa.literal_column('0')
+# One that lives, by ``key``.
+OF_ONE = sa.select(_TABLE.c.stamp).where(
+    _TABLE.c.id == sa.bindparam('key'), _LIVES
+)
+# How many live, and the sum of their stamps: by an index alone.
+OF_ALL = sa.select(sa.func.count(), sa.func.sum(_TABLE.c.stamp)).where(_LIVES)
+# Each of them as ID:STAMP in one text: drivers take long over many rows.
+_EACH = sa.select(
+    sa.func.aggregate_strings(
+        sa.cast(_TABLE.c.id, sa.String(20))
+        + ':'
+        + sa.cast(_TABLE.c.stamp, sa.String(20)),
+        ',',
+    )
+).where(_LIVES)
+
+
+def of_each(connection: sa.Connection) -> dict[int, int]:
+    """The stamps of all that live, by id, in order."""
+    text = str(connection.scalar(_EACH) or '')
+    pairs = [pair.split(':') for pair in text.split(',') if pair]
+    return dict(sorted((int(key), int(stamp)) for key, stamp in pairs))
+
+
+def new() -> int:
+    """A stamp that no aggregate has; of all processes, also forked ones."""
+    return secrets.randbits(BITS)
+
+
+def renew(connection: sa.Connection, *aggregate_ids: int) -> None:
+    """Something shown of aggregates changes in this transaction.
+
+    Told more than once, a transaction writes it once.
+    """
+    renewed = _renewed(connection)
+    missing = set(aggregate_ids) - renewed
+    if missing:
+        connection.execute(
+            sa.update(_TABLE)
+            .where(_TABLE.c.id.in_(sorted(missing)))
+            .values(stamp=new())
+        )
+        renewed |= missing
+
+
+def renewed_by_itself(connection: sa.Connection, aggregate_id: int) -> int:
+    """A stamp to be written by an UPDATE that is made anyway."""
+    _renewed(connection).add(aggregate_id)
+    return new()
+
+
+def _renewed(connection: sa.Connection) -> set[int]:
+    """The aggregates whose stamps this transaction has renewed."""
+    transaction = connection.get_transaction()
+    known: tuple[Any, set[int]] | None = connection.info.get(KEY)
+    if known is None or transaction is None or known[0] is not transaction:
+        known = (transaction, set())
+        connection.info[KEY] = known
+    return known[1]

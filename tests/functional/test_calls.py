@@ -1,0 +1,80 @@
+"""What a request costs in calls and statements: upper bounds for each.
+
+Without a clock, so they hold on any machine. What a number buys is in
+design#budgets.
+"""
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import webob
+
+from aggregates_ext.db.engine import engine
+from tests import bench
+from tests import counting
+from tests.functional import api_service
+
+ADMIN = {'X-Auth-Token': f'operator:{api_service.PROJECT}:admin'}
+ALL = '/v2.1/os-aggregates'
+OLD = '/v1.1/abc123/os-aggregates'
+Made = tuple[api_service.WSGI, engine.Database]
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    directory: pathlib.Path = tmp_path_factory.mktemp('calls')
+    application, database = api_service.make(directory / 'db.sqlite')
+    bench.fill(database, 10)
+    yield application, database
+    database.dispose()
+
+
+def ask(made: Made, path: str, **headers: str) -> counting.Cost:
+    request = webob.Request.blank(path, headers={**ADMIN, **headers})
+    return counting.cost(made[0], request)
+
+
+@pytest.mark.parametrize('path', [f'{ALL}/1', f'{OLD}/1', f'{OLD}/1.xml'])
+def test_show_of_what_has_not_changed(made: Made, path: str) -> None:
+    cost = ask(made, path)
+    assert len(cost.statements) == 1
+    assert cost.calls <= 200
+
+
+@pytest.mark.parametrize('path', [ALL, OLD, f'{OLD}.xml'])
+def test_list_costs_the_same_whatever_its_length(
+    made: Made, path: str
+) -> None:
+    few = ask(made, path)
+    bench.fill(made[1], 300)
+    many = ask(made, path)
+    assert len(few.statements) == len(many.statements) == 1
+    assert few.calls <= many.calls + 20
+    assert many.calls <= 250
+
+
+def test_answer_that_is_known_is_not_rendered(made: Made) -> None:
+    request = webob.Request.blank(f'{ALL}/1', headers=ADMIN)
+    tag = request.get_response(made[0]).headers['ETag']
+    cost = ask(made, f'{ALL}/1', **{'If-None-Match': tag})
+    assert len(cost.statements) == 1
+    assert cost.calls <= 400
+
+
+def test_list_after_one_change_renders_that_one(made: Made) -> None:
+    bench.fill(made[1], 300)
+    ask(made, ALL)
+    body: Any = {'set_metadata': {'metadata': {'key0': 'changed'}}}
+    change = webob.Request.blank(
+        f'{ALL}/7/action', method='POST', headers=ADMIN
+    )
+    change.json = body
+    assert change.get_response(made[0]).status_int == 200
+    request = webob.Request.blank(ALL, headers=ADMIN)
+    with counting.counting_statements('BEGIN') as statements:
+        answer = request.get_response(made[0])
+    assert b'"key0": "changed"' in answer.body
+    # Their sum, the stamps of each, one aggregate, and what belongs to it.
+    assert len(statements) == 4
