@@ -183,7 +183,12 @@ def _create_sqlite(url: sa.URL, options: Any, limited: bool) -> sa.Engine:
     exc_filters.register_engine(engine)
     # What it tells for debugging holds what is in the rows, such as sessions.
     logging.getLogger('sqlalchemy.engine').setLevel(logging.WARNING)
-    session = [f'PRAGMA busy_timeout = {BUSY_LIMIT_MS}']
+    session = [
+        f'PRAGMA busy_timeout = {BUSY_LIMIT_MS}',
+        # What was promised, and what is about to be sent, must survive a
+        # power failure (design#databases).
+        'PRAGMA synchronous = FULL',
+    ]
     if limited:
         session.append('PRAGMA foreign_keys = ON')
 

@@ -22,6 +22,8 @@ def test_sqlite_has_wal_foreign_keys_and_patience(
         assert pragma(connection, 'journal_mode') == 'wal'
         assert pragma(connection, 'foreign_keys') == 1
         assert pragma(connection, 'busy_timeout') == 15_000
+        # FULL: what is committed survives a power failure.
+        assert pragma(connection, 'synchronous') == 2
 
 
 def pragma(connection: sa.Connection, name: str) -> object:
