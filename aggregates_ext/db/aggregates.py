@@ -266,11 +266,7 @@ def delete(connection: sa.Connection, aggregate_id: int) -> None:
     connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.id == aggregate_id)
-        .values(
-            deleted=_TABLE.c.id,
-            deleted_at=_utcnow(),
-            stamp=stamps.renewed_by_itself(connection, aggregate_id),
-        )
+        .values(deleted=_TABLE.c.id, deleted_at=_utcnow())
     )
 
 

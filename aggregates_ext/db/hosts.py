@@ -7,6 +7,7 @@ UPDATE of the host's own row (design#one-aggregate).
 import dataclasses
 from collections.abc import Collection
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -67,22 +68,41 @@ def get(
     return record(row[:-1])
 
 
+def insert_all(
+    connection: sa.Connection, values: Sequence[Mapping[str, Any]]
+) -> None:
+    """Register hosts, in few statements however many they are.
+
+    :raises exception.HostExists: a name is taken, as it is now or meanwhile.
+    """
+    names = {host['name'] for host in values}
+    for (taken,) in connection.execute(sa.select(_TABLE.c.name)):
+        if taken in names:
+            raise exception.HostExists(name=taken)
+    if len(names) < len(values):
+        listed = [host['name'] for host in values]
+        twice = next(name for name in listed if listed.count(name) > 1)
+        raise exception.HostExists(name=twice)
+    new = {
+        'phase': 'free',
+        'phase_since': engine.read_clock(connection),
+        'created_at': timeutils.utcnow(),
+    }
+    try:
+        connection.execute(
+            sa.insert(_TABLE), [{**host, **new} for host in values]
+        )
+    except db_exc.DBDuplicateEntry as exc:
+        first = exc.value or values[0]['name']
+        raise exception.HostExists(name=first) from None
+
+
 def insert(connection: sa.Connection, values: Mapping[str, Any]) -> None:
-    """Register a host.
+    """Register one host, as ``insert_all`` does.
 
     :raises exception.HostExists: the name is taken.
     """
-    try:
-        connection.execute(
-            sa.insert(_TABLE).values(
-                **values,
-                phase='free',
-                phase_since=engine.now(),
-                created_at=timeutils.utcnow(),
-            )
-        )
-    except db_exc.DBDuplicateEntry:
-        raise exception.HostExists(name=values['name']) from None
+    insert_all(connection, [values])
 
 
 def delete(connection: sa.Connection, name: str) -> bool:

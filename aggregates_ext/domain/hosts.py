@@ -42,7 +42,7 @@ class Hosts:
             taken = _targets(connection)
             for values in checked:
                 _check_target(taken, values['name'], values['url'])
-                db_hosts.insert(connection, values)
+            db_hosts.insert_all(connection, checked)
 
         self._database.write(work)
 

@@ -170,6 +170,22 @@ CASES: dict[str, list[Case]] = {
             quiet=True,
         )
     ],
+    'hosts.insert_all': [
+        Case(
+            lambda c: hosts.insert_all(
+                c,
+                [
+                    {
+                        'name': f'n{n}',
+                        'url': f'https://n{n}',
+                        'credential': 'x',
+                    }
+                    for n in range(3)
+                ],
+            ),
+            quiet=True,
+        )
+    ],
     'hosts.delete': [Case(lambda c: hosts.delete(c, 'h3'), quiet=True)],
     'hosts.bind': [Case(lambda c: hosts.bind(c, 'h3', 1))],
     'hosts.move': [
@@ -437,6 +453,8 @@ def check(
         for key in before[1].keys() | after[1].keys()
         if before[1].get(key) != after[1].get(key)
     }
+    # What begins with the same one as others can take another's place.
+    assert 0 not in after[1].values(), name
     assert changed == renewed or (case.spare and renewed == {1}), name
     touched = (columns - {'aggregates.stamp'}) & shown
     assert bool(changed) == (bool(touched) and not case.quiet), (name, touched)

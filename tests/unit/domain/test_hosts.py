@@ -8,6 +8,7 @@ from aggregates_ext import exception
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import hosts
+from tests import counting
 
 GOOD = {'name': 'xen1', 'url': 'https://10.0.0.11'}
 SR = '11111111-1111-1111-1111-111111111111'
@@ -150,3 +151,19 @@ def test_consent_names_uuids(registry: hosts.Hosts) -> None:
     consent = registry.get('xen1').consent
     assert consent is not None
     assert (consent['srs'], consent['by']) == ([SR], 'me')
+
+
+def test_many_are_registered_in_few_statements(
+    registry: hosts.Hosts,
+) -> None:
+    many = [
+        {'name': f'n{number}', 'url': f'https://n{number}.test'}
+        for number in range(500)
+    ]
+    with counting.counting_statements() as statements:
+        registry.add(many)
+    assert len(statements) < 10
+    assert len(registry.get_all()) == 500
+    with pytest.raises(exception.HostExists, match='n7'):
+        registry.add([{'name': 'other', 'url': 'https://other'}, many[7]])
+    assert len(registry.get_all()) == 500
