@@ -237,6 +237,7 @@ class Enforcer(policy.Enforcer):
     """
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._failed = False
         super().__init__(conf)
         self._loading = threading.Lock()
         self._looked: float | None = None
@@ -314,8 +315,10 @@ class Enforcer(policy.Enforcer):
 
     def load_rules(self, force_reload: bool = False) -> None:
         """:raises exception.Unavailable: nobody may do anything therefore."""
+        # oslo.policy reads no file again that has not changed.
+        again, self._failed = force_reload or self._failed, True
         try:
-            super().load_rules(force_reload)
+            super().load_rules(again)
         except (OSError, ValueError) as exc:
             raise _unreadable(str(exc)) from exc
         except (AttributeError, TypeError) as exc:
@@ -323,6 +326,7 @@ class Enforcer(policy.Enforcer):
             raise _unreadable(
                 'it has to map names of rules to texts.'
             ) from exc
+        self._failed = False
 
 
 def _unreadable(detail: str) -> exception.Unavailable:
