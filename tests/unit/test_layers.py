@@ -34,7 +34,7 @@ OWNERS = {
     'paste': ('deploy.py',),
     'oslo_messaging': ('rpc.py', 'compute/', 'cmd/'),
     'oslo_service': ('threads.py',),
-    'oslo_middleware': ('healthcheck.py',),
+    'oslo_middleware': ('healthcheck.py', 'api/edge/proxied.py'),
     'oslo_policy': (
         'policy.py',
         'policyfile.py',
