@@ -1,46 +1,58 @@
-"""Speed and memory, beside a bare WSGI application in the same run.
+"""Speed and memory, beside peers in the same run; and what is counted.
 
-``tox -e bench`` prints a table. Machines are shared and noisy, so rates are
-given as ratios to a bare application on the same server; nothing here
-passes or fails.
+``tox -e bench`` prints tables. Machines are shared and noisy, so each request
+is sent to the API and to its peers in turn (``bench_peers``), and what counts
+is the ratio of the CPU that each took; nothing here passes or fails. Calls
+and statements do not depend on the machine: ``test_calls.py`` bounds them.
+
+``python -m tests.bench URL`` takes another database than SQLite.
 """
 
 import contextlib
 import http.client
 import json
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from typing import NamedTuple
+from urllib import parse
 
 import psutil
 import sqlalchemy as sa
 from oslo_config import cfg
 from oslo_utils import timeutils
 from oslo_utils import uuidutils
-from waitress import server as waitress_server
 
 from aggregates_ext import conf as options
+from aggregates_ext.db import stamps
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from aggregates_ext.db.schema import models
+from tests import bench_peers
 
-SECONDS = 3.0
+SECONDS = 1.0
+ROUNDS = 3
 SIZES = (1, 100, 1000)
+ALL = '/v2.1/os-aggregates'
+ONE = f'{ALL}/1'
 HOSTS, KEYS = 10, 5
-LISTENING = 'listening on http://127.0.0.1:'
 CONFIG = """
 [DEFAULT]
 use_stderr = false
 log_file = {directory}/log
 [database]
-connection = sqlite:///{directory}/aggregates_ext.sqlite
+connection = {url}
 [api]
 bind_port = 0
-auth_strategy = noauth
+auth_strategy = {strategy}
+[keystone_authtoken]
+{authtoken}
 """
 
 
@@ -66,6 +78,7 @@ def fill(database: engine.Database, size: int) -> None:
                     'created_at': now,
                     'deleted': 0,
                     'lease_epoch': 0,
+                    'stamp': stamps.new(),
                 }
                 for number in numbers
             ],
@@ -107,93 +120,225 @@ def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 def port_of(running: subprocess.Popen[str]) -> int:
     """The port that a server says it listens on."""
     for line in running.stdout or ():
-        if LISTENING in line:
+        if bench_peers.LISTENING in line:
             return int(line.strip().rsplit(':', 1)[1])
     raise RuntimeError('the server has ended')
 
 
-def rate(port: int, method: str, path: str, body: Any = None) -> float:
-    """Requests a second over one connection kept open."""
-    connection = http.client.HTTPConnection('127.0.0.1', port)
-    data = None if body is None else json.dumps(body)
-    headers = {'Content-Type': 'application/json'} if data else {}
-    done, began = 0, time.perf_counter()
-    while time.perf_counter() - began < SECONDS:
+class Asked(NamedTuple):
+    """A request that is measured.
+
+    :ivar size: so many aggregates there are.
+    :ivar change: sent to the API before each: one of them changes.
+    """
+
+    title: str
+    size: int
+    path: str
+    method: str = 'GET'
+    body: Any = None
+    change: bool = False
+
+
+METADATA = {'set_metadata': {'metadata': {'key0': 'changed'}}}
+REQUESTS = [
+    *(Asked(f'list of {size}', size, ALL) for size in SIZES),
+    Asked('list after one change', SIZES[-1], ALL, change=True),
+    Asked('show', SIZES[-1], ONE),
+    Asked('set_metadata', SIZES[-1], f'{ONE}/action', 'POST', METADATA),
+]
+
+
+class Peer:
+    """A server that is measured.
+
+    :param running: its process, that says where it listens.
+    """
+
+    def __init__(self, running: subprocess.Popen[str]) -> None:
+        self._process = psutil.Process(running.pid)
+        self.port = port_of(running)
+
+    def resident(self) -> float:
+        """Resident memory in MiB."""
+        return float(self._process.memory_info().rss) / 2**20
+
+    def _cpu(self) -> float:
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+    def measure(self, asked: Asked, connections: int) -> tuple[float, float]:
+        """Requests a second, and milliseconds of its CPU for each."""
+        done = [0] * connections
+        self._send(asked, 0.1, [0], 0)
+        began, cpu = time.perf_counter(), self._cpu()
+        threads = [
+            threading.Thread(
+                target=self._send, args=(asked, SECONDS, done, number)
+            )
+            for number in range(connections)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took = time.perf_counter() - began
+        used = self._cpu() - cpu
+        return sum(done) / took, used / max(1, sum(done)) * 1000
+
+    def _send(
+        self, asked: Asked, seconds: float, done: list[int], number: int
+    ) -> None:
+        connection = http.client.HTTPConnection('127.0.0.1', self.port)
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            if asked.change:
+                self.ask(connection, f'{ONE}/action', 'POST', METADATA)
+            self.ask(connection, asked.path, asked.method, asked.body)
+            done[number] += 1
+        connection.close()
+
+    def ask(
+        self,
+        connection: http.client.HTTPConnection,
+        path: str,
+        method: str = 'GET',
+        body: Any = None,
+    ) -> bytes:
+        """The body of an answer."""
+        data = None if body is None else json.dumps(body)
+        headers = {'X-Auth-Token': f'user:{bench_peers.PROJECT}'}
+        if data:
+            headers['Content-Type'] = 'application/json'
         connection.request(method, path, data, headers)
         answer = connection.getresponse()
-        answer.read()
+        content = answer.read()
         if answer.status != 200:
-            raise RuntimeError(f'{method} {path}: {answer.status}')
-        done += 1
-    connection.close()
-    return done / (time.perf_counter() - began)
+            raise RuntimeError(f'{method} {path}: {answer.status} {content!r}')
+        return content
+
+    def get(self, path: str) -> bytes:
+        """What it answers to one question."""
+        connection = http.client.HTTPConnection('127.0.0.1', self.port)
+        content = self.ask(connection, path)
+        connection.close()
+        return content
 
 
-def bare() -> None:
-    """Serve a bare WSGI application on the server that the API uses."""
+@contextlib.contextmanager
+def peers(
+    directory: pathlib.Path, files: dict[str, pathlib.Path]
+) -> Iterator[dict[str, Peer]]:
+    """All that are measured, by name, each with and without authtoken.
 
-    def application(environ: Any, start_response: Any) -> list[bytes]:
-        start_response('200 OK', [('Content-Type', 'application/json')])
-        return [b'{}']
+    :param files: configurations of the API, by strategy.
+    """
+    module = ('-m', 'tests.bench_peers')
+    with contextlib.ExitStack() as stack:
 
-    server = waitress_server.create_server(
-        application, host='127.0.0.1', port=0, threads=8
-    )
-    print(f'{LISTENING}{server.effective_port}', flush=True)
-    server.run()
+        def start(*arguments: str) -> Peer:
+            return Peer(stack.enter_context(process(*arguments)))
+
+        api = ('-m', 'aggregates_ext.cmd.api', '--config-file')
+        ours = start(*api, str(files['noauth']))
+        bodies = directory / 'bodies'
+        bodies.mkdir()
+        for path in (ALL, ONE):
+            name = parse.quote(path, safe='')
+            (bodies / name).write_bytes(ours.get(path))
+        url = files['keystone'].read_text().partition('endpoint = ')[2]
+        url = url.partition('/v3')[0]
+        yield {
+            'ours': ours,
+            'bare': start(*module, 'bare', str(bodies)),
+            'ours+authtoken': start(*api, str(files['keystone'])),
+            'limit': start(*module, 'limit', str(bodies), url),
+        }
 
 
-def resident(running: subprocess.Popen[str]) -> float:
-    """Resident memory in MiB."""
-    return float(psutil.Process(running.pid).memory_info().rss) / 2**20
-
-
-def measure_rates(
-    database: engine.Database, port: int, bare_port: int
+def compare(
+    database: engine.Database,
+    directory: pathlib.Path,
+    files: dict[str, pathlib.Path],
 ) -> None:
-    """Print rates, each beside the bare application's around it."""
-    print(f'{"request":<34}{"per s":>9}{"bare per s":>12}{"ratio":>9}')
-    requests: list[tuple[str, int, str, str, Any]] = [
-        (f'list of {size}', size, 'GET', '/v2.1/os-aggregates', None)
-        for size in SIZES
-    ]
-    metadata = {'set_metadata': {'metadata': {'key0': 'changed'}}}
-    one = '/v2.1/os-aggregates/1'
-    requests += [
-        ('show, of 1000', SIZES[-1], 'GET', one, None),
-        ('set_metadata', SIZES[-1], 'POST', f'{one}/action', metadata),
-    ]
-    for title, size, method, path, body in requests:
+    """Print what each request takes, beside the peers of the same size."""
+    print(
+        f'{"request":<24}{"connections":>12}{"ms ours":>9}{"bare":>7}'
+        f'{"bare:ours":>11}{"ms +auth":>10}{"limit":>7}{"limit:ours":>12}'
+        f'{"per s":>8}'
+    )
+    for size in SIZES:
         fill(database, size)
-        own = rate(port, method, path, body)
-        other = rate(bare_port, 'GET', '/')
-        print(f'{title:<34}{own:>9.1f}{other:>12.1f}{own / other:>9.4f}')
+        place = directory / str(size)
+        place.mkdir()
+        with peers(place, files) as named:
+            for asked in REQUESTS:
+                if asked.size == size:
+                    for connections in (1, 8):
+                        show(asked, named, connections)
+            memory = named['ours'].resident()
+            print(f'resident, API process of {size}: {memory:.0f} MiB')
 
 
-def main() -> None:
-    """Measure, and print a table."""
-    with tempfile.TemporaryDirectory() as name:
+def show(asked: Asked, named: dict[str, Peer], connections: int) -> None:
+    """Measure a request in turns, and print the medians."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in named}
+    for _ in range(ROUNDS):
+        for name, peer in named.items():
+            found[name].append(peer.measure(asked, connections))
+    rates, cpus = (
+        {
+            name: statistics.median(pair[index] for pair in pairs)
+            for name, pairs in found.items()
+        }
+        for index in (0, 1)
+    )
+    behind = cpus['ours+authtoken']
+    print(
+        f'{asked.title:<24}{connections:>12}{cpus["ours"]:>9.2f}'
+        f'{cpus["bare"]:>7.2f}{cpus["bare"] / cpus["ours"]:>11.2f}'
+        f'{behind:>10.2f}{cpus["limit"]:>7.2f}'
+        f'{cpus["limit"] / behind:>12.2f}{rates["ours"]:>8.0f}',
+        flush=True,
+    )
+
+
+def main(url: str = '') -> None:
+    """Measure, and print tables.
+
+    :param url: of an empty database; else SQLite's.
+    """
+    with (
+        tempfile.TemporaryDirectory() as name,
+        process('-m', 'tests.bench_peers', 'keystone') as identity,
+    ):
         directory = pathlib.Path(name)
-        path = directory / 'aggregates_ext.conf'
-        path.write_text(CONFIG.format(directory=directory))
+        url = url or f'sqlite:///{directory}/aggregates_ext.sqlite'
+        keystone = f'http://127.0.0.1:{port_of(identity)}'
+        told = bench_peers.authtoken(keystone).items()
+        files = {}
+        for strategy in ('noauth', 'keystone'):
+            files[strategy] = directory / f'{strategy}.conf'
+            files[strategy].write_text(
+                CONFIG.format(
+                    directory=directory,
+                    url=url,
+                    strategy=strategy,
+                    authtoken='\n'.join(f'{k} = {v}' for k, v in told),
+                )
+            )
         conf = cfg.ConfigOpts()
-        options.parse(conf, [], [str(path)])
+        options.parse(conf, [], [str(files['noauth'])])
         database = engine.Database(conf)
         migration.upgrade(database)
-        command = ('--config-file', str(path))
-        with (
-            process('-m', 'aggregates_ext.cmd.api', *command) as api,
-            process('-m', 'tests.bench', 'bare') as plain,
-        ):
-            measure_rates(database, port_of(api), port_of(plain))
-            print(f'resident, API process: {resident(api):.0f} MiB')
+        compare(database, directory, files)
+        command = ('--config-file', str(files['noauth']))
         with process('-m', 'aggregates_ext.cmd.compute', *command) as compute:
             time.sleep(5)
-            print(
-                f'resident, idle compute service: {resident(compute):.0f} MiB'
-            )
+            memory = psutil.Process(compute.pid).memory_info().rss / 2**20
+            print(f'resident, idle compute service: {memory:.0f} MiB')
         database.dispose()
 
 
 if __name__ == '__main__':
-    bare() if sys.argv[1:] == ['bare'] else main()
+    main(*sys.argv[1:])
