@@ -39,6 +39,38 @@ Guard = Callable[[records.Aggregate], None]
 _NOTHING: Mapping[str, Any] = {}
 # So many are asked for one by one, by ids.
 FEW = 100
+
+
+def _union(among: Callable[[Any], sa.ColumnElement[bool]]) -> Any:
+    """What belongs to some aggregates, made once: it is asked all the time.
+
+    :param among: whether a column names one of them.
+    """
+    members = sa.select(
+        _HOSTS.c.aggregate_id, _HOSTS.c.name, _HOSTS.c.phase
+    ).where(among(_HOSTS.c.aggregate_id))
+    counting = sa.select(
+        _OPERATIONS.c.aggregate_id, sa.null(), _OPERATIONS.c.state
+    ).where(
+        among(_OPERATIONS.c.aggregate_id),
+        _OPERATIONS.c.settled == sa.false(),
+    )
+    return members.union_all(counting)
+
+
+_OF_FEW = _union(
+    lambda column: column.in_(sa.bindparam('ids', expanding=True))
+)
+_OF_MANY = _union(
+    lambda column: column.between(sa.bindparam('first'), sa.bindparam('last'))
+)
+_LOCK = (
+    sa.select(_TABLE)
+    .where(_TABLE.c.id == sa.bindparam('key'), _TABLE.c.deleted == 0)
+    .with_for_update()
+)
+_ONE = sa.select(*_COLUMNS).where(_TABLE.c.id == sa.bindparam('key'))
+_LIVING = _ONE.where(_TABLE.c.deleted == 0)
 LISTED_PHASES = ('joining', 'member')
 
 
@@ -64,18 +96,7 @@ def _complete(
     ids = [row[0] for row in rows]
     hosts: dict[int, list[tuple[str, str]]] = {}
     standing: dict[int, list[str]] = {}
-    members = sa.select(
-        _HOSTS.c.aggregate_id, _HOSTS.c.name, _HOSTS.c.phase
-    ).where(_among(_HOSTS.c.aggregate_id, ids))
-    counting = sa.select(
-        _OPERATIONS.c.aggregate_id, sa.null(), _OPERATIONS.c.state
-    ).where(
-        _among(_OPERATIONS.c.aggregate_id, ids),
-        _OPERATIONS.c.settled == sa.false(),
-    )
-    for aggregate_id, name, state in connection.execute(
-        members.union_all(counting)
-    ):
+    for aggregate_id, name, state in connection.execute(*_belonging(ids)):
         if name is None:
             standing.setdefault(aggregate_id, []).append(state)
         else:
@@ -95,12 +116,11 @@ def _complete(
     ]
 
 
-def _among(column: Any, ids: list[int]) -> sa.ColumnElement[bool]:
-    """Whose it is: of few, or of all that are between."""
-    found: sa.ColumnElement[bool] = (
-        column.in_(ids) if len(ids) <= FEW else column.between(ids[0], ids[-1])
-    )
-    return found
+def _belonging(ids: list[int]) -> tuple[Any, dict[str, Any]]:
+    """What asks for hosts and standing operations, and its parameters."""
+    if len(ids) <= FEW:
+        return _OF_FEW, {'ids': ids}
+    return _OF_MANY, {'first': ids[0], 'last': ids[-1]}
 
 
 def get_all(
@@ -149,10 +169,8 @@ def get(
     :param deleted: whether a deleted one counts too.
     :raises exception.AggregateNotFound: there is none.
     """
-    query = sa.select(*_COLUMNS).where(_TABLE.c.id == aggregate_id)
-    if not deleted:
-        query = query.where(_TABLE.c.deleted == 0)
-    rows = connection.execute(query).all()
+    query = _ONE if deleted else _LIVING
+    rows = connection.execute(query, {'key': aggregate_id}).all()
     if not rows:
         raise exception.AggregateNotFound(aggregate_id=aggregate_id)
     return _complete(connection, list(rows))[0]
@@ -196,11 +214,7 @@ def lock(
     :returns: the row, without membership.
     :raises exception.AggregateNotFound: there is none.
     """
-    row = connection.execute(
-        sa.select(_TABLE)
-        .where(_TABLE.c.id == aggregate_id, _TABLE.c.deleted == 0)
-        .with_for_update()
-    ).one_or_none()
+    row = connection.execute(_LOCK, {'key': aggregate_id}).one_or_none()
     if row is None:
         raise exception.AggregateNotFound(aggregate_id=aggregate_id)
     if guard is not None:

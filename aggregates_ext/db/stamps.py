@@ -41,8 +41,10 @@ _EACH = sa.select(
 def of_each(connection: sa.Connection) -> dict[int, int]:
     """The stamps of all that live, by id, in order."""
     text = str(connection.scalar(_EACH) or '')
-    pairs = [pair.split(':') for pair in text.split(',') if pair]
-    return dict(sorted((int(key), int(stamp)) for key, stamp in pairs))
+    if not text:
+        return {}
+    numbers = list(map(int, text.replace(':', ',').split(',')))
+    return dict(sorted(zip(numbers[::2], numbers[1::2], strict=True)))
 
 
 def new() -> int:

@@ -72,15 +72,15 @@ class Aggregates:
         return int(count), int(total or 0)
 
     def get_changed(
-        self, is_known: Callable[[int, int], bool]
+        self, find_missing: Callable[[dict[int, int]], list[int]]
     ) -> tuple[dict[int, int], list[records.Aggregate]]:
         """The stamps of all by id, and the aggregates that are not known.
 
-        :param is_known: whether an aggregate is known with a stamp.
+        :param find_missing: tells which are not, of all by id and stamp.
         """
         with self._intent.database.reader() as connection:
             found = db_stamps.of_each(connection)
-            missing = [key for key in found if not is_known(key, found[key])]
+            missing = find_missing(found)
             ids = missing if len(missing) <= db_aggregates.FEW else None
             if not missing:
                 return found, []

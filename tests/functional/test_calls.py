@@ -78,3 +78,14 @@ def test_list_after_one_change_renders_that_one(made: Made) -> None:
     assert b'"key0": "changed"' in answer.body
     # Their sum, the stamps of each, one aggregate, and what belongs to it.
     assert len(statements) == 4
+
+
+def test_set_metadata_reads_nothing_twice(made: Made) -> None:
+    request = webob.Request.blank(
+        f'{ALL}/3/action', method='POST', headers=ADMIN
+    )
+    request.json = {'set_metadata': {'metadata': {'key0': 'changed'}}}
+    cost = counting.cost(made[0], request)
+    words = [statement.split()[0] for statement in cost.statements]
+    assert words == ['BEGIN', 'SELECT', 'UPDATE', 'SELECT']
+    assert cost.calls <= 1900

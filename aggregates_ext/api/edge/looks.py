@@ -9,6 +9,7 @@ import collections
 import json
 import threading
 from collections.abc import Hashable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -69,6 +70,17 @@ class Kept:
                 self._looks.move_to_end(key)
             return found
 
+    def find(self, keys: Iterable[Hashable]) -> dict[Hashable, Look]:
+        """The looks that are kept of many."""
+        found = {}
+        with self._lock:
+            for key in keys:
+                look = self._looks.get(key)
+                if look is not None:
+                    self._looks.move_to_end(key)
+                    found[key] = look
+        return found
+
     def put(self, looks: Mapping[Hashable, Look]) -> None:
         """Keep looks, and forget others for their sake."""
         with self._lock:
@@ -125,14 +137,18 @@ class Looks:
         """All of them as one list, of one state."""
         parts: dict[int, bytes] = {}
 
-        def is_known(key: int, stamp: int) -> bool:
-            look = self._kept.get((shape.look, key))
-            if look is None or look.stamp != stamp:
-                return False
-            parts[key] = look.body
-            return True
+        def find_missing(stamps: dict[int, int]) -> list[int]:
+            kept = self._kept.find((shape.look, key) for key in stamps)
+            missing = []
+            for key, stamp in stamps.items():
+                look = kept.get((shape.look, key))
+                if look is None or look.stamp != stamp:
+                    missing.append(key)
+                else:
+                    parts[key] = look.body
+            return missing
 
-        stamps, changed = self._aggregates.get_changed(is_known)
+        stamps, changed = self._aggregates.get_changed(find_missing)
         looks = {item.id: _render(shape, item) for item in changed}
         self._kept.put(
             {(shape.look, key): look for key, look in looks.items()}
