@@ -95,6 +95,17 @@ class OperationNotFound(NotFound):
     )
 
 
+class ServiceNotFound(NotFound):
+    message = (
+        'Service {service_id} could not be found; GET /os-services lists '
+        'those there are.'
+    )
+
+
+class UnknownServiceAction(NotFound):
+    message = 'Unknown action {action}; there are {known}.'
+
+
 class HypervisorNotFound(NotFound):
     message = "Hypervisor with ID '{hypervisor_id}' could not be found."
 
@@ -189,6 +200,25 @@ class HostNotMember(Conflict):
         'only a member can be its master. Repeat the request when its join '
         'has ended.'
     )
+
+
+class HostNotInPool(Conflict):
+    """:param phase: of the host; one that changes it will pass."""
+
+    message = (
+        'Host {host} is {phase}: only a member of an aggregate is disabled '
+        'and enabled here. {remedy}'
+    )
+
+    def __init__(self, message: str | None = None, **kwargs: Any) -> None:
+        free = kwargs.get('phase') == 'free'
+        kwargs['remedy'] = (
+            'Add it to one first; a host that is in no pool is left as it is.'
+            if free
+            else 'Repeat the request when that has ended.'
+        )
+        super().__init__(message, **kwargs)
+        self.passes = not free
 
 
 class JoinUnknown(Conflict):

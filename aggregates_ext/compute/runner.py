@@ -14,6 +14,7 @@ from aggregates_ext.compute.mastership import designations
 from aggregates_ext.compute.operations import adopt
 from aggregates_ext.compute.operations import dissolve
 from aggregates_ext.compute.operations import eject
+from aggregates_ext.compute.operations import enabling
 from aggregates_ext.compute.operations import join
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.operations import reapply
@@ -37,6 +38,8 @@ STEPS: dict[str, Callable[[compute_run.Run], None]] = {
     operations.REAPPLY: reapply.reapply,
     operations.SET_MASTER: designate.set_master,
     operations.DELETE: dissolve.delete,
+    operations.DISABLE_HOST: enabling.disable_host,
+    operations.ENABLE_HOST: enabling.enable_host,
 }
 MAX_BACKOFF = 60.0
 # Enough for any retry_interval to come to a minute.

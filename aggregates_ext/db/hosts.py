@@ -26,6 +26,8 @@ _TABLE = models.hosts
 _AGGREGATES = models.aggregates
 _FIELDS = [field.name for field in dataclasses.fields(records.Host)]
 COLUMNS = [_TABLE.c[name] for name in _FIELDS]
+# A host outside of a pool is to be as it is.
+_UNTOLD = {'service': None, 'disabled_reason': None, 'disabled_start': None}
 
 
 def record(row: Any) -> records.Host:
@@ -160,6 +162,8 @@ def move(
     values['phase'] = phase
     values['phase_since'] = engine.now()
     values.setdefault('alarm', None)
+    if phase in ('free', 'joining', 'returning'):
+        values |= _UNTOLD
     if phase == 'free':
         values['aggregate_id'] = None
     result = connection.execute(
@@ -196,6 +200,22 @@ def update(
             'they are the same machine or a cloned installation. Remove '
             'one registration, or give the clone a uuid of its own.'
         ) from None
+
+
+def take_back_service(
+    connection: sa.Connection, name: str, aggregate_id: int
+) -> None:
+    """Let a host be what it was last proven to be: disabled, or not."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.name == name, _TABLE.c.aggregate_id == aggregate_id)
+        .values(
+            service=sa.case(
+                (_TABLE.c.disabled_start.is_(None), records.ENABLED),
+                else_=records.DISABLED,
+            )
+        )
+    )
 
 
 def find(

@@ -30,6 +30,8 @@ OPEN = (*UNFINISHED, 'unresolved')
 WAITING = 'WAITING'
 # Kinds that name a host and are about the pool: the latest one counts.
 OF_THE_POOL = ('set_master', 'adopt')
+# Kinds of which each takes the place of the other before it.
+OF_THE_SERVICE = ('disable_host', 'enable_host')
 # Kinds after which the pool is what is wanted: nothing counts from before.
 SETTLES_ALL = ('adopt',)
 # The parameter that tells of a change of master that was sent.
@@ -322,6 +324,30 @@ def cancel(
     return dataclasses.replace(operation, **values)
 
 
+def cancel_service(
+    connection: sa.Connection, aggregate_id: int, host: str
+) -> bool:
+    """Cancel what is queued about whether a host takes machines.
+
+    :returns: whether there was any.
+    """
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(
+            _TABLE.c.aggregate_id == aggregate_id,
+            _is_open(('queued',)),
+            _TABLE.c.host == host,
+            _TABLE.c.kind.in_(OF_THE_SERVICE),
+        )
+        .values(
+            state='cancelled', settled=True, finished_at=timeutils.utcnow()
+        )
+    )
+    if result.rowcount:
+        stamps.renew(connection, aggregate_id)
+    return bool(result.rowcount)
+
+
 def replace(
     connection: sa.Connection, replaced: Sequence[records.Operation]
 ) -> bool:
@@ -458,7 +484,9 @@ def _settle(connection: sa.Connection, success: records.Operation) -> None:
         _TABLE.c.state == 'failed',
         _TABLE.c.id < success.id,
     )
-    if success.kind not in SETTLES_ALL:
+    if success.kind in OF_THE_SERVICE:
+        query = query.where(_TABLE.c.kind.in_(OF_THE_SERVICE))
+    elif success.kind not in SETTLES_ALL:
         query = query.where(_TABLE.c.kind == success.kind)
     if success.kind not in OF_THE_POOL:
         query = query.where(
@@ -504,13 +532,19 @@ def settle_failed(
     *,
     host: str | None = None,
     aggregate_id: int | None = None,
+    key: int | None = None,
 ) -> None:
-    """Let nothing count any more that failed of a host, or an aggregate."""
+    """Let nothing count any more that failed of a host, or an aggregate.
+
+    :param key: id of one operation.
+    """
     whose = (
         _TABLE.c.aggregate_id == aggregate_id
         if host is None
         else _TABLE.c.host == host
     )
+    if key is not None:
+        whose = _TABLE.c.id == key
     found = connection.execute(
         sa.select(_TABLE.c.id, _TABLE.c.aggregate_id).where(
             whose, _TABLE.c.settled == sa.false(), _TABLE.c.state == 'failed'

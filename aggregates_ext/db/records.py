@@ -6,6 +6,9 @@ from collections.abc import Collection
 from typing import Any
 from urllib import parse
 
+# What a host is to be.
+ENABLED = 'enabled'
+DISABLED = 'disabled'
 LOOPBACK = ('localhost', '127.0.0.1', '::1')
 
 
@@ -80,6 +83,11 @@ class Host:
 
     :ivar shown: uuids of the disks in its own storage that a refusal or a
         check has told, by SR; only these can be given up.
+    :ivar service: ``DISABLED`` where it is to take no machines; else None or
+        'enabled'.
+    :ivar disabled_reason: why, where somebody has said it.
+    :ivar disabled_start: ``agent_start_time`` of its xapi when it was proven
+        to be disabled as wanted; None: it was not yet.
     """
 
     id: int
@@ -96,6 +104,14 @@ class Host:
     alarm: str | None
     shown: dict[str, list[str]] | None
     consent: dict[str, Any] | None
+    service: str | None = None
+    disabled_reason: str | None = None
+    disabled_start: float | None = None
+
+    @property
+    def disabled(self) -> bool:
+        """Whether it is to take no machines."""
+        return self.service == DISABLED
 
     def shown_disks(self, srs: Collection[str]) -> list[str]:
         """The disks in some SRs that have been told: what can be given up."""

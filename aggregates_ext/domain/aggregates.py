@@ -289,7 +289,11 @@ def _check_ending(operation: records.Operation) -> None:
 
     :raises exception.AggregateBusy: naming the operation.
     """
-    ending = (operations.REMOVE_HOST, operations.RENAME)
+    ending = (
+        operations.REMOVE_HOST,
+        operations.RENAME,
+        *db_operations.OF_THE_SERVICE,
+    )
     if operation.kind not in ending or operation.state == 'unresolved':
         raise _busy(operation)
 

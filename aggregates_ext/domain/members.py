@@ -132,6 +132,8 @@ class Members:
                 )
             phases = db_aggregates.LISTED_PHASES
             move_out(connection, aggregate_id, host, phases)
+            if not joining:
+                drop_service(connection, aggregate_id, host)
             db_operations.insert(
                 connection,
                 uuid,
@@ -263,6 +265,7 @@ def forget(connection: Any, aggregate_id: int, host: str) -> None:
         _replace_removals(connection, aggregate_id, host, going_on)
     else:
         move_out(connection, aggregate_id, host, ('member',))
+        drop_service(connection, aggregate_id, host)
 
 
 def _check_zone(aggregate: Any, host: records.Host) -> None:
@@ -333,6 +336,12 @@ def move_out(
     """
     if not db_hosts.move(connection, host, aggregate_id, phases, 'leaving'):
         raise endings.no_host(connection, aggregate_id, host)
+
+
+def drop_service(connection: Any, aggregate_id: int, host: str) -> None:
+    """End what is queued of a member's service: it would keep it there."""
+    if db_operations.cancel_service(connection, aggregate_id, host):
+        db_hosts.take_back_service(connection, host, aggregate_id)
 
 
 def _check_forgettable(

@@ -28,6 +28,8 @@ ADOPT = 'adopt'
 REAPPLY = 'reapply'
 RESET = 'reset'
 DELETE = 'delete'
+DISABLE_HOST = 'disable_host'
+ENABLE_HOST = 'enable_host'
 
 # The phase that an outcome named by `reset` gives to a bound host.
 OUTCOMES = {'member': 'member', 'free': 'free'}
@@ -239,12 +241,15 @@ _REMEDIES = {
 
 
 def take_back(connection: Any, operation: records.Operation) -> None:
-    """Give the host of an operation that came to nothing its phase back.
+    """Give the host of an operation that came to nothing back what it was.
 
-    Only joins and removals change it. Whatever has ended may have been the
-    last that held the pool of an aggregate without hosts.
+    Joins and removals change its phase; whether it is to take machines was
+    written with the request. Whatever has ended may have been the last that
+    held the pool of an aggregate without hosts.
     """
     host = operation.host
+    if host is not None and operation.kind in db_operations.OF_THE_SERVICE:
+        _take_back_service(connection, operation, host)
     if host is not None and operation.kind in (ADD_HOST, REMOVE_HOST):
         seen = 'joining' if operation.kind == ADD_HOST else 'leaving'
         phase = 'free'
@@ -252,6 +257,21 @@ def take_back(connection: Any, operation: records.Operation) -> None:
             phase = _phase_before(connection, operation)
         db_hosts.move(connection, host, operation.aggregate_id, (seen,), phase)
     db_aggregates.forget_pool_if_empty(connection, operation.aggregate_id)
+
+
+def _take_back_service(
+    connection: Any, operation: records.Operation, host: str
+) -> None:
+    """Unless a later request has said what the host is to be."""
+    key = operation.aggregate_id
+    pending, _now = db_operations.unfinished(connection, key)
+    if not any(
+        other.kind in db_operations.OF_THE_SERVICE
+        and other.host == host
+        and other.id != operation.id
+        for other in pending
+    ):
+        db_hosts.take_back_service(connection, host, key)
 
 
 def _phase_before(connection: Any, removal: records.Operation) -> str:

@@ -15,6 +15,7 @@ from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import enabling
 from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import members
@@ -22,7 +23,7 @@ from aggregates_ext.domain import operations
 
 # What a request asks for beside the host; all else in the parameters of an
 # operation was found out on the way.
-ASKED = ('accept_data_loss', 'accepted_by', 'disks', 'force')
+ASKED = ('accept_data_loss', 'accepted_by', 'disks', 'force', 'reason')
 # Kinds that are written as done and are nothing to be tried.
 RECORDS = (operations.RESET,)
 
@@ -150,6 +151,8 @@ class Retries:
             return lambda connection, aggregate: members.move_out(
                 connection, key, host, db_aggregates.LISTED_PHASES
             )
+        if old.kind in db_operations.OF_THE_SERVICE:
+            return lambda connection, aggregate: _ask_again(connection, old)
         if old.kind == operations.ADOPT:
             # Of a whole pool, whose master is not bound yet.
             self._members.find_free(key, host)
@@ -180,8 +183,11 @@ def _check_latest(connection: Any, old: records.Operation) -> None:
 
     :raises exception.OperationNotRetryable: naming the later one.
     """
+    kinds: tuple[str, ...] = (old.kind,)
+    if old.kind in db_operations.OF_THE_SERVICE:
+        kinds = db_operations.OF_THE_SERVICE
     later = db_operations.latest(
-        connection, old.aggregate_id, old.host, (old.kind,), after=old.id
+        connection, old.aggregate_id, old.host, kinds, after=old.id
     )
     if later is not None:
         raise _refusal(
@@ -193,6 +199,22 @@ def _check_latest(connection: Any, old: records.Operation) -> None:
 
 def _queue_plain(connection: Any, aggregate: Any) -> None:
     """For what binds no host: the aggregate is there, that is all."""
+
+
+def _ask_again(connection: Any, old: records.Operation) -> None:
+    """Write once more what a host is to be.
+
+    :raises exception.HostNotInPool: it is no member any more.
+    """
+    found = db_hosts.get(connection, str(old.host))
+    enabling.check_member(found, old.aggregate_id)
+    services = {kind: service for service, kind in enabling.KINDS.items()}
+    enabling.write(
+        connection,
+        found.name,
+        services[old.kind],
+        old.parameters.get('reason'),
+    )
 
 
 def _check_member(connection: Any, aggregate_id: int, host: str) -> None:

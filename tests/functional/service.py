@@ -19,6 +19,7 @@ from aggregates_ext.db import records
 from aggregates_ext.db import services as db_services
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import aggregates
+from aggregates_ext.domain import enabling
 from aggregates_ext.domain import hosts
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import members
@@ -94,6 +95,7 @@ class Service:
         self.members = members.Members(intended)
         self.operations = operations.Operations(database)
         self.pools = pools.Pools(intended)
+        self.enabling = enabling.Enabling(intended)
         self.retries = retries.Retries(intended, self.members)
         self.manager = self.new_manager()
         self.beat()

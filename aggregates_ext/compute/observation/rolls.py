@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
+from aggregates_ext.compute.xen import releases
 from aggregates_ext.compute.xen import values
 from aggregates_ext.compute.xen import xenapi
 
@@ -27,6 +28,8 @@ class HostView:
     What is not known is empty, or None where that says something else.
 
     :ivar agent_start_time: 0: not told.
+    :ivar release: of its xapi, see ``releases.of``.
+    :ivar operations: what is under way on the host.
     """
 
     ref: str
@@ -37,6 +40,8 @@ class HostView:
     live: bool | None
     agent_start_time: float
     version: str = ''
+    release: releases.Release = ()
+    operations: frozenset[str] = frozenset()
 
 
 class Roll(dict[str, HostView]):
@@ -117,6 +122,7 @@ def _host_view(
     notes: list[str] = []
     uuid = fields.collect(host, 'uuid', '', notes)
     version = fields.collect(host, 'software_version', {}, notes)
+    running = fields.collect(host, 'current_operations', {}, notes)
     view = HostView(
         ref=ref,
         uuid=uuid,
@@ -126,6 +132,8 @@ def _host_view(
         live=_is_live(host, metrics, notes),
         version=version.get('product_version', '')[:LABEL_CUT],
         agent_start_time=_start_time(host, notes),
+        release=_release(host),
+        operations=frozenset(running.values()),
     )
     if notes:
         odd.append(Oddity('; '.join(notes), uuid or None))
@@ -145,6 +153,14 @@ def _is_live(
         return None
     notes.append(f'metrics of {fields.called(host, "host")} lead nowhere')
     return None
+
+
+def _release(host: dict[str, Any]) -> releases.Release:
+    """The release of xapi; none where it cannot be read: the oldest."""
+    try:
+        return releases.of(host)
+    except failures.OddAnswer:
+        return ()
 
 
 def _start_time(host: dict[str, Any], notes: list[str]) -> float:

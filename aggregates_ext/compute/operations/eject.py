@@ -379,10 +379,12 @@ class _Eject:
     def _enable_again(self) -> str:
         """Undo the host.disable of this operation.
 
+        A host that is to take no machines stays as it is.
+
         :returns: a sentence for the message when that is not possible.
         """
         run = self._run
-        if not run.operation.parameters.get('disabled'):
+        if not run.operation.parameters.get('disabled') or run.host().disabled:
             return ''
         try:
             with contextlib.closing(self._master.login()) as session:

@@ -42,6 +42,8 @@ CLUSTER_NETWORK: Release = (25, 8)
 TRUSTED_CERTIFICATES: Release = (26, 13)
 # Since then a join occupies the pool that it goes to (xapi#join-steps, S2).
 EXCHANGE: Release = (1, 298)
+# Since then a host can stay disabled over its starts (xapi#maintenance-calls).
+AUTO_ENABLE: Release = (25, 31)
 # Since then secrets are copied for a management VLAN alone (xapi#join-copies).
 SECRETS_LOST: Release = (1, 45)
 

@@ -91,6 +91,11 @@ hosts = sa.Table(
     sa.Column('phase', sa.String(16), nullable=False),
     sa.Column('phase_since', sa.Double),
     sa.Column('alarm', sa.Text),
+    # Whether it is to take machines: 'disabled', or not; and why not.
+    sa.Column('service', sa.String(16)),
+    sa.Column('disabled_reason', sa.String(255)),
+    # When its xapi had started that was disabled so; NULL: none was.
+    sa.Column('disabled_start', sa.Double),
     # Of a free host: when it was last asked, and when it last answered.
     sa.Column('looked_at', sa.Double),
     sa.Column('seen_at', sa.Double),

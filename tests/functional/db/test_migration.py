@@ -293,7 +293,7 @@ def test_two_upgrades_at_once_do_not_break_each_other(
         database.dispose()
 
 
-@pytest.mark.parametrize('step', range(1, 17))
+@pytest.mark.parametrize('step', range(1, 20))
 def test_interrupted_upgrade_can_be_begun_again(
     conf: cfg.ConfigOpts, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,200 @@
+"""Disabling and enabling a host: sent once, proven by ``host.enabled``.
+
+A disabled host runs what it runs and starts nothing (xapi#maintenance-calls).
+Where its release has ``auto_enable`` it stays so over its starts
+(design#service).
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import observe
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.run import outcomes
+from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import fields
+from aggregates_ext.compute.xen import releases
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import operations as db_operations
+
+DISABLE = 'host.disable'
+ENABLE = 'host.enable'
+# Operations of a host that goes down, whatever it is told meanwhile
+# (xapi#reboots).
+GOING_DOWN = frozenset({'reboot', 'shutdown'})
+_WORDS = {DISABLE: 'disabled', ENABLE: 'enabled'}
+
+
+def disable_host(run: compute_run.Run) -> None:
+    """Let a host take no machines.
+
+    :raises outcomes.Failed: it takes them as before.
+    :raises outcomes.Postpone: to be tried again.
+    """
+    with _changing(run) as change:
+        if not change.listed.enabled and not change.is_own():
+            change.take_over()
+        if change.listed.enabled:
+            change.send(DISABLE, *change.for_good(), disabling=True)
+        change.finish(change.listed.agent_start_time, enabled=False)
+
+
+def enable_host(run: compute_run.Run) -> None:
+    """Let a host take machines.
+
+    :raises outcomes.Failed: it takes none, as before.
+    :raises outcomes.Postpone: to be tried again.
+    """
+    with _changing(run) as change:
+        if not change.listed.enabled:
+            change.refuse_going_down()
+            change.send(ENABLE)
+        change.finish(None, enabled=True)
+
+
+@contextlib.contextmanager
+def _changing(run: compute_run.Run) -> Iterator['_Change']:
+    """At the master, when no call of before can begin any more."""
+    run.end_recorded_session()
+    aggregate, hosts = run.aggregate(), masters.all_hosts(run)
+    if aggregate.pool_uuid is None:
+        raise _not_listed(run)
+    with masters.master_of(run.connector, aggregate, hosts) as master:
+        yield _Change(run, master)
+
+
+def _not_listed(run: compute_run.Run) -> outcomes.Failed:
+    return outcomes.Failed(
+        'NOT_IN_POOL',
+        f'Host {run.host_name} is not in the pool of aggregate '
+        f'{run.aggregate_id}, so it is neither disabled nor enabled there. '
+        'GET /os-aggregates/ID/pool shows what is in the pool.',
+    )
+
+
+class _Change:
+    """One change of a host, on the master of its pool.
+
+    :ivar listed: the host as its master has listed it last.
+    """
+
+    def __init__(self, run: compute_run.Run, master: masters.Master) -> None:
+        self._run = run
+        self._master = master
+        self._host = run.host()
+        self._view, self.listed = self._look()
+
+    def _look(self) -> tuple[views.PoolView, views.HostView]:
+        """The pool and the host in it as they are now.
+
+        :raises outcomes.Failed: it is not in the pool.
+        :raises failures.OddAnswer: it is not told whether it is enabled.
+        """
+        view = self._master.look()
+        listed = view.hosts.get(self._host.uuid)
+        if listed is None:
+            raise _not_listed(self._run)
+        if listed.enabled is None:
+            raise failures.OddAnswer(
+                host=self._master.host.name,
+                what=f'whether host {self._host.name} is enabled is not told',
+            )
+        return view, listed
+
+    def is_own(self) -> bool:
+        """Whether a disabled host was disabled by us, as it is to be."""
+        own = self._run.operation.parameters.get('disabling')
+        return bool(own) or self._host.disabled_start is not None
+
+    def take_over(self) -> None:
+        """Enable a host that somebody else has disabled, to disable it so.
+
+        To disable it as it is does nothing: it would not stay so over its
+        next start (xapi#maintenance-calls). With high availability on it is
+        left as it is, for to disable it again may be refused.
+
+        :raises outcomes.Postpone: it cannot be enabled for now.
+        """
+        _ref, pool = fields.only(
+            self._master.host.name, 'pool', self._master.pools
+        )
+        if self.listed.operations & GOING_DOWN or pool['ha_enabled']:
+            return
+        # Where it cannot be enabled it does not enable itself either.
+        with contextlib.suppress(outcomes.Failed):
+            self.send(ENABLE)
+
+    def for_good(self) -> tuple[bool, ...]:
+        """The arguments that keep a host disabled over its starts.
+
+        None where master or host do not know of it: they would ignore it.
+        """
+        known = min(self._view.master.release, self.listed.release)
+        return (False,) if known >= releases.AUTO_ENABLE else ()
+
+    def refuse_going_down(self) -> None:
+        """:raises outcomes.Postpone: it would go down all the same."""
+        if self.listed.operations & GOING_DOWN:
+            raise outcomes.Postpone(
+                reason=f'Host {self._host.name} is going down or starting '
+                'again; it is enabled when it is back.',
+                code='OTHER_OPERATION_IN_PROGRESS',
+                parameters=sorted(self.listed.operations),
+            )
+
+    def send(self, method: str, *arguments: Any, **known: Any) -> None:
+        """Send a call from a session of its own, and look again.
+
+        :param known: what is true of the operation once it is sent.
+        :raises outcomes.Failed: it was refused, or the time is over.
+        """
+        run, word = self._run, _WORDS[method]
+        limit = float(run.options.join_timeout)
+        if run.elapsed() >= limit:
+            raise outcomes.Failed(
+                'TIMEOUT',
+                f'Host {self._host.name} could not be {word} within '
+                f'{limit:.0f} s.',
+            )
+        run.note(step=f'the host is being {word}', progress=50)
+        with contextlib.closing(self._master.login()) as session:
+            try:
+                run.change(
+                    session,
+                    method,
+                    self.listed.ref,
+                    *arguments,
+                    known=lambda _connection: known,
+                )
+            except outcomes.AnsweredForGood as exc:
+                raise outcomes.Failed(
+                    exc.answer.code,
+                    f'Host {self._host.name} is not {word}: {exc.answer.said}',
+                    list(exc.answer.parameters),
+                    exc.answer.way_out,
+                ) from exc
+        self._view, self.listed = self._look()
+
+    def finish(self, start: float | None, enabled: bool) -> None:
+        """End the operation by what is seen of the host.
+
+        :param start: since which of its starts the host is disabled.
+        :raises outcomes.Postpone: it is not as it was made.
+        """
+        run, name, view = self._run, self._host.name, self._view
+        if self.listed.enabled != enabled:
+            raise outcomes.Postpone(
+                reason=f'Host {name} was to be '
+                f'{"enabled" if enabled else "disabled"}, which was '
+                'answered, and is not seen so; it is tried again.'
+            )
+
+        def work(connection: Any) -> None:
+            db_hosts.update(connection, name, {'disabled_start': start})
+            observe.keep(connection, run.aggregate_id, view)
+            db_operations.finish(connection, run.operation, 'succeeded')
+
+        run.write(work)
