@@ -112,7 +112,9 @@ API_OPTS = [
         min=0,
         max=60,
         help='Seconds that add_host waits for a host which is just leaving, '
-        'and a deletion for operations that are just ending, before 409.',
+        'and a deletion for operations that are just ending, before 409. To '
+        'disable or enable a host waits as long for its pool, before it is '
+        'answered all the same.',
     ),
 ]
 

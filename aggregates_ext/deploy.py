@@ -19,6 +19,7 @@ from aggregates_ext.api.edge import looks
 from aggregates_ext.api.edge import routing
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import aggregates
+from aggregates_ext.domain import enabling
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import inventory
 from aggregates_ext.domain import members
@@ -55,6 +56,7 @@ def build(
         retries=retries.Retries(intended, membership),
         inventory=inventory.Inventory(database, interval),
         looks=looks.Looks(found, looks.Kept(conf.api.cache_size * 2**20)),
+        enabling=enabling.Enabling(intended),
     )
     enforcer = policy.make_enforcer(conf)
     embedded = next_application is not None

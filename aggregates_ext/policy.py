@@ -46,9 +46,11 @@ SET_MASTER = POOLS.format('set_master')
 HOSTS = 'os_compute_api:os-hosts'
 HOSTS_LIST = f'{HOSTS}:list'
 HOSTS_SHOW = f'{HOSTS}:show'
+HOSTS_UPDATE = f'{HOSTS}:update'
 
 SERVICES = 'os_compute_api:os-services'
 SERVICES_LIST = f'{SERVICES}:list'
+SERVICES_UPDATE = f'{SERVICES}:update'
 
 HYPERVISORS = 'os_compute_api:os-hypervisors'
 HYPERVISORS_LIST = f'{HYPERVISORS}:list'
@@ -159,6 +161,14 @@ _READ = (
         'List availability zones with their hosts.',
     ),
 )
+_CHANGED = (
+    (HOSTS_UPDATE, '/os-hosts/{host_name}', 'Disable or enable a host.'),
+    (
+        SERVICES_UPDATE,
+        '/os-services/{service_id}',
+        'Disable or enable a host as a compute service.',
+    ),
+)
 # Rule -> the name that it had in Nova before the API v2.1 (2015).
 _FORMERLY = {
     **{
@@ -207,7 +217,7 @@ def _documented(
     )
 
 
-def _check_of_read(name: str) -> str:
+def _check_of_group(name: str) -> str:
     if name == ZONES_LIST:
         return ANYBODY
     group = name.rpartition(':')[0]
@@ -225,8 +235,10 @@ def list_rules() -> Iterable[policy.RuleDefault]:
         yield policy.RuleDefault(
             name, ADMIN, description, deprecated_rule=_former(name, ADMIN)
         )
-    for name, path, description in _READ:
-        yield _documented(name, _check_of_read(name), 'GET', path, description)
+    for method, rules in (('GET', _READ), ('PUT', _CHANGED)):
+        for name, path, description in rules:
+            check = _check_of_group(name)
+            yield _documented(name, check, method, path, description)
 
 
 class Enforcer(policy.Enforcer):

@@ -65,6 +65,8 @@ def act(
     return result
 
 
+# What a route takes that has a body.
+BODIES = ('body', 'fields')
 _SAFE = ('GET', 'HEAD')
 _ONE = '/os-aggregates/{aggregate_id}'
 # Where an aggregate that was changed has a tag.
@@ -208,8 +210,10 @@ def _taken(
     :raises exception.Invalid: a question has a query that nobody reads.
     """
     found: dict[str, Any] = {}
-    if route.takes == 'body':
-        found['body'] = wire.read(request, xml=answered.legacy)
+    if route.takes in BODIES:
+        found['body'] = wire.read(
+            request, xml=answered.legacy, bare=route.takes == 'fields'
+        )
     elif route.takes:
         found['query'] = schema.parse_query(request.query_string)
     elif request.method in _SAFE and shape.supports(shapes.KNOWN_QUERIES):

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 from collections.abc import Iterator
 from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -46,10 +47,22 @@ class Entry:
     phase_since: float | None
     seen_at: float | None
     created_at: datetime.datetime
+    service: str | None
+    disabled_reason: str | None
     now: float
     home: Home | None
 
 
+class Registration(NamedTuple):
+    """A host as it was registered, and the aggregate it is bound to."""
+
+    id: int
+    name: str
+    created_at: datetime.datetime
+    aggregate_id: int | None
+
+
+_REGISTRATIONS = sa.select(*(_HOSTS.c[name] for name in Registration._fields))
 _HOMES = sa.select(
     _AGGREGATES.c.id,
     _AGGREGATES.c.availability_zone,
@@ -67,6 +80,8 @@ _ENTRIES = sa.select(
     _HOSTS.c.phase_since,
     _HOSTS.c.seen_at,
     _HOSTS.c.created_at,
+    _HOSTS.c.service,
+    _HOSTS.c.disabled_reason,
     _HOSTS.c.aggregate_id,
     engine.now().label('now'),
 )
@@ -105,12 +120,10 @@ def count(connection: sa.Connection) -> int:
 
 def registrations(
     connection: sa.Connection,
-) -> Iterator[tuple[int, str, datetime.datetime]]:
-    """Number, name and time of each registration."""
-    for row in connection.execute(
-        sa.select(_HOSTS.c.id, _HOSTS.c.name, _HOSTS.c.created_at)
-    ):
-        yield row[0], row[1], row[2]
+) -> Iterator[Registration]:
+    """What tells each host from others, and its aggregate."""
+    for row in connection.execute(_REGISTRATIONS):
+        yield Registration(*row)
 
 
 def _entry(row: Any, home: Home | None) -> Entry:
@@ -126,6 +139,8 @@ def _entry(row: Any, home: Home | None) -> Entry:
         seen_at=row.seen_at,
         now=float(row.now),
         created_at=row.created_at,
+        service=row.service,
+        disabled_reason=row.disabled_reason,
         home=home,
     )
 

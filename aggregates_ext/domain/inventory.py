@@ -13,12 +13,15 @@ from typing import NamedTuple
 from urllib import parse
 
 from aggregates_ext.db import inventory as db_inventory
+from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import sight
 
 # What Nova calls the zone of a host that is in none.
 DEFAULT_ZONE = 'nova'
 DISABLED_REASON = 'Disabled in its pool.'
+# Beside what somebody has said, while it is not so.
+NOT_DISABLED = 'its pool has it enabled, as last seen'
 MAX_ID = 2**31 - 1  # what an integer column holds
 _NAMESPACE = uuid.UUID('6d1f3c52-8a0e-4f0b-9d55-0f6b8f3a1c77')
 
@@ -32,7 +35,9 @@ class Node:
         never change. The XenServer uuid is not known before first contact.
     :ivar zone: that of its aggregate, else its own, else ``DEFAULT_ZONE``.
     :ivar up: it was seen so, and not too long ago.
-    :ivar enabled: its pool starts machines on it, as far as is known.
+    :ivar enabled: it is to take machines, and its pool starts them on it, as
+        far as is known.
+    :ivar disabled_reason: why it is not enabled, where that is known.
     :ivar version: of XenServer, three digits for each part but the first;
         0: not known.
     :ivar seen_at: when it was last seen, in its pool or by itself.
@@ -46,6 +51,7 @@ class Node:
     address: str | None
     up: bool
     enabled: bool
+    disabled_reason: str | None
     version: int
     seen_at: datetime.datetime | None
 
@@ -96,11 +102,19 @@ class Inventory:
     def find_hypervisor(self, wanted: str) -> Node | None:
         """The host with the ``hypervisor_uuid``, which no index has."""
         with self._database.reader() as connection:
-            for key, name, created_at in list(
-                db_inventory.registrations(connection)
-            ):
-                if _uuid('hypervisor', key, name, created_at) == wanted:
-                    return self._found(db_inventory.find(connection, key=key))
+            for found in list(db_inventory.registrations(connection)):
+                if _uuid('hypervisor', *found[:3]) == wanted:
+                    return self._found(
+                        db_inventory.find(connection, key=found.id)
+                    )
+        return None
+
+    def find_service(self, wanted: str) -> db_inventory.Registration | None:
+        """The registration of the host with the ``service_uuid``."""
+        with self._database.reader() as connection:
+            for found in list(db_inventory.registrations(connection)):
+                if _uuid('service', *found[:3]) == wanted:
+                    return found
         return None
 
     def _found(self, entry: db_inventory.Entry | None) -> Node | None:
@@ -109,6 +123,7 @@ class Inventory:
 
 def _node(entry: db_inventory.Entry, interval: float) -> Node:
     state = _state(entry, interval)
+    wanted = entry.service != records.DISABLED
     return Node(
         id=entry.id,
         name=entry.name,
@@ -119,10 +134,25 @@ def _node(entry: db_inventory.Entry, interval: float) -> Node:
         zone=_zone(entry),
         address=entry.address or parse.urlsplit(entry.url).hostname,
         up=state.up,
-        enabled=state.enabled,
+        enabled=state.enabled and wanted,
+        disabled_reason=_reason(entry, state.enabled),
         version=state.version,
         seen_at=_moment(state.seen_at),
     )
+
+
+def _reason(entry: db_inventory.Entry, enabled: bool) -> str | None:
+    """Why a host takes no machines, or is to take none.
+
+    :param enabled: as its pool has it.
+    """
+    if entry.service != records.DISABLED:
+        return None if enabled else DISABLED_REASON
+    if not enabled:
+        return entry.disabled_reason
+    if entry.disabled_reason is None:
+        return f'{NOT_DISABLED[0].upper()}{NOT_DISABLED[1:]}.'
+    return f'{entry.disabled_reason} ({NOT_DISABLED})'
 
 
 def _uuid(

@@ -37,6 +37,10 @@ ROUTES = [
     ('POST', '/1/action', {'reapply': 1}, policy.REAPPLY),
     ('POST', '/1/action', {'set_master': 1}, policy.SET_MASTER),
 ]
+CHANGES = [
+    ('/v2.1/os-hosts/xen1', policy.HOSTS_UPDATE),
+    ('/v2.1/os-services/disable', policy.SERVICES_UPDATE),
+]
 # Below these microversions the neighbours have most paths.
 NEIGHBOURS = [
     ('/v2.1/os-hosts', policy.HOSTS_LIST),
@@ -96,6 +100,19 @@ def test_rule_of_a_neighbour(
     assert message == f"Policy doesn't allow {rule} to be performed."
 
 
+@pytest.mark.parametrize(('path', 'rule'), CHANGES)
+def test_rule_of_a_change(
+    application: api_service.WSGI, path: str, rule: str
+) -> None:
+    request = webob.Request.blank(path, method='PUT')
+    request.headers['X-Auth-Token'] = 'user:abc:member,reader'
+    request.json = {}
+    answer = request.get_response(application)
+    assert answer.status_int == 403
+    message = answer.json['forbidden']['message']
+    assert message == f"Policy doesn't allow {rule} to be performed."
+
+
 def test_zones_are_listed_to_everybody(
     application: api_service.WSGI,
 ) -> None:
@@ -111,7 +128,7 @@ def test_no_rule_is_left_out() -> None:
         if isinstance(rule, oslo_policy.DocumentedRuleDefault)
     }
     asked = {rule for _method, _path, _body, rule in ROUTES}
-    asked |= {rule for _path, rule in NEIGHBOURS}
+    asked |= {rule for _path, rule in NEIGHBOURS + CHANGES}
     # Asked beside another rule: a test of its own.
     asked.add(policy.FORCE_REMOVE_HOST)
     assert rules == asked | FREE

@@ -176,6 +176,14 @@ CASES = {
             *NEIGHBOURS,
         )
     },
+    'disable a host': Case(
+        {'status': 'disable'}, method='PUT', path='/v2.1/os-hosts/xen1'
+    ),
+    'disable a service': Case(
+        {'host': 'xen1', 'binary': 'nova-compute'},
+        method='PUT',
+        path='/v2.1/os-services/disable',
+    ),
     'os-hypervisors/1/uptime': Case(
         method='GET', path='/v2.1/os-hypervisors/1/uptime', status=501
     ),
@@ -243,6 +251,20 @@ def test_every_request_keeps_the_budget(service: Counted, name: str) -> None:
     count, answer = service.send(case.method, case.path, case.body, asked)
     assert answer.status_int == case.status, answer.text
     assert count <= BUDGET
+
+
+def test_service_by_its_uuid_keeps_the_budget(service: Counted) -> None:
+    newest = ADMIN | {'OpenStack-API-Version': 'compute latest'}
+    path = '/v2.1/os-services'
+    _count, seen = service.send('GET', f'{path}?host=xen1', headers=newest)
+    uuid = seen.json['services'][0]['id']
+    for status in ('disabled', 'disabled', 'enabled'):
+        count, answer = service.send(
+            'PUT', f'{path}/{uuid}', {'status': status}, newest
+        )
+        assert answer.status_int == 200, answer.text
+        assert 'X-Aggregate-Operation' in answer.headers
+        assert count <= BUDGET
 
 
 def test_no_request_is_left_out() -> None:

@@ -565,7 +565,10 @@ def check_agreement(site: Site, client: Client, key: int) -> None:
         (pool,) = marked
         assert pool['name_label'] == shown['name']
         assert sorted(h['name'] for h in pool['hosts']) == shown['hosts']
-        assert all(h['live'] and h['enabled'] for h in pool['hosts'])
+        to_be = {h['name']: h['service'] for h in client.pool(key)['hosts']}
+        for host in pool['hosts']:
+            assert host['live'], host
+            assert host['enabled'] == (to_be[host['name']] == 'enabled'), host
         assert site.duplicate_interfaces(pool['master']) == []
         check_observation(client, key, pool)
     calls = site.query(

@@ -101,6 +101,32 @@ def _make_second_master(scene: Scene) -> None:
     scene.client.done('POST', path, body)
 
 
+def _disable_second(scene: Scene) -> None:
+    body = {'host': scene.hosts[1], 'binary': 'nova-compute'}
+    scene.client.done('PUT', '/os-services/disable', body)
+
+
+def _enable_second(scene: Scene) -> None:
+    body = {'status': 'enable'}
+    scene.client.done('PUT', f'/os-hosts/{scene.hosts[1]}', body)
+
+
+def _be_disabled(scene: Scene) -> None:
+    _disable_second(scene)
+    assert scene.client.settle(scene.key)['state'] == 'succeeded'
+    _stay_disabled(scene)
+
+
+def _be_disabled_by_hand(scene: Scene) -> None:
+    scene.site.sim.set_host(scene.hosts[1], enabled=False)
+    _stay_disabled(scene)
+
+
+def _stay_disabled(scene: Scene) -> None:
+    """Hosts start anew for each play, and are enabled with that."""
+    scene.site.sim.host(scene.hosts[1]).auto_enable = False
+
+
 def rename(scene: Scene) -> None:
     """Give the aggregate another name."""
     body = {'aggregate': {'name': scene.site.new_name()}}
@@ -196,6 +222,16 @@ STORIES = (
         2,
         _remove_first,
         ((1,),),
+    ),
+    Story('disable', (DISABLE,), 2, _disable_second, ((0, 1),)),
+    Story('enable', (ENABLE,), 2, _enable_second, ((0, 1),), _be_disabled),
+    Story(
+        'disable-taken-over',
+        (ENABLE, DISABLE),
+        2,
+        _disable_second,
+        ((0, 1),),
+        _be_disabled_by_hand,
     ),
     Story(
         'first-given-back',

@@ -23,7 +23,7 @@ EXTENSIONS = {
     'os-hypervisors',
     'os-availability-zone',
 }
-HOSTS = 8
+HOSTS = 11
 
 
 @pytest.fixture(scope='module')
@@ -187,6 +187,68 @@ def test_openstackclient_finds_hosts_and_zones(
     rows = run('availability', 'zone', 'list', '--compute', '--long')
     assert names <= {row['Host Name'] for row in rows}
     assert {row['Zone Status'] for row in rows} == {'available'}
+
+
+def is_enabled(site: processes.Site, host: str) -> bool:
+    """Whether the pool of a host has it enabled."""
+    members = {h['name']: h for h in site.pool_of(host)['hosts']}
+    return bool(members[host]['enabled'])
+
+
+def test_openstackclient_disables_and_enables_services(
+    site: processes.Site, api: processes.Client, openstack: clients.Shell
+) -> None:
+    first, host = site.take_hosts(2)
+    key = api.make_pool(site.new_name(), [first, host])
+    version = ''
+
+    def set_service(*options: str, of: str = host) -> int:
+        done = openstack(
+            *('compute', 'service', 'set', *options, of, 'nova-compute'),
+            version=version,
+        )
+        return done.status
+
+    def show() -> tuple[str, str | None, bool]:
+        done = openstack(
+            *('compute', 'service', 'list', '--long', '--host', host),
+            *('-f', 'json'),
+            version=version,
+        )
+        (row,) = done.json()
+        return row['Status'], row['Disabled Reason'], is_enabled(site, host)
+
+    for version in ('2.1', '2.52', '2.53', ''):
+        reason = ('--disable', '--disable-reason', f'fans {version}')
+        assert set_service(*reason) == 0
+        assert show() == ('disabled', f'fans {version}', False)
+        assert set_service('--disable') == 0
+        assert show() == ('disabled', None, False)
+        site.sim.plant('host.enable', code='HOST_DISABLED_UNTIL_REBOOT')
+        assert set_service('--enable') == 1
+        assert show() == ('disabled', None, False)
+        assert api.pool(key)['state'] == 'active'
+        assert set_service('--enable') == 0
+        assert show() == ('enabled', None, True)
+        assert set_service('--disable', of='nothing') == 1
+        if version != '2.1':
+            assert (set_service('--down'), set_service('--up')) == (1, 0)
+
+
+def test_openstackclient_disables_and_enables_hosts(
+    site: processes.Site, api: processes.Client, openstack: clients.Shell
+) -> None:
+    host = site.take_hosts(1)[0]
+    api.make_pool(site.new_name(), [host])
+    for option, enabled in (('--disable', False), ('--enable', True)):
+        done = openstack('host', 'set', option, host)
+        assert done.status == 0, done.err
+        assert is_enabled(site, host) is enabled
+        listed = openstack('host', 'list', '-f', 'json').json()
+        assert (host in [row['Host Name'] for row in listed]) is enabled
+    done = openstack('host', 'set', '--enable-maintenance', host)
+    assert done.status == 1
+    assert 'maintenance_mode is not supported' in done.err
 
 
 def test_openstackclient_finds_the_versions(

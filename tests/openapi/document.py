@@ -29,10 +29,20 @@ ROUTES = app.routes(app.catalogue(embedded=False), embedded=False)
 _ONE = successes.ONE
 _ACTION = successes.ACTION
 _UPTIME = '/os-hypervisors/{hypervisor_id}/uptime'
+_HOST = '/os-hosts/{host_name}'
+_SERVICE = '/os-services/{service_id}'
 _BODIES = {
-    ('POST', '/os-aggregates'): schema.CREATE,
-    ('PUT', _ONE): schema.UPDATE,
+    ('POST', '/os-aggregates'): (schema.CREATE,),
+    ('PUT', _ONE): (schema.UPDATE,),
+    ('PUT', _HOST): (schema.HOST,),
+    ('PUT', _SERVICE): (schema.SERVICE_ACTION,),
 }
+# Those of all microversions together.
+_MODERN_BODIES = {
+    ('PUT', _SERVICE): (schema.SERVICE_ACTION_FORCED, schema.SERVICE),
+}
+# What a body without a root is called in XML.
+_ROOTS = {_HOST: 'updates', _SERVICE: 'service'}
 _QUERIES = {
     '/os-aggregates': schema.INDEX_QUERY,
     f'{_ONE}/operations': schema.OPERATIONS_QUERY,
@@ -160,6 +170,8 @@ def _path_parameters(face: str, template: str) -> Iterator[Any]:
         'host_name': {'type': 'string', 'pattern': '^[^/]+$'},
         # A UUID from 2.53 on.
         'hypervisor_id': {'type': 'string', 'pattern': '^[0-9a-f-]+$'},
+        # The UUID of one from 2.53 on, before that an action.
+        'service_id': {'type': 'string', 'pattern': '^[0-9a-z-]+$'},
         'pattern': {'type': 'string', 'pattern': '^[^/]+$'},
         'tenant_id': {'type': 'string', 'pattern': '^[0-9a-f]+$'},
     }
@@ -183,7 +195,7 @@ def _operation(face: str, template: str, method: str) -> dict[str, Any]:
         'parameters': list(_parameters(face, template, method)),
         'responses': dict(_responses(face, template, method)),
     }
-    if route.takes == 'body':
+    if route.takes in app.BODIES:
         described['requestBody'] = {
             'required': True,
             'content': _body(face, template, method),
@@ -214,12 +226,14 @@ def _body(face: str, template: str, method: str) -> dict[str, Any]:
         # A new action has its rules under its own name.
         bodies = [getattr(schema, name.upper()) for name in app.ACTIONS]
     else:
-        bodies = [_BODIES[method, template]]
+        known = _BODIES | (_MODERN_BODIES if face == 'modern' else {})
+        bodies = [*known[method, template]]
     rules = [_rules(face, body) for body in bodies]
     content = {'application/json': {'schema': _one_of(rules)}}
     if face == 'legacy':
+        root = _ROOTS.get(template)
         content['application/xml'] = {
-            'schema': _one_of([_element(rule) for rule in rules])
+            'schema': _one_of([_element(rule, root) for rule in rules])
         }
     return content
 
@@ -230,8 +244,13 @@ def _rules(face: str, rules: schema.Rules) -> Any:
     return portable(found.schema)
 
 
-def _element(rule: Any) -> Any:
-    """The schema of a body as that of its one element."""
+def _element(rule: Any, root: str | None) -> Any:
+    """The schema of a body as that of its one element.
+
+    :param root: its name, where JSON has none.
+    """
+    if root is not None:
+        return xmlforms.element(root, rule)
     [(name, fields)] = rule['properties'].items()
     return xmlforms.element(name, fields)
 
@@ -258,11 +277,13 @@ def _responses(
 
 def _statuses(template: str, method: str) -> list[int]:
     found = {*_ALWAYS}
-    if ROUTES[template][method].takes == 'body':
+    if ROUTES[template][method].takes in app.BODIES:
         found |= {*_OF_BODIES}
-    if method != 'GET' or template == _ONE:
+    if ROUTES[template][method].takes == 'fields':
+        found.add(409)
+    elif method != 'GET' or template == _ONE:
         found |= {*_OF_CHANGES}
-    if template == _UPTIME:
+    if template == _UPTIME or (method, template) == ('PUT', _HOST):
         found.add(501)
     return sorted(found)
 

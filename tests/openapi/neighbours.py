@@ -43,6 +43,7 @@ RESOURCE = responses.obj(
     memory_mb=responses.NUMBER,
     disk_gb=responses.NUMBER,
 )
+CHANGED_HOST = responses.obj(host=responses.TEXT, status=_STATUS)
 STATISTICS = responses.obj(count=responses.NUMBER, **_UNKNOWN)
 
 
@@ -60,6 +61,21 @@ def service(face: str) -> dict[str, Any]:
     if face == 'legacy':
         return responses.obj(**shown)
     return responses.obj(('forced_down',), **shown, forced_down=responses.FLAG)
+
+
+def changed_service(face: str) -> dict[str, Any]:
+    """The answer to an action, and on the modern face to a change too."""
+    named = {'host': responses.TEXT, 'binary': {'const': 'nova-compute'}}
+    acted = responses.obj(
+        ('disabled_reason',),
+        **named,
+        status=_STATUS,
+        disabled_reason=responses.TEXT,
+    )
+    if face == 'legacy':
+        return acted
+    forced = responses.obj(**named, forced_down={'const': False})
+    return {'oneOf': [acted, forced, service(face)]}
 
 
 def hypervisor(face: str, detailed: bool) -> dict[str, Any]:

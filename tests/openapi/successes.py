@@ -11,6 +11,8 @@ ONE = '/os-aggregates/{aggregate_id}'
 ACTION = f'{ONE}/action'
 _HYPERVISOR = '/os-hypervisors/{hypervisor_id}'
 _PATTERN = '/os-hypervisors/{pattern}'
+# Instead of a root that JSON does not have.
+NO_ROOT = ''
 # Lists that come in pages.
 _PAGES = {'aggregates', 'operations'}
 _MODERN_PAGES = {*_PAGES, 'hypervisors'}
@@ -23,7 +25,8 @@ def ref(name: str) -> Schema:
 def shown(face: str, template: str, method: str) -> dict[str, Schema] | None:
     """The schemas by root, of which one is shown.
 
-    :returns: {}: nothing is shown; None: the request never succeeds.
+    :returns: {}: nothing is shown; None: the request never succeeds. What
+        has no root is below ``NO_ROOT``.
     """
     aggregate = ref(f'{face}-aggregate')
     operation = ref(f'{face}-operation')
@@ -56,6 +59,10 @@ def shown(face: str, template: str, method: str) -> dict[str, Schema] | None:
             'host': responses.items(
                 responses.obj(resource=neighbours.RESOURCE)
             )
+        },
+        ('PUT', '/os-hosts/{host_name}'): {NO_ROOT: neighbours.CHANGED_HOST},
+        ('PUT', '/os-services/{service_id}'): {
+            'service': neighbours.changed_service(face)
         },
         ('GET', '/os-services'): {
             'services': responses.items(neighbours.service(face))
@@ -95,6 +102,9 @@ def json(face: str, roots: dict[str, Schema]) -> list[Schema]:
     pages = _MODERN_PAGES if face == 'modern' else _PAGES
     rules = []
     for root, rule in roots.items():
+        if root == NO_ROOT:
+            rules.append(rule)
+            continue
         links = f'{root}_links'
         fields = {root: rule}
         if root in pages:

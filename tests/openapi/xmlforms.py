@@ -127,6 +127,8 @@ def special() -> dict[str, Schema]:
         ),
         'hosts': listed('hosts', host),
         'host': listed('host', resource),
+        '': attributed('host', neighbours.CHANGED_HOST),
+        'service': attributed('service', neighbours.changed_service('legacy')),
         'services': listed('services', service),
         'hypervisor': attributed('hypervisor', alone),
         'hypervisor_statistics': attributed(

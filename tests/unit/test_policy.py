@@ -30,6 +30,13 @@ HYPERVISORS = [
     policy.HYPERVISORS_SEARCH,
     policy.HYPERVISORS_SERVERS,
 ]
+HOSTS = [
+    policy.HOSTS,
+    policy.HOSTS_LIST,
+    policy.HOSTS_SHOW,
+    policy.HOSTS_UPDATE,
+]
+SERVICES = [policy.SERVICES, policy.SERVICES_LIST, policy.SERVICES_UPDATE]
 RULES = [rule.name for rule in policy.list_rules() if ':' in rule.name]
 # As Nova 2012.1 wrote it.
 ESSEX = """
@@ -101,20 +108,20 @@ def test_tokens_are_of_a_project(
         ('"os_compute_api:os-aggregates:show": "role:pooler"', [policy.SHOW]),
         (
             '"compute_extension:hosts": "role:pooler"',
-            [policy.HOSTS, policy.HOSTS_LIST, policy.HOSTS_SHOW],
+            HOSTS,
         ),
         (
             '"os_compute_api:os-hosts": "role:pooler"',
-            [policy.HOSTS, policy.HOSTS_LIST, policy.HOSTS_SHOW],
+            HOSTS,
         ),
         ('"os_compute_api:os-hosts:show": "role:pooler"', [policy.HOSTS_SHOW]),
         (
             '"compute_extension:services": "role:pooler"',
-            [policy.SERVICES, policy.SERVICES_LIST],
+            SERVICES,
         ),
         (
             '"os_compute_api:os-services": "role:pooler"',
-            [policy.SERVICES, policy.SERVICES_LIST],
+            SERVICES,
         ),
         (
             '"compute_extension:hypervisors": "role:pooler"',
@@ -133,9 +140,7 @@ def test_tokens_are_of_a_project(
             ESSEX,
             [
                 *AGGREGATES,
-                policy.HOSTS,
-                policy.HOSTS_LIST,
-                policy.HOSTS_SHOW,
+                *HOSTS,
             ],
         ),
     ],

@@ -116,6 +116,8 @@ def _zone_host(name: str, services: Mapping[str, Any]) -> Any:
 WRITERS: dict[str, Callable[[Any], bytes]] = {
     'hosts': lambda value: _listed('hosts', 'host', value),
     'host': lambda value: _whole(_host(value)),
+    'fields': lambda value: _whole(_attributed('host', value)),
+    'service': lambda value: _whole(_attributed('service', value)),
     'services': lambda value: _listed('services', 'service', value),
     'hypervisors': lambda value: _listed('hypervisors', 'hypervisor', value),
     'hypervisor': lambda value: _whole(_attributed('hypervisor', value)),

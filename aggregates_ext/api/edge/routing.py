@@ -16,6 +16,7 @@ from aggregates_ext import exception
 from aggregates_ext.api.edge import looks
 from aggregates_ext.db import records
 from aggregates_ext.domain import aggregates
+from aggregates_ext.domain import enabling
 from aggregates_ext.domain import inventory
 from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
@@ -42,6 +43,7 @@ class Domain(NamedTuple):
     retries: retries.Retries
     inventory: inventory.Inventory
     looks: looks.Looks
+    enabling: enabling.Enabling
 
     def under(self, guard: Callable[[records.Aggregate], None]) -> 'Domain':
         """The same for one request that wants an aggregate so, or not."""
@@ -53,6 +55,8 @@ class Domain(NamedTuple):
             self.retries.under(guard),
             self.inventory,
             self.looks,
+            # What is asked there is about no aggregate.
+            self.enabling,
         )
 
 
@@ -61,7 +65,8 @@ class Route(NamedTuple):
 
     :ivar handler: called with the context, the domain, the shape, the
         arguments in the path by name, and ``takes``.
-    :ivar takes: 'body', 'query' or nothing.
+    :ivar takes: 'body', 'fields', which is a body without a root, 'query'
+        or nothing.
     :ivar until: the first microversion that does not have it any more.
     """
 

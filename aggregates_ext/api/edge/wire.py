@@ -118,18 +118,19 @@ def _rank(content_type: str, ranges: Any) -> tuple[float, int]:
     return found
 
 
-def read(request: webob.Request, xml: bool) -> Any:
+def read(request: webob.Request, xml: bool, bare: bool = False) -> Any:
     """The body of a request as plain data.
 
     :param xml: whether XML is understood here.
+    :param bare: it has no root, which XML always has: whatever that is.
     :raises exception.UnsupportedMediaType: neither JSON nor, where it is
         understood, XML.
     :raises exception.TooLarge: more than ``MAX_BODY``.
     :raises exception.Malformed: not what the content type says.
     """
     content_type = request.headers.get('Content-Type', '')
-    bare = content_type.split(';')[0].strip().lower()
-    if bare not in _JSON_BODIES and not (xml and bare in _XML_BODIES):
+    plain = content_type.split(';')[0].strip().lower()
+    if plain not in _JSON_BODIES and not (xml and plain in _XML_BODIES):
         raise exception.UnsupportedMediaType(
             content_type=_brief(content_type),
             accepted='application/json or application/xml'
@@ -139,7 +140,10 @@ def read(request: webob.Request, xml: bool) -> Any:
     data = _read_bytes(request)
     if not data.strip():
         raise exception.Malformed(reason='it is empty.')
-    return _read_xml(data) if bare in _XML_BODIES else _read_json(data)
+    if plain not in _XML_BODIES:
+        return _read_json(data)
+    found = _read_xml(data)
+    return next(iter(found.values())) if bare else found
 
 
 def _brief(text: str) -> str:
@@ -326,6 +330,9 @@ def write(body: Mapping[str, Any], media: Media) -> bytes:
         return _write_list(name, value, dict(beside))
     if media.kind == 'json':
         return json.dumps(body).encode()
+    if isinstance(value, str):
+        # Fields without a root are those of a host.
+        return oldxml.WRITERS['fields'](body)
     if name == 'extensions':
         return _document(_extensions(value))
     if name == 'extension':

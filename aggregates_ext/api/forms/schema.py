@@ -56,6 +56,14 @@ def _body(root: str, content: Callable[[fields.Texts], Any]) -> Rules:
     return Rules(relaxed, strict)
 
 
+def _fields(content: Callable[[fields.Texts], Any]) -> Rules:
+    """The rules of a body that has no root."""
+    relaxed, strict = (
+        _validator(content(texts)) for texts in (fields.RELAXED, fields.STRICT)
+    )
+    return Rules(relaxed, strict)
+
+
 def _validator(rules: Any) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(
         rules, format_checker=fields.FORMATS
@@ -142,6 +150,62 @@ SET_MASTER = _body(
 )
 
 
+_REASON = {
+    'type': 'string',
+    'minLength': 1,
+    'maxLength': 255,
+    'pattern': fields.VALUE['pattern'],
+    'description': 'text of 1 to 255 characters without control characters',
+}
+_FORCED_DOWN = {
+    'enum': [True, False, *fields.BOOLEAN['enum']],
+    'description': 'true or false',
+}
+
+
+def _action_of_a_service(texts: fields.Texts, **beside: Any) -> Any:
+    return _object(
+        ('host', 'binary'),
+        host=texts.host,
+        binary={
+            'type': 'string',
+            'minLength': 1,
+            'maxLength': 255,
+            'description': 'text of 1 to 255 characters',
+        },
+        disabled_reason=_REASON,
+        **beside,
+    )
+
+
+SERVICE_ACTION = _fields(_action_of_a_service)
+# From 2.11 on.
+SERVICE_ACTION_FORCED = _fields(
+    lambda texts: _action_of_a_service(texts, forced_down=_FORCED_DOWN)
+)
+# From 2.53 on.
+SERVICE = _fields(
+    lambda _texts: _object(
+        status={
+            'enum': ['enabled', 'disabled'],
+            'description': '"enabled" or "disabled"',
+        },
+        disabled_reason=_REASON,
+        forced_down=_FORCED_DOWN,
+    )
+)
+_SWITCH = {
+    'enum': ['enable', 'disable', 'Enable', 'Disable', 'ENABLE', 'DISABLE'],
+    'description': '"enable" or "disable"',
+}
+HOST = _fields(
+    lambda _texts: {
+        **_object(status=_SWITCH, maintenance_mode=_SWITCH),
+        'minProperties': 1,
+    }
+)
+
+
 def query(**properties: Any) -> jsonschema.Draft202012Validator:
     """The rules for the fields of a query, none of which is required."""
     return _validator(_object(**properties))
@@ -181,6 +245,16 @@ def check(body: Any, rules: Rules, *, strict: bool) -> Any:
         _refuse_breach('Invalid request body', content, rules.relaxed)
     [(_root, found)] = content.items()
     return found
+
+
+def check_fields(body: Any, rules: Rules, *, strict: bool) -> Any:
+    """A body without a root, if it meets its rules.
+
+    :raises exception.Invalid: naming the field and the rule.
+    """
+    validator = rules.strict if strict else rules.relaxed
+    _refuse_breach('Invalid request body', body, validator)
+    return body
 
 
 def check_query(

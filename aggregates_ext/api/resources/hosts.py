@@ -1,4 +1,4 @@
-"""The extension os-hosts: the registered hosts, read only.
+"""The extension os-hosts: the registered hosts, to be disabled and enabled.
 
 As Nova has it until microversion 2.42. What a host has of processors, memory
 and disks is not known here, so it is zero, as of a host that has none.
@@ -14,6 +14,7 @@ from aggregates_ext.api.edge import routing
 from aggregates_ext.api.forms import fields
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
+from aggregates_ext.db import records
 
 EXTENSION = {
     'updated': '2011-06-29T00:00:00+00:00',
@@ -66,7 +67,49 @@ def show(
     }
 
 
+def update(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    host_name: str,
+    body: Any,
+) -> routing.Named:
+    """Disable or enable one host: whether its pool starts machines on it.
+
+    Whether that is done, or still to be, is told by ``os-services``.
+    """
+    ctx.can(policy.HOSTS_UPDATE)
+    if not shape.strict:
+        body = _in_lower_case(body)
+    asked = schema.check_fields(body, schema.HOST, strict=shape.strict)
+    if 'maintenance_mode' in asked:
+        raise exception.NotSupported(
+            reason='maintenance_mode is not supported: no machines are moved '
+            'here. Disable the host by "status", and move its machines in '
+            'its pool.'
+        )
+    disabled = asked['status'].lower() == 'disable'
+    service = records.DISABLED if disabled else records.ENABLED
+    operation = domain.enabling.set_service(ctx, host_name, service)
+    return routing.Named({'host': host_name, 'status': service}, operation)
+
+
+def _in_lower_case(body: Any) -> Any:
+    """The fields of a body and their texts as Nova 2012.1 read them."""
+    if not isinstance(body, dict):
+        return body
+    return {
+        name.strip().lower(): value.strip().lower()
+        if isinstance(value, str)
+        else value
+        for name, value in body.items()
+    }
+
+
 ROUTES: routing.Routes = {
     '/os-hosts': {'GET': routing.Route(index, 'query', until=_UNTIL)},
-    '/os-hosts/{host_name}': {'GET': routing.Route(show, until=_UNTIL)},
+    '/os-hosts/{host_name}': {
+        'GET': routing.Route(show, until=_UNTIL),
+        'PUT': routing.Route(update, 'fields', until=_UNTIL),
+    },
 }

@@ -268,9 +268,7 @@ def _details(node: inventory.Node, shape: shapes.Shape) -> dict[str, Any]:
         'service': {
             'id': node.service_uuid if uuid else node.id,
             'host': node.name,
-            'disabled_reason': None
-            if node.enabled
-            else inventory.DISABLED_REASON,
+            'disabled_reason': node.disabled_reason,
         },
     }
     if shape.supports(_BARE_SINCE):

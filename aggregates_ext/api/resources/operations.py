@@ -24,6 +24,7 @@ _SHOWN_PARAMETERS = (
     'accepted_by',
     'force',
     'outcome',
+    'reason',
     'retry_of',
     'retried_by',
 )

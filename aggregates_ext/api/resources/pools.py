@@ -143,11 +143,22 @@ def _host(
         'address': found.get('address', host.address if host else None),
         'enabled': found.get('enabled') if told else None,
         'live': found.get('live') if told else None,
+        'service': _service(host),
+        'disabled_reason': host.disabled_reason
+        if host and host.disabled
+        else None,
         'version': found.get('version'),
         'drift': drift,
         'alarm': host.alarm if host else None,
         'seen_at': found.get('seen_at'),
     }
+
+
+def _service(host: records.Host | None) -> str | None:
+    """What a host is to be: disabled, or enabled."""
+    if host is None:
+        return None
+    return records.DISABLED if host.disabled else records.ENABLED
 
 
 def check_host(

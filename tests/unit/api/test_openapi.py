@@ -117,6 +117,8 @@ WRITTEN: dict[str, tuple[str, Any]] = {
                         'name': 'xen1',
                         'enabled': True,
                         'live': False,
+                        'service': 'enabled',
+                        'disabled_reason': None,
                         'version': None,
                         'drift': ['LABEL'],
                         'alarm': None,

@@ -107,6 +107,43 @@ def test_state_is_what_was_seen(
     assert (found.seen_at is not None) == (told and UUID in str(observation))
 
 
+@pytest.mark.parametrize(
+    ('service', 'reason', 'enabled', 'told'),
+    [
+        (None, None, True, None),
+        ('enabled', 'of before', True, None),
+        ('enabled', 'of before', False, 'Disabled in its pool.'),
+        ('disabled', 'fans', False, 'fans'),
+        ('disabled', None, False, None),
+        ('disabled', 'fans', True, f'fans ({inventory.NOT_DISABLED})'),
+        ('disabled', None, True, 'Its pool has it enabled, as last seen.'),
+    ],
+)
+def test_reason_tells_what_is_not_as_it_is_to_be(
+    database: engine.Database,
+    service: str | None,
+    reason: str | None,
+    enabled: bool,
+    told: str | None,
+) -> None:
+    register(
+        database, 'member', observation=seen(enabled=enabled), observed=True
+    )
+    with database.writer() as connection:
+        connection.execute(
+            sa.update(models.hosts).values(
+                service=service, disabled_reason=reason
+            )
+        )
+    found = node(database)
+    assert found.enabled is (enabled and service != 'disabled')
+    assert found.disabled_reason == told
+    registered = inventory.Inventory(database).find_service(found.service_uuid)
+    assert registered is not None
+    assert registered.name == 'xen1'
+    assert inventory.Inventory(database).find_service(UUID) is None
+
+
 @pytest.mark.parametrize('phase', ['free', 'joining', 'member', 'leaving'])
 def test_what_nobody_has_seen_is_down_after_a_while(
     database: engine.Database, phase: str

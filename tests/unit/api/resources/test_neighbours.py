@@ -27,6 +27,7 @@ def node(name: str, zone: str, **state: bool) -> inventory.Node:
         address=None,
         up=state.get('up', True),
         enabled=state.get('enabled', True),
+        disabled_reason=None if state.get('enabled', True) else 'New fans.',
         version=8003000,
         seen_at=SEEN,
     )
@@ -59,7 +60,7 @@ def test_services_tell_state_and_status(domain: Any) -> None:
         (
             'up',
             'disabled',
-            'Disabled in its pool.',
+            'New fans.',
             '2026-11-23T02:58:27.000000',
         ),
         ('up', 'enabled', None, '2026-11-23T02:58:27.000000'),
@@ -71,7 +72,7 @@ def test_hypervisors_tell_state_and_status(domain: Any) -> None:
     ill, off, _well = hypervisors.detail(ANYBODY, domain, shape, {}).items
     assert (ill['state'], ill['status']) == ('down', 'enabled')
     assert (off['state'], off['status']) == ('up', 'disabled')
-    assert off['service']['disabled_reason'] == 'Disabled in its pool.'
+    assert off['service']['disabled_reason'] == 'New fans.'
     assert ill['host_ip'] is None
     assert ill['hypervisor_version'] == 8003000
 
