@@ -23,6 +23,7 @@ from aggregates_ext.compute.xen import codes
 from tests.functional import byhand
 from tests.functional import service
 from tests.functional import test_credentials
+from tests.functional import test_enabling
 from tests.functional.xensim import test_join_checks_all as checks
 
 TLS = 'pool.enable_tls_verification'
@@ -534,6 +535,12 @@ def expect_master(running: Service) -> None:
     action('adopt')(running)
 
 
+def disable_and_enable_by_hand(running: Service) -> None:
+    """A host is to be disabled, and somebody enables it."""
+    test_enabling.ask(running, 'xen2')
+    test_enabling.enable_by_hand(running, 'xen2')
+
+
 # What an observation shows: a change by hand, its code, the way out.
 DRIFT: list[tuple[str, Act, str, Act]] = [
     (
@@ -597,6 +604,18 @@ DRIFT: list[tuple[str, Act, str, Act]] = [
         'MEMBER_MISSING',
         lambda running: byhand.eject(running, 'xen2', 'xen1'),
         '"adopt" lets it go',
+        action('adopt'),
+    ),
+    (
+        'HOST_ENABLED',
+        disable_and_enable_by_hand,
+        '"reapply" disables it again',
+        action('reapply'),
+    ),
+    (
+        'HOST_ENABLED',
+        disable_and_enable_by_hand,
+        '"adopt" leaves it enabled',
         action('adopt'),
     ),
 ]

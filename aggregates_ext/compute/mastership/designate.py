@@ -187,7 +187,9 @@ class _Change:
 
     def _check(self, session: xenapi.Session) -> None:
         """:raises outcomes.Failed: with every requirement not met."""
-        report = successor.check(successor.read(session), self._target.uuid)
+        report = successor.check(
+            successor.read(session), self._target.uuid, self._target.disabled
+        )
         if report.blockers:
             raise outcomes.refuse(
                 f'Host {self._target.name} cannot become the master of the '

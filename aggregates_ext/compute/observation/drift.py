@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from aggregates_ext.compute.observation import undone
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import text
@@ -24,6 +25,7 @@ LABEL = 'LABEL'
 MASTER_CHANGED = 'MASTER_CHANGED'
 MEMBER_MISSING = 'MEMBER_MISSING'
 MEMBER_DEAD = 'MEMBER_DEAD'
+HOST_ENABLED = 'HOST_ENABLED'
 HOST_JOINED = 'HOST_JOINED'
 HOST_UNKNOWN = 'HOST_UNKNOWN'
 HOST_OF_OTHER = 'HOST_OF_OTHER'
@@ -89,6 +91,7 @@ def find(
         found += _of_the_pool(intent, view)
     for host in intent.members:
         found += _of_a_member(host, view)
+    found += _of_services(intent, view)
     found += _doubles(intent.members)
     found += _of_others(intent, view, strangers)
     return found
@@ -190,6 +193,23 @@ def _of_a_member(
             host.name,
             host.uuid,
         )
+
+
+def _of_services(
+    intent: Intent, view: views.PoolView
+) -> Iterator[records.Drift]:
+    """Hosts that somebody has enabled; what a start did is undone."""
+    busy = undone.busy(intent.pending)
+    for host, listed in undone.find(intent.members, view, busy):
+        if not undone.has_started(host, listed):
+            yield records.Drift(
+                HOST_ENABLED,
+                f'Member {host.name} ({host.uuid}) is to be disabled, and '
+                'was enabled in the pool by somebody. "reapply" disables it '
+                'again, "adopt" leaves it enabled.',
+                host.name,
+                host.uuid,
+            )
 
 
 def _doubles(members: Sequence[records.Host]) -> Iterator[records.Drift]:

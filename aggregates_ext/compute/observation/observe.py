@@ -14,6 +14,7 @@ from aggregates_ext.compute.observation import drift
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import obstacles
 from aggregates_ext.compute.observation import silence
+from aggregates_ext.compute.observation import undone
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.observation import witness
 from aggregates_ext.compute.run import lease as compute_lease
@@ -176,7 +177,8 @@ def _learn(
 ) -> None:
     """Keep the addresses by which slaves name their master, and who it is.
 
-    The first master that is seen is the one that is to be it.
+    The first master that is seen is the one that is to be it. Hosts that are
+    to be disabled, and that a start has enabled, are disabled again.
     """
     for host in intent.bound:
         seen = view.hosts.find(host.uuid)
@@ -188,6 +190,12 @@ def _learn(
         back = seen.live and seen.enabled
         if host.alarm and host.phase == 'member' and back:
             db_hosts.update(connection, host.name, {'alarm': None})
+    undone.learn(connection, intent.members, view)
+    undone.disable_again(
+        connection,
+        intent.aggregate.id,
+        list(undone.find(intent.members, view, undone.busy(intent.pending))),
+    )
     if intent.aggregate.master_uuid is None and intent.members:
         db_aggregates.set_master(
             connection, intent.aggregate.id, view.master.uuid

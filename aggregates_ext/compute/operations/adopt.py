@@ -16,6 +16,7 @@ from aggregates_ext.compute.observation import observe
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.observation import witness
 from aggregates_ext.compute.operations import census
+from aggregates_ext.compute.operations import enabling
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.run import outcomes
@@ -66,9 +67,10 @@ def adopt(run: compute_run.Run) -> None:
             ],
         )
         returned = _find_returned(run, counted)
+        off = enabling.find_disabled(run, master.session, counted)
         done = mark_again(run, master.session, view, aggregate)
         account = master.session.credential.name
-    _Transaction(run, counted, account, returned, done).commit()
+    _Transaction(run, counted, account, returned, off, done).commit()
 
 
 def mark_again(
@@ -114,6 +116,7 @@ class _Transaction:
 
     :param account: credential that the hosts of the pool have.
     :param returned: absent hosts that are proven to be free.
+    :param off: see ``enabling.find_disabled``.
     :param done: what was done to the pool before.
     """
 
@@ -123,12 +126,14 @@ class _Transaction:
         counted: census.Census,
         account: str,
         returned: frozenset[str],
+        off: frozenset[str],
         done: Sequence[str],
     ) -> None:
         self._run = run
         self._counted = counted
         self._account = account
         self._returned = returned
+        self._off = off
         self._done = done
 
     def commit(self) -> None:
@@ -139,6 +144,7 @@ class _Transaction:
         result = list(self._done)
         result += self._admit(connection)
         result += self._release(connection)
+        result += enabling.follow(connection, self._counted, self._off)
         result += _adopt_label(connection, aggregate, view)
         if aggregate.master_uuid != view.master.uuid:
             db_aggregates.set_master(
@@ -288,6 +294,7 @@ def _found(run: compute_run.Run) -> None:
         run.learn(host, view.master.uuid, view.master.address)
         aggregate = run.aggregate()
         counted = census.take(run, view, ())
+        off = enabling.find_disabled(run, session, counted)
         problems = _check_found(run, counted)
         if problems and view.mark == aggregate.uuid:
             # Of an earlier attempt, when nothing stood against it.
@@ -318,6 +325,7 @@ def _found(run: compute_run.Run) -> None:
             'member',
             host.credential,
         )
+        result += enabling.follow(connection, counted, off)
         finish(connection, run, result)
 
     run.write(work)

@@ -12,13 +12,16 @@ from typing import Any
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import observe
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.operations import census
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import releases
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
 
 DISABLE = 'host.disable'
 ENABLE = 'host.enable'
@@ -198,3 +201,53 @@ class _Change:
             db_operations.finish(connection, run.operation, 'succeeded')
 
         run.write(work)
+
+
+def find_disabled(
+    run: compute_run.Run, session: xenapi.Session, counted: census.Census
+) -> frozenset[str]:
+    """Uuids of the hosts of a pool that somebody has disabled.
+
+    Where there are new ones two looks have to agree: all hosts are disabled
+    for some seconds when the toolstack of the master starts (xapi#restarts).
+    """
+    off = _disabled(counted.view)
+    known = {host.uuid for host in counted.bound if host.disabled}
+    if off <= known:
+        return off
+    run.note(step='looking again which hosts are disabled')
+    run.clock.sleep(run.options.confirm_interval)
+    return off & _disabled(views.pool_view(session))
+
+
+def _disabled(view: views.PoolView) -> frozenset[str]:
+    return frozenset(
+        uuid for uuid, host in view.hosts.items() if host.enabled is False
+    )
+
+
+def follow(
+    connection: Any, counted: census.Census, off: frozenset[str]
+) -> list[str]:
+    """Let the hosts of a pool be disabled that are so, and no others.
+
+    :param off: uuids of those that are disabled.
+    :returns: what was done, in sentences.
+    """
+    result = []
+    for seen, host in [*counted.present, *counted.surplus]:
+        disabled = seen.uuid in off
+        if seen.enabled is None or host.disabled == disabled:
+            continue
+        db_hosts.update(
+            connection,
+            host.name,
+            {
+                'service': records.DISABLED if disabled else records.ENABLED,
+                'disabled_reason': None,
+                'disabled_start': seen.agent_start_time if disabled else None,
+            },
+        )
+        word = 'disabled' if disabled else 'enabled'
+        result.append(f'Host {host.name} is to be {word}, as it is.')
+    return result

@@ -10,6 +10,7 @@ from typing import Any
 from oslo_utils import uuidutils
 
 from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import undone
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import adopt
 from aggregates_ext.compute.operations import census
@@ -88,6 +89,7 @@ class _Queue:
         result += self._join_missing(connection)
         result += self._lead_again(connection)
         result += self._eject_surplus(connection)
+        result += self._disable_again(connection)
         adopt.finish(connection, self._run, result)
 
     def _insert(
@@ -123,6 +125,22 @@ class _Queue:
                 self._run.aggregate_id,
                 ('member',),
                 'joining',
+            )
+        ]
+
+    def _disable_again(self, connection: Any) -> list[str]:
+        """Queue what disables hosts that somebody has enabled."""
+        counted = self._counted
+        members = [h for h in counted.bound if h.phase == 'member']
+        return [
+            self._insert(
+                connection,
+                operations.DISABLE_HOST,
+                host.name,
+                reason=host.disabled_reason,
+            )
+            for host, _listed in undone.find(
+                members, counted.view, counted.busy
             )
         ]
 

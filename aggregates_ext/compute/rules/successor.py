@@ -113,8 +113,13 @@ def check_pool(known: Read) -> list[Problem]:
     ] + moves.check(known['VM'])
 
 
-def check_host(found: Read, uuid: str | None) -> list[Problem]:
-    """What forbids one host to be the master."""
+def check_host(
+    found: Read, uuid: str | None, disabled: bool = False
+) -> list[Problem]:
+    """What forbids one host to be the master.
+
+    :param disabled: it is to be, whatever it is.
+    """
     hosts = {host['uuid']: host for host in found['host'].values()}
     _pool, master = _leader(found)
     if uuid not in hosts:
@@ -128,7 +133,7 @@ def check_host(found: Read, uuid: str | None) -> list[Problem]:
         ]
     host = hosts[uuid]
     problems = []
-    if not host['enabled']:
+    if disabled or not host['enabled']:
         problems.append(
             Problem(
                 'HOST_DISABLED',
@@ -159,11 +164,16 @@ def check_host(found: Read, uuid: str | None) -> list[Problem]:
     return problems
 
 
-def check(found: Read, uuid: str | None) -> preflight.Report:
-    """Every requirement of making one host the master."""
+def check(
+    found: Read, uuid: str | None, disabled: bool = False
+) -> preflight.Report:
+    """Every requirement of making one host the master.
+
+    :param disabled: it is to be, whatever it is.
+    """
     problems = check_pool(found)
     codes = {problem.code for problem in problems}
-    own = [p for p in check_host(found, uuid) if p.code not in codes]
+    own = [p for p in check_host(found, uuid, disabled) if p.code not in codes]
     return preflight.Report(blockers=(*own, *problems))
 
 
@@ -180,7 +190,10 @@ def choose(
     """
     problems = check_pool(found)
     others = [host for host in members if host.uuid != leaving]
-    reasons = {host.name: check_host(found, host.uuid) for host in others}
+    reasons = {
+        host.name: check_host(found, host.uuid, host.disabled)
+        for host in others
+    }
     able = [host for host in others if not reasons[host.name]]
     if not able:
         problems.insert(0, _nobody(found, leaving, members, reasons))
