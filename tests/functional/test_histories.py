@@ -25,6 +25,7 @@ from aggregates_ext import exception
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from aggregates_ext.xensim import simulator
@@ -77,6 +78,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
 
 numbers = st.integers(0, 11)
 steps = st.integers(1, 60)
+services = st.sampled_from((records.DISABLED, records.ENABLED))
 
 
 class Histories(stateful.RuleBasedStateMachine):
@@ -187,6 +189,14 @@ class Histories(stateful.RuleBasedStateMachine):
                 self.service.ctx, host.aggregate_id or 0, host.name
             )
 
+    @stateful.rule(h=numbers, service=services)
+    def set_service(self, h: int, service: str) -> None:
+        """A host is to take machines, or none."""
+        with contextlib.suppress(exception.AggregatesError):
+            self.service.enabling.set_service(
+                self.service.ctx, HOSTS[h % 4], service
+            )
+
     @stateful.rule(a=numbers, follow=st.booleans())
     def resolve_drift(self, a: int, follow: bool) -> None:
         """Towards the pool, or towards the aggregate."""
@@ -262,7 +272,7 @@ class Histories(stateful.RuleBasedStateMachine):
         w=numbers,
         a=numbers,
         n=steps,
-        what=st.integers(0, 15),
+        what=st.integers(0, 17),
         i=numbers,
         j=numbers,
     )
@@ -287,6 +297,10 @@ class Histories(stateful.RuleBasedStateMachine):
             lambda: self.set_master(i),
             lambda: self.resolve_drift(a, bool(j % 2)),
             lambda: self.promote_by_hand(i),
+            lambda: self.set_service(
+                i, records.DISABLED if j % 2 else records.ENABLED
+            ),
+            lambda: self.enable_by_hand(i, bool(j % 2)),
         ]
         worker = self.workers[w % WORKERS]
         worker.life.plan(n, acts[what])
@@ -384,6 +398,14 @@ class Histories(stateful.RuleBasedStateMachine):
         pool = self.pool_of(host.name)
         if pool is not None:
             method = 'pool.designate_new_master'
+            self._by_hand(pool['master'], method, uuid=host.uuid)
+
+    @stateful.rule(h=numbers, enable=st.booleans())
+    def enable_by_hand(self, h: int, enable: bool) -> None:
+        host = self.sim.host(HOSTS[h % 4])
+        pool = self.pool_of(host.name)
+        if pool is not None:
+            method = 'host.enable' if enable else 'host.disable'
             self._by_hand(pool['master'], method, uuid=host.uuid)
 
     @stateful.rule(h=numbers)
@@ -493,6 +515,10 @@ class Histories(stateful.RuleBasedStateMachine):
         if agrees and pools:
             agrees = pools[0]['name_label'] == aggregate.name
             agrees &= all(h['live'] for h in pools[0]['hosts'])
+            agrees &= not any(
+                h['enabled'] and self.service.hosts.get(h['name']).disabled
+                for h in pools[0]['hosts']
+            )
         state = self.service.state(key)
         history = self.service.operations.get_all(key)
         assert agrees or state == 'error', (aggregate, pools, history)

@@ -83,6 +83,8 @@ def update(
         body = _in_lower_case(body)
     asked = schema.check_fields(body, schema.HOST, strict=shape.strict)
     if 'maintenance_mode' in asked:
+        if domain.inventory.find(host_name) is None:
+            raise exception.HostNotFound(host=ascii(host_name[:255]))
         raise exception.NotSupported(
             reason='maintenance_mode is not supported: no machines are moved '
             'here. Disable the host by "status", and move its machines in '
