@@ -82,7 +82,8 @@ def main(url: str, path: str) -> None:
     conf = databases.configure(url)
     application = versions.Versions(api_service.Authtoken(deploy.build(conf)))
     size = grown = 0
-    for asked, status in ((f'{path}/none', 404), (path, 200)):
+    none = f'{path.partition("/os-")[0]}/os-hosts/none'
+    for asked, status in ((none, 404), (path, 200)):
         before = peak()
         request = webob.Request.blank(asked, headers=ADMIN)
         answer = request.get_response(application)

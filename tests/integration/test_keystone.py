@@ -47,6 +47,10 @@ REQUESTS: dict[str, tuple[tuple[str, str, Any], int]] = {
     policy.REAPPLY: (action('reapply'), 404),
     policy.SET_MASTER: (action('set_master', host='xen1'), 404),
     policy.SERVICES_LIST: (('GET', '/os-services', None), 200),
+    policy.SERVICES_UPDATE: (
+        ('PUT', f'/os-services/{UUID}', {'status': 'enabled'}),
+        404,
+    ),
     policy.HYPERVISORS_LIST: (('GET', '/os-hypervisors', None), 200),
     policy.HYPERVISORS_DETAIL: (('GET', '/os-hypervisors/detail', None), 200),
     policy.HYPERVISORS_SHOW: (('GET', f'/os-hypervisors/{UUID}', None), 404),
@@ -56,6 +60,10 @@ REQUESTS: dict[str, tuple[tuple[str, str, Any], int]] = {
 OLD_REQUESTS: dict[str, tuple[tuple[str, str, Any], int]] = {
     policy.HOSTS_LIST: (('GET', '/os-hosts', None), 200),
     policy.HOSTS_SHOW: (('GET', '/os-hosts/xen1', None), 200),
+    policy.HOSTS_UPDATE: (
+        ('PUT', '/os-hosts/xen1', {'status': 'enable'}),
+        200,
+    ),
     policy.HYPERVISORS_STATISTICS: (
         ('GET', '/os-hypervisors/statistics', None),
         200,
