@@ -70,11 +70,15 @@ def fill(connection: Any) -> None:
     hosts.bind(connection, 'h2', 1, 'leaving')
 
 
-def queue(connection: Any, kind: str = 'queued', host: str = 'h2') -> Any:
+def queue(
+    connection: Any, kind: str = 'queued', verb: str = 'remove_host'
+) -> Any:
     asked = dict.fromkeys(('request_id', 'user_id', 'project_id'))
-    return operations.insert(
-        connection, UUIDS[kind], 'remove_host', 1, host, asked
-    )
+    return operations.insert(connection, UUIDS[kind], verb, 1, 'h2', asked)
+
+
+def queue_disabling(connection: Any) -> Any:
+    return queue(connection, verb='disable_host')
 
 
 def fail(connection: Any) -> None:
@@ -201,6 +205,9 @@ CASES: dict[str, list[Case]] = {
     'hosts.change_credential': [
         Case(lambda c: hosts.change_credential(c, 1, 'x'))
     ],
+    'hosts.take_back_service': [
+        Case(lambda c: hosts.take_back_service(c, 'h1', 1))
+    ],
     'hosts.grant': [Case(lambda c: hosts.grant(c, 'h1', {'srs': []}, 9.0))],
     'hosts.use_consent': [Case(lambda c: hosts.use_consent(c, 'h1'))],
     'sightings.claim': [
@@ -224,6 +231,11 @@ CASES: dict[str, list[Case]] = {
         )
     ],
     'operations.cancel': [Case(lambda c: operations.cancel(c, of(c)), queue)],
+    'operations.cancel_service': [
+        Case(
+            lambda c: operations.cancel_service(c, 1, 'h2'), queue_disabling
+        )
+    ],
     'operations.replace': [
         Case(lambda c: operations.replace(c, [of(c)]), queue)
     ],
