@@ -13,6 +13,7 @@ from oslo_config import cfg  # noqa: E402
 
 from aggregates_ext.db.engine import engine  # noqa: E402
 from aggregates_ext.db.schema import migration  # noqa: E402
+from aggregates_ext.xensim import simulator  # noqa: E402
 from tests import databases  # noqa: E402
 from tests import leash  # noqa: E402
 
@@ -26,6 +27,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what is marked so once on each database."""
     if metafunc.definition.get_closest_marker('every_database'):
         metafunc.parametrize('database_url', databases.KINDS, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def unharmed(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """No guest of a simulator here runs twice, or ends untold.
+
+    Tests with the mark ``harms_guests`` let that happen, and must.
+    """
+    started: list[simulator.Simulator] = []
+    start = simulator.Simulator.start
+
+    def keep(self: simulator.Simulator) -> None:
+        started.append(self)
+        start(self)
+
+    monkeypatch.setattr(simulator.Simulator, 'start', keep)
+    yield
+    harmed = [line for sim in started for line in sim.harmed()]
+    if request.node.get_closest_marker('harms_guests'):
+        assert harmed, 'no guest was harmed: take the mark away'
+    else:
+        assert not harmed, harmed
 
 
 @pytest.fixture(scope='session')

@@ -277,6 +277,17 @@ class Simulator:
         with self.world.lock:
             return domains.places(self.world, guest)
 
+    def harmed(self) -> list[str]:
+        """What no story may do to guests: a line for each to whom it did.
+
+        A plug that a test pulled is no such thing.
+        """
+        with self.world.lock:
+            return [
+                *(f'{guest} ran twice' for guest in self.world.ran_twice),
+                *(f'{guest} was lost' for guest in self.world.lost),
+            ]
+
     def add_vlan(self, host: str, tag: int, management: bool = False) -> None:
         """Add a VLAN to a host."""
         with self.world.lock:

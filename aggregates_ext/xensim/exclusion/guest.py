@@ -66,8 +66,12 @@ def turn(
 ) -> operations.Steps:
     """Wait until nothing stands against an operation on a guest.
 
-    A cancel is seen only now and then.
+    A cancel is seen only now and then; what is blocked does not wait.
     """
+    row = db.row('VM', ref)
+    if operation in row['blocked_operations']:
+        reason = row['blocked_operations'][operation]
+        raise failure.Failure('OPERATION_BLOCKED', ref, reason)
     waited, looked = 0.0, 0.0
     while found := _blocker(db, ref, operation):
         if waited >= times.pool_operation_wait_max:

@@ -87,6 +87,8 @@ def _leave(
     """
     if not db.exists('host', ref):
         return
+    host = domains.machine(context.world, db, ref)
+    context.world.lost += [] if host is None else host.domains
     for vm in db.where('VM', resident_on=ref, is_control_domain=False):
         powerstate.stop(db, vm)
     if ref != db.pool['master']:

@@ -137,7 +137,7 @@ def _welcome(
         if xapi.alive and db.exists('host', ref):
             _plug_storage(world, host, db)
             xapi.complete = True
-            adoption.settle(db, ref, host)
+            adoption.settle(world, db, ref, host)
             liveness.set_enabled(row, host.auto_enable)
 
     world.later(world.times.storage_init, storage_ready)

@@ -30,7 +30,7 @@ def begin(
         if xapi.alive:
             xapi.complete = True
             liveness.set_enabled(db.row('host', master), host.auto_enable)
-            adoption.settle(db, master, host)
+            adoption.settle(world, db, master, host)
 
     world.later(storage, storage_ready)
     _await_slaves(world, host, xapi)

@@ -10,9 +10,12 @@ from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.world import domains
 from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import memory
+from aggregates_ext.xensim.world import world as worlds
 
 
-def settle(db: database.Database, ref: str, host: hosts.Host) -> None:
+def settle(
+    world: worlds.World, db: database.Database, ref: str, host: hosts.Host
+) -> None:
     """Bring guests and records of a host together: the records win.
 
     A guest that is told to run elsewhere is killed, one that is told to be
@@ -24,12 +27,19 @@ def settle(db: database.Database, ref: str, host: hosts.Host) -> None:
             if row['power_state'] == 'Halted':
                 powerstate.run(db, vm, ref)
             elif row['resident_on'] != ref:
-                domains.end(host, identity)
+                _kill(world, host, identity)
     for vm in db.where('VM', resident_on=ref, is_control_domain=False):
         row = db.row('VM', vm)
         loaded = row['power_state'] in memory.LOADED
         if loaded and row['uuid'] not in host.domains:
             powerstate.stop(db, vm)
+
+
+def _kill(world: worlds.World, host: hosts.Host, guest: str) -> None:
+    """End what is told to run elsewhere: it is lost, unless it does."""
+    domains.end(host, guest)
+    if not domains.places(world, guest):
+        world.lost.append(guest)
 
 
 def forget_operations(db: database.Database) -> None:

@@ -119,8 +119,10 @@ def _switch(world: worlds.World, copy: hosts.Copy) -> None:
     def arrive() -> None:
         if copy.state != SWITCHING:
             return
-        if not copy.deaf:
-            domains.begin(copy.target, copy.guest)
+        if copy.deaf:
+            world.lost.append(copy.guest)
+        else:
+            domains.arrive(world, copy.target, copy.guest)
         _end(world, copy, REFUSED if copy.deaf else ARRIVED)
 
     world.later(world.times.move_switch, arrive)

@@ -48,8 +48,8 @@ def evacuate(
 ) -> operations.Steps:
     """Move all machines away; the host stays as enabled as it is."""
     db = context.db
-    if network not in ('', database.NULL):
-        db.row('network', network)
+    for target in evacuationplan.targets(db, ref):
+        migration.assert_network(db, target, network)
     evacuationplan.assert_ha_plan(db, ref)
     task = host_exclusion.occupy(db, ref, 'evacuate', context.task)
     try:

@@ -108,6 +108,32 @@ def prevented(db: database.Database, host: str) -> dict[str, failure.Failure]:
     }
 
 
+def assert_ha_arrival(db: database.Database, vm: str, target: str) -> None:
+    """With HA on, what is protected must find room wherever it is lost.
+
+    What is not protected takes memory that is not there for the others
+    then (xapi#migration).
+    """
+    pool = db.pool
+    if not pool['ha_enabled'] or pool['ha_allow_overcommit']:
+        return
+    protected, rooms = 0, {}
+    for ref in db.where('host', enabled=True):
+        overhead = int(db.row('host', ref)['memory_overhead'])
+        rooms[ref] = memory.total(db, ref) - overhead
+    for ref, row in db.rows('VM'):
+        home = target if ref == vm else row['resident_on']
+        if row['power_state'] not in memory.LOADED:
+            continue
+        if _protected(db, ref):
+            protected += memory.needed(row)
+        elif home in rooms:
+            rooms[home] -= memory.needed(row)
+    left = len(rooms) - int(pool['ha_host_failures_to_tolerate'])
+    if protected > sum(sorted(rooms.values())[: max(0, left)]):
+        raise failure.Failure('HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN')
+
+
 def assert_ha_plan(db: database.Database, host: str) -> None:
     """With HA on, enough hosts must stay for the failures to tolerate.
 

@@ -56,9 +56,10 @@ def _hardware(
 def _immobile(
     db: database.Database, vm: str, row: database.Record
 ) -> failure.Failure | None:
-    metrics = row['metrics']
-    known = db.exists('VM_metrics', metrics)
-    if known and db.row('VM_metrics', metrics)['nomigrate']:
+    if not db.exists('VM_metrics', row['metrics']):
+        return None
+    metrics = db.row('VM_metrics', row['metrics'])
+    if metrics['nomigrate'] or metrics['nested_virt']:
         return failure.Failure('VM_IS_IMMOBILE', vm)
     return None
 
@@ -81,7 +82,8 @@ def _disks(
     db: database.Database, vm: str, row: database.Record
 ) -> failure.Failure | None:
     for vbd in db.where('VBD', VM=vm, empty=False):
-        if db.row('VDI', db.row('VBD', vbd)['VDI'])['on_boot'] == 'reset':
+        disk = db.row('VDI', db.row('VBD', vbd)['VDI'])
+        if disk['on_boot'] == 'reset' and disk['allow_caching']:
             return failure.Failure(
                 'VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION'
             )

@@ -7,8 +7,11 @@ from aggregates_ext.xensim.machines import evacuationplan
 from aggregates_ext.xensim.machines import migratable
 from aggregates_ext.xensim.machines import moving
 from aggregates_ext.xensim.machines import placement
+from aggregates_ext.xensim.machines import powerstate
+from aggregates_ext.xensim.plan import presets
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
+from aggregates_ext.xensim.world import domains
 from aggregates_ext.xensim.world import memory
 
 CALL = 'VM.pool_migrate'
@@ -29,13 +32,13 @@ def pool_migrate(
         migratable.OPERATION,
         context.cancelled,
     )
-    check(db, vm, host, force=options.get('force') == 'true')
+    check(db, vm, host, options)
     source = db.row('VM', vm)['resident_on']
     host_exclusion.occupy(db, host, 'vm_migrate', task)
     guest_exclusion.occupy(db, vm, migratable.OPERATION, task)
     db.row('VM', vm)['scheduled_to_be_resident_on'] = host
     try:
-        yield from _fault(context, db.row('VM', vm)['uuid'])
+        yield from _fault(context, vm)
         yield from moving.carry(moving.Move(context, db, vm, source, host))
     finally:
         _release(db, vm, task)
@@ -55,17 +58,43 @@ def _release(db: database.Database, vm: str, task: str) -> None:
     guest_exclusion.release(db, vm, task)
 
 
-def check(db: database.Database, vm: str, host: str, force: bool) -> None:
-    """In the order of MF VM.pool_migrate, as far as it is known."""
+def check(
+    db: database.Database, vm: str, host: str, options: dict[str, str]
+) -> None:
+    """In the order of xapi#migration; ``force`` leaves out the first two."""
+    force = options.get('force') == 'true'
     row = db.row('VM', vm)
-    if db.pool['restrictions'].get('restrict_xen_motion') == 'true':
-        raise failure.Failure('LICENCE_RESTRICTION', 'Xen_motion')
-    if (reason := migratable.refusal(db, vm)) is not None:
-        raise reason
+    if not force:
+        placement.assert_processors(db, vm, host)
+        if (reason := migratable.refusal(db, vm)) is not None:
+            raise reason
     here = evacuationplan.platform(db.row('host', row['resident_on']))
     if evacuationplan.platform(db.row('host', host)) < here:
         raise failure.Failure('NOT_SUPPORTED_DURING_UPGRADE')
-    placement.assert_fits(db, vm, host, check_processors=not force)
+    placement.assert_fits(db, vm, host, check_processors=False)
+    evacuationplan.assert_ha_arrival(db, vm, host)
+    if db.pool['restrictions'].get('restrict_xen_motion') == 'true':
+        raise failure.Failure('LICENCE_RESTRICTION', 'Xen_motion')
+    assert_network(db, host, options.get('network', database.NULL))
+
+
+def assert_network(db: database.Database, host: str, network: str) -> None:
+    """A move over a network needs an address of the target on it.
+
+    Older products take no notice of the network (xapi#maintenance-calls).
+    """
+    release = presets.PRESETS[db.version].release
+    too_old = release < presets.MIGRATION_NETWORK_SINCE
+    if too_old or network in ('', database.NULL):
+        return
+    db.row('network', network)
+    pifs = db.where('PIF', network=network, host=host)
+    if not pifs:
+        raise failure.Failure('HOST_CANNOT_ATTACH_NETWORK', host, network)
+    if not db.row('PIF', pifs[0])['IP']:
+        none = db.row('PIF', pifs[0])['ip_configuration_mode'] == 'None'
+        code = 'PIF_HAS_NO_NETWORK_CONFIGURATION'
+        raise failure.Failure(code if none else 'INTERFACE_HAS_NO_IP', *pifs)
 
 
 def assert_can_migrate(
@@ -81,15 +110,19 @@ def assert_can_migrate(
     """The checks of a move inside the pool (xapi#migration)."""
     if 'host' not in dest:
         raise failure.Failure('INTERNAL_ERROR', 'Not_found')
-    force = options.get('force') == 'true'
-    check(context.db, vm, dest['host'], force)
+    check(context.db, vm, dest['host'], options)
     return ''
 
 
-def _fault(context: operations.Context, identity: str) -> operations.Steps:
+def _fault(context: operations.Context, vm: str) -> operations.Steps:
     """A planted fault for this machine (xapi#simulation-faults)."""
+    db = context.db
+    row = db.row('VM', vm)
     fault = context.world.faults.take(
-        ('fail', 'hang', 'delay'), CALL, context.host.name, identity
+        ('fail', 'halt', 'hang', 'delay'),
+        CALL,
+        context.host.name,
+        row['uuid'],
     )
     if fault is None:
         return
@@ -98,4 +131,8 @@ def _fault(context: operations.Context, identity: str) -> operations.Steps:
     elif fault.action == 'delay':
         yield fault.pause
     else:
+        if fault.action == 'halt':
+            source = domains.machine(context.world, db, row['resident_on'])
+            domains.lose(context.world, source, row['uuid'])
+            powerstate.stop(db, vm)
         raise failure.Failure(fault.code, *fault.parameters)

@@ -26,7 +26,7 @@ def assert_fits(
     _assert_storage(db, vm, host)
     _assert_networks(db, vm, host)
     if check_processors:
-        _assert_processors(db, vm, host)
+        assert_processors(db, vm, host)
     count = int(row['cpu_info'].get('cpu_count', '0'))
     if machine['VCPUs_max'] > count:
         vcpus = str(machine['VCPUs_max'])
@@ -53,7 +53,7 @@ def _assert_networks(db: database.Database, vm: str, host: str) -> None:
             raise failure.Failure('VM_REQUIRES_NETWORK', vm, network)
 
 
-def _assert_processors(db: database.Database, vm: str, host: str) -> None:
+def assert_processors(db: database.Database, vm: str, host: str) -> None:
     """A machine which runs needs the vendor which it booted on."""
     machine = db.row('VM', vm)
     home = machine['resident_on']

@@ -109,7 +109,7 @@ def _load(
         yield context.world.times.vm_start
         machine = domains.machine(context.world, db, host)
         found = machine is not None and row['uuid'] in machine.domains
-        domains.begin(machine, row['uuid'])
+        domains.arrive(context.world, machine, row['uuid'])
         state = 'Paused' if paused and not found else 'Running'
         powerstate.run(db, ref, host, state)
         if found:

@@ -116,6 +116,54 @@ PRESETS: dict[str, Preset] = {
             'xencenter_min': '2.21',
         },
     ),
+    'xcp-ng-8.3-lts': Preset(
+        (26, 1, 8),
+        '2.21',
+        'xcp-ng',
+        {
+            'build_number': 'cloud',
+            'date': '20260630T00:00:00Z',
+            'db_schema': '5.793',
+            'git_id': '0',
+            'hostname': 'localhost',
+            'linux': '4.19.0+1',
+            'network_backend': 'openvswitch',
+            'platform_name': 'XCP',
+            'platform_version': '3.4.0',
+            'product_brand': 'XCP-ng',
+            'product_version': '8.3.0',
+            'product_version_text': '8.3',
+            'xapi': '26.1',
+            'xapi_build': '26.1.8',
+            'xen': '4.17.6',
+            'xencenter_max': '2.21',
+            'xencenter_min': '2.21',
+        },
+    ),
+    'xenserver-8.4': Preset(
+        (26, 17),
+        '2.21',
+        'premium',
+        {
+            'build_number': 'stream',
+            'date': '20260817T00:00:00Z',
+            'db_schema': '5.909',
+            'git_id': '0',
+            'hostname': 'localhost',
+            'linux': '4.19.0+1',
+            'network_backend': 'openvswitch',
+            'platform_name': 'XCP',
+            'platform_version': '3.4.0',
+            'product_brand': 'XenServer',
+            'product_version': '8.4.0',
+            'product_version_text': '8',
+            'xapi': '26.17',
+            'xapi_build': '26.17.0',
+            'xen': '4.17.6',
+            'xencenter_max': '2.21',
+            'xencenter_min': '2.21',
+        },
+    ),
     'xapi-26': Preset(
         (26, 17),
         '2.23',
@@ -200,6 +248,12 @@ See xapi#maintenance-calls.
 
 EVACUATION_WINDOW_SINCE = (25, 22)
 """Before it a batch ends before the next begins.
+
+See xapi#maintenance-calls.
+"""
+
+MIGRATION_NETWORK_SINCE = (1, 297)
+"""Before it a move takes no notice of the network asked for.
 
 See xapi#maintenance-calls.
 """
@@ -289,22 +343,26 @@ FIELDS_SINCE: dict[str, dict[str, str]] = {
         'session': 'client_certificate',
         'tunnel': 'protocol',
     },
-    'xapi-26': {
-        'Certificate': 'fingerprint_sha256 fingerprint_sha1 purpose',
+    'xcp-ng-8.3-lts': {
+        'Certificate': 'fingerprint_sha256 fingerprint_sha1',
         'Cluster': 'expected_hosts',
         'Repository': 'origin certificate',
-        'SM': 'supported_image_formats',
-        'VIF': 'trunks',
-        'VM': 'secureboot_certificates_state',
         'VM_guest_metrics': 'netbios_name services',
-        'VM_metrics': 'numa_optimised numa_nodes numa_node_memory',
         'host': 'ssh_enabled ssh_enabled_timeout ssh_expiry'
         ' console_idle_timeout ssh_auto_mode max_cstate secure_boot'
         ' ntp_mode ntp_custom_servers timezone',
         'pool': 'ext_auth_cache_enabled ext_auth_cache_size'
         ' ext_auth_cache_expiry license_server'
         ' ha_reboot_vm_on_internal_shutdown limit_console_sessions'
-        ' vm_console_idle_timeout auto_update_vm_secureboot_certificates',
+        ' vm_console_idle_timeout',
+    },
+    'xenserver-8.4': {
+        'Certificate': 'purpose',
+        'SM': 'supported_image_formats',
+        'VIF': 'trunks',
+        'VM': 'secureboot_certificates_state',
+        'VM_metrics': 'numa_optimised numa_nodes numa_node_memory',
+        'pool': 'auto_update_vm_secureboot_certificates',
     },
 }
 """Fields by the first of these products which has them."""

@@ -25,6 +25,19 @@ def begin(host: hosts.Host | None, guest: str) -> None:
         host.domains.append(guest)
 
 
+def arrive(world: worlds.World, host: hosts.Host | None, guest: str) -> None:
+    """A guest begins to run on a machine; if on a second one, it is told."""
+    begin(host, guest)
+    if len(places(world, guest)) > 1:
+        world.ran_twice.append(guest)
+
+
+def lose(world: worlds.World, host: hosts.Host | None, guest: str) -> None:
+    """A guest ends, and nobody told it to."""
+    end(host, guest)
+    world.lost.append(guest)
+
+
 def end(host: hosts.Host | None, guest: str) -> None:
     """A guest does not run on a machine any more."""
     if host is not None and guest in host.domains:
@@ -59,6 +72,8 @@ def lose_power(world: worlds.World, host: hosts.Host) -> None:
 def forget_moves(world: worlds.World, host: hosts.Host) -> None:
     """xenopsd restarts: what it sends stays, what it receives is lost."""
     for copy in host.copies:
+        if copy.guest not in host.domains:
+            world.lost.append(copy.guest)
         copy.state = LOST
     host.copies.clear()
     for source in world.hosts.values():

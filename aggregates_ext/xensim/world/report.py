@@ -24,6 +24,8 @@ def state(world: worlds.World) -> Report:
         },
         'destroyed_vdis': list(world.destroyed_vdis),
         'running_twice': domains.twice(world),
+        'ran_twice': list(world.ran_twice),
+        'lost': list(world.lost),
     }
 
 

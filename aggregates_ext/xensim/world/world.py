@@ -46,6 +46,10 @@ class World:
         self.faults = faults.Faults()
         self.calls = collections.deque[Arrival](maxlen=CALLS_KEPT)
         self.destroyed_vdis: list[str] = []
+        self.ran_twice: list[str] = []
+        """The uuids of guests that ran on two hosts at once, at any time."""
+        self.lost: list[str] = []
+        """Those that ended though nobody told them to, by their uuids."""
         self.certify: collections.abc.Callable[[hosts.Host], None] = (
             _keep_certificate
         )

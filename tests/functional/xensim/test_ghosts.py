@@ -57,10 +57,14 @@ def test_repair_without_loss(pool, clk, sim, ghost):
     assert pool.move(ghost, 'xen1', 'VM.pool_migrate') == ''
 
 
+@pytest.mark.harms_guests
 def test_the_other_order_kills_it(pool, clk, sim, ghost):
     sim.restart_toolstack('xen3')
     clk.advance(12)
     assert (pool.home(ghost), pool.places(ghost)) == ('xen2', [])
+    uuid = pool('VM.get_uuid', ghost)
+    assert sim.state()['lost'] == [uuid]
+    assert sim.harmed() == [f'{uuid} was lost']
 
 
 def test_the_source_is_the_master(pool, clk, sim):
@@ -88,6 +92,7 @@ def halted(pool, clk, sim):
     return vms
 
 
+@pytest.mark.harms_guests
 def test_twice_found_and_put_right(pool, clk, sim, halted):
     first, second, third = halted
     start = ('VM.start_on', first, pool.hosts['xen2'], False, False)
@@ -106,4 +111,5 @@ def test_twice_found_and_put_right(pool, clk, sim, halted):
     clk.advance(12)
     assert pool.places(first) == ['xen2']
     assert sim.state()['running_twice'] == []
+    assert sim.harmed() == [f'{twice} ran twice']
     assert pool.home(third) == pool.home(second) == 'xen3'

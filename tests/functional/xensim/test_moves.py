@@ -71,7 +71,23 @@ class Story:
         return status, [names.get(part, part) for part in error]
 
 
-@pytest.mark.parametrize('name', transcripts.STORIES)
+HARMING = {
+    'xapi of the source ends',
+    'xapi of the target ends',
+    'the toolstack of the target restarts',
+}
+"""A guest is started twice there, or killed when xapi comes back."""
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(
+            name, marks=[pytest.mark.harms_guests] * (name in HARMING)
+        )
+        for name in transcripts.STORIES
+    ],
+)
 def test_stories(name, pool, clk):
     script, expected = transcripts.STORIES[name]
     story = Story(pool)
@@ -216,3 +232,113 @@ def test_a_waiting_call_ends_after_two_hours(pool, clk, sim):
     busy = ['OTHER_OPERATION_IN_PROGRESS', 'VM', vm, 'snapshot', 'x']
     assert answer == ['ERR', *busy]
     assert clk.time() - before == pytest.approx(7200, abs=3)
+
+
+NETWORK_ERRORS = [
+    ({}, ['HOST_CANNOT_ATTACH_NETWORK', 'xen3', 'storage']),
+    ({'IP': ''}, ['INTERFACE_HAS_NO_IP', 'pif']),
+    (
+        {'IP': '', 'ip_configuration_mode': 'None'},
+        ['PIF_HAS_NO_NETWORK_CONFIGURATION', 'pif'],
+    ),
+]
+
+
+def on_network(pool, sim, version, **pif):
+    """A move of a guest of xen2 to xen3 over a network of its own."""
+    network = pool('network.create', {'name_label': 'storage'})
+    names = {network: 'storage', pool.hosts['xen3']: 'xen3'}
+    if pif:
+        fields = {'IP': '10.1.0.3', 'ip_configuration_mode': 'DHCP'} | pif
+        fields |= {'network': network, 'host': pool.hosts['xen3']}
+        names[sim.add_record('xen1', 'PIF', **fields)] = 'pif'
+    sim.host('xen1').spec.version = version
+    sim.host('xen1').database.version = version
+    vm = pool.vm('xen2', 'g')
+    options = {'live': 'true', 'network': network}
+    answer = pool('VM.pool_migrate', vm, pool.hosts['xen3'], options)
+    assert pool.home(vm) == ('xen2' if answer else 'xen3')
+    return [names.get(part, part) for part in answer]
+
+
+@pytest.mark.parametrize(('pif', 'error'), NETWORK_ERRORS)
+def test_a_network_without_the_target(pool, sim, pif, error):
+    answer = on_network(pool, sim, 'xcp-ng-8.3-lts', **pif)
+    assert answer == ['ERR', *error]
+
+
+def test_a_network_of_the_target(pool, sim):
+    assert on_network(pool, sim, 'xenserver-8.4', IP='10.1.0.3') == []
+
+
+def test_older_products_take_no_notice_of_a_network(pool, sim):
+    assert on_network(pool, sim, 'xcp-ng-8.2') == []
+
+
+def test_checks_come_in_their_order(pool, sim):
+    """One after another is mended, and the next one speaks."""
+    vm, xen3 = pool.vm('xen2', 'g', pv_drivers=False), pool.hosts['xen3']
+    metrics = pool('VM.get_guest_metrics', vm)
+    vendor = pool.host('xen3')['cpu_info']['vendor']
+    sim.set_host('xen3', cpu_info={'vendor': 'Other'}, enabled=False)
+    sim.set_pool(
+        'xen1',
+        restrictions={'restrict_xen_motion': 'true'},
+        ha_enabled=True,
+        ha_host_failures_to_tolerate=3,
+    )
+    sim.set_record('xen1', 'VM', vm, ha_restart_priority='restart')
+    mend = {
+        'VM_INCOMPATIBLE_WITH_THIS_HOST': lambda: sim.set_host(
+            'xen3', cpu_info={'vendor': vendor}
+        ),
+        'VM_LACKS_FEATURE': lambda: sim.set_record(
+            'xen1', 'VM_guest_metrics', metrics, PV_drivers_detected=True
+        ),
+        'HOST_DISABLED': lambda: sim.set_host('xen3', enabled=True),
+        'HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN': lambda: sim.set_pool(
+            'xen1', ha_host_failures_to_tolerate=1
+        ),
+        'LICENCE_RESTRICTION': lambda: sim.set_pool(
+            'xen1', restrictions={'restrict_xen_motion': 'false'}
+        ),
+    }
+    for code, act in mend.items():
+        answer = pool('VM.pool_migrate', vm, xen3, {})
+        assert answer[:2] == ['ERR', code]
+        act()
+    assert pool('VM.pool_migrate', vm, xen3, {}) == ''
+
+
+def test_what_is_blocked_is_refused_at_once(pool, clk):
+    vm = pool.vm('xen2', 'g')
+    for operation in ('pool_migrate', 'clean_shutdown'):
+        pool('VM.add_to_blocked_operations', vm, operation, 'a backup')
+    blocked = ['ERR', 'OPERATION_BLOCKED', vm, 'a backup']
+    began = clk.time()
+    assert pool.move(vm, 'xen3', 'VM.pool_migrate') == blocked
+    assert pool('VM.clean_shutdown', vm) == blocked
+    assert clk.time() - began < 1
+    pool('VM.remove_from_blocked_operations', vm, 'pool_migrate')
+    assert pool.move(vm, 'xen3', 'VM.pool_migrate') == ''
+
+
+@pytest.mark.harms_guests
+def test_a_move_that_leaves_its_guest_halted(pool, sim):
+    vm = pool.vm('xen2', 'g')
+    uuid = pool('VM.get_uuid', vm)
+    sim.plant('VM.pool_migrate', step=uuid, action='halt')
+    answer = pool.move(vm, 'xen3', 'VM.pool_migrate')
+    assert answer == ['ERR', 'INTERNAL_ERROR', 'planted']
+    assert pool('VM.get_power_state', vm) == 'Halted'
+    assert pool.places(vm) == []
+    assert sim.harmed() == [f'{uuid} was lost']
+
+
+@pytest.mark.harms_guests
+def test_a_reboot_of_a_host_with_guests_is_counted(pool, clk, sim):
+    vm, xen2 = pool.vm('xen2', 'g'), pool.hosts['xen2']
+    assert pool('host.disable', xen2) == ''
+    assert pool('host.reboot', xen2) == ''
+    clk.advance(30)
+    assert sim.state()['lost'] == [pool('VM.get_uuid', vm)]

@@ -5,7 +5,7 @@ import requests
 
 from aggregates_ext.xensim.plan import presets
 
-OLD, SEVEN, MIDDLE, NEW, NEWEST = presets.PRESETS
+OLD, SEVEN, MIDDLE, NEW, LTS, STREAM, NEWEST = presets.PRESETS
 LOGIN = ('10.0.0.11', 'root', 'secret')
 
 
@@ -44,6 +44,8 @@ def of(*versions):
         (SEVEN, '2.6', None),
         (MIDDLE, '2.15', '5.603'),
         (NEW, '2.21', '5.779'),
+        (LTS, '2.21', '5.793'),
+        (STREAM, '2.21', '5.909'),
         (NEWEST, '2.23', '5.909'),
     ],
     indirect=['version'],
@@ -87,6 +89,7 @@ def test_a_wrong_password_costs_time(call, clk, seconds):
             ' pool.enable_tls_verification Repository.get_all',
         ),
         (NEW, 'host.get_ssh_enabled Certificate.get_purpose'),
+        (LTS, 'Certificate.get_purpose VM_metrics.get_numa_nodes'),
     ],
     indirect=['version'],
 )
@@ -122,7 +125,7 @@ def test_evacuate_has_defaults_and_disable_has_none(call, ref, host):
     assert answer[1] == 'MESSAGE_PARAMETER_COUNT_MISMATCH'
 
 
-@of(NEWEST)
+@of(LTS, STREAM, NEWEST)
 def test_disable_has_a_second_parameter(call, ref, host):
     assert call('xen1', 'host.disable', ref, host, False) == ''
 

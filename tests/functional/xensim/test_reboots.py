@@ -148,6 +148,7 @@ def test_a_second_reboot_waits_and_another_host_lets_it_pass(pool, clk, sim):
     assert agent(pool.host('xen2')) == booted
 
 
+@pytest.mark.harms_guests
 def test_guests_of_a_rebooted_host_are_halted(pool, clk):
     vm = pool.vm('xen2', 'w')
     ref = pool.hosts['xen2']
