@@ -163,6 +163,27 @@ class Operation:
 
 
 @dataclasses.dataclass(frozen=True)
+class Seen:
+    """A guest as its pool shows it.
+
+    :ivar ref: by which the pool tells of it.
+    :ivar host_uuid: XenServer uuid of the host that it runs on.
+    :ivar power_state: as XenAPI has it; empty: not known.
+    :ivar memory: in bytes.
+    :ivar operation: what the pool does to it now, as XenAPI has it.
+    """
+
+    ref: str
+    uuid: str
+    name: str
+    host_uuid: str | None
+    power_state: str
+    memory: int
+    vcpus: int
+    operation: str | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Service:
     """A compute service, by its heartbeat; times as the database tells them.
 

@@ -228,7 +228,7 @@ def test_members_are_asked_in_turn(make_service: Make) -> None:
         before = len(running.sim.calls)
         running.watch(key, 60)
         calls = running.sim.calls[before:]
-        assert len(calls) == 6
+        assert len(calls) == 7
         asked += [
             c.host for c in calls if c.method == login and c.host != 'xen1'
         ]

@@ -281,17 +281,23 @@ def write_master(
     :param late: names of the members that are not back.
     :param alarms: sentences on hosts, by name.
     """
-    drift = run.aggregate().drift
+    aggregate = run.aggregate()
+    last = aggregate.observation or {}
 
     def work(connection: Any) -> None:
         now = engine.read_clock(connection)
         # Nobody has been asked about the new master: all turns begin anew.
-        seen = {**view.as_dict(), 'seen_at': now, 'turns': {}}
+        seen = {
+            **view.as_dict(),
+            'seen_at': now,
+            'turns': {},
+            'guests': last.get('guests', {}),
+        }
         db_aggregates.set_master(
             connection, run.aggregate_id, view.master.uuid
         )
         db_aggregates.set_observation(
-            connection, run.aggregate_id, seen, drift, now
+            connection, run.aggregate_id, seen, aggregate.drift, now
         )
         for name, alarm in (alarms or {}).items():
             db_hosts.update(connection, name, {'alarm': alarm})

@@ -11,6 +11,7 @@ from typing import Any
 from oslo_log import log as logging
 
 from aggregates_ext.compute.observation import drift
+from aggregates_ext.compute.observation import guests
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import obstacles
 from aggregates_ext.compute.observation import silence
@@ -21,13 +22,17 @@ from aggregates_ext.compute.run import lease as compute_lease
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import guests as db_guests
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 
 LOG = logging.getLogger(__name__)
+# What of one look is told in the log.
+ODDITIES = 5
 UNSETTLED = views.RUNNING | {'success'}
 
 
@@ -37,11 +42,13 @@ class Look:
 
     :ivar view: the pool as its master shows it; None: there is none.
     :ivar turns: when which member was asked, see ``witness``.
+    :ivar news: what it showed of guests; None: nothing.
     """
 
     drift: Sequence[records.Drift]
     view: views.PoolView | None = None
     turns: dict[str, int] = dataclasses.field(default_factory=dict)
+    news: guests.News | None = None
 
 
 def observe(
@@ -96,6 +103,7 @@ def _look(
             find,
         ) as master:
             view = views.pool_view(master.session, master.pools, lenient=True)
+            news = _guests(master.session, view, intent.aggregate)
     except obstacles.NoMaster as exc:
         return Look([records.Drift(exc.code, str(exc))])
     except failures.OddAnswer as exc:
@@ -109,7 +117,52 @@ def _look(
         )
     )
     found = drift.find(intent, view, strangers)
-    return Look([*heard.drift, *found], view, heard.turns)
+    return Look([*heard.drift, *found], view, heard.turns, news)
+
+
+def _guests(
+    session: xenapi.Session,
+    view: views.PoolView,
+    aggregate: records.Aggregate,
+) -> guests.News | None:
+    """What became of the guests; that it cannot be told spoils no look."""
+    before = (aggregate.observation or {}).get('guests', {})
+    try:
+        news = guests.read(session, view, before.get('mark'))
+    except failures.HostError as exc:
+        LOG.warning(
+            'Aggregate %s: the guests of its pool are not seen: %s',
+            aggregate.id,
+            exc,
+        )
+        return None
+    for what in news.odd[:ODDITIES]:
+        LOG.debug('Aggregate %s: %s', aggregate.id, what)
+    return news
+
+
+def _keep_guests(
+    connection: Any,
+    aggregate: records.Aggregate,
+    news: guests.News | None,
+    now: float,
+) -> dict[str, Any]:
+    """Write what has changed; what is kept of the guests as a whole."""
+    known: dict[str, Any] = (aggregate.observation or {}).get('guests', {})
+    if news is None:
+        return known
+    changed = db_guests.keep(
+        connection,
+        aggregate.id,
+        news.seen,
+        news.gone,
+        now,
+        whole=news.whole,
+    )
+    sums = known.get('hosts')
+    if changed or sums is None:
+        sums = db_guests.totals(connection, aggregate.id)
+    return {'mark': news.mark, 'hosts': sums, 'seen_at': now}
 
 
 def note(held: compute_lease.Held, intent: drift.Intent, look: Look) -> None:
@@ -125,7 +178,12 @@ def note(held: compute_lease.Held, intent: drift.Intent, look: Look) -> None:
         seen = aggregate.observation if aggregate.pool_uuid else None
         if view is not None:
             _learn(connection, intent, view)
-            seen = {**view.as_dict(), 'seen_at': now, 'turns': look.turns}
+            seen = {
+                **view.as_dict(),
+                'seen_at': now,
+                'turns': look.turns,
+                'guests': _keep_guests(connection, aggregate, look.news, now),
+            }
         entries = [
             dataclasses.replace(entry, since=known.get(_key(entry), now))
             for entry in look.drift
@@ -149,6 +207,7 @@ def keep(connection: Any, aggregate_id: int, view: views.PoolView) -> None:
         **view.as_dict(),
         'seen_at': engine.read_clock(connection),
         'turns': {} if moved else last.get('turns', {}),
+        'guests': last.get('guests', {}),
     }
     db_aggregates.set_seen(connection, aggregate_id, seen)
 

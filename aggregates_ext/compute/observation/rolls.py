@@ -6,6 +6,7 @@ What is odd in one of them is not known of that one, and spoils nothing else
 
 import collections
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from aggregates_ext.compute.xen import xenapi
 # Characters of a name that are kept; no aggregate has one so long.
 LABEL_CUT = 300
 LABELS_SHOWN = 5
+_COUNT = re.compile('[0-9]{1,6}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +32,7 @@ class HostView:
     :ivar agent_start_time: 0: not told.
     :ivar release: of its xapi, see ``releases.of``.
     :ivar operations: what is under way on the host.
+    :ivar processors, memory, memory_free: 0: not told; bytes.
     """
 
     ref: str
@@ -42,6 +45,9 @@ class HostView:
     version: str = ''
     release: releases.Release = ()
     operations: frozenset[str] = frozenset()
+    processors: int = 0
+    memory: int = 0
+    memory_free: int = 0
 
 
 class Roll(dict[str, HostView]):
@@ -134,6 +140,9 @@ def _host_view(
         agent_start_time=_start_time(host, notes),
         release=_release(host),
         operations=frozenset(running.values()),
+        processors=_processors(host),
+        memory=_memory(host, metrics, 'memory_total'),
+        memory_free=_memory(host, metrics, 'memory_free'),
     )
     if notes:
         odd.append(Oddity('; '.join(notes), uuid or None))
@@ -161,6 +170,22 @@ def _release(host: dict[str, Any]) -> releases.Release:
         return releases.of(host)
     except failures.OddAnswer:
         return ()
+
+
+def _processors(host: dict[str, Any]) -> int:
+    """How many there are; nothing but figures depends on it."""
+    config = fields.collect(host, 'cpu_info', {}, [])
+    count = config.get('cpu_count', '')
+    return int(count) if _COUNT.fullmatch(count) else 0
+
+
+def _memory(host: dict[str, Any], metrics: dict[str, Any], field: str) -> int:
+    """Bytes; nothing but figures depends on it."""
+    try:
+        found = metrics.get(host['metrics'])
+        return 0 if found is None else max(0, int(found[field]))
+    except failures.OddAnswer:
+        return 0
 
 
 def _start_time(host: dict[str, Any], notes: list[str]) -> float:

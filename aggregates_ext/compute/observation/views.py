@@ -73,6 +73,9 @@ class PoolView:
                     'enabled': host.enabled,
                     'live': host.live,
                     'version': host.version,
+                    'vcpus': host.processors,
+                    'memory': host.memory,
+                    'memory_free': host.memory_free,
                 }
                 for host in sorted(self.hosts.values(), key=lambda h: h.uuid)
             ],

@@ -36,11 +36,11 @@ _DECLARED: dict[str, dict[str, str]] = {
         mapping='software_version other_config current_operations cpu_info',
         ref='metrics control_domain?',
     ),
-    'host_metrics': _class(flag='live'),
+    'host_metrics': _class(flag='live', number='memory_total memory_free'),
     'VM_guest_metrics': _class(mapping='networks?'),
     'VM': _class(
         text='name_label power_state',
-        number='domid',
+        number='domid memory_static_max VCPUs_at_startup',
         flag='is_a_template is_a_snapshot is_control_domain',
         items='attached_PCIs?',
         mapping='other_config current_operations',

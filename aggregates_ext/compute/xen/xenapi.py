@@ -15,6 +15,7 @@ from typing import Any
 import XenAPI
 
 from aggregates_ext.compute.xen import answers
+from aggregates_ext.compute.xen import events
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
@@ -110,6 +111,15 @@ class Session:
                 raise
             return {}
 
+    def changes(self, class_: str, token: str) -> events.Events:
+        """What became of the records of a class since a token, at once.
+
+        :param token: of the answer before; empty: all that there are.
+        :raises OddAnswer: it cannot be told.
+        """
+        answer = self.call(events.CALL, [class_.lower()], token, 0.0)
+        return events.read(self.host, class_, answer, self._words)
+
     def permissions(self) -> frozenset[str] | None:
         """The calls that the account may make, in lower case.
 
@@ -185,7 +195,7 @@ class Session:
 
     def _request(self, method: str, *params: Any) -> Any:
         way = self._transport
-        large = method.endswith(RECORDS)
+        large = method.endswith(RECORDS) or method == events.CALL
         way.limit = way.records if large else transport.PLAIN
         try:
             answer = self._client.xenapi_request(method, params)

@@ -1,4 +1,4 @@
-"""The tables: hosts, aggregates, operations, services (design#operations)."""
+"""The tables: what is wanted, what is done (design#operations), what is seen."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
@@ -169,6 +169,44 @@ services = sa.Table(
     sa.Column('started_at', sa.Double, nullable=False),
     sa.Column('seen_at', sa.Double, nullable=False),
     sa.Column('alive_until', sa.Double, nullable=False, index=True),
+    sqlite_autoincrement=True,
+    mysql_charset='utf8mb4',
+    mysql_engine='InnoDB',
+)
+
+# The guests of pools as they were seen last (design#guests). They go with
+# what is known of the pool, so no key ties them to their aggregate.
+guests = sa.Table(
+    'guests',
+    METADATA,
+    sa.Column('id', sa.Integer, primary_key=True),
+    sa.Column('aggregate_id', sa.Integer, nullable=False),
+    # By which the pool tells what has changed; unique there.
+    sa.Column('ref', exact_text(255), nullable=False),
+    # Not unique: a pool may be a copy of another, or be lying.
+    sa.Column('uuid', sa.String(36), nullable=False),
+    sa.Column('name', exact_text(255), nullable=False),
+    # The XenServer uuid of the host that it runs on; NULL: on none.
+    sa.Column('host_uuid', sa.String(36)),
+    sa.Column('power_state', sa.String(16), nullable=False),
+    # In bytes.
+    sa.Column('memory', sa.BigInteger, nullable=False),
+    sa.Column('vcpus', sa.Integer, nullable=False),
+    # What the pool does to it now.
+    sa.Column('operation', sa.String(64)),
+    # By the clock of the database, in seconds of the epoch.
+    sa.Column('first_seen', sa.Double, nullable=False),
+    sa.Column('changed_at', sa.Double, nullable=False),
+    sa.UniqueConstraint('aggregate_id', 'ref', name='uq_guests_ref'),
+    sa.Index('ix_guests_uuid', 'uuid'),
+    sa.Index('ix_guests_host', 'host_uuid', 'first_seen', 'id'),
+    sa.Index('ix_guests_aggregate', 'aggregate_id', 'host_uuid', 'vcpus'),
+    # Pages: all of them, by each order that can be asked for.
+    sa.Index('ix_guests_first_seen', 'first_seen', 'id'),
+    sa.Index('ix_guests_changed_at', 'changed_at', 'id'),
+    sa.Index('ix_guests_name', 'name', 'id'),
+    sa.Index('ix_guests_power_state', 'power_state', 'first_seen', 'id'),
+    sa.Index('ix_guests_operation', 'operation', 'first_seen', 'id'),
     sqlite_autoincrement=True,
     mysql_charset='utf8mb4',
     mysql_engine='InnoDB',
