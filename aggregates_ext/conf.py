@@ -38,6 +38,9 @@ class _Ciphers(types.String):
         return text
 
 
+# A project or user that Keystone never makes.
+NOBODY = '0' * 32
+
 API_OPTS = [
     cfg.HostAddressOpt(
         'bind_host',
@@ -115,6 +118,17 @@ API_OPTS = [
         'and a deletion for operations that are just ending, before 409. To '
         'disable or enable a host waits as long for its pool, before it is '
         'answered all the same.',
+    ),
+    cfg.StrOpt(
+        'guests_project_id',
+        default=NOBODY,
+        help='The project that the guests of pools belong to, which know no '
+        'projects. Who is in it sees them as servers without all_tenants.',
+    ),
+    cfg.StrOpt(
+        'guests_user_id',
+        default=NOBODY,
+        help='The user whom the guests of pools belong to.',
     ),
 ]
 

@@ -38,12 +38,24 @@ class RequestContext(context.RequestContext):
             'is_admin': self.is_admin,
         }
 
-    def can(self, rule: str) -> None:
+    def may(self, rule: str, project_id: str | None = None) -> bool:
+        """Whether the operator's policy lets this one pass."""
+        try:
+            self.can(rule, project_id)
+        except exception.Forbidden:
+            return False
+        return True
+
+    def can(self, rule: str, project_id: str | None = None) -> None:
         """Let pass who may, by the operator's policy.
 
         :param rule: a name of ``policy.py``.
+        :param project_id: whose it is that is asked for; None: the caller's.
         :raises exception.Forbidden: by policy.
         """
-        target = {'project_id': self.project_id, 'user_id': self.user_id}
+        target = {
+            'project_id': project_id or self.project_id,
+            'user_id': self.user_id,
+        }
         if not self._enforcer.allows(rule, target, self._credentials()):
             raise exception.Forbidden(action=rule)

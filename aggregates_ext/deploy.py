@@ -20,6 +20,7 @@ from aggregates_ext.api.edge import routing
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import enabling
+from aggregates_ext.domain import guests
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import inventory
 from aggregates_ext.domain import members
@@ -48,15 +49,22 @@ def build(
     membership = members.Members(intended)
     interval = conf.compute.observe_interval
     found = aggregates.Aggregates(intended, interval)
+    known_hosts = inventory.Inventory(database, interval)
     domain = routing.Domain(
         aggregates=found,
         members=membership,
         operations=operations.Operations(database),
         pools=pools.Pools(intended),
         retries=retries.Retries(intended, membership),
-        inventory=inventory.Inventory(database, interval),
         looks=looks.Looks(found, looks.Kept(conf.api.cache_size * 2**20)),
         enabling=enabling.Enabling(intended),
+        inventory=known_hosts,
+        guests=guests.Guests(
+            database,
+            known_hosts,
+            conf.api.guests_project_id,
+            conf.api.guests_user_id,
+        ),
     )
     enforcer = policy.make_enforcer(conf)
     embedded = next_application is not None

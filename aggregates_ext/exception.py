@@ -110,6 +110,10 @@ class HypervisorNotFound(NotFound):
     message = "Hypervisor with ID '{hypervisor_id}' could not be found."
 
 
+class ServerNotFound(NotFound):
+    message = 'Instance {server_id} could not be found.'
+
+
 class NoHypervisorMatches(NotFound):
     message = "No hypervisor matching '{pattern}' could be found."
 

@@ -61,6 +61,13 @@ HYPERVISORS_UPTIME = f'{HYPERVISORS}:uptime'
 HYPERVISORS_SEARCH = f'{HYPERVISORS}:search'
 HYPERVISORS_SERVERS = f'{HYPERVISORS}:servers'
 
+SERVERS_INDEX = 'os_compute_api:servers:index'
+SERVERS_DETAIL = 'os_compute_api:servers:detail'
+SERVERS_SHOW = 'os_compute_api:servers:show'
+SERVERS_ALL_FILTERS = 'os_compute_api:servers:allow_all_filters'
+SERVERS_HOST_STATUS = f'{SERVERS_SHOW}:host_status'
+SERVER_ATTRIBUTES = 'os_compute_api:os-extended-server-attributes'
+
 ZONES_LIST = 'os_compute_api:os-availability-zone:list'
 ZONES_DETAIL = 'os_compute_api:os-availability-zone:detail'
 
@@ -68,6 +75,7 @@ ZONES_DETAIL = 'os_compute_api:os-availability-zone:detail'
 LOOK_INTERVAL = 1.0
 ADMIN = 'rule:context_is_admin'
 ANYBODY = '@'
+OWNER = 'rule:admin_or_owner'
 
 _BASE = (
     ('context_is_admin', 'role:admin', 'Who is an administrator.'),
@@ -130,6 +138,7 @@ _GROUPS = (
     (HYPERVISORS, 'Base rule of os-hypervisors.'),
 )
 _HYPERVISOR = '/os-hypervisors/{hypervisor_id}'
+_SERVER = '/servers/{server_id}'
 _PATTERN = '/os-hypervisors/{hypervisor_hostname_pattern}'
 _READ = (
     (HOSTS_LIST, '/os-hosts', 'List hosts.'),
@@ -152,7 +161,36 @@ _READ = (
     (
         HYPERVISORS_SERVERS,
         f'{_PATTERN}/servers',
-        'List the servers on hypervisors, of which nothing is known here.',
+        'List the guests on hypervisors.',
+    ),
+    (SERVERS_INDEX, '/servers', 'List guests as servers.'),
+    (
+        f'{SERVERS_INDEX}:get_all_tenants',
+        '/servers',
+        'List those of all projects.',
+    ),
+    (SERVERS_DETAIL, '/servers/detail', 'List guests with details.'),
+    (
+        f'{SERVERS_DETAIL}:get_all_tenants',
+        '/servers/detail',
+        'List those of all projects with details.',
+    ),
+    (
+        SERVERS_ALL_FILTERS,
+        '/servers',
+        'List guests by other filters than name, status and changes; '
+        'without it the others are ignored.',
+    ),
+    (SERVERS_SHOW, _SERVER, 'Show a guest.'),
+    (
+        SERVERS_HOST_STATUS,
+        _SERVER,
+        'See with a guest whether its host is up.',
+    ),
+    (
+        SERVER_ATTRIBUTES,
+        _SERVER,
+        'See with a guest on which host it is.',
     ),
     (ZONES_LIST, '/os-availability-zone', 'List availability zones.'),
     (
@@ -220,6 +258,8 @@ def _documented(
 def _check_of_group(name: str) -> str:
     if name == ZONES_LIST:
         return ANYBODY
+    if name in (SERVERS_INDEX, SERVERS_DETAIL, SERVERS_SHOW):
+        return OWNER
     group = name.rpartition(':')[0]
     grouped = any(group == base for base, _description in _GROUPS)
     return f'rule:{group}' if grouped else ADMIN

@@ -27,6 +27,7 @@ from aggregates_ext.api.resources import hosts
 from aggregates_ext.api.resources import hypervisors
 from aggregates_ext.api.resources import operations
 from aggregates_ext.api.resources import pools
+from aggregates_ext.api.resources import servers
 from aggregates_ext.api.resources import services
 from aggregates_ext.api.resources import zones
 
@@ -101,7 +102,7 @@ def routes(known: extensions.Catalogue, embedded: bool) -> routing.Routes:
         **_ACTION,
     }
     if not embedded:
-        for module in (*_NEIGHBOURS, absent):
+        for module in (*_NEIGHBOURS, servers, absent):
             table |= module.ROUTES
     return table
 
@@ -174,12 +175,16 @@ def _shape(
     """
     if answered.legacy:
         return shapes.Legacy(answered.media.kind)
+
+    def base() -> str:
+        return _base(environ, match)
+
     if not match.place.microversions:
-        return shapes.Modern(microversions.MIN, strict=False)
+        return shapes.Modern(microversions.MIN, strict=False, base=base)
     # Known before it is refused: the refusal tells which it was, as Nova's.
     answered.microversion = microversions.of(environ)
     microversions.check(answered.microversion)
-    return shapes.Modern(answered.microversion)
+    return shapes.Modern(answered.microversion, base=base)
 
 
 def _answer(
@@ -233,6 +238,12 @@ def _log(
             result.operation,
             answered.request_id,
         )
+
+
+def _base(environ: dict[str, Any], match: routing.Match) -> str:
+    """The URL of a request up to where its route begins."""
+    url = webob.Request(environ).path_url
+    return str(url.rsplit('/', match.template.count('/'))[0])
 
 
 def _check_project(ctx: context.RequestContext, project: str | None) -> None:

@@ -1,10 +1,11 @@
-"""Looks at the hosts that no pool shows: whether the free ones answer.
+"""Looks at what no pool shows: free hosts, and guests of pools that are no more.
 
 In the background of a compute service. What is found is shown, and decides
 nothing (design#observation).
 """
 
 import concurrent.futures
+import functools
 import threading
 
 from oslo_config import cfg
@@ -15,6 +16,7 @@ from aggregates_ext import exception
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.db import guests as db_guests
 from aggregates_ext.db import records
 from aggregates_ext.db import sightings
 from aggregates_ext.db.engine import engine
@@ -66,6 +68,7 @@ class Lookout:
         """Ask those that are due, and count them; raises no failure."""
         due: list[records.Host] = []
         try:
+            self._forget_guests()
             due = self._claim()
             for host in self._ask(due):
                 self._note(host)
@@ -75,6 +78,15 @@ class Lookout:
         except Exception:
             LOG.exception('Free hosts are not looked at: a bug')
         return len(due)
+
+    def _forget_guests(self) -> None:
+        """A pool that is forgotten leaves its guests to whoever comes by."""
+        with self._database.reader() as connection:
+            orphaned = db_guests.orphaned(connection)
+        for key in orphaned:
+            self._database.write(
+                functools.partial(db_guests.forget, aggregate_id=key)
+            )
 
     def _claim(self) -> list[records.Host]:
         interval = self._conf.compute.observe_interval

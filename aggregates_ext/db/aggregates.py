@@ -14,7 +14,6 @@ from oslo_utils import timeutils
 
 from aggregates_ext import exception
 from aggregates_ext.db import fitting
-from aggregates_ext.db import guests
 from aggregates_ext.db import records
 from aggregates_ext.db import stamps
 from aggregates_ext.db.engine import engine
@@ -302,8 +301,6 @@ def set_pool(
             master_uuid=master_uuid,
         )
     )
-    if pool_uuid is None:
-        guests.forget(connection, aggregate_id)
 
 
 def set_master(
@@ -373,7 +370,6 @@ def forget_pool_if_empty(connection: sa.Connection, aggregate_id: int) -> None:
             stamp=stamps.new(),
         )
     )
-    guests.forget(connection, aggregate_id)
 
 
 def forget_look(connection: sa.Connection, aggregate_id: int) -> None:

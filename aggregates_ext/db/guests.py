@@ -116,6 +116,17 @@ def totals(
     return {uuid: (int(count), int(vcpus)) for uuid, count, vcpus in found}
 
 
+def orphaned(connection: sa.Connection) -> list[int]:
+    """Aggregates that have no pool any more, and guests of one."""
+    kept = sa.exists().where(_TABLE.c.aggregate_id == _AGGREGATES.c.id)
+    found = connection.scalars(
+        sa.select(_AGGREGATES.c.id)
+        .where(_AGGREGATES.c.pool_uuid.is_(None), kept)
+        .limit(_PART)
+    )
+    return list(found)
+
+
 def forget(connection: sa.Connection, aggregate_id: int) -> None:
     """Forget the guests of an aggregate that has no pool any more."""
     connection.execute(

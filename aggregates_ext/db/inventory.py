@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+from collections.abc import Collection
 from collections.abc import Iterator
 from typing import Any
 from typing import NamedTuple
@@ -50,6 +51,7 @@ class Entry:
     service: str | None
     disabled_reason: str | None
     now: float
+    aggregate_id: int | None
     home: Home | None
 
 
@@ -112,10 +114,16 @@ def find(
     return _entry(row, home)
 
 
-def count(connection: sa.Connection) -> int:
-    """How many hosts are registered."""
-    found = connection.scalar(sa.select(sa.func.count(_HOSTS.c.id)))
-    return int(found or 0)
+def named(
+    connection: sa.Connection, names: Collection[str]
+) -> Iterator[Entry]:
+    """Some registered hosts, in two statements."""
+    rows = connection.execute(_ENTRIES.where(_HOSTS.c.name.in_(names))).all()
+    keys = {row.aggregate_id for row in rows} - {None}
+    found = connection.execute(_HOMES.where(_AGGREGATES.c.id.in_(keys)))
+    homes = {row.id: _home(row) for row in found}
+    for row in rows:
+        yield _entry(row, homes.get(row.aggregate_id))
 
 
 def registrations(
@@ -141,6 +149,7 @@ def _entry(row: Any, home: Home | None) -> Entry:
         created_at=row.created_at,
         service=row.service,
         disabled_reason=row.disabled_reason,
+        aggregate_id=row.aggregate_id,
         home=home,
     )
 

@@ -184,6 +184,32 @@ class Seen:
 
 
 @dataclasses.dataclass(frozen=True)
+class Guest:
+    """A guest as it was seen last, and where.
+
+    :ivar host: name of the registered host that it runs on; None: on none,
+        or on one that is not bound to the aggregate.
+    :ivar zone: that of its aggregate, else of its host.
+    :ivar first_seen, changed_at: seconds of the epoch, by the clock of the
+        database.
+    """
+
+    id: int
+    uuid: str
+    name: str
+    aggregate_id: int
+    host: str | None
+    host_uuid: str | None
+    zone: str | None
+    power_state: str
+    memory: int
+    vcpus: int
+    operation: str | None
+    first_seen: float
+    changed_at: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Service:
     """A compute service, by its heartbeat; times as the database tells them.
 

@@ -9,9 +9,14 @@ import datetime
 import functools
 import re
 import uuid
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 from typing import NamedTuple
 from urllib import parse
 
+from aggregates_ext.db import guestpages
 from aggregates_ext.db import inventory as db_inventory
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
@@ -24,6 +29,20 @@ DISABLED_REASON = 'Disabled in its pool.'
 NOT_DISABLED = 'its pool has it enabled, as last seen'
 MAX_ID = 2**31 - 1  # what an integer column holds
 _NAMESPACE = uuid.UUID('6d1f3c52-8a0e-4f0b-9d55-0f6b8f3a1c77')
+
+
+class Figures(NamedTuple):
+    """What a host has, and what is used of it.
+
+    :ivar memory, memory_used: in MiB, as the host tells them.
+    :ivar guests, vcpus_used: of the guests that are on it.
+    """
+
+    vcpus: int = 0
+    vcpus_used: int = 0
+    memory: int = 0
+    memory_used: int = 0
+    guests: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,6 +60,8 @@ class Node:
     :ivar version: of XenServer, three digits for each part but the first;
         0: not known.
     :ivar seen_at: when it was last seen, in its pool or by itself.
+    :ivar uuid: of XenServer, and the aggregate: whose guests it has.
+    :ivar figures: what it has, and what its guests take; zero: not known.
     """
 
     id: int
@@ -54,6 +75,9 @@ class Node:
     disabled_reason: str | None
     version: int
     seen_at: datetime.datetime | None
+    uuid: str | None = None
+    aggregate_id: int | None = None
+    figures: Figures = Figures()
 
 
 class Inventory:
@@ -77,10 +101,31 @@ class Inventory:
                 for entry in db_inventory.read(connection)
             ]
 
-    def count(self) -> int:
-        """How many hosts there are."""
+    def named(self, names: Collection[str]) -> dict[str, Node]:
+        """Some hosts by name, in two statements whatever their number."""
         with self._database.reader() as connection:
-            return db_inventory.count(connection)
+            return {
+                entry.name: _node(entry, self._interval)
+                for entry in db_inventory.named(connection, names)
+            }
+
+    def guests_of(
+        self, nodes: Sequence[Node]
+    ) -> dict[str, list[tuple[str, str]]]:
+        """The guests on some hosts: uuids and names, by name of the host."""
+        names = {
+            (node.aggregate_id, node.uuid): node.name
+            for node in nodes
+            if node.figures.guests
+        }
+        uuids = [uuid for _aggregate, uuid in names if uuid is not None]
+        found: dict[str, list[tuple[str, str]]] = {}
+        with self._database.reader() as connection:
+            for guest in guestpages.on_hosts(connection, uuids):
+                name = names.get((guest.aggregate_id, guest.host_uuid))
+                if name is not None:
+                    found.setdefault(name, []).append((guest.uuid, guest.name))
+        return found
 
     def find(self, name: str) -> Node | None:
         """The host with a name."""
@@ -138,6 +183,9 @@ def _node(entry: db_inventory.Entry, interval: float) -> Node:
         disabled_reason=_reason(entry, state.enabled),
         version=state.version,
         seen_at=_moment(state.seen_at),
+        uuid=entry.uuid,
+        aggregate_id=entry.aggregate_id,
+        figures=state.figures,
     )
 
 
@@ -179,6 +227,7 @@ class _State(NamedTuple):
     enabled: bool = True
     version: int = 0
     seen_at: float | None = None
+    figures: Figures = Figures()
 
 
 def _state(entry: db_inventory.Entry, interval: float) -> _State:
@@ -210,6 +259,19 @@ def _listed(entry: db_inventory.Entry, found: sight.Sight) -> _State | None:
         bool(host['enabled']),
         _number(host.get('version') or ''),
         found.seen_at,
+        _figures(host, entry),
+    )
+
+
+def _figures(host: Mapping[str, Any], entry: db_inventory.Entry) -> Figures:
+    """What was seen of a host; of a release before, it has no figures."""
+    observation = (entry.home and entry.home.observation) or {}
+    sums = observation.get('guests', {}).get('hosts', {})
+    guests, vcpus = sums.get(entry.uuid, (0, 0))
+    memory = host.get('memory', 0)
+    used = max(0, memory - host.get('memory_free', 0))
+    return Figures(
+        host.get('vcpus', 0), vcpus, memory >> 20, used >> 20, guests
     )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from aggregates_ext.compute import lookout
+from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import events
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db.schema import models
@@ -260,4 +262,8 @@ def test_guests_go_with_the_pool(running: service.Service, key: int) -> None:
         running.members.remove_host(running.ctx, key, host)
         running.work()
         assert running.operation(key).state == 'succeeded'
+    look = lookout.Lookout(
+        running.conf, running.database, connections.Connector(running.conf)
+    )
+    look.look()
     assert kept(running) == {}

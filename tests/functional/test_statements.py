@@ -34,6 +34,8 @@ NEIGHBOURS = [
     'os-availability-zone/detail',
     *(path.strip('/') for path in absent.ROUTES if '{' not in path),
     'os-simple-tenant-usage/abc',
+    'servers',
+    'servers/detail',
 ]
 ALL = '/v2.1/os-aggregates'
 ONE = f'{ALL}/1'
@@ -78,6 +80,7 @@ CANCEL = {'cancel_operation': {'operation': OPERATION}}
 FORCE = {'remove_host': {'host': 'xen1', 'force': True}}
 # Every way that a request may take to its end, by what is asked.
 CASES = {
+    'a guest': Case(method='GET', path='/v2.1/servers/none', status=404),
     'create': Case({'aggregate': {'name': 'b'}}, path=ALL),
     'change': Case(
         {'aggregate': {'name': 'c', 'availability_zone': 'z'}},

@@ -117,6 +117,65 @@ def test_openstackclient_makes_a_pool(
     assert f'{name}-b' not in [row['Name'] for row in run('list')]
 
 
+def test_openstackclient_shows_what_is_on_a_host(
+    site: processes.Site, api: processes.Client, openstack: clients.Shell
+) -> None:
+    name = site.new_name()
+    hosts = site.take_hosts(2)
+    created = openstack('aggregate', 'create', '-f', 'json', name).json()
+    for host in hosts:
+        openstack('aggregate', 'add', 'host', name, host)
+    assert api.settle(created['id'])['state'] == 'succeeded'
+    guests = {
+        guest: site.sim.add_vm(host, f'{name}-{guest}', power_state=state)
+        for guest, host, state in (
+            ('web', hosts[0], 'Running'),
+            ('db', hosts[1], 'Running'),
+            ('off', hosts[1], 'Halted'),
+        )
+    }
+
+    def listed(*options: str, version: str = '') -> dict[str, Any]:
+        done = openstack(
+            'server',
+            'list',
+            '--all-projects',
+            '--long',
+            *options,
+            '-f',
+            'json',
+            version=version,
+        )
+        return {row['ID']: row for row in done.json()}
+
+    processes.wait_for(
+        'guests are seen', lambda: set(guests.values()) <= set(listed())
+    )
+    for version in ('2.1', '2.96', ''):
+        on_host = listed('--host', hosts[0], version=version)
+        assert list(on_host) == [guests['web']]
+        row = on_host[guests['web']]
+        assert (row['Name'], row['Status']) == (f'{name}-web', 'ACTIVE')
+        assert row['Host'] == hosts[0]
+        by_name = listed('--name', f'{name}-off', version=version)
+        assert list(by_name) == [guests['off']]
+        assert by_name[guests['off']]['Host'] is None
+        by_status = listed('--status', 'SHUTOFF', version=version)
+        assert guests['off'] in by_status
+        assert guests['web'] not in by_status
+        shown = openstack(
+            'server', 'show', guests['web'], '-f', 'json', version=version
+        ).json()
+        assert shown['id'] == guests['web']
+        assert shown['OS-EXT-SRV-ATTR:host'] == hosts[0]
+        assert shown['status'] == 'ACTIVE'
+    hypervisor = openstack(
+        'hypervisor', 'show', hosts[0], '-f', 'json', version='2.80'
+    ).json()
+    assert (hypervisor['running_vms'], hypervisor['vcpus_used']) == (1, 1)
+    assert hypervisor['memory_mb'] > hypervisor['memory_mb_used'] > 0
+
+
 def test_the_program_openstack_itself(
     clients_venv: pathlib.Path, api: processes.Client, variables: Any
 ) -> None:

@@ -16,6 +16,7 @@ from aggregates_ext.api.edge import microversions
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.resources import hosts
 from aggregates_ext.api.resources import hypervisors
+from aggregates_ext.api.resources import servers
 from aggregates_ext.api.resources import services
 from tests.openapi import responses
 from tests.openapi import successes
@@ -54,18 +55,32 @@ _MODERN_QUERIES = {
     '/os-hypervisors': hypervisors.QUERY,
     '/os-hypervisors/detail': hypervisors.QUERY,
     '/os-hypervisors/{hypervisor_id}': hypervisors.SHOW_QUERY,
+    '/servers': servers.QUERY,
+    '/servers/detail': servers.QUERY,
 }
 # Where something that is asked or answered begins or ends.
 _MICROVERSIONS = (
     '2.1',
+    '2.3',
+    '2.9',
     '2.11',
+    '2.16',
+    '2.19',
+    '2.26',
     '2.28',
     '2.33',
     '2.41',
     '2.43',
+    '2.47',
     '2.53',
+    '2.63',
+    '2.71',
+    '2.73',
     '2.75',
     '2.88',
+    '2.90',
+    '2.96',
+    '2.100',
     '2.102',
 )
 _DESCRIPTION = (
@@ -173,6 +188,7 @@ def _path_parameters(face: str, template: str) -> Iterator[Any]:
         # The UUID of one from 2.53 on, before that an action.
         'service_id': {'type': 'string', 'pattern': '^[0-9a-z-]+$'},
         'pattern': {'type': 'string', 'pattern': '^[^/]+$'},
+        'server_id': {'type': 'string', 'pattern': '^[^/]+$'},
         'tenant_id': {'type': 'string', 'pattern': '^[0-9a-f]+$'},
     }
     path = f'{FACES[face]}{template}'

@@ -14,22 +14,22 @@ _ID = {'anyOf': [responses.NUMBER, responses.UUID]}
 _STATE = {'enum': ['up', 'down']}
 _STATUS = {'enum': ['enabled', 'disabled']}
 _NOTHING = {'type': 'null'}
-# What is not known of a host; Tempest takes no null but the last.
-_UNKNOWN = dict.fromkeys(
-    (
-        'vcpus',
-        'memory_mb',
-        'local_gb',
-        'vcpus_used',
-        'memory_mb_used',
-        'local_gb_used',
-        'free_ram_mb',
-        'free_disk_gb',
-        'current_workload',
-        'running_vms',
-    ),
-    {'type': 'integer', 'const': 0},
-) | {'disk_available_least': _NOTHING}
+_ZERO = {'type': 'integer', 'const': 0}
+_COUNT = {'type': 'integer', 'minimum': 0}
+# What is not known of a host is zero; Tempest takes no null but the last.
+_FIGURES = {
+    'vcpus': _COUNT,
+    'memory_mb': _COUNT,
+    'local_gb': _ZERO,
+    'vcpus_used': _COUNT,
+    'memory_mb_used': _COUNT,
+    'local_gb_used': _ZERO,
+    'free_ram_mb': _COUNT,
+    'free_disk_gb': _ZERO,
+    'current_workload': _ZERO,
+    'running_vms': _COUNT,
+    'disk_available_least': _NOTHING,
+}
 
 HOST = responses.obj(
     host_name=responses.TEXT,
@@ -44,7 +44,7 @@ RESOURCE = responses.obj(
     disk_gb=responses.NUMBER,
 )
 CHANGED_HOST = responses.obj(host=responses.TEXT, status=_STATUS)
-STATISTICS = responses.obj(count=responses.NUMBER, **_UNKNOWN)
+STATISTICS = responses.obj(count=responses.NUMBER, **_FIGURES)
 
 
 def service(face: str) -> dict[str, Any]:
@@ -78,10 +78,13 @@ def changed_service(face: str) -> dict[str, Any]:
     return {'oneOf': [acted, forced, service(face)]}
 
 
-def hypervisor(face: str, detailed: bool) -> dict[str, Any]:
+def hypervisor(
+    face: str, detailed: bool, servers: bool = False
+) -> dict[str, Any]:
     """A hypervisor.
 
     :param detailed: as it is shown alone.
+    :param servers: whether its guests may be told on each face.
     """
     modern = face == 'modern'
     shown = {
@@ -92,15 +95,17 @@ def hypervisor(face: str, detailed: bool) -> dict[str, Any]:
     }
     optional: tuple[str, ...] = ()
     if detailed:
-        known = {**_UNKNOWN, 'cpu_info': _NO_TEXT}
+        known = {**_FIGURES, 'cpu_info': _NO_TEXT}
         shown |= _details(modern) | known
         if modern:
             # Until 2.87; from 2.28 on cpu_info is an object.
             shown['cpu_info'] = {'enum': ['', {}]}
             shown['uptime'] = _NOTHING
             optional = (*known, 'uptime')
-    if modern:
-        shown['servers'] = {'type': 'array', 'maxItems': 0}
+    if modern or servers:
+        shown['servers'] = responses.items(
+            responses.obj(uuid=responses.TEXT, name=responses.TEXT)
+        )
         optional += ('servers',)
     return responses.obj(optional, **shown)
 
@@ -115,6 +120,112 @@ def _details(modern: bool) -> dict[str, Any]:
             host=responses.TEXT,
             disabled_reason=responses.maybe(responses.TEXT),
         ),
+    }
+
+
+_FLAVOR = {
+    'oneOf': [
+        responses.obj(id={'const': 'xapi'}, links=responses.BOOKMARKS),
+        responses.obj(
+            original_name={'const': 'xapi'},
+            vcpus=_COUNT,
+            ram=_COUNT,
+            disk=_ZERO,
+            ephemeral=_ZERO,
+            swap=_ZERO,
+            extra_specs=responses.obj(),
+        ),
+    ]
+}
+_STATUSES = [
+    'ACTIVE',
+    'HARD_REBOOT',
+    'MIGRATING',
+    'PAUSED',
+    'REBOOT',
+    'SHUTOFF',
+    'SUSPENDED',
+    'UNKNOWN',
+]
+_NO_ITEMS = {'type': 'array', 'maxItems': 0}
+_MOMENT = {
+    'type': 'string',
+    'pattern': '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$',
+}
+# From some microversion on, or for who may see them.
+_NOT_ALWAYS = {
+    'progress': _ZERO,
+    'OS-EXT-SRV-ATTR:host': responses.maybe(responses.TEXT),
+    'OS-EXT-SRV-ATTR:hypervisor_hostname': responses.maybe(responses.TEXT),
+    'OS-EXT-SRV-ATTR:instance_name': responses.TEXT,
+    'OS-EXT-SRV-ATTR:hostname': responses.TEXT,
+    'OS-EXT-SRV-ATTR:kernel_id': _NO_TEXT,
+    'OS-EXT-SRV-ATTR:launch_index': _ZERO,
+    'OS-EXT-SRV-ATTR:ramdisk_id': _NO_TEXT,
+    'OS-EXT-SRV-ATTR:reservation_id': _NO_TEXT,
+    'OS-EXT-SRV-ATTR:root_device_name': _NOTHING,
+    'OS-EXT-SRV-ATTR:user_data': _NOTHING,
+    'locked': {'const': False},
+    'host_status': {'enum': ['UP', 'MAINTENANCE', 'UNKNOWN', '']},
+    'description': _NOTHING,
+    'tags': _NO_ITEMS,
+    'trusted_image_certificates': _NOTHING,
+    'locked_reason': _NOTHING,
+    'pinned_availability_zone': _NOTHING,
+    'scheduler_hints': responses.obj(),
+    'server_groups': _NO_ITEMS,
+}
+_BRIEF = {
+    'id': responses.TEXT,
+    'name': responses.TEXT,
+    'links': responses.BOOKMARKS,
+}
+BRIEF_SERVER = responses.obj(**_BRIEF)
+SERVER = responses.obj(
+    (*_NOT_ALWAYS,),
+    **_BRIEF,
+    **_NOT_ALWAYS,
+    **{
+        'status': {'enum': _STATUSES},
+        'tenant_id': responses.TEXT,
+        'user_id': responses.TEXT,
+        'metadata': responses.obj(),
+        'hostId': responses.TEXT,
+        'image': _NO_TEXT,
+        'flavor': _FLAVOR,
+        'created': _MOMENT,
+        'updated': _MOMENT,
+        'addresses': responses.obj(),
+        'accessIPv4': _NO_TEXT,
+        'accessIPv6': _NO_TEXT,
+        'OS-DCF:diskConfig': {'const': 'MANUAL'},
+        'OS-EXT-AZ:availability_zone': responses.TEXT,
+        'config_drive': _NO_TEXT,
+        'key_name': _NOTHING,
+        'OS-SRV-USG:launched_at': _NOTHING,
+        'OS-SRV-USG:terminated_at': _NOTHING,
+        'security_groups': _NO_ITEMS,
+        'OS-EXT-STS:task_state': responses.maybe(responses.TEXT),
+        'OS-EXT-STS:vm_state': responses.TEXT,
+        'OS-EXT-STS:power_state': responses.NUMBER,
+        'os-extended-volumes:volumes_attached': _NO_ITEMS,
+    },
+)
+
+
+def servers(face: str) -> dict[tuple[str, str], dict[str, Any] | None]:
+    """Guests, by method and path; the legacy face has none of them."""
+    if face == 'legacy':
+        nothing = {'type': 'array', 'maxItems': 0, 'items': responses.TEXT}
+        return {
+            ('GET', '/servers'): {'servers': nothing},
+            ('GET', '/servers/detail'): {'servers': nothing},
+            ('GET', '/servers/{server_id}'): None,
+        }
+    return {
+        ('GET', '/servers'): {'servers': responses.items(BRIEF_SERVER)},
+        ('GET', '/servers/detail'): {'servers': responses.items(SERVER)},
+        ('GET', '/servers/{server_id}'): {'server': SERVER},
     }
 
 

@@ -47,6 +47,7 @@ def maybe(of: Schema) -> Schema:
     return {**of, 'type': [of['type'], 'null']}
 
 
+BOOKMARKS = items(obj(rel={'enum': ['self', 'bookmark']}, href=TEXT))
 LINKS = items(obj(rel={'const': 'next'}, href=TEXT))
 EXTENSION = obj(
     alias=TEXT,

@@ -15,7 +15,7 @@ _PATTERN = '/os-hypervisors/{pattern}'
 NO_ROOT = ''
 # Lists that come in pages.
 _PAGES = {'aggregates', 'operations'}
-_MODERN_PAGES = {*_PAGES, 'hypervisors'}
+_MODERN_PAGES = {*_PAGES, 'hypervisors', 'servers'}
 
 
 def ref(name: str) -> Schema:
@@ -77,8 +77,13 @@ def shown(face: str, template: str, method: str) -> dict[str, Schema] | None:
         ('GET', _HYPERVISOR): {'hypervisor': alone},
         ('GET', f'{_HYPERVISOR}/uptime'): None,
         ('GET', f'{_PATTERN}/search'): {'hypervisors': brief},
-        ('GET', f'{_PATTERN}/servers'): {'hypervisors': brief},
+        ('GET', f'{_PATTERN}/servers'): {
+            'hypervisors': responses.items(
+                neighbours.hypervisor(face, detailed=False, servers=True)
+            )
+        },
         **neighbours.absent(),
+        **neighbours.servers(face),
         ('GET', '/os-availability-zone'): zones,
         ('GET', '/os-availability-zone/detail'): zones,
     }

@@ -17,6 +17,7 @@ from aggregates_ext.api.edge import looks
 from aggregates_ext.db import records
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import enabling
+from aggregates_ext.domain import guests
 from aggregates_ext.domain import inventory
 from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
@@ -44,6 +45,7 @@ class Domain(NamedTuple):
     inventory: inventory.Inventory
     looks: looks.Looks
     enabling: enabling.Enabling
+    guests: guests.Guests
 
     def under(self, guard: Callable[[records.Aggregate], None]) -> 'Domain':
         """The same for one request that wants an aggregate so, or not."""
@@ -57,6 +59,7 @@ class Domain(NamedTuple):
             self.looks,
             # What is asked there is about no aggregate.
             self.enabling,
+            self.guests,
         )
 
 

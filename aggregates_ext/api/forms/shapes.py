@@ -1,6 +1,8 @@
 """The two representations of one resource: the faces (design#faces)."""
 
 import datetime
+import re
+from collections.abc import Callable
 from typing import Any
 from typing import Protocol
 
@@ -14,6 +16,8 @@ _MAX_ID = 2**31 - 1  # what an integer column holds
 _UUID_SINCE = (2, 41)
 # From here a query has what is known and nothing else, wherever it is.
 KNOWN_QUERIES = (2, 102)
+# Where a URL has the version.
+_VERSION = re.compile(r'/v2(?:\.1)?(/|$)')
 ZONE_KEY = 'availability_zone'
 
 
@@ -35,11 +39,16 @@ class Shape(Protocol):
         since 2.1.
     :ivar kind: 'json' or 'xml'.
     :ivar look: two that show an aggregate the same way have the same.
+    :ivar has_servers: whether guests are shown.
     """
 
     strict: bool
     kind: str
     look: str
+    has_servers: bool
+
+    def links(self, path: str) -> list[dict[str, str]]:
+        """The links to something: with the version, and without."""
 
     def aggregate_id(self, text: str) -> int:
         """The id that stands in a path."""
@@ -61,10 +70,14 @@ class Legacy:
     """As Essex: its keys in its order, and ``operational_state``."""
 
     strict = False
+    has_servers = False
 
     def __init__(self, kind: str = 'json') -> None:
         self.kind = kind
         self.look = f'legacy-{kind}'
+
+    def links(self, path: str) -> list[dict[str, str]]:
+        return []
 
     def aggregate_id(self, text: str) -> int:
         """Whatever is no known id is not found.
@@ -104,16 +117,30 @@ class Modern:
 
     :param microversion: of the request.
     :param strict: as in ``Shape``; not where there are no microversions.
+    :param base: tells the URL below which all paths are.
     """
 
     kind = 'json'
+    has_servers = True
 
     def __init__(
-        self, microversion: microversion_parse.Version, strict: bool = True
+        self,
+        microversion: microversion_parse.Version,
+        strict: bool = True,
+        base: Callable[[], str] = str,
     ) -> None:
         self._microversion = microversion
         self.strict = strict
         self.look = 'uuid' if self.supports(_UUID_SINCE) else 'modern'
+        self._base = base
+
+    def links(self, path: str) -> list[dict[str, str]]:
+        base = self._base()
+        bare = _VERSION.sub(r'\1', base)
+        return [
+            {'rel': 'self', 'href': f'{base}{path}'},
+            {'rel': 'bookmark', 'href': f'{bare}{path}'},
+        ]
 
     def aggregate_id(self, text: str) -> int:
         """The id, read as Nova reads it.

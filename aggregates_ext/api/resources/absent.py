@@ -15,8 +15,6 @@ from aggregates_ext.api.forms import shapes
 
 # Path -> the name of the list.
 LISTS = {
-    '/servers': 'servers',
-    '/servers/detail': 'servers',
     '/flavors': 'flavors',
     '/flavors/detail': 'flavors',
     '/os-keypairs': 'keypairs',

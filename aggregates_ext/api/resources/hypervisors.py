@@ -1,8 +1,8 @@
 """The extension os-hypervisors: each registered host as a hypervisor.
 
-What is not known is zero or empty, as of a hypervisor that has none; null
-where Nova itself may not know it, as clients are ready for no other. Uptime is
-not known, nor are servers.
+Its figures are those that its pool showed last. What is not known, such as
+disks, is zero or empty, as of a hypervisor that has none; null where Nova
+itself may not know it, as clients are ready for no other. Uptime is not known.
 """
 
 from collections.abc import Mapping
@@ -34,19 +34,6 @@ _UUID_SINCE = (2, 53)
 _SERVERS_SINCE = (2, 75)
 _BARE_SINCE = (2, 88)
 _CPU_OBJECT_SINCE = (2, 28)
-_UNKNOWN = {
-    'vcpus': 0,
-    'memory_mb': 0,
-    'local_gb': 0,
-    'vcpus_used': 0,
-    'memory_mb_used': 0,
-    'local_gb_used': 0,
-    'free_ram_mb': 0,
-    'free_disk_gb': 0,
-    'current_workload': 0,
-    'running_vms': 0,
-    'disk_available_least': None,
-}
 PAGE_QUERY = schema.query(limit=fields.NUMBER, marker=fields.ANY_TEXT)
 QUERY = schema.query(
     limit=fields.NUMBER,
@@ -96,7 +83,8 @@ def _list(
     marker = None
     if shown and len(nodes) > len(shown):
         marker = str(_id(shown[-1], shape))
-    views = (_view(node, shape, detailed, asked) for node in shown)
+    servers = _servers_of(domain, shown, shape, asked)
+    views = (_view(node, shape, detailed, servers) for node in shown)
     return routing.Page('hypervisors', views, marker)
 
 
@@ -163,7 +151,8 @@ def show(
     if shape.supports(_UUID_SINCE):
         asked = schema.check_query(query, SHOW_QUERY, strict=True)
     node = _find(domain, shape, hypervisor_id)
-    return {'hypervisor': _view(node, shape, True, asked)}
+    servers = _servers_of(domain, [node], shape, asked)
+    return {'hypervisor': _view(node, shape, True, servers)}
 
 
 def uptime(
@@ -199,19 +188,50 @@ def servers(
     shape: shapes.Shape,
     pattern: str,
 ) -> dict[str, Any]:
-    """The same: of servers nothing is known."""
+    """The same, each with the guests on it, if there are any."""
     ctx.can(policy.HYPERVISORS_SERVERS)
     found = _matching(domain.inventory.get_all(), pattern)
-    return {'hypervisors': (_view(node, shape) for node in found)}
+    guests = domain.inventory.guests_of(found)
+    return {
+        'hypervisors': (
+            _view(node, shape)
+            | (
+                {'servers': _named(guests[node.name])}
+                if node.name in guests
+                else {}
+            )
+            for node in found
+        )
+    }
 
 
 def statistics(
     ctx: context.RequestContext, domain: routing.Domain, shape: shapes.Shape
 ) -> dict[str, Any]:
-    """Count the hypervisors."""
+    """Count the hypervisors, and add up what they have, as Nova does.
+
+    Those that are disabled do not count.
+    """
     ctx.can(policy.HYPERVISORS_STATISTICS)
-    count = domain.inventory.count()
-    return {'hypervisor_statistics': {'count': count, **_UNKNOWN}}
+    nodes = [node for node in domain.inventory.get_all() if node.enabled]
+    sums = _figures(*(node.figures for node in nodes))
+    return {'hypervisor_statistics': {'count': len(nodes), **sums}}
+
+
+def _servers_of(
+    domain: routing.Domain,
+    nodes: Sequence[inventory.Node],
+    shape: shapes.Shape,
+    asked: Mapping[str, Any],
+) -> Mapping[str, list[tuple[str, str]]] | None:
+    """The guests of each; None: they are not asked for."""
+    if not asked.get('with_servers'):
+        return None
+    return domain.inventory.guests_of(nodes)
+
+
+def _named(guests: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{'uuid': uuid, 'name': name} for uuid, name in guests]
 
 
 def _id(node: inventory.Node, shape: shapes.Shape) -> str | int:
@@ -243,9 +263,12 @@ def _view(
     node: inventory.Node,
     shape: shapes.Shape,
     detailed: bool = False,
-    asked: Mapping[str, Any] | None = None,
+    servers: Mapping[str, list[tuple[str, str]]] | None = None,
 ) -> dict[str, Any]:
-    """A hypervisor with the keys of Nova at that microversion."""
+    """A hypervisor with the keys of Nova at that microversion.
+
+    :param servers: by its name; None: they are not asked for.
+    """
     shown: dict[str, Any] = {
         'id': _id(node, shape),
         'hypervisor_hostname': node.name,
@@ -254,8 +277,10 @@ def _view(
     }
     if detailed:
         shown |= _details(node, shape)
-    if (asked or {}).get('with_servers') and shape.supports(_SERVERS_SINCE):
-        shown['servers'] = []
+    found = () if servers is None else servers.get(node.name, ())
+    empty = servers is not None and shape.supports(_SERVERS_SINCE)
+    if found or empty:
+        shown['servers'] = _named(found)
     return shown
 
 
@@ -274,7 +299,26 @@ def _details(node: inventory.Node, shape: shapes.Shape) -> dict[str, Any]:
     if shape.supports(_BARE_SINCE):
         return shown | {'uptime': None}
     cpu_info = {} if shape.supports(_CPU_OBJECT_SINCE) else ''
-    return shown | _UNKNOWN | {'cpu_info': cpu_info}
+    return shown | _figures(node.figures) | {'cpu_info': cpu_info}
+
+
+def _figures(*hosts: inventory.Figures) -> dict[str, Any]:
+    """What hosts have together; nothing is known of disks."""
+    total = sum(host.memory for host in hosts)
+    used = sum(host.memory_used for host in hosts)
+    return {
+        'vcpus': sum(host.vcpus for host in hosts),
+        'memory_mb': total,
+        'local_gb': 0,
+        'vcpus_used': sum(host.vcpus_used for host in hosts),
+        'memory_mb_used': used,
+        'local_gb_used': 0,
+        'free_ram_mb': total - used,
+        'free_disk_gb': 0,
+        'current_workload': 0,
+        'running_vms': sum(host.guests for host in hosts),
+        'disk_available_least': None,
+    }
 
 
 _ITEM = '/os-hypervisors/{hypervisor_id}'

@@ -18,6 +18,7 @@ from aggregates_ext.db import records
 CLASS = 'VM'
 # Guests of one pool that are kept: far beyond what pools have.
 MOST = 50_000
+POWER_STATES = ('Halted', 'Paused', 'Running', 'Suspended')
 _OTHERS = ('is_a_template', 'is_a_snapshot', 'is_control_domain')
 _MOST_VCPUS = 1_000_000
 
@@ -111,13 +112,14 @@ def _guest(
         return None
     running = fields.collect(record, 'current_operations', {}, odd)
     vcpus = fields.collect(record, 'VCPUs_at_startup', 0, odd)
+    power = fields.collect(record, 'power_state', '', odd)
     memory = fields.collect(record, 'memory_static_max', 0, odd)
     return records.Seen(
         ref=ref,
         uuid=uuid,
         name=fields.collect(record, 'name_label', '', odd),
         host_uuid=homes.get(fields.collect(record, 'resident_on', '', odd)),
-        power_state=fields.collect(record, 'power_state', '', odd),
+        power_state=power if power in POWER_STATES else '',
         memory=max(0, memory),
         vcpus=min(max(0, vcpus), _MOST_VCPUS),
         operation=min(running.values(), default=None),

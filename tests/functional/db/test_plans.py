@@ -1,4 +1,4 @@
-"""No question reads the history: 100,000 operations, on each database.
+"""No question reads all: 100,000 operations and guests, on each database.
 
 Most of them are of one aggregate, and half of those of one host. What is
 unfinished or counts for a state is little beside them.
@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from aggregates_ext.db import aggregates
+from aggregates_ext.db import guestpages
+from aggregates_ext.db import guests
 from aggregates_ext.db import history
 from aggregates_ext.db import hosts
 from aggregates_ext.db import leases
@@ -51,6 +53,7 @@ def fill(connection: sa.Connection) -> None:
         [
             {
                 'name': f'xen{n}',
+                'uuid': f'u{n}',
                 'url': f'https://xen{n}',
                 'credential': 'default',
                 'phase': 'member',
@@ -61,19 +64,50 @@ def fill(connection: sa.Connection) -> None:
         ],
     )
     connection.execute(_history())
+    connection.execute(_guests())
 
 
-def _history() -> Any:
-    """All operations by one statement: a row for each number of 5 digits."""
+def _numbers() -> Any:
+    """A row for each number of 5 digits."""
     digits = ' UNION ALL '.join(f'SELECT {digit} AS d' for digit in range(10))
     number = ' + '.join(f'd{place}.d * {10**place}' for place in range(5))
     tables = ' CROSS JOIN '.join(f'({digits}) d{place}' for place in range(5))
-    numbers = (
+    return (
         sa.text(f'SELECT {number} AS n FROM {tables}')  # noqa: S608
         .columns(sa.column('n', sa.Integer))
         .subquery('numbers')
     )
-    n = numbers.c.n
+
+
+def _guests() -> Any:
+    """As many guests: 500 on each host, and few that are not quite alive."""
+    n = _numbers().c.n
+    text = sa.cast(n, sa.String(36))
+    host = sa.literal('u') + sa.cast(n % AGGREGATES + 1, sa.String(36))
+    halted = n % 100 == 99
+    values = {
+        'aggregate_id': n % AGGREGATES + 1,
+        'ref': text,
+        'uuid': text,
+        'name': sa.literal('guest') + text,
+        'host_uuid': sa.case((halted, sa.null()), else_=host),
+        'power_state': sa.case(
+            (halted, 'Halted'), (n % 1000 == 50, 'Paused'), else_='Running'
+        ),
+        'memory': sa.literal(1 << 30),
+        'vcpus': sa.literal(1),
+        'operation': sa.case((n % 500 == 0, 'pool_migrate'), else_=sa.null()),
+        'first_seen': n * 1.0,
+        'changed_at': n * 1.0,
+    }
+    return sa.insert(models.guests).from_select(
+        list(values), sa.select(*values.values()).order_by(n)
+    )
+
+
+def _history() -> Any:
+    """All operations by one statement: a row for each number of 5 digits."""
+    n = _numbers().c.n
     text = sa.cast(n, sa.String(36))
     key = sa.case((n % 5 < 3, LONG), else_=n % AGGREGATES + 1)
     # Of every thousand the last one stands, and of these each fifth is open.
@@ -214,7 +248,54 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     ),
     'deletion of aggregates': lambda c: history.delete_aggregates(c, OLD, 500),
     'whose a host is': lambda c: hosts.get_all(c, LONG),
+    'guests': lambda c: listed(c),
+    'guests behind a page': lambda c: listed(c, marker='50000'),
+    'guests by name': lambda c: listed(c, by='name', marker='50000'),
+    'guests by change': lambda c: listed(c, by='changed_at', marker='50000'),
+    'guests by uuid': lambda c: listed(c, by='uuid', marker='50000'),
+    'guests of a host': lambda c: listed(c, host=HOST, marker='50000'),
+    'guests of a host by name': lambda c: listed(c, by='name', host=HOST),
+    'a guest by its name': lambda c: listed(c, name='guest77'),
+    'a guest by its uuid': lambda c: listed(c, uuid='77'),
+    'guests that run': lambda c: listed(
+        c,
+        power_states=('Running',),
+        no_operations=('pool_migrate', 'migrate_send'),
+        marker='50000',
+    ),
+    'guests that are paused': lambda c: listed(c, power_states=('Paused',)),
+    'guests that move': lambda c: listed(
+        c,
+        power_states=('Running', 'Paused'),
+        operations=('pool_migrate', 'migrate_send'),
+    ),
+    'guests that changed': lambda c: listed(c, by='changed_at', since=9e4),
+    'names of guests on hosts': lambda c: list(
+        guestpages.on_hosts(c, ['u1', 'u2'])
+    ),
+    'guests of a pool': lambda c: guests.keep(
+        c, LONG, [], ['1'], 1, whole=False
+    ),
+    'what guests take': lambda c: guests.totals(c, LONG),
+    'an end of guests': lambda c: guests.forget(c, LONG),
+    'ends of guests': guests.orphaned,
 }
+
+
+def listed(
+    connection: sa.Connection,
+    by: str = 'first_seen',
+    marker: str | None = None,
+    **wanted: Any,
+) -> object:
+    """A page of guests."""
+    return guestpages.page(
+        connection,
+        guestpages.Wanted(**wanted),
+        guestpages.Order(by),
+        200,
+        marker,
+    )
 
 
 def test_there_is_as_much_as_said(full: engine.Database) -> None:

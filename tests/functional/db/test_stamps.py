@@ -232,9 +232,7 @@ CASES: dict[str, list[Case]] = {
     ],
     'operations.cancel': [Case(lambda c: operations.cancel(c, of(c)), queue)],
     'operations.cancel_service': [
-        Case(
-            lambda c: operations.cancel_service(c, 1, 'h2'), queue_disabling
-        )
+        Case(lambda c: operations.cancel_service(c, 1, 'h2'), queue_disabling)
     ],
     'operations.replace': [
         Case(lambda c: operations.replace(c, [of(c)]), queue)

@@ -262,7 +262,8 @@ def test_one_host_is_found_as_it_is_in_the_list(
     register(database, 'member', 'z', 'az', seen(), observed=True)
     hosts = inventory.Inventory(database)
     one = node(database)
-    assert hosts.count() == 1
+    assert hosts.get_all() == [one]
+    assert hosts.named(['xen1', 'xen2']) == {'xen1': one}
     assert hosts.find('xen1') == one
     assert hosts.find_registration(str(one.id)) == one
     assert hosts.find_hypervisor(one.hypervisor_uuid) == one

@@ -30,6 +30,7 @@ EXPECTED = {
     exception.HypervisorNotFound: (404, 'itemNotFound'),
     exception.ServiceNotFound: (404, 'itemNotFound'),
     exception.UnknownServiceAction: (404, 'itemNotFound'),
+    exception.ServerNotFound: (404, 'itemNotFound'),
     exception.NoHypervisorMatches: (404, 'itemNotFound'),
     exception.MethodNotAllowed: (405, 'badMethod'),
     exception.NotAcceptable: (406, 'notAcceptable'),
