@@ -80,7 +80,35 @@ PATHS = [
     '/os-availability-zone?unknown=1',
     '/os-availability-zone/detail?unknown=1',
     '/os-availability-zone/none',
+    '/servers',
+    '/servers/detail',
+    '/servers?all_tenants=1',
+    '/servers?all_tenants=',
+    '/servers?all_tenants=perhaps',
+    '/servers/detail?all_tenants=True&host=xen1&status=ACTIVE',
+    '/servers?status=nonsense',
+    '/servers?status=deleted',
+    '/servers?status=shutoff',
+    '/servers?name=^a$',
+    '/servers?limit=1',
+    '/servers?limit=0',
+    '/servers?limit=-1',
+    '/servers?limit=x',
+    '/servers?marker=none',
+    f'/servers?marker={UUID}',
+    '/servers?sort_key=created_at&sort_dir=asc',
+    '/servers?sort_dir=up',
+    '/servers?changes-since=yesterday',
+    '/servers?changes-since=2015-01-24T17:08Z',
+    '/servers?changes-before=yesterday',
+    '/servers?deleted=true',
+    '/servers?tags=a',
+    '/servers?uuid=none',
+    '/servers?unknown=1',
+    '/servers/none',
+    f'/servers/{UUID}',
 ]
+GUESTS = '/servers?all_tenants=1'
 # Path -> the route of Nova that it takes.
 KNOWN = {
     '/os-hosts': '/os-hosts',
@@ -103,6 +131,9 @@ KNOWN = {
     '/os-availability-zone/detail': '/os-availability-zone/detail',
     '/os-aggregates': '/os-aggregates',
     '/os-aggregates/1': '/os-aggregates/{id}',
+    '/servers?all_tenants=1': '/servers',
+    '/servers/detail?all_tenants=1': '/servers/detail',
+    '/servers/{guest}': '/servers/{id}',
 }
 # Reads answers and tells what is wrong with them, by Nova's own schemas.
 JUDGE = """
@@ -182,6 +213,12 @@ def answers(
             'the API tells who is disabled', lambda: is_disabled(api, 'xen2')
         )
         assert key == 1
+        site.sim.add_vm('xen1', 'guest')
+        site.sim.add_vm('xen1', 'halted', power_state='Halted')
+        processes.wait_for(
+            'the API tells of guests',
+            lambda: api.done('GET', GUESTS)['servers'],
+        )
         return [
             (route, version, body)
             for version in VERSIONS
@@ -212,8 +249,10 @@ def all_answers(
     asking = api.sending(OpenStack_API_Version=f'compute {version}')
     listed = asking.done('GET', '/os-hypervisors')['hypervisors']
     uuid = str(listed[0]['id'])
+    guest = asking.done('GET', GUESTS)['servers'][0]['id']
     for path, route in KNOWN.items():
-        answer = asking.ask('GET', path.replace('{uuid}', uuid))
+        known = path.replace('{uuid}', uuid).replace('{guest}', guest)
+        answer = asking.ask('GET', known)
         if answer.status == 200:
             yield route, answer.body
 
