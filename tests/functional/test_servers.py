@@ -414,17 +414,18 @@ def test_a_pool_that_lies_takes_no_host_of_another(
     running: service.Service, api: Api
 ) -> None:
     """Its guest says that it is on a host of which the pool is not."""
+    other = running.aggregates.create('other', None).id
     with running.database.writer() as connection:
         connection.execute(
             sa.update(models.guests)
             .where(models.guests.c.name == 'web')
-            .values(aggregate_id=99)
+            .values(aggregate_id=other)
         )
     assert api.names('host=xen1') == []
-    assert api.names('name=web') == []
-    assert (
-        'servers' not in api('os-hypervisors/xen1/servers')['hypervisors'][0]
-    )
+    (web,) = api('servers/detail?all_tenants=1&name=web')['servers']
+    assert web['OS-EXT-SRV-ATTR:host'] is None
+    (xen1,) = api('os-hypervisors/xen1/servers')['hypervisors']
+    assert 'servers' not in xen1
 
 
 @pytest.mark.parametrize(
