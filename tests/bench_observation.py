@@ -1,8 +1,9 @@
 """What observing pools costs, on simulated hosts in a process of their own.
 
-``python -m tests.bench_observation [POOLS [HOSTS [LOOKS]]]`` makes that many
-pools of that many hosts (100 of 16), adopts them, observes each of them
-LOOKS times (3) by one compute service without a pause, and prints a table.
+``python -m tests.bench_observation [POOLS [HOSTS [LOOKS [GUESTS]]]]`` makes
+that many pools of that many hosts (100 of 16) with that many guests each
+(19), adopts them, observes each of them LOOKS times (3) by one compute
+service without a pause, and prints a table. The guests stay as they are.
 Machines are shared and noisy; nothing here passes or fails. 1,000 pools a
 minute within one core are 60 ms of CPU for each (design#budgets).
 """
@@ -41,7 +42,7 @@ from tests import bench_xensim
 
 WORKERS = 16
 REGISTERED = 16_000
-TLS = pathlib.Path(__file__).parent / 'unit' / 'compute' / 'tls'
+TLS = pathlib.Path(__file__).parent / 'unit' / 'compute' / 'xen' / 'tls'
 
 
 def state(control: str) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def observe_all(service: manager.Manager, pools: int, workers: int) -> float:
 
 
 def measure(
-    pools: int, hosts: int, looks: int, profile: bool
+    pools: int, hosts: int, looks: int, guests: int, profile: bool
 ) -> Iterator[tuple[str, str]]:
     """The rows of the table."""
     with (
@@ -172,6 +173,7 @@ def measure(
             tls=True,
             tls_certificate=str(TLS / 'certificate.pem'),
             tls_key=str(TLS / 'key.pem'),
+            vms=[{'name': f'guest{number}'} for number in range(guests)],
         ) as simulator,
         tempfile.TemporaryDirectory() as name,
     ):
@@ -188,7 +190,10 @@ def measure(
         with database.reader() as connection:
             drift = connection.scalars(sa.select(models.aggregates.c.drift))
             strange = [entry for entry in drift if entry]
-        yield 'pools, hosts of each', f'{pools}, {hosts}'
+        with database.reader() as connection:
+            count = sa.select(sa.func.count(models.guests.c.id))
+            kept = connection.scalar(count)
+        yield 'pools, hosts of each, guests', f'{pools}, {hosts}, {kept}'
         yield 'pools with drift', f'{len(strange)} {strange[:1] or ""}'
         before = len(calls(simulator.control))
         with counting() as statements:
@@ -230,8 +235,9 @@ def run_profile(service: manager.Manager, pools: int) -> None:
 def main(*arguments: str) -> None:
     """Print the table; ``profile`` as last argument adds a profile."""
     numbers = [int(argument) for argument in arguments if argument.isdigit()]
-    pools, hosts, looks = [*numbers, *(100, 16, 3)[len(numbers) :]]
-    for what, value in measure(pools, hosts, looks, 'profile' in arguments):
+    defaults = (100, 16, 3, 19)
+    sizes = [*numbers, *defaults[len(numbers) :]]
+    for what, value in measure(*sizes, 'profile' in arguments):
         print(f'{what:38} {value:>14}', flush=True)
 
 

@@ -18,6 +18,7 @@ import time
 import urllib.request
 import xmlrpc.client
 from collections.abc import Iterator
+from typing import Any
 from typing import NamedTuple
 
 import psutil
@@ -70,9 +71,7 @@ class Running(NamedTuple):
 
 
 @contextlib.contextmanager
-def running(
-    pools: int, hosts: int, **each_host: str | bool
-) -> Iterator[Running]:
+def running(pools: int, hosts: int, **each_host: Any) -> Iterator[Running]:
     """Start the command; how long it takes to be ready is measured.
 
     :param each_host: what each host is, as in a topology.
