@@ -129,7 +129,7 @@ class Asked(NamedTuple):
     """A request that is measured.
 
     :ivar size: so many aggregates there are.
-    :ivar change: sent to the API before each: one of them changes.
+    :ivar change: one of them is changed before each, which counts too.
     """
 
     title: str
@@ -143,7 +143,7 @@ class Asked(NamedTuple):
 METADATA = {'set_metadata': {'metadata': {'key0': 'changed'}}}
 REQUESTS = [
     *(Asked(f'list of {size}', size, ALL) for size in SIZES),
-    Asked('list after one change', SIZES[-1], ALL, change=True),
+    Asked('change, then list', SIZES[-1], ALL, change=True),
     Asked('show', SIZES[-1], ONE),
     Asked('set_metadata', SIZES[-1], f'{ONE}/action', 'POST', METADATA),
 ]
