@@ -28,6 +28,7 @@ OWNERS = {
         'compute/runner.py',
     ),
     'webob': ('api/',),
+    'routes': ('api/',),
     'lxml': ('api/edge/wire.py', 'api/edge/oldxml.py'),
     'jsonschema': ('api/forms/',),
     'microversion_parse': ('api/',),

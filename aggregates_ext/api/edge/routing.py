@@ -5,12 +5,15 @@ pipeline what is not ours passes as it came.
 """
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
+
+import routes
 
 from aggregates_ext import exception
 from aggregates_ext.api.edge import looks
@@ -27,6 +30,10 @@ from aggregates_ext.domain import retries
 LEGACY = 'legacy'
 MODERN = 'modern'
 AUTO = 'auto'
+# So many paths of up to so many characters are remembered with what they
+# match, which takes half a MiB at most.
+REMEMBERED = 1024
+SHORT = 128
 FACES = (LEGACY, MODERN, AUTO)
 # Set by Nova's own filter in front of its /v2.
 LEGACY_V2 = 'openstack.legacy_v2'
@@ -195,10 +202,11 @@ class Router:
         self._table = table
         self._face = face
         self._embedded = embedded
-        self._patterns = {
-            LEGACY: _patterns(table, ('/{project_id}',)),
-            MODERN: _patterns(table, ('', '/{project_id}')),
+        self._mappers = {
+            LEGACY: _mapper(table, ('/{project_id}',)),
+            MODERN: _mapper(table, ('', '/{project_id}')),
         }
+        self._find_again = functools.lru_cache(REMEMBERED)(self._find)
 
     def place(self, environ: Mapping[str, Any]) -> Place:
         """The face and the path of a request, ours or not."""
@@ -230,47 +238,30 @@ class Router:
         """What is at a place, or None where nothing of ours is."""
         if not place.path.startswith('/') or place.path.endswith('\n'):
             return None
-        segments = place.path.split('/')[1:]
-        for pattern in self._patterns[place.face].get(len(segments), ()):
-            arguments = pattern.match(segments)
-            if arguments is not None:
-                template = pattern.template
-                return Match(place, template, self._table[template], arguments)
-        return None
+        short = len(place.path) <= SHORT
+        find = self._find_again if short else self._find
+        found = find(place.face, place.path)
+        if found is None:
+            return None
+        template, arguments = found
+        return Match(place, template, self._table[template], arguments)
+
+    def _find(
+        self, face: str, path: str
+    ) -> tuple[str, Mapping[str, str]] | None:
+        """The template of a path, and what stands in it for its arguments."""
+        found = self._mappers[face].routematch(path)
+        if found is None:
+            return None
+        arguments = dict(found[0])
+        return arguments.pop('template'), arguments
 
 
-class _Pattern(NamedTuple):
-    """A path of the table, segment by segment.
-
-    :ivar parts: literal, or the name of an argument and True.
-    """
-
-    template: str
-    parts: tuple[tuple[str, bool], ...]
-
-    def match(self, segments: list[str]) -> dict[str, str] | None:
-        """The arguments in a path of the same length; None: it is another."""
-        found = {}
-        for (part, is_argument), segment in zip(
-            self.parts, segments, strict=True
-        ):
-            if is_argument and segment:
-                found[part] = segment
-            elif is_argument or part != segment:
-                return None
-        return found
-
-
-def _patterns(
-    table: Routes, prefixes: tuple[str, ...]
-) -> dict[int, list[_Pattern]]:
-    """What is looked at for a path of so many segments, in order."""
-    found: dict[int, list[_Pattern]] = {}
+def _mapper(table: Routes, prefixes: tuple[str, ...]) -> routes.Mapper:
+    mapper = routes.Mapper(controller_scan=None, register=False)
+    mapper.minimization = False
     for prefix in prefixes:
         for template in table:
-            parts = tuple(
-                (part.strip('{}'), part.startswith('{'))
-                for part in f'{prefix}{template}'.split('/')[1:]
-            )
-            found.setdefault(len(parts), []).append(_Pattern(template, parts))
-    return found
+            mapper.connect(None, f'{prefix}{template}', template=template)
+    mapper.create_regs()
+    return mapper
