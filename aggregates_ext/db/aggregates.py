@@ -222,6 +222,22 @@ def lock(
     return row
 
 
+def lock_changing(connection: sa.Connection, aggregate_id: int) -> None:
+    """Hold the row of a living aggregate, of which something shown changes.
+
+    By the UPDATE of its stamp, so that this takes no statement of its own.
+
+    :raises exception.AggregateNotFound: there is none.
+    """
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == aggregate_id, _TABLE.c.deleted == 0)
+        .values(stamp=stamps.renewed_by_itself(connection, aggregate_id))
+    )
+    if not result.rowcount:
+        raise exception.AggregateNotFound(aggregate_id=aggregate_id)
+
+
 def insert(
     connection: sa.Connection,
     uuid: str,

@@ -11,6 +11,7 @@ from oslo_utils import uuidutils
 
 from aggregates_ext import context
 from aggregates_ext import exception
+from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
@@ -93,7 +94,7 @@ class Enabling:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> records.Operation:
-            self._intent.lock(connection, aggregate_id)
+            db_aggregates.lock_changing(connection, aggregate_id)
             bound, going_on = db_operations.of_host(
                 connection, aggregate_id, host
             )

@@ -265,7 +265,8 @@ def forget(connection: Any, aggregate_id: int, host: str) -> None:
         _replace_removals(connection, aggregate_id, host, going_on)
     else:
         move_out(connection, aggregate_id, host, ('member',))
-        drop_service(connection, aggregate_id, host)
+        if any(o.kind in db_operations.OF_THE_SERVICE for o in going_on):
+            drop_service(connection, aggregate_id, host)
 
 
 def _check_zone(aggregate: Any, host: records.Host) -> None:

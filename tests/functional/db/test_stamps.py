@@ -128,6 +128,9 @@ CASES: dict[str, list[Case]] = {
         Case(lambda c: aggregates.update(c, 1, {'metadata': {'k': 'v'}})),
         Case(lambda c: aggregates.update(c, 1, {'availability_zone': 'z'})),
     ],
+    'aggregates.lock_changing': [
+        Case(lambda c: aggregates.lock_changing(c, 1), spare=True)
+    ],
     'aggregates.delete': [Case(lambda c: aggregates.delete(c, 1), emptied)],
     'aggregates.set_pool': [
         Case(lambda c: aggregates.set_pool(c, 1, 'p9', 'x', 'u9'))
