@@ -118,10 +118,17 @@ def totals(
 
 def orphaned(connection: sa.Connection) -> list[int]:
     """Aggregates that have no pool any more, and guests of one."""
-    kept = sa.exists().where(_TABLE.c.aggregate_id == _AGGREGATES.c.id)
+    # Not EXISTS, for which MariaDB may read the guests of all.
+    one = (
+        sa.select(_TABLE.c.id)
+        .where(_TABLE.c.aggregate_id == _AGGREGATES.c.id)
+        .limit(1)
+        .correlate(_AGGREGATES)
+        .scalar_subquery()
+    )
     found = connection.scalars(
         sa.select(_AGGREGATES.c.id)
-        .where(_AGGREGATES.c.pool_uuid.is_(None), kept)
+        .where(_AGGREGATES.c.pool_uuid.is_(None), one.is_not(None))
         .limit(_PART)
     )
     return list(found)
