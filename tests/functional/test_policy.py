@@ -54,8 +54,30 @@ NEIGHBOURS = [
     (f'{HYPERVISORS}/xen/search', policy.HYPERVISORS_SEARCH),
     (f'{HYPERVISORS}/xen/servers', policy.HYPERVISORS_SERVERS),
     ('/v2.1/os-availability-zone/detail', policy.ZONES_DETAIL),
+    (
+        '/v2.1/servers?all_tenants=1',
+        f'{policy.SERVERS_INDEX}:get_all_tenants',
+    ),
+    (
+        '/v2.1/servers/detail?all_tenants=1',
+        f'{policy.SERVERS_DETAIL}:get_all_tenants',
+    ),
 ]
-FREE = {policy.ZONES_LIST}
+# For everybody; of servers each sees his own.
+FREE = {
+    policy.ZONES_LIST,
+    policy.SERVERS_INDEX,
+    policy.SERVERS_DETAIL,
+    policy.SERVERS_SHOW,
+}
+# Asked beside another rule: tests of their own, those of servers in
+# ``test_servers.test_who_sees_what``.
+BESIDE = {
+    policy.FORCE_REMOVE_HOST,
+    policy.SERVER_ATTRIBUTES,
+    policy.SERVERS_ALL_FILTERS,
+    policy.SERVERS_HOST_STATUS,
+}
 
 
 @pytest.fixture(scope='module')
@@ -129,9 +151,7 @@ def test_no_rule_is_left_out() -> None:
     }
     asked = {rule for _method, _path, _body, rule in ROUTES}
     asked |= {rule for _path, rule in NEIGHBOURS + CHANGES}
-    # Asked beside another rule: a test of its own.
-    asked.add(policy.FORCE_REMOVE_HOST)
-    assert rules == asked | FREE
+    assert rules == asked | FREE | BESIDE
 
 
 @pytest.mark.parametrize('force', [True, False])
