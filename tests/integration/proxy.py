@@ -20,7 +20,7 @@ from typing import Any
 HOLD_LIMIT = 150.0
 UPSTREAM_TIMEOUT = 60.0
 # Classes of which no call changes a pool.
-PRIVATE_CLASSES = ('session', 'task')
+PRIVATE_CLASSES = ('event', 'session', 'task')
 
 Hook = Callable[[], object]
 
