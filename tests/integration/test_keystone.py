@@ -57,6 +57,14 @@ REQUESTS: dict[str, tuple[tuple[str, str, Any], int]] = {
     policy.ZONES_DETAIL: (('GET', '/os-availability-zone/detail', None), 200),
 }
 # Without a version in the header: these are gone in later ones.
+for _rule, _path in (
+    (policy.SERVERS_INDEX, '/servers'),
+    (policy.SERVERS_DETAIL, '/servers/detail'),
+):
+    REQUESTS[f'{_rule}:get_all_tenants'] = (
+        ('GET', f'{_path}?all_tenants=1', None),
+        200,
+    )
 OLD_REQUESTS: dict[str, tuple[tuple[str, str, Any], int]] = {
     policy.HOSTS_LIST: (('GET', '/os-hosts', None), 200),
     policy.HOSTS_SHOW: (('GET', '/os-hosts/xen1', None), 200),
@@ -81,8 +89,17 @@ OLD_REQUESTS: dict[str, tuple[tuple[str, str, Any], int]] = {
         200,
     ),
 }
-# Open to everybody; asked beside another rule.
-OTHERS = {policy.ZONES_LIST, policy.FORCE_REMOVE_HOST}
+# Open to everybody, of servers to whom they belong; asked beside another rule.
+OTHERS = {
+    policy.ZONES_LIST,
+    policy.SERVERS_INDEX,
+    policy.SERVERS_DETAIL,
+    policy.SERVERS_SHOW,
+    policy.FORCE_REMOVE_HOST,
+    policy.SERVER_ATTRIBUTES,
+    policy.SERVERS_ALL_FILTERS,
+    policy.SERVERS_HOST_STATUS,
+}
 FORGED = {
     'X_Roles': 'admin',
     'X_Role': 'admin',
