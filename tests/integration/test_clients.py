@@ -453,7 +453,8 @@ told['services'] = [
     found.host for found in nova.services.list(binary='nova-compute')]
 told['hypervisors'] = [
     found.hypervisor_hostname for found in nova.hypervisors.list()]
-(found,) = nova.hypervisors.search(host)
+named = nova.hypervisors.search(host)
+(found,) = [node for node in named if node.hypervisor_hostname == host]
 told['hypervisor'] = nova.hypervisors.get(found).to_dict()
 told['zones'] = [zone.zoneName for zone in nova.availability_zones.list()]
 try:
