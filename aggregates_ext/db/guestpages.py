@@ -212,23 +212,23 @@ def _complete(
             ).where(_HOSTS.c.uuid.in_(uuids))
         )
     }
+    # Deleted ones too, until their guests are: a page has no holes.
     aggregates = connection.execute(
         sa.select(_AGGREGATES.c.id, _AGGREGATES.c.availability_zone).where(
-            _AGGREGATES.c.id.in_(keys), _AGGREGATES.c.deleted == 0
+            _AGGREGATES.c.id.in_(keys)
         )
     )
     zones: dict[int, str | None] = {row[0]: row[1] for row in aggregates}
     return [
         _guest(row, hosts.get((row.aggregate_id, row.host_uuid)), zones)
         for row in rows
-        if row.aggregate_id in zones
     ]
 
 
 def _guest(
     row: Any, host: Any, zones: Mapping[int, str | None]
 ) -> records.Guest:
-    zone = zones[row.aggregate_id]
+    zone = zones.get(row.aggregate_id)
     return records.Guest(
         id=row.id,
         uuid=row.uuid,
