@@ -28,6 +28,7 @@ def keep(
     now: float,
     *,
     whole: bool,
+    unread: Collection[str] = (),
 ) -> bool:
     """Write what has changed, and nothing else; whether anything has.
 
@@ -35,13 +36,14 @@ def keep(
     :param gone: references of those that are none any more.
     :param now: seconds of the epoch, by the database's clock.
     :param whole: whether those that are not among ``seen`` are gone too.
+    :param unread: references of those that stay as they were all the same.
     """
     fit = {guest.ref: _fit(guest) for guest in seen}
     known = _known(connection, aggregate_id, None if whole else [*fit, *gone])
     lost = [
         key
         for ref, (key, _values) in known.items()
-        if ref in gone or (whole and ref not in fit)
+        if ref in gone or (whole and ref not in fit and ref not in unread)
     ]
     made = [
         {

@@ -30,6 +30,8 @@ class News:
     :ivar whole: all there are were seen; others are no more.
     :ivar seen: those that are new or may have changed.
     :ivar gone: references of those that are none, or not any more.
+    :ivar unread: of those of which nobody can tell what they are: what was
+        seen of them stays.
     :ivar mark: from where the next look goes on.
     :ivar odd: what of them cannot be read.
     """
@@ -37,6 +39,7 @@ class News:
     whole: bool
     seen: tuple[records.Seen, ...]
     gone: frozenset[str]
+    unread: frozenset[str]
     mark: dict[str, Any]
     odd: tuple[str, ...] = ()
 
@@ -82,15 +85,22 @@ def _news(
     homes = {host.ref: host.uuid for host in view.hosts.values()}
     odd: list[str] = []
     seen: dict[str, records.Seen] = {}
+    unread: set[str] = set()
     for ref, record in found.records.items():
-        guest = _guest(ref, record, homes, odd)
+        try:
+            guest = _guest(ref, record, homes, odd)
+        except failures.OddAnswer as exc:
+            odd.append(exc.what)
+            unread.add(ref)
+            continue
         if guest is not None and len(seen) < MOST:
             seen[ref] = guest
-    gone = found.gone | (found.records.keys() - seen.keys())
+    gone = found.gone | (found.records.keys() - seen.keys() - unread)
     return News(
         whole,
         tuple(seen.values()),
         frozenset(gone),
+        frozenset(unread),
         {'token': found.token, 'count': found.number, 'process': process},
         tuple(odd),
     )
@@ -102,14 +112,13 @@ def _guest(
     homes: Mapping[str, str],
     odd: list[str],
 ) -> records.Seen | None:
-    """A guest as far as it can be read; None: it is none, or nobody knows."""
-    try:
-        if any(record[flag] for flag in _OTHERS):
-            return None
-        uuid = record['uuid']
-    except failures.OddAnswer as exc:
-        odd.append(exc.what)
+    """A guest as far as it can be read; None: it is none.
+
+    :raises OddAnswer: nobody can tell what it is.
+    """
+    if any(record[flag] for flag in _OTHERS):
         return None
+    uuid = record['uuid']
     running = fields.collect(record, 'current_operations', {}, odd)
     vcpus = fields.collect(record, 'VCPUs_at_startup', 0, odd)
     power = fields.collect(record, 'power_state', '', odd)

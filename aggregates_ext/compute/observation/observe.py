@@ -158,6 +158,7 @@ def _keep_guests(
         news.gone,
         now,
         whole=news.whole,
+        unread=news.unread,
     )
     sums = known.get('hosts')
     if changed or sums is None:
