@@ -545,16 +545,19 @@ def settle_failed(
     )
     if key is not None:
         whose = _TABLE.c.id == key
-    found = connection.execute(
-        sa.select(_TABLE.c.id, _TABLE.c.aggregate_id).where(
-            whose, _TABLE.c.settled == sa.false(), _TABLE.c.state == 'failed'
-        )
+    failed = (
+        whose,
+        _TABLE.c.settled == sa.false(),
+        _TABLE.c.state == 'failed',
+    )
+    found = connection.scalars(
+        sa.select(_TABLE.c.aggregate_id).where(*failed).distinct()
     ).all()
-    # These, and none that fails meanwhile: its aggregate has no new stamp.
+    # In these alone: where one fails meanwhile, there is no new stamp.
     if found:
-        stamps.renew(connection, *{row[1] for row in found})
+        stamps.renew(connection, *found)
         connection.execute(
             sa.update(_TABLE)
-            .where(_TABLE.c.id.in_([row[0] for row in found]))
+            .where(*failed, _TABLE.c.aggregate_id.in_(found))
             .values(settled=True)
         )

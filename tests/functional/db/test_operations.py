@@ -1,6 +1,9 @@
 """What statements on operations say and write, on each database."""
 
+from typing import Any
+
 import pytest
+import sqlalchemy as sa
 from oslo_utils import uuidutils
 
 from aggregates_ext import exception
@@ -148,3 +151,26 @@ def test_a_reset_ends_what_stands_and_wakes_what_waits(
             for row in connection.execute(table.select())
         }
     assert found == wanted
+
+
+def test_failures_are_settled_however_many_they_are(
+    database: engine.Database, key: int
+) -> None:
+    """A client that repeats what fails may have more than a statement takes.
+
+    So no statement has a parameter for each.
+    """
+    for _ in range(30):
+        uuid = insert(database, key, state='failed')
+    lengths: list[int] = []
+
+    def note(*executed: Any) -> None:
+        lengths.append(len(executed[3]))
+
+    sa.event.listen(database.engine, 'before_cursor_execute', note)
+    database.write(lambda c: operations.settle_failed(c, aggregate_id=key))
+    sa.event.remove(database.engine, 'before_cursor_execute', note)
+    assert 0 < max(lengths) < 10
+    with database.reader() as connection:
+        assert operations.get(connection, uuid).settled
+        assert operations.standing(connection, key) == []
