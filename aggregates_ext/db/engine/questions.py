@@ -90,8 +90,15 @@ class Questions:
         cursor.execute(text, parameters)
         found: Sequence[Sequence[Any]] = cursor.fetchall()
         cursor.close()
-        self._idle.append(connection)
+        self._keep(connection)
         return found
+
+    def _keep(self, connection: Any) -> None:
+        """Let a connection wait for the next question, if few others do."""
+        if len(self._idle) < self._limit:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
     def _ask_anew(self, text: str, parameters: Any) -> Sequence[Any]:
         """Ask by the usual way, which tells failures in our words."""
@@ -103,7 +110,7 @@ class Questions:
                 made: Any = fairy.dbapi_connection
                 fairy.detach()
                 self._engine.dialect.set_isolation_level(made, 'AUTOCOMMIT')
-                self._idle.append(made)
+                self._keep(made)
         return found
 
     def dispose(self) -> None:

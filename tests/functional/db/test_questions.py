@@ -1,7 +1,6 @@
 """A question costs its one round trip, and a broken wire one more try."""
 
 import os
-import time
 from typing import Any
 
 import pytest
@@ -40,7 +39,6 @@ def test_connection_that_broke_meanwhile_is_replaced(
 ) -> None:
     assert count(wired) == 0
     cut_wire.cut_all()
-    time.sleep(0.2)
     cut_wire.mend()
     assert count(wired) == 0
 
@@ -80,3 +78,24 @@ def test_child_of_a_fork_has_connections_of_its_own(
     assert first is second
     assert third is fourth
     assert third is not first
+
+
+@pytest.mark.every_database
+def test_no_more_connections_wait_than_the_limit(
+    database: engine.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those that a rush has made at once, the others are closed."""
+    asking = questions.Questions(database.engine, 1)
+    execute = questions.Questions._execute
+    assert asking.ask(stamps.OF_ALL)
+
+    def meanwhile(self: Any, connection: Any, *rest: Any) -> Any:
+        monkeypatch.setattr(questions.Questions, '_execute', execute)
+        assert self.ask(stamps.OF_ALL)
+        return execute(self, connection, *rest)
+
+    monkeypatch.setattr(questions.Questions, '_execute', meanwhile)
+    assert asking.ask(stamps.OF_ALL)
+    assert len(asking._idle) == 1
+    assert asking.ask(stamps.OF_ALL)
+    asking.dispose()
