@@ -8,6 +8,7 @@ from typing import Any
 import microversion_parse
 
 from aggregates_ext import exception
+from aggregates_ext.api.edge import remembered
 
 SERVICE_TYPE = 'compute'
 HEADER = 'OpenStack-API-Version'
@@ -16,10 +17,6 @@ MIN = microversion_parse.Version(2, 1)
 MAX = microversion_parse.Version(2, 104)
 # As Nova reads it; up to so many digits that any of them can be a number.
 _FORM = re.compile(r'[1-9][0-9]{0,8}\.(0|[1-9][0-9]{0,8})')
-
-
-# Headers up to so many characters are worth to be remembered.
-_SHORT = 64
 
 
 def of(environ: Mapping[str, Any]) -> microversion_parse.Version:
@@ -31,12 +28,10 @@ def of(environ: Mapping[str, Any]) -> microversion_parse.Version:
     old = environ.get('HTTP_X_OPENSTACK_NOVA_API_VERSION')
     if new is None and old is None:
         return MIN
-    if len(new or '') > _SHORT or len(old or '') > _SHORT:
-        return _of.__wrapped__(new, old)
     return _of(new, old)
 
 
-@functools.lru_cache(maxsize=256)
+@remembered.remembered
 def _of(new: str | None, old: str | None) -> microversion_parse.Version:
     headers = {HEADER: new, NOVA_HEADER: old}
     return parse({k: v for k, v in headers.items() if v is not None})

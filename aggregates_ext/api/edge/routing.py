@@ -5,7 +5,6 @@ pipeline what is not ours passes as it came.
 """
 
 import dataclasses
-import functools
 import re
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ import routes
 
 from aggregates_ext import exception
 from aggregates_ext.api.edge import looks
+from aggregates_ext.api.edge import remembered
 from aggregates_ext.db import records
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import enabling
@@ -30,10 +30,6 @@ from aggregates_ext.domain import retries
 LEGACY = 'legacy'
 MODERN = 'modern'
 AUTO = 'auto'
-# So many paths of up to so many characters are remembered with what they
-# match, which takes half a MiB at most.
-REMEMBERED = 1024
-SHORT = 128
 FACES = (LEGACY, MODERN, AUTO)
 # Set by Nova's own filter in front of its /v2.
 LEGACY_V2 = 'openstack.legacy_v2'
@@ -206,7 +202,7 @@ class Router:
             LEGACY: _mapper(table, ('/{project_id}',)),
             MODERN: _mapper(table, ('', '/{project_id}')),
         }
-        self._find_again = functools.lru_cache(REMEMBERED)(self._find)
+        self._find_again = remembered.remembered(self._find)
 
     def place(self, environ: Mapping[str, Any]) -> Place:
         """The face and the path of a request, ours or not."""
@@ -238,9 +234,7 @@ class Router:
         """What is at a place, or None where nothing of ours is."""
         if not place.path.startswith('/') or place.path.endswith('\n'):
             return None
-        short = len(place.path) <= SHORT
-        find = self._find_again if short else self._find
-        found = find(place.face, place.path)
+        found = self._find_again(place.face, place.path)
         if found is None:
             return None
         template, arguments = found

@@ -5,7 +5,6 @@ cannot be that is refused here: bodies that are too large or too deep, DTDs,
 numbers and texts that no database would take.
 """
 
-import functools
 import io
 import json
 import re
@@ -21,9 +20,8 @@ from webob import acceptparse
 
 from aggregates_ext import exception
 from aggregates_ext.api.edge import oldxml
+from aggregates_ext.api.edge import remembered
 
-# An Accept of up to so many characters is worth to be remembered.
-_SHORT = 64
 MAX_BODY = 114_688  # bytes, as oslo.middleware's own limit
 MAX_DEPTH = 32
 COMPUTE_NAMESPACE = 'http://docs.openstack.org/compute/api/v1.1'
@@ -87,11 +85,10 @@ def choose(accept: str | None, suffix: str | None) -> Media:
     """
     if suffix:
         return XML if suffix == 'xml' else JSON
-    if accept is None or len(accept) > _SHORT:
-        return _choose(accept)
-    return _choose_again(accept)
+    return _choose(accept)
 
 
+@remembered.remembered
 def _choose(accept: str | None) -> Media:
     if accept is None:
         return JSON
@@ -102,9 +99,6 @@ def _choose(accept: str | None) -> Media:
         if rank > best:
             best, chosen = rank, offer
     return chosen
-
-
-_choose_again = functools.lru_cache(maxsize=256)(_choose)
 
 
 def _rank(content_type: str, ranges: Any) -> tuple[float, int]:
