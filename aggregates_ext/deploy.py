@@ -9,8 +9,8 @@ from oslo_log import log as logging
 from paste import deploy as paste_deploy
 
 from aggregates_ext import conf as settings
+from aggregates_ext import enforcers
 from aggregates_ext import exception
-from aggregates_ext import policy
 from aggregates_ext import rpc
 from aggregates_ext.api import app
 from aggregates_ext.api.edge import entrance
@@ -66,7 +66,7 @@ def build(
             conf.api.guests_user_id,
         ),
     )
-    enforcer = policy.make_enforcer(conf)
+    enforcer = enforcers.make(conf)
     embedded = next_application is not None
     known = app.catalogue(embedded)
     router = routing.Router(app.routes(known, embedded), face, embedded)

@@ -15,8 +15,8 @@ from oslo_log import log as logging
 from oslo_middleware.healthcheck import pluginbase
 
 from aggregates_ext import conf as settings
+from aggregates_ext import enforcers
 from aggregates_ext import exception
-from aggregates_ext import policy
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from aggregates_ext.domain import services
@@ -51,7 +51,7 @@ class DatabaseHealthcheck(pluginbase.HealthcheckBaseExtension):
             oslo_conf = cfg.ConfigOpts()
             settings.parse(oslo_conf, [], [conf['config_file']])
         self._database = engine.Database(oslo_conf)
-        self._enforcer = policy.make_enforcer(oslo_conf)
+        self._enforcer = enforcers.make(oslo_conf)
         self._lock = threading.Lock()
         self._look: Look | None = None
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from oslo_config import cfg
 from oslo_policy import policy as oslo_policy
 
+from aggregates_ext import enforcers
 from aggregates_ext import exception
 from aggregates_ext import policy
 
@@ -13,12 +14,12 @@ WRONG = 'The policy file is wrong'
 NEVER = '!'
 
 
-def load(conf: cfg.ConfigOpts) -> policy.Enforcer:
+def load(conf: cfg.ConfigOpts) -> enforcers.Enforcer:
     """The rules in force: the defaults, and what the file makes of them.
 
     Old names are not warned of; ``find_former`` tells them.
     """
-    enforcer = policy.make_enforcer(conf)
+    enforcer = enforcers.make(conf)
     enforcer.suppress_deprecation_warnings = True
     enforcer.load_rules()
     return enforcer

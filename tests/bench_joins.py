@@ -21,7 +21,7 @@ from oslo_config import cfg
 
 from aggregates_ext import conf as options
 from aggregates_ext import context
-from aggregates_ext import policy
+from aggregates_ext import enforcers
 from aggregates_ext import rpc
 from aggregates_ext.db import operations
 from aggregates_ext.db.engine import engine
@@ -85,7 +85,7 @@ class Site:
         self._context = context.RequestContext(
             user_id='bench',
             roles=['admin'],
-            enforcer=policy.make_enforcer(conf),
+            enforcer=enforcers.make(conf),
         )
 
     def create(self, name: str) -> int:

@@ -11,7 +11,7 @@ from oslo_config import cfg
 from oslo_utils import uuidutils
 
 from aggregates_ext import deploy
-from aggregates_ext import policy
+from aggregates_ext import enforcers
 from aggregates_ext.api.edge import identity
 from aggregates_ext.api.edge import versions
 from aggregates_ext.db import aggregates
@@ -67,7 +67,7 @@ def make(
     """
     conf = databases.configure(url or f'sqlite:///{database_file}')
     if policy_file:
-        policy.make_enforcer(conf)
+        enforcers.make(conf)
         conf.set_override('policy_file', policy_file, 'oslo_policy')
     conf.set_override('settle_wait', 0, 'api')
     database = engine.Database(conf)

@@ -9,7 +9,7 @@ from oslo_config import cfg
 
 from aggregates_ext import conf as options
 from aggregates_ext import context
-from aggregates_ext import policy
+from aggregates_ext import enforcers
 from aggregates_ext.compute import manager
 from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.xen import connections
@@ -87,7 +87,7 @@ class Service:
             user_id='user',
             project_id='project',
             roles=['admin'],
-            enforcer=policy.make_enforcer(conf),
+            enforcer=enforcers.make(conf),
         )
         self.hosts = hosts.Hosts(database)
         intended = intent.Intent(database, Silence(), 0)

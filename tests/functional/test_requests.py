@@ -7,7 +7,7 @@ import pytest
 from oslo_context import context as oslo_context
 
 from aggregates_ext import context
-from aggregates_ext import policy
+from aggregates_ext import enforcers
 from tests.functional import service
 
 CAUSE = 'req-11111111-2222-4333-8444-555555555555'
@@ -52,7 +52,7 @@ def test_ids_of_a_request_go_with_its_operation(
         project_id='p',
         roles=['admin'],
         global_request_id=CAUSE,
-        enforcer=policy.make_enforcer(running.conf),
+        enforcer=enforcers.make(running.conf),
     )
     created = running.aggregates.create('pool1', None)
     change = running.members.add_host(ctx, created.id, 'xen1')

@@ -8,6 +8,7 @@ import pytest
 from oslo_config import cfg
 
 from aggregates_ext import context
+from aggregates_ext import enforcers
 from aggregates_ext import exception
 from aggregates_ext import policy
 
@@ -61,7 +62,7 @@ ESSEX = """
 def policy_file(conf: cfg.ConfigOpts, tmp_path: pathlib.Path) -> pathlib.Path:
     """The operator's file; there is none until it is written."""
     path = tmp_path / 'policy'
-    policy.make_enforcer(conf)  # registers the option
+    enforcers.make(conf)  # registers the option
     conf.set_override('policy_file', str(path), 'oslo_policy')
     return path
 
@@ -73,7 +74,7 @@ def allowed(
     ctx = context.RequestContext(
         user_id='u',
         roles=roles,
-        enforcer=policy.make_enforcer(conf),
+        enforcer=enforcers.make(conf),
         **(identity or {'project_id': 'p'}),
     )
 

@@ -12,6 +12,7 @@ import pytest
 from oslo_config import cfg
 from oslo_policy import policy as oslo_policy
 
+from aggregates_ext import enforcers
 from aggregates_ext import exception
 from aggregates_ext import policy
 from tests import counting
@@ -59,7 +60,7 @@ def write(path: pathlib.Path, check: str) -> None:
 @pytest.fixture
 def policy_file(conf: cfg.ConfigOpts, tmp_path: pathlib.Path) -> pathlib.Path:
     path = tmp_path / 'policy.yaml'
-    policy.make_enforcer(conf)  # registers the option
+    enforcers.make(conf)  # registers the option
     conf.set_override('policy_file', str(path), 'oslo_policy')
     return path
 
@@ -91,7 +92,7 @@ def test_decides_as_oslo_policy(
     conf: cfg.ConfigOpts, policy_file: pathlib.Path, check: str
 ) -> None:
     write(policy_file, check)
-    ours, theirs = policy.make_enforcer(conf), policy.make_enforcer(conf)
+    ours, theirs = enforcers.make(conf), enforcers.make(conf)
     target = {'project_id': 'p', 'user_id': 'u'}
     for creds, rule in itertools.product(callers(), RULES):
         said = ours.allows(rule, target, dict(creds))
@@ -106,7 +107,7 @@ def test_changed_file_counts_a_second_later(
     """And one that cannot be read lets nobody pass, until it can."""
     now = [100.0]
     monkeypatch.setattr(policy.time, 'monotonic', lambda: now[0])
-    enforcer = policy.make_enforcer(conf)
+    enforcer = enforcers.make(conf)
 
     def allows() -> bool:
         return enforcer.allows(policy.SHOW, {}, callers()[0])
@@ -114,10 +115,10 @@ def test_changed_file_counts_a_second_later(
     write(policy_file, '@')
     assert allows()
     write(policy_file, '!')
-    now[0] += policy.LOOK_INTERVAL + 0.1
+    now[0] += enforcers.LOOK_INTERVAL + 0.1
     assert not allows()
     policy_file.write_text('[', encoding='utf-8')
-    now[0] += policy.LOOK_INTERVAL + 0.1
+    now[0] += enforcers.LOOK_INTERVAL + 0.1
     for _ in range(2):
         with pytest.raises(exception.Unavailable):
             allows()
@@ -129,7 +130,7 @@ def test_callers_are_told_apart(
     conf: cfg.ConfigOpts, policy_file: pathlib.Path
 ) -> None:
     write(policy_file, 'user_id:u')
-    enforcer = policy.make_enforcer(conf)
+    enforcer = enforcers.make(conf)
     said = [enforcer.allows(policy.SHOW, {}, c) for c in callers() * 2]
     assert said == [
         c['user_id'] == 'u' and not c['system'] and not c['domain_id']
@@ -140,7 +141,7 @@ def test_callers_are_told_apart(
 def test_files_and_signatures_are_not_looked_at_each_time(
     conf: cfg.ConfigOpts,
 ) -> None:
-    enforcer = policy.make_enforcer(conf)
+    enforcer = enforcers.make(conf)
     creds = callers()[0]
     enforcer.allows(policy.SHOW, {}, creds)
     with counting.counting_calls() as calls:

@@ -9,8 +9,8 @@ from typing import Any
 from oslo_config import cfg
 
 from aggregates_ext import context
+from aggregates_ext import enforcers
 from aggregates_ext import exception
-from aggregates_ext import policy
 from aggregates_ext import rpc
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import intent
@@ -39,7 +39,7 @@ class Tools:
         """Who runs the command, for the record."""
         return context.RequestContext(
             user_id=getpass.getuser(),
-            enforcer=policy.make_enforcer(self.conf),
+            enforcer=enforcers.make(self.conf),
         )
 
 

@@ -10,8 +10,8 @@ from oslo_policy import generator
 from oslo_policy import policy as oslo_policy
 
 from aggregates_ext import context
+from aggregates_ext import enforcers
 from aggregates_ext import exception
-from aggregates_ext import policy
 from aggregates_ext import policyfile
 from aggregates_ext.cmd.commands import group
 
@@ -51,7 +51,7 @@ def check(tools: group.Tools) -> int:
     return 1 if wrong else 0
 
 
-def _load(tools: group.Tools) -> policy.Enforcer:
+def _load(tools: group.Tools) -> enforcers.Enforcer:
     """The rules in force.
 
     :raises exception.Invalid: the file cannot be followed.
@@ -74,7 +74,7 @@ def show_all(tools: group.Tools) -> int:
     return 0
 
 
-def _allowed(enforcer: policy.Enforcer, roles: list[str]) -> Iterator[str]:
+def _allowed(enforcer: enforcers.Enforcer, roles: list[str]) -> Iterator[str]:
     """The rules of requests that let somebody with these roles pass."""
     ctx = context.RequestContext(
         user_id=getpass.getuser(),

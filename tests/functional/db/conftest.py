@@ -6,7 +6,7 @@ import pytest
 from oslo_config import cfg
 
 from aggregates_ext import context
-from aggregates_ext import policy
+from aggregates_ext import enforcers
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from tests import databases
@@ -59,5 +59,5 @@ def ctx(wired_conf: cfg.ConfigOpts) -> context.RequestContext:
         user_id='user',
         project_id='project',
         roles=['admin'],
-        enforcer=policy.make_enforcer(wired_conf),
+        enforcer=enforcers.make(wired_conf),
     )

@@ -11,6 +11,7 @@ from oslo_config import cfg
 from oslo_context import context as oslo_context
 
 from aggregates_ext import context
+from aggregates_ext import enforcers
 from aggregates_ext import exception
 from aggregates_ext import policy
 from aggregates_ext.api.edge import identity
@@ -26,7 +27,7 @@ CONFIRMED = {
 
 @pytest.fixture
 def who(conf: cfg.ConfigOpts) -> Any:
-    enforcer = policy.make_enforcer(conf)
+    enforcer = enforcers.make(conf)
 
     def ask(environ: dict[str, Any]) -> context.RequestContext:
         return identity.context_of(environ, enforcer, 'req-1', 'url-project')
@@ -109,9 +110,9 @@ def test_old_base_rules_of_an_operator_still_work(
         '"context_is_admin": "role:chief"\n'
         f'"{policy.INDEX}": "rule:admin_api"\n'
     )
-    policy.make_enforcer(conf)  # makes the option known
+    enforcers.make(conf)  # makes the option known
     conf.set_override('policy_file', str(rules), 'oslo_policy')
-    enforcer = policy.make_enforcer(conf)
+    enforcer = enforcers.make(conf)
     chief = {**CONFIRMED, 'HTTP_X_ROLES': 'chief'}
     identity.context_of(chief, enforcer, 'req-1').can(policy.INDEX)
     admin = identity.context_of(CONFIRMED, enforcer, 'req-1')
