@@ -5,7 +5,6 @@ import datetime
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,10 +12,8 @@ from oslo_db import exception as db_exc
 from oslo_utils import timeutils
 
 from aggregates_ext import exception
-from aggregates_ext.db import fitting
 from aggregates_ext.db import records
 from aggregates_ext.db import stamps
-from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
 
 _TABLE = models.aggregates
@@ -298,164 +295,3 @@ def delete(connection: sa.Connection, aggregate_id: int) -> None:
         .where(_TABLE.c.id == aggregate_id)
         .values(deleted=_TABLE.c.id, deleted_at=_utcnow())
     )
-
-
-def set_pool(
-    connection: sa.Connection,
-    aggregate_id: int,
-    pool_uuid: str | None,
-    credential: str | None,
-    master_uuid: str | None,
-) -> None:
-    """Pin the pool of an aggregate and its master, or forget them."""
-    connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == aggregate_id)
-        .values(
-            pool_uuid=pool_uuid,
-            credential=credential,
-            master_uuid=master_uuid,
-        )
-    )
-
-
-def set_master(
-    connection: sa.Connection, aggregate_id: int, master_uuid: str
-) -> None:
-    """Keep which host is to be the master from now on."""
-    connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == aggregate_id)
-        .values(master_uuid=master_uuid)
-    )
-
-
-def release_master(
-    connection: sa.Connection, aggregate_id: int, master_uuid: str | None
-) -> None:
-    """A host has left: if it was to be the master, it is not any more.
-
-    Then the master that is seen next is the one that is to be it.
-    """
-    connection.execute(
-        sa.update(_TABLE)
-        .where(
-            _TABLE.c.id == aggregate_id, _TABLE.c.master_uuid == master_uuid
-        )
-        .values(master_uuid=None)
-    )
-
-
-def set_credential(
-    connection: sa.Connection, aggregate_id: int, credential: str
-) -> None:
-    """Keep with which account the pool is entered from now on."""
-    connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == aggregate_id)
-        .values(credential=credential)
-    )
-
-
-def forget_pool_if_empty(connection: sa.Connection, aggregate_id: int) -> None:
-    """Forget the pool of an aggregate that has nothing in it any more.
-
-    No host is, was or may come to be in it: none is a member or leaving, and
-    no operation is under way or unresolved. What was seen of it goes too:
-    without hosts nobody looks at it again.
-    """
-    connection.execute(
-        sa.update(_TABLE)
-        .where(
-            _TABLE.c.id == aggregate_id,
-            ~sa.exists().where(
-                _HOSTS.c.aggregate_id == _TABLE.c.id,
-                _HOSTS.c.phase.in_(('member', 'leaving')),
-            ),
-            ~sa.exists().where(
-                _OPERATIONS.c.aggregate_id == _TABLE.c.id,
-                _OPERATIONS.c.state.in_(('running', 'unresolved')),
-            ),
-        )
-        .values(
-            pool_uuid=None,
-            credential=None,
-            master_uuid=None,
-            observation=None,
-            drift=None,
-            stamp=stamps.new(),
-        )
-    )
-
-
-def forget_look(connection: sa.Connection, aggregate_id: int) -> None:
-    """Let a pool be looked at again now."""
-    connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == aggregate_id)
-        .values(observed_at=None)
-    )
-
-
-def set_observation(
-    connection: sa.Connection,
-    aggregate_id: int,
-    observation: dict[str, Any] | None,
-    drift: Sequence[records.Drift],
-    at: float | None = None,
-) -> None:
-    """Keep what was seen of the pool, by the database's clock.
-
-    :param at: when that was, if not now.
-    """
-    values = _seen(connection, aggregate_id, drift)
-    if at is not None:
-        values['observed_at'] = at
-    connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == aggregate_id)
-        .values(observation=fitting.fit_json(observation), **values)
-    )
-
-
-def set_seen(
-    connection: sa.Connection, aggregate_id: int, observation: dict[str, Any]
-) -> None:
-    """Keep what was seen of the pool beside a look, which still comes."""
-    connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == aggregate_id)
-        .values(observation=fitting.fit_json(observation))
-    )
-
-
-def set_drift(
-    connection: sa.Connection,
-    aggregate_id: int,
-    drift: Sequence[records.Drift],
-) -> None:
-    """Keep where a pool differs, and that it was looked at now."""
-    connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == aggregate_id)
-        .values(**_seen(connection, aggregate_id, drift))
-    )
-
-
-def _seen(
-    connection: sa.Connection,
-    aggregate_id: int,
-    drift: Sequence[records.Drift],
-) -> dict[str, Any]:
-    """The columns of a look; the state shows whether there is a drift."""
-    entries = [dataclasses.asdict(entry) for entry in drift]
-    values = {
-        'drift': fitting.fit_json(entries),
-        'observed_at': engine.now(),
-    }
-    before = connection.scalar(
-        sa.select(_TABLE.c.drift).where(_TABLE.c.id == aggregate_id)
-    )
-    if bool(before) != bool(entries):
-        values['stamp'] = stamps.renewed_by_itself(connection, aggregate_id)
-    return values

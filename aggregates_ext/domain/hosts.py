@@ -11,6 +11,7 @@ from aggregates_ext.db import addresses
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 
@@ -187,7 +188,7 @@ def _check_bound(
 def _change_pool(connection: Any, aggregate_id: int, credential: str) -> None:
     """Enter a pool, and all hosts in it, with another credential."""
     if db_aggregates.lock(connection, aggregate_id).pool_uuid is not None:
-        db_aggregates.set_credential(connection, aggregate_id, credential)
+        db_pools.set_credential(connection, aggregate_id, credential)
         db_hosts.change_credential(connection, aggregate_id, credential)
 
 

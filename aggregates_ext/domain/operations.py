@@ -15,6 +15,7 @@ from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import leases as db_leases
 from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import endings
@@ -189,7 +190,7 @@ class Operations:
                     OUTCOMES[outcome],
                 )
             db_operations.reset(connection, aggregate_id, host)
-            db_aggregates.forget_pool_if_empty(connection, aggregate_id)
+            db_pools.forget_pool_if_empty(connection, aggregate_id)
             return db_operations.insert(
                 connection,
                 uuid,
@@ -256,7 +257,7 @@ def take_back(connection: Any, operation: records.Operation) -> None:
         if operation.kind == REMOVE_HOST:
             phase = _phase_before(connection, operation)
         db_hosts.move(connection, host, operation.aggregate_id, (seen,), phase)
-    db_aggregates.forget_pool_if_empty(connection, operation.aggregate_id)
+    db_pools.forget_pool_if_empty(connection, operation.aggregate_id)
 
 
 def _take_back_service(

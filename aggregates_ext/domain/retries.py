@@ -14,6 +14,7 @@ from aggregates_ext import exception
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 from aggregates_ext.domain import enabling
 from aggregates_ext.domain import endings
@@ -91,7 +92,7 @@ class Retries:
             now = db_operations.get(connection, operation.uuid)
             asked = {**now.parameters, 'retried_by': ctx.user_id}
             if now.state == 'unresolved':
-                db_aggregates.forget_look(connection, now.aggregate_id)
+                db_pools.forget_look(connection, now.aggregate_id)
                 db_operations.update(connection, now.id, {'parameters': asked})
             elif not db_operations.hasten(connection, now, asked):
                 raise _refusal(

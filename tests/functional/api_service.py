@@ -16,6 +16,7 @@ from aggregates_ext.api.edge import identity
 from aggregates_ext.api.edge import versions
 from aggregates_ext.db import aggregates
 from aggregates_ext.db import hosts
+from aggregates_ext.db import pools
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
@@ -140,8 +141,8 @@ class DriftedPool(Service):
         dead = records.Drift('MEMBER_DEAD', 'It is dead.', 'xen1', 'u1', 1.0)
         with self._database.writer() as connection:
             key = aggregates.insert(connection, 'uuid1', 'pool1', None)
-            aggregates.set_pool(connection, key, 'p1', 'default', 'u1')
-            aggregates.set_observation(connection, key, view, [dead], FAR)
+            pools.set_pool(connection, key, 'p1', 'default', 'u1')
+            pools.set_observation(connection, key, view, [dead], FAR)
             hosts.bind(connection, 'xen1', key, 'member', uuid='u1')
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import webob
 
-from aggregates_ext.db import aggregates
 from aggregates_ext.db import hosts
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations
+from aggregates_ext.db import pools
 from aggregates_ext.db import records
 from tests import databases
 from tests.functional import api_service
@@ -158,7 +158,7 @@ def observe(site: Site, _api: int, key: int) -> None:
     _compute(
         site,
         key,
-        lambda connection, _key: aggregates.set_observation(
+        lambda connection, _key: pools.set_observation(
             connection, key, seen, drift
         ),
     )
@@ -185,7 +185,7 @@ def finish(site: Site, _api: int, key: int) -> None:
                 hosts.move(connection, host, key, ('joining',), 'member')
             if state == 'succeeded' and operation.kind == 'remove_host':
                 hosts.move(connection, host, key, ('leaving',), 'free')
-                aggregates.forget_pool_if_empty(connection, key)
+                pools.forget_pool_if_empty(connection, key)
             operations.finish(connection, operation, state, {'code': 'X'})
 
     _compute(site, key, work)

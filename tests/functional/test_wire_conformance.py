@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import webob
 
-from aggregates_ext.db import aggregates
 from aggregates_ext.db import hosts
+from aggregates_ext.db import pools
 from aggregates_ext.db import records
 from tests.functional import api_service
 from tests.functional import wire_conformance
@@ -77,7 +77,7 @@ class Api:
         dead = records.Drift('MEMBER_DEAD', 'It is dead.', 'xen1', 'u1', 1.0)
         view = {'name_label': 'pool1', 'master': 'u1', 'hosts': []}
         with self.database.writer() as connection:
-            aggregates.set_observation(connection, 1, view, [dead], 2.0)
+            pools.set_observation(connection, 1, view, [dead], 2.0)
         shown = self.send(ROOTS['legacy'], 'GET os-aggregates/1', ok=True)
         assert shown.json['aggregate']['operational_state'] == 'error'
 

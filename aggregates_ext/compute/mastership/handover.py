@@ -19,8 +19,8 @@ from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.db import addresses
-from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 
@@ -293,10 +293,8 @@ def write_master(
             'turns': {},
             'guests': last.get('guests', {}),
         }
-        db_aggregates.set_master(
-            connection, run.aggregate_id, view.master.uuid
-        )
-        db_aggregates.set_observation(
+        db_pools.set_master(connection, run.aggregate_id, view.master.uuid)
+        db_pools.set_observation(
             connection, run.aggregate_id, seen, aggregate.drift, now
         )
         for name, alarm in (alarms or {}).items():

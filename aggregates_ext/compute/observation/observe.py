@@ -27,6 +27,7 @@ from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import guests as db_guests
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 
@@ -189,9 +190,7 @@ def note(held: compute_lease.Held, intent: drift.Intent, look: Look) -> None:
             dataclasses.replace(entry, since=known.get(_key(entry), now))
             for entry in look.drift
         ]
-        db_aggregates.set_observation(
-            connection, aggregate.id, seen, entries, now
-        )
+        db_pools.set_observation(connection, aggregate.id, seen, entries, now)
 
     held.write(work)
 
@@ -210,7 +209,7 @@ def keep(connection: Any, aggregate_id: int, view: views.PoolView) -> None:
         'turns': {} if moved else last.get('turns', {}),
         'guests': last.get('guests', {}),
     }
-    db_aggregates.set_seen(connection, aggregate_id, seen)
+    db_pools.set_seen(connection, aggregate_id, seen)
 
 
 def note_failure(held: compute_lease.Held, message: str) -> None:
@@ -219,7 +218,7 @@ def note_failure(held: compute_lease.Held, message: str) -> None:
     What was seen before stays, with its time.
     """
     held.write(
-        lambda connection: db_aggregates.set_drift(
+        lambda connection: db_pools.set_drift(
             connection,
             held.aggregate_id,
             [records.Drift(drift.NOT_OBSERVED, message)],
@@ -257,9 +256,7 @@ def _learn(
         list(undone.find(intent.members, view, undone.busy(intent.pending))),
     )
     if intent.aggregate.master_uuid is None and intent.members:
-        db_aggregates.set_master(
-            connection, intent.aggregate.id, view.master.uuid
-        )
+        db_pools.set_master(connection, intent.aggregate.id, view.master.uuid)
 
 
 def has_returned(
@@ -304,7 +301,7 @@ def _watch_return(
 
 def _set_free(connection: Any, aggregate_id: int, host: records.Host) -> None:
     db_hosts.move(connection, host.name, aggregate_id, ('returning',), 'free')
-    db_aggregates.forget_pool_if_empty(connection, aggregate_id)
+    db_pools.forget_pool_if_empty(connection, aggregate_id)
 
 
 def _note_overdue(

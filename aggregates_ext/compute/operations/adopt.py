@@ -26,6 +26,7 @@ from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 
 _NAME = re.compile(
@@ -147,9 +148,7 @@ class _Transaction:
         result += enabling.follow(connection, self._counted, self._off)
         result += _adopt_label(connection, aggregate, view)
         if aggregate.master_uuid != view.master.uuid:
-            db_aggregates.set_master(
-                connection, aggregate.id, view.master.uuid
-            )
+            db_pools.set_master(connection, aggregate.id, view.master.uuid)
             result.append(
                 f'The master is to be {view.master.name_label} '
                 f'({view.master.uuid}), as it is.'
@@ -311,7 +310,7 @@ def _found(run: compute_run.Run) -> None:
             raise
 
     def work(connection: Any) -> None:
-        db_aggregates.set_pool(
+        db_pools.set_pool(
             connection,
             aggregate.id,
             view.uuid,

@@ -27,9 +27,9 @@ from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
-from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 
 LOG = logging.getLogger(__name__)
@@ -95,9 +95,9 @@ def _leave(
             shown=None,
         )
         db_operations.finish(connection, run.operation, 'succeeded')
-        db_aggregates.release_master(connection, run.aggregate_id, host.uuid)
+        db_pools.release_master(connection, run.aggregate_id, host.uuid)
         # Hosts of nobody may go on in it.
-        db_aggregates.forget_pool_if_empty(connection, run.aggregate_id)
+        db_pools.forget_pool_if_empty(connection, run.aggregate_id)
 
     run.write(work)
 

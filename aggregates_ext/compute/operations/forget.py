@@ -22,9 +22,9 @@ from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
-from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 
 LOG = logging.getLogger(__name__)
@@ -159,8 +159,8 @@ def _finish(run: compute_run.Run, host: records.Host) -> None:
         db_operations.finish(
             connection, run.operation, 'succeeded', _tell_left(host, left)
         )
-        db_aggregates.release_master(connection, run.aggregate_id, host.uuid)
-        db_aggregates.forget_pool_if_empty(connection, run.aggregate_id)
+        db_pools.release_master(connection, run.aggregate_id, host.uuid)
+        db_pools.forget_pool_if_empty(connection, run.aggregate_id)
 
     run.write(work)
     LOG.warning('Host %s: %s', host.name, alarm)

@@ -12,9 +12,9 @@ from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
-from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 
 
@@ -35,7 +35,7 @@ def add_first_host(run: compute_run.Run) -> None:
         check_claim(aggregate, host, view)
 
         def pin(connection: Any) -> None:
-            db_aggregates.set_pool(
+            db_pools.set_pool(
                 connection,
                 aggregate.id,
                 view.uuid,
@@ -194,7 +194,7 @@ def remove_last_host(
 
     def work(connection: Any) -> None:
         db_hosts.move(connection, name, aggregate_id, ('leaving',), 'free')
-        db_aggregates.set_pool(connection, aggregate_id, None, None, None)
+        db_pools.set_pool(connection, aggregate_id, None, None, None)
         db_operations.finish(connection, run.operation, 'succeeded')
 
     run.write(work)

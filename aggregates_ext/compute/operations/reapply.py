@@ -17,9 +17,9 @@ from aggregates_ext.compute.operations import census
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import xenapi
-from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 from aggregates_ext.domain import operations
 
@@ -155,7 +155,7 @@ class _Queue:
                 return [
                     self._insert(connection, operations.SET_MASTER, host.name)
                 ]
-        db_aggregates.set_master(connection, aggregate.id, view.master.uuid)
+        db_pools.set_master(connection, aggregate.id, view.master.uuid)
         return [
             f'The master that was to be, {expected}, is no member any more: '
             f'{view.master.name_label} ({view.master.uuid}) stays.'

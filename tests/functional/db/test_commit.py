@@ -14,8 +14,8 @@ from oslo_utils import uuidutils
 
 from aggregates_ext import context
 from aggregates_ext import exception
-from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts
+from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
 from aggregates_ext.domain import aggregates
@@ -48,9 +48,7 @@ class Api:
             url = f'https://{name}'
             values = {'name': name, 'url': url, 'credential': 'default'}
             database.write(lambda c, v=values: hosts.insert(c, v))
-        database.write(
-            lambda c: db_aggregates.set_pool(c, self.key, 'p', 'c', 'm')
-        )
+        database.write(lambda c: db_pools.set_pool(c, self.key, 'p', 'c', 'm'))
         self.join = self.members.add_host(ctx, self.key, self.joining)
 
     def dump(self) -> list[Any]:

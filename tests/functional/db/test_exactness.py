@@ -7,6 +7,7 @@ from oslo_utils import uuidutils
 from aggregates_ext import exception
 from aggregates_ext.db import aggregates
 from aggregates_ext.db import hosts
+from aggregates_ext.db import pools
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
@@ -66,7 +67,7 @@ def test_documents_come_back_as_they_were(database: engine.Database) -> None:
 
     def work(connection: sa.Connection) -> None:
         aggregates.update(connection, key, {'metadata': metadata})
-        aggregates.set_observation(connection, key, seen, [drift])
+        pools.set_observation(connection, key, seen, [drift])
 
     database.write(work)
     with database.reader() as connection:
@@ -82,7 +83,7 @@ def test_absent_documents_are_null_and_not_the_word(
     database: engine.Database,
 ) -> None:
     key = create(database, 'pool')
-    database.write(lambda c: aggregates.set_observation(c, key, None, []))
+    database.write(lambda c: pools.set_observation(c, key, None, []))
     column = models.aggregates.c.observation
     with database.reader() as connection:
         assert connection.scalar(

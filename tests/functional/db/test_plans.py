@@ -20,6 +20,7 @@ from aggregates_ext.db import history
 from aggregates_ext.db import hosts
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations
+from aggregates_ext.db import pools
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from aggregates_ext.db.schema import models
@@ -230,7 +231,7 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     'deletion of an aggregate': lambda c: operations.settle_failed(
         c, aggregate_id=LONG
     ),
-    'a pool that may be forgotten': lambda c: aggregates.forget_pool_if_empty(
+    'a pool that may be forgotten': lambda c: pools.forget_pool_if_empty(
         c, LONG
     ),
     'the end of an operation': lambda c: operations.finish(

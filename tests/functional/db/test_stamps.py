@@ -7,7 +7,9 @@ write is read in their source. So what is added is asked too.
 import ast
 import contextlib
 import datetime
+import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -17,11 +19,13 @@ from typing import NamedTuple
 import pytest
 import sqlalchemy as sa
 
+from aggregates_ext import db
 from aggregates_ext.db import aggregates
 from aggregates_ext.db import history
 from aggregates_ext.db import hosts
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations
+from aggregates_ext.db import pools
 from aggregates_ext.db import records
 from aggregates_ext.db import sightings
 from aggregates_ext.db import stamps
@@ -30,7 +34,12 @@ from aggregates_ext.db.schema import models
 from tests.functional import looking
 
 pytestmark = pytest.mark.every_database
-MODULES = (aggregates, history, hosts, leases, operations, sightings)
+# All of the room: one that is new has its cases too.
+MODULES = [
+    importlib.import_module(found.name)
+    for found in pkgutil.iter_modules(db.__path__, f'{db.__name__}.')
+    if not found.ispkg
+]
 TABLES = ('aggregates', 'hosts', 'operations')
 Act = Callable[[Any], object]
 DEAD = records.Drift('MEMBER_DEAD', 'It is dead.', 'h1', 'u1', 1.0)
@@ -65,7 +74,7 @@ def fill(connection: Any) -> None:
         )
     for name in ('a', 'other'):
         key = aggregates.insert(connection, f'uuid-{name}', name, None)
-        aggregates.set_pool(connection, key, f'p{key}', 'default', 'u1')
+        pools.set_pool(connection, key, f'p{key}', 'default', 'u1')
     hosts.bind(connection, 'h1', 1, 'member', uuid='u1')
     hosts.bind(connection, 'h2', 1, 'leaving')
 
@@ -91,7 +100,7 @@ def of(connection: Any, kind: str = 'queued') -> records.Operation:
 
 
 def drifted(connection: Any) -> None:
-    aggregates.set_drift(connection, 1, [DEAD])
+    pools.set_drift(connection, 1, [DEAD])
 
 
 def emptied(connection: Any) -> None:
@@ -132,41 +141,31 @@ CASES: dict[str, list[Case]] = {
         Case(lambda c: aggregates.lock_changing(c, 1), spare=True)
     ],
     'aggregates.delete': [Case(lambda c: aggregates.delete(c, 1), emptied)],
-    'aggregates.set_pool': [
-        Case(lambda c: aggregates.set_pool(c, 1, 'p9', 'x', 'u9'))
-    ],
-    'aggregates.set_master': [
-        Case(lambda c: aggregates.set_master(c, 1, 'u2'))
-    ],
-    'aggregates.release_master': [
-        Case(lambda c: aggregates.release_master(c, 1, 'u1'))
-    ],
-    'aggregates.set_credential': [
-        Case(lambda c: aggregates.set_credential(c, 1, 'x'))
-    ],
-    'aggregates.forget_pool_if_empty': [
+    'pools.set_pool': [Case(lambda c: pools.set_pool(c, 1, 'p9', 'x', 'u9'))],
+    'pools.set_master': [Case(lambda c: pools.set_master(c, 1, 'u2'))],
+    'pools.release_master': [Case(lambda c: pools.release_master(c, 1, 'u1'))],
+    'pools.set_credential': [Case(lambda c: pools.set_credential(c, 1, 'x'))],
+    'pools.forget_pool_if_empty': [
         Case(
-            lambda c: aggregates.forget_pool_if_empty(c, 1),
+            lambda c: pools.forget_pool_if_empty(c, 1),
             lambda c: (emptied(c), drifted(c)),
         )
     ],
-    'aggregates.forget_look': [Case(lambda c: aggregates.forget_look(c, 1))],
-    'aggregates.set_observation': [
-        Case(lambda c: aggregates.set_observation(c, 1, {}, [DEAD])),
-        Case(lambda c: aggregates.set_observation(c, 1, {}, []), drifted),
-        Case(lambda c: aggregates.set_observation(c, 1, {}, []), quiet=True),
+    'pools.forget_look': [Case(lambda c: pools.forget_look(c, 1))],
+    'pools.set_observation': [
+        Case(lambda c: pools.set_observation(c, 1, {}, [DEAD])),
+        Case(lambda c: pools.set_observation(c, 1, {}, []), drifted),
+        Case(lambda c: pools.set_observation(c, 1, {}, []), quiet=True),
         Case(
-            lambda c: aggregates.set_observation(c, 1, {'a': 1}, [DEAD]),
+            lambda c: pools.set_observation(c, 1, {'a': 1}, [DEAD]),
             drifted,
             quiet=True,
         ),
     ],
-    'aggregates.set_seen': [
-        Case(lambda c: aggregates.set_seen(c, 1, {'seen_at': 1.0}))
-    ],
-    'aggregates.set_drift': [
+    'pools.set_seen': [Case(lambda c: pools.set_seen(c, 1, {'seen_at': 1.0}))],
+    'pools.set_drift': [
         Case(drifted),
-        Case(lambda c: aggregates.set_drift(c, 1, []), drifted),
+        Case(lambda c: pools.set_drift(c, 1, []), drifted),
         Case(drifted, drifted, quiet=True),
     ],
     'hosts.insert': [
@@ -262,6 +261,7 @@ CASES: dict[str, list[Case]] = {
         Case(lambda c: operations.settle_failed(c, aggregate_id=1), fail),
         Case(lambda c: operations.settle_failed(c, host='h2'), fail),
     ],
+    'stamps.renew': [Case(lambda c: stamps.renew(c, 1), spare=True)],
     'history.delete_operations': [
         Case(
             lambda c: history.delete_operations(c, LATER, (), 9),

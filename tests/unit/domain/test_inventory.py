@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import sightings
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
@@ -51,9 +52,7 @@ def register(
             now = engine.read_clock(connection)
             if observation is not None:
                 observation = {'seen_at': now - missed, **observation}
-            db_aggregates.set_observation(
-                connection, key, observation, [], now
-            )
+            db_pools.set_observation(connection, key, observation, [], now)
 
 
 def seen(uuid: str = UUID, **values: Any) -> dict[str, Any]:
