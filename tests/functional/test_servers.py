@@ -412,6 +412,22 @@ def test_hypervisors_have_real_figures(
     assert found['vcpus'] == 2 * count
 
 
+def test_a_host_has_the_figures_of_its_hypervisor(api: Api) -> None:
+    found = api('os-hypervisors/detail')['hypervisors']
+    of = {h['hypervisor_hostname']: h for h in found}
+    for name in ('xen1', 'xen2', 'xen3'):
+        rows = [row['resource'] for row in api(f'os-hosts/{name}')['host']]
+        seen = {r['project']: (r['cpu'], r['memory_mb']) for r in rows}
+        has = (of[name]['vcpus'], of[name]['memory_mb'])
+        used = (of[name]['vcpus_used'], of[name]['memory_mb_used'])
+        assert seen == {
+            '(total)': has,
+            '(used_now)': used,
+            '(used_max)': used,
+        }
+    assert of['xen2']['vcpus_used'] == 4
+
+
 def test_hypervisors_with_their_servers(
     running: service.Service, api: Api
 ) -> None:

@@ -1,7 +1,7 @@
 """The extension os-hosts: the registered hosts, to be disabled and enabled.
 
-As Nova has it until microversion 2.42. What a host has of processors, memory
-and disks is not known here, so it is zero, as of a host that has none.
+As Nova has it until microversion 2.42. What a host has is what its pool showed
+last. What is not known, such as disks, is zero, as of a host that has none.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,6 @@ EXTENSION = {
 }
 _UNTIL = (2, 43)
 QUERY = schema.query(zone=fields.ANY_TEXT)
-# What Nova sums up for a host, whatever servers it has.
-_SUMS = ('(total)', '(used_now)', '(used_max)')
 
 
 def index(
@@ -54,15 +52,34 @@ def show(
     shape: shapes.Shape,
     host_name: str,
 ) -> dict[str, Any]:
-    """Show the resources of one host."""
+    """Show what one host has, and what is used of it.
+
+    The third sum of Nova, what its servers may come to use, is the second:
+    pools promise no more than that.
+    """
     ctx.can(policy.HOSTS_SHOW)
-    if domain.inventory.find(host_name) is None:
+    node = domain.inventory.find(host_name)
+    if node is None:
         raise exception.HostNotFound(host=ascii(host_name[:255]))
-    none = {'cpu': 0, 'memory_mb': 0, 'disk_gb': 0}
+    has = node.figures
+    used = (has.vcpus_used, has.memory_used)
+    sums = {
+        '(total)': (has.vcpus, has.memory),
+        '(used_now)': used,
+        '(used_max)': used,
+    }
     return {
         'host': [
-            {'resource': {'host': host_name, 'project': project, **none}}
-            for project in _SUMS
+            {
+                'resource': {
+                    'host': host_name,
+                    'project': project,
+                    'cpu': cpu,
+                    'memory_mb': memory,
+                    'disk_gb': 0,
+                }
+            }
+            for project, (cpu, memory) in sums.items()
         ]
     }
 
