@@ -41,8 +41,8 @@ from tests.integration import wire
 PASSWORD = 'the-password-of-all-hosts'
 # How much faster than real time the simulated hosts are.
 SPEED = 20.0
-DEADLINE = 180.0
-POLL = 0.03
+DEADLINE = children.DEADLINE
+POLL = children.POLL
 # What no process may ever log; oslo.db and the pool of connections tell in
 # this way of failures that are not ours.
 BUGS = ('Traceback (most recent call last)', ': a bug')

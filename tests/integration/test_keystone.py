@@ -55,16 +55,16 @@ REQUESTS: dict[str, tuple[tuple[str, str, Any], int]] = {
     policy.HYPERVISORS_DETAIL: (('GET', '/os-hypervisors/detail', None), 200),
     policy.HYPERVISORS_SHOW: (('GET', f'/os-hypervisors/{UUID}', None), 404),
     policy.ZONES_DETAIL: (('GET', '/os-availability-zone/detail', None), 200),
+    f'{policy.SERVERS_INDEX}:get_all_tenants': (
+        ('GET', '/servers?all_tenants=1', None),
+        200,
+    ),
+    f'{policy.SERVERS_DETAIL}:get_all_tenants': (
+        ('GET', '/servers/detail?all_tenants=1', None),
+        200,
+    ),
 }
 # Without a version in the header: these are gone in later ones.
-for _rule, _path in (
-    (policy.SERVERS_INDEX, '/servers'),
-    (policy.SERVERS_DETAIL, '/servers/detail'),
-):
-    REQUESTS[f'{_rule}:get_all_tenants'] = (
-        ('GET', f'{_path}?all_tenants=1', None),
-        200,
-    )
 OLD_REQUESTS: dict[str, tuple[tuple[str, str, Any], int]] = {
     policy.HOSTS_LIST: (('GET', '/os-hosts', None), 200),
     policy.HOSTS_SHOW: (('GET', '/os-hosts/xen1', None), 200),
