@@ -159,7 +159,7 @@ def _update(
         raise exception.Invalid(reason=f'Invalid uuid {service_id[:40]}')
     found = domain.inventory.find_service(service_id.lower())
     if found is None:
-        raise exception.ServiceNotFound(service_id=service_id)
+        raise exception.ServiceNotFound(service_id=service_id[:64])
     _refuse_forced_down(asked)
     status, reason = asked.get('status'), asked.get('disabled_reason')
     if status == records.ENABLED and reason:
@@ -179,7 +179,7 @@ def _update(
         )
     node = domain.inventory.find(found.name)
     if node is None:
-        raise exception.ServiceNotFound(service_id=service_id)
+        raise exception.ServiceNotFound(service_id=service_id[:64])
     return routing.Named({'service': _view(node, shape)}, operation)
 
 
