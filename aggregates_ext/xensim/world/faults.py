@@ -32,8 +32,8 @@ class Fault:
     parameters. half_join: the join fails late, when the joiner's role is
     written (with seconds: its record becomes live after them). skip: step S6 of a join copies nothing, silently. die: xapi
     is killed, and started again by its watchdog. no_return: a host (name
-    the victim) stays off after its eject. halt: the same for a machine
-    which migrates, which is left halted (xapi#migration). late_writes: from now on the
+    the victim) stays off after its eject. halt: a migration fails,
+    and leaves its machine halted (xapi#migration). late_writes: from now on the
     database of a master (host) goes to its disk every five minutes; killed,
     it comes back with what was written last.
 
