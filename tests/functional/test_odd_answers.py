@@ -9,8 +9,8 @@ from oslo_db import exception as db_exc
 
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
-from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import leases
+from aggregates_ext.db import pools
 from tests.functional import liar
 from tests.functional import service
 
@@ -196,7 +196,7 @@ def test_a_look_that_the_database_refuses_is_dated_and_shown(
         raise db_exc.DBDataError(ValueError('value too long'))
 
     with monkeypatch.context() as refusing:
-        refusing.setattr(db_aggregates, 'set_observation', refuse)
+        refusing.setattr(pools, 'set_observation', refuse)
         running.manager.work_on(key)
     after = running.aggregates.get(key)
     (entry,) = after.drift

@@ -106,7 +106,7 @@ def test_changed_file_counts_a_second_later(
 ) -> None:
     """And one that cannot be read lets nobody pass, until it can."""
     now = [100.0]
-    monkeypatch.setattr(policy.time, 'monotonic', lambda: now[0])
+    monkeypatch.setattr(enforcers.time, 'monotonic', lambda: now[0])
     enforcer = enforcers.make(conf)
 
     def allows() -> bool:
