@@ -95,6 +95,10 @@ class OperationNotFound(NotFound):
     )
 
 
+class MoveNotFound(NotFound):
+    message = 'Migration {move} could not be found.'
+
+
 class ServiceNotFound(NotFound):
     message = (
         'Service {service_id} could not be found; GET /os-services lists '
@@ -237,6 +241,14 @@ class OperationNotCancellable(Conflict):
     message = (
         'Operation {operation} is {state}: only a queued one can be '
         'cancelled. {remedy}'
+    )
+
+
+class GuestMoves(Conflict):
+    passes = True
+    message = (
+        'Server {guest} is on the move already; GET /servers/ID/migrations '
+        'shows it.'
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from aggregates_ext import exception
+from aggregates_ext.db import moves
 from aggregates_ext.db import operations
 from aggregates_ext.db import records
 from aggregates_ext.db import stamps
@@ -62,7 +63,7 @@ def candidates(
             earlier.c.not_before > engine.now(),
         ),
     )
-    due = _TABLE.c.id.in_(unfinished)
+    due = sa.or_(_TABLE.c.id.in_(unfinished), _TABLE.c.id.in_(moves.due()))
     bound = sa.exists().where(_HOSTS.c.aggregate_id == _TABLE.c.id)
     returning = bound.where(
         _HOSTS.c.phase == 'returning', _HOSTS.c.alarm.is_(None)

@@ -163,6 +163,48 @@ class Operation:
 
 
 @dataclasses.dataclass(frozen=True)
+class Move:
+    """A guest on its way to another host of its pool, or that was.
+
+    :ivar operation_id: of the operation that it is a part of; None: a client
+        has asked for it.
+    :ivar source: name of the host that it leaves.
+    :ivar wanted: name of the host that was asked for; None: any.
+    :ivar target: name of the host that it was sent to last.
+    :ivar state: queued, sent, unresolved; completed, failed, cancelled.
+    :ivar cancelled: whether somebody does not want it any more.
+    :ivar progress: in percent.
+    :ivar not_before: when it is gone on with, by the database's clock.
+    :ivar tried: why hosts were not taken, by name.
+    :ivar call: the recorded call; holds a session uuid, so it is never shown.
+    """
+
+    id: int
+    uuid: str
+    aggregate_id: int
+    operation_id: int | None
+    guest_uuid: str
+    guest_name: str
+    source: str
+    wanted: str | None
+    target: str | None
+    state: str
+    cancelled: bool
+    progress: int
+    attempts: int
+    not_before: float | None
+    tried: dict[str, str]
+    call: dict[str, Any] | None = dataclasses.field(repr=False)
+    error: dict[str, Any] | None
+    request_id: str | None
+    user_id: str | None
+    project_id: str | None
+    created_at: datetime.datetime
+    updated_at: datetime.datetime
+    finished_at: datetime.datetime | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Seen:
     """A guest as its pool shows it.
 

@@ -211,3 +211,55 @@ guests = sa.Table(
     mysql_charset='utf8mb4',
     mysql_engine='InnoDB',
 )
+
+# Guests on their way to another host of their pool, and all that ever were
+# (design#moves). Hosts stand by name, as they were called then.
+moves = sa.Table(
+    'moves',
+    METADATA,
+    sa.Column('id', sa.Integer, primary_key=True),
+    sa.Column('uuid', sa.String(36), nullable=False, unique=True),
+    sa.Column('aggregate_id', sa.Integer, nullable=False),
+    # NULL: a client has asked for it by itself.
+    sa.Column('operation_id', sa.Integer),
+    sa.Column('guest_uuid', sa.String(36), nullable=False),
+    sa.Column('guest_name', exact_text(255), nullable=False),
+    sa.Column('source', exact_text(255), nullable=False),
+    # The host that was asked for; NULL: any.
+    sa.Column('wanted', exact_text(255)),
+    # The host that it was sent to last.
+    sa.Column('target', exact_text(255)),
+    sa.Column('state', sa.String(16), nullable=False),
+    # 0 while it is open, its id from then on: a guest has one at a time.
+    sa.Column('ended', sa.Integer, nullable=False, default=0),
+    sa.Column('cancelled', sa.Boolean, nullable=False, default=False),
+    sa.Column('progress', sa.Integer, nullable=False, default=0),
+    sa.Column('attempts', sa.Integer, nullable=False, default=0),
+    sa.Column('not_before', sa.Double),
+    # Why each host was not taken, by name.
+    sa.Column('tried', sa.JSON, nullable=False),
+    # The call that may be under way, and what was seen of it.
+    sa.Column('call', NULLABLE_JSON),
+    sa.Column('error', NULLABLE_JSON),
+    sa.Column('request_id', sa.String(255)),
+    sa.Column('user_id', sa.String(255)),
+    sa.Column('project_id', sa.String(255)),
+    sa.Column('created_at', moment(), nullable=False),
+    sa.Column('updated_at', moment(), nullable=False),
+    sa.Column('finished_at', moment()),
+    sa.UniqueConstraint(
+        'aggregate_id', 'guest_uuid', 'ended', name='uq_moves_guest'
+    ),
+    # What is open: of an aggregate, to be gone on with.
+    sa.Index('ix_moves_ended', 'ended', 'aggregate_id'),
+    sa.Index('ix_moves_operation', 'operation_id', 'id'),
+    # History, the newest first.
+    sa.Index('ix_moves_guest', 'guest_uuid', 'id'),
+    sa.Index('ix_moves_source', 'source', 'id'),
+    sa.Index('ix_moves_target', 'target', 'id'),
+    sa.Index('ix_moves_state', 'state', 'id'),
+    sa.Index('ix_moves_updated_at', 'updated_at', 'id'),
+    sqlite_autoincrement=True,
+    mysql_charset='utf8mb4',
+    mysql_engine='InnoDB',
+)

@@ -1,0 +1,285 @@
+"""The statements on moves: guests on their way, and where they have been.
+
+Moves of a pool run beside one another, and are not shown of its aggregate, so
+none of these renews a stamp (design#moves).
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from oslo_db import exception as db_exc
+from oslo_utils import timeutils
+
+from aggregates_ext import exception
+from aggregates_ext.db import fitting
+from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import models
+
+_TABLE = models.moves
+_FIELDS = [field.name for field in dataclasses.fields(records.Move)]
+_COLUMNS = [_TABLE.c[name] for name in _FIELDS]
+QUEUED, SENT, UNRESOLVED = 'queued', 'sent', 'unresolved'
+COMPLETED, FAILED, CANCELLED = 'completed', 'failed', 'cancelled'
+# Those that may still move the guest.
+OPEN = (QUEUED, SENT, UNRESOLVED)
+
+
+class Wanted(NamedTuple):
+    """Which moves are asked for; None: whatever it is.
+
+    :ivar host: name of either end.
+    :ivar states: it is in one of these.
+    :ivar since, before: when it last changed, in UTC.
+    """
+
+    host: str | None = None
+    source: str | None = None
+    guest_uuid: str | None = None
+    states: tuple[str, ...] | None = None
+    user_id: str | None = None
+    project_id: str | None = None
+    since: Any = None
+    before: Any = None
+
+
+def _record(row: Any) -> records.Move:
+    return records.Move(**dict(zip(_FIELDS, row, strict=True)))
+
+
+def insert(
+    connection: sa.Connection,
+    uuid: str,
+    guest: records.Guest,
+    asked: Mapping[str, str | None],
+    wanted: str | None = None,
+    operation_id: int | None = None,
+) -> records.Move:
+    """Queue the move of a guest away from where it is.
+
+    :param asked: request_id, user_id and project_id of who asked.
+    :param wanted: name of the host that it is to move to; None: any.
+    :raises exception.GuestMoves: it has one that is open.
+    """
+    now = timeutils.utcnow()
+    values: dict[str, Any] = {
+        **dict.fromkeys(_FIELDS[1:]),
+        **{
+            name: asked.get(name)
+            for name in ('request_id', 'user_id', 'project_id')
+        },
+        'uuid': uuid,
+        'aggregate_id': guest.aggregate_id,
+        'operation_id': operation_id,
+        'guest_uuid': guest.uuid,
+        'guest_name': guest.name,
+        'source': guest.host,
+        'wanted': wanted,
+        'state': QUEUED,
+        'cancelled': False,
+        'progress': 0,
+        'attempts': 0,
+        'tried': {},
+        'created_at': now,
+        'updated_at': now,
+    }
+    try:
+        result = connection.execute(
+            sa.insert(_TABLE).values({**values, 'ended': 0})
+        )
+    except db_exc.DBDuplicateEntry as exc:
+        raise exception.GuestMoves(guest=guest.name) from exc
+    (key,) = result.inserted_primary_key or (0,)
+    return records.Move(id=int(key), **values)
+
+
+def get(connection: sa.Connection, uuid: str) -> records.Move:
+    """One move.
+
+    :raises exception.MoveNotFound: there is none.
+    """
+    row = connection.execute(
+        sa.select(*_COLUMNS).where(_TABLE.c.uuid == uuid)
+    ).one_or_none()
+    if row is None:
+        raise exception.MoveNotFound(move=uuid)
+    return _record(row)
+
+
+def open_of(
+    connection: sa.Connection, aggregate_id: int
+) -> tuple[list[records.Move], float]:
+    """The open moves of an aggregate, in order, and the database's clock."""
+    rows = connection.execute(
+        sa.select(*_COLUMNS, engine.now().label('now'))
+        .where(_TABLE.c.ended == 0, _TABLE.c.aggregate_id == aggregate_id)
+        .order_by(_TABLE.c.id)
+    ).all()
+    now = rows[0].now if rows else 0.0
+    return [_record(row[:-1]) for row in rows], now
+
+
+def due() -> sa.Select[Any]:
+    """The aggregates that have a move to be gone on with now."""
+    return sa.select(_TABLE.c.aggregate_id).where(
+        _TABLE.c.ended == 0,
+        sa.or_(
+            _TABLE.c.not_before.is_(None),
+            _TABLE.c.not_before <= engine.now(),
+        ),
+    )
+
+
+def of_operation(
+    connection: sa.Connection, operation_id: int
+) -> list[records.Move]:
+    """The moves that are a part of an operation, in order."""
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(_TABLE.c.operation_id == operation_id)
+        .order_by(_TABLE.c.id)
+    )
+    return [_record(row) for row in rows]
+
+
+def open_of_guest(
+    connection: sa.Connection, guest_uuid: str
+) -> list[records.Move]:
+    """The open moves of a guest, in order: one, unless two pools have it."""
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(_TABLE.c.guest_uuid == guest_uuid, _TABLE.c.ended == 0)
+        .order_by(_TABLE.c.id)
+    )
+    return [_record(row) for row in rows]
+
+
+def page(
+    connection: sa.Connection,
+    wanted: Wanted,
+    limit: int,
+    marker: str | None = None,
+) -> list[records.Move] | None:
+    """Moves, the newest first; None: the marker is no move.
+
+    :param marker: uuid of the last one of the page before.
+    """
+    terms = _terms(wanted)
+    if marker is not None:
+        key = connection.scalar(
+            sa.select(_TABLE.c.id).where(_TABLE.c.uuid == marker)
+        )
+        if key is None:
+            return None
+        terms.append(_TABLE.c.id < key)
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(*terms)
+        .order_by(_TABLE.c.id.desc())
+        .limit(limit)
+    )
+    return [_record(row) for row in rows]
+
+
+def _terms(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
+    terms: list[sa.ColumnElement[bool]] = []
+    if wanted.host is not None:
+        terms.append(
+            sa.or_(
+                _TABLE.c.source == wanted.host, _TABLE.c.target == wanted.host
+            )
+        )
+    if wanted.states is not None:
+        terms.append(_TABLE.c.state.in_(wanted.states))
+    for name in ('source', 'guest_uuid', 'user_id', 'project_id'):
+        value = getattr(wanted, name)
+        if value is not None:
+            terms.append(_TABLE.c[name] == value)
+    if wanted.since is not None:
+        terms.append(_TABLE.c.updated_at >= wanted.since)
+    if wanted.before is not None:
+        terms.append(_TABLE.c.updated_at <= wanted.before)
+    return terms
+
+
+def update(
+    connection: sa.Connection, move: records.Move, values: Mapping[str, Any]
+) -> records.Move:
+    """Write how far a move is, and return it so."""
+    written: dict[str, Any] = {
+        **fitting.fit_columns(_TABLE, dict(values)),
+        'updated_at': timeutils.utcnow(),
+    }
+    connection.execute(
+        sa.update(_TABLE).where(_TABLE.c.id == move.id).values(**written)
+    )
+    return dataclasses.replace(move, **written)
+
+
+def rest(
+    connection: sa.Connection, move: records.Move, seconds: float
+) -> None:
+    """Let a move be for a time."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == move.id)
+        .values(not_before=engine.now() + seconds)
+    )
+
+
+def finish(
+    connection: sa.Connection,
+    move: records.Move,
+    state: str,
+    error: dict[str, Any] | None = None,
+) -> None:
+    """End a move: completed, failed or cancelled."""
+    now = timeutils.utcnow()
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == move.id)
+        .values(
+            state=state,
+            ended=move.id,
+            error=fitting.fit_json(error),
+            call=None,
+            not_before=None,
+            updated_at=now,
+            finished_at=now,
+            **({'progress': 100} if state == COMPLETED else {}),
+        )
+    )
+
+
+def cancel(connection: sa.Connection, move: records.Move) -> str | None:
+    """Let a move not be made any more, by one UPDATE.
+
+    One that was not sent ends; one that was sent is told to stop, which may
+    come too late.
+
+    :returns: its state then; None: it has ended before.
+    """
+    now = timeutils.utcnow()
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == move.id, _TABLE.c.state == QUEUED)
+        .values(
+            state=CANCELLED,
+            ended=move.id,
+            cancelled=True,
+            not_before=None,
+            updated_at=now,
+            finished_at=now,
+        )
+    )
+    if result.rowcount:
+        return CANCELLED
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == move.id, _TABLE.c.state == SENT)
+        .values(cancelled=True, not_before=None, updated_at=now)
+    )
+    return SENT if result.rowcount else None

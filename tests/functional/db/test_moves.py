@@ -1,0 +1,172 @@
+"""Moves: one at a time for a guest, found by what they are asked by."""
+
+import datetime
+import uuid
+from typing import Any
+
+import pytest
+
+from aggregates_ext import exception
+from aggregates_ext.db import aggregates
+from aggregates_ext.db import leases
+from aggregates_ext.db import moves
+from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
+
+pytestmark = pytest.mark.every_database
+ASKED = {'request_id': 'req-1', 'user_id': 'u', 'project_id': 'p'}
+
+
+def guest(name: str = 'web', key: int = 1, host: str = 'h1') -> records.Guest:
+    return records.Guest(
+        id=1,
+        uuid=str(uuid.uuid5(uuid.NAMESPACE_DNS, name)),
+        name=name,
+        aggregate_id=key,
+        host=host,
+        host_uuid=f'uuid-{host}',
+        zone=None,
+        power_state='Running',
+        memory=1,
+        vcpus=1,
+        operation=None,
+        first_seen=1.0,
+        changed_at=1.0,
+    )
+
+
+def insert(
+    database: engine.Database, *args: Any, **kwargs: Any
+) -> records.Move:
+    known = guest(*args, **kwargs)
+    return database.write(
+        lambda c: moves.insert(c, str(uuid.uuid4()), known, ASKED)
+    )
+
+
+def read(database: engine.Database, work: Any) -> Any:
+    with database.reader() as connection:
+        return work(connection)
+
+
+def end(
+    database: engine.Database, move: records.Move, state: str = 'completed'
+) -> None:
+    database.write(lambda c: moves.finish(c, move, state))
+
+
+def test_what_is_returned_is_what_is_read(database: engine.Database) -> None:
+    made = insert(database)
+    assert read(database, lambda c: moves.get(c, made.uuid)) == made
+    assert (made.state, made.source, made.request_id) == (
+        'queued',
+        'h1',
+        'req-1',
+    )
+    changed = database.write(
+        lambda c: moves.update(
+            c, made, {'state': 'sent', 'target': 'h2', 'call': {'a': 1}}
+        )
+    )
+    assert read(database, lambda c: moves.get(c, made.uuid)) == changed
+    assert changed.updated_at > made.updated_at
+
+
+def test_a_guest_has_one_at_a_time(database: engine.Database) -> None:
+    first = insert(database)
+    with pytest.raises(exception.GuestMoves):
+        insert(database)
+    # Of a copy of the pool, or of another guest.
+    insert(database, key=2)
+    insert(database, 'db')
+    end(database, first)
+    second = insert(database)
+    end(database, second, 'failed')
+    third = insert(database)
+    found = read(database, lambda c: moves.open_of_guest(c, first.guest_uuid))
+    assert [move.aggregate_id for move in found] == [2, 1]
+    assert found[1] == third
+
+
+def test_open_ones_are_due_when_they_rest_no_more(
+    database: engine.Database,
+) -> None:
+    key = database.write(lambda c: aggregates.insert(c, 'u', 'pool', None))
+    move = insert(database, key=key)
+    for seconds, expected in ((None, [key]), (60.0, []), (-1.0, [key])):
+        if seconds is not None:
+            database.write(lambda c, s=seconds: moves.rest(c, move, s))
+        found = read(database, lambda c: leases.candidates(c, 1e9, 10))
+        assert found == expected
+    open_, now = read(database, lambda c: moves.open_of(c, key))
+    assert [m.id for m in open_] == [move.id]
+    assert now == pytest.approx(open_[0].not_before, abs=300)
+    end(database, move)
+    assert read(database, lambda c: leases.candidates(c, 1e9, 10)) == []
+    assert read(database, lambda c: moves.open_of(c, key)) == ([], 0.0)
+
+
+def test_a_queued_one_is_cancelled_and_a_sent_one_told_so(
+    database: engine.Database,
+) -> None:
+    queued, sent, ended = (insert(database, name) for name in 'abc')
+    database.write(lambda c: moves.update(c, sent, {'state': 'sent'}))
+    end(database, ended)
+    states = [
+        database.write(lambda c, m=move: moves.cancel(c, m))
+        for move in (queued, sent, ended)
+    ]
+    assert states == ['cancelled', 'sent', None]
+    found = [
+        read(database, lambda c, m=move: moves.get(c, m.uuid))
+        for move in (queued, sent, ended)
+    ]
+    assert [(m.state, m.cancelled) for m in found] == [
+        ('cancelled', True),
+        ('sent', True),
+        ('completed', False),
+    ]
+    assert found[0].finished_at is not None
+    assert found[1].finished_at is None
+
+
+def test_pages(database: engine.Database) -> None:
+    made = [insert(database, str(number)) for number in range(5)]
+    end(database, made[1], 'failed')
+    database.write(lambda c: moves.update(c, made[2], {'target': 'h1'}))
+    database.write(
+        lambda c: moves.update(c, made[3], {'source': 'h9', 'target': 'h8'})
+    )
+
+    def page(limit: int = 10, marker: str | None = None, **kwargs: Any) -> Any:
+        wanted = moves.Wanted(**kwargs)
+        found = read(database, lambda c: moves.page(c, wanted, limit, marker))
+        return found and [int(move.guest_name) for move in found]
+
+    assert page() == [4, 3, 2, 1, 0]
+    assert page(2) == [4, 3]
+    assert page(2, made[3].uuid) == [2, 1]
+    assert page(marker='none') is None
+    assert page(host='h1') == [4, 2, 1, 0]
+    assert page(host='h8') == page(source='h9') == [3]
+    assert page(states=('failed',)) == [1]
+    assert page(guest_uuid=made[4].guest_uuid) == [4]
+    assert page(user_id='u', project_id='p') == [4, 3, 2, 1, 0]
+    assert page(user_id='x') == []
+    moment = made[0].updated_at
+    assert page(before=moment) == [0]
+    later = moment + datetime.timedelta(microseconds=1)
+    assert page(since=later) == [4, 3, 2, 1]
+
+
+def test_of_an_operation(database: engine.Database) -> None:
+    insert(database, 'other')
+    made = database.write(
+        lambda c: moves.insert(
+            c, str(uuid.uuid4()), guest(), ASKED, 'h2', operation_id=7
+        )
+    )
+    assert read(database, lambda c: moves.of_operation(c, 7)) == [made]
+    assert made.wanted == 'h2'
+    with pytest.raises(exception.MoveNotFound):
+        read(database, lambda c: moves.get(c, 'none'))
