@@ -285,6 +285,23 @@ COMPUTE_OPTS = [
         'called half-done and its remains are removed from the pool, or a '
         'host is called silent and forgotten by force.',
     ),
+    cfg.IntOpt(
+        'move_concurrency',
+        mutable=True,
+        default=3,
+        min=1,
+        max=4,
+        help='Guests that leave one host at a time. A host copies four at '
+        'once; the others wait there.',
+    ),
+    cfg.FloatOpt(
+        'move_timeout',
+        mutable=True,
+        default=7200.0,
+        min=1,
+        help='Seconds without progress after which the move of a guest is '
+        'given up.',
+    ),
     cfg.FloatOpt(
         'retry_interval',
         mutable=True,

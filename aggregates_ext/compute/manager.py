@@ -21,6 +21,7 @@ from aggregates_ext.compute import lookout
 from aggregates_ext.compute import purge
 from aggregates_ext.compute import requests
 from aggregates_ext.compute import runner
+from aggregates_ext.compute.moving import turns
 from aggregates_ext.compute.observation import observe
 from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.run import lease as compute_lease
@@ -59,6 +60,7 @@ class Manager:
         self._looker = connector.patient()
         self._clock = clock or compute_clock.Clock()
         self._runner = runner.Runner(conf, connector, self._clock)
+        self._mover = turns.Mover(conf, connector)
         self._owner = uuidutils.generate_uuid()
         self._keeper = compute_lease.Keeper(
             database, self._owner, conf.compute.lease_ttl
@@ -178,7 +180,11 @@ class Manager:
             LOG.exception('Aggregate %s: a bug', aggregate_id)
 
     def _run_all(self, held: compute_lease.Held) -> bool:
-        """Run what is due, then observe; whether an operation was run."""
+        """Run what is due, then observe; whether an operation was run.
+
+        What only goes on with moves looks at the pool when that is due, or
+        when it has changed something.
+        """
         ran = False
         while not self._stopping.is_set():
             pending, now = held.read(
@@ -192,7 +198,9 @@ class Manager:
             with requests.logged(operation):
                 self._runner.run(held, operation, now)
             ran = True
-        self._observe(held)
+        turned = self._mover.turn(held)
+        if ran or turned is not turns.Turned.LOOKED:
+            self._observe(held)
         return ran
 
     def _observe(self, held: compute_lease.Held) -> None:

@@ -212,6 +212,7 @@ def _step(run: compute_run.Run) -> None:
     """
     try:
         designations.await_others(run)
+        compute_run.await_moves(run)
         STEPS[run.operation.kind](run)
     except failures.HostError as exc:
         if run.changed:

@@ -258,25 +258,28 @@ def cancel(connection: sa.Connection, move: records.Move) -> str | None:
     """Let a move not be made any more, by one UPDATE.
 
     One that was not sent ends; one that was sent is told to stop, which may
-    come too late.
+    come too late. One that is unresolved ends as failed: somebody says that
+    there is nothing to find out any more.
 
     :returns: its state then; None: it has ended before.
     """
     now = timeutils.utcnow()
-    result = connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == move.id, _TABLE.c.state == QUEUED)
-        .values(
-            state=CANCELLED,
-            ended=move.id,
-            cancelled=True,
-            not_before=None,
-            updated_at=now,
-            finished_at=now,
+    for before, after in ((QUEUED, CANCELLED), (UNRESOLVED, FAILED)):
+        result = connection.execute(
+            sa.update(_TABLE)
+            .where(_TABLE.c.id == move.id, _TABLE.c.state == before)
+            .values(
+                state=after,
+                ended=move.id,
+                cancelled=True,
+                call=None,
+                not_before=None,
+                updated_at=now,
+                finished_at=now,
+            )
         )
-    )
-    if result.rowcount:
-        return CANCELLED
+        if result.rowcount:
+            return after
     result = connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.id == move.id, _TABLE.c.state == SENT)

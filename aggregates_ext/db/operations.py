@@ -32,6 +32,8 @@ WAITING = 'WAITING'
 OF_THE_POOL = ('set_master', 'adopt')
 # Kinds of which each takes the place of the other before it.
 OF_THE_SERVICE = ('disable_host', 'enable_host')
+# Kinds that start a toolstack, change the master, join or eject.
+STRUCTURAL = ('add_host', 'remove_host', 'set_master', 'reapply', 'delete')
 # Kinds after which the pool is what is wanted: nothing counts from before.
 SETTLES_ALL = ('adopt',)
 # The parameter that tells of a change of master that was sent.

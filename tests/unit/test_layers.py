@@ -150,6 +150,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'db/',
         'db/engine/',
     ),
+    'compute/moving/': (
+        'compute/observation/',
+        'compute/run/',
+        'compute/xen/',
+        'db/',
+    ),
     'compute/operations/': (
         'compute/mastership/',
         'compute/observation/',
@@ -173,6 +179,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     'compute/': (
         'compute/mastership/',
+        'compute/moving/',
         'compute/observation/',
         'compute/operations/',
         'compute/rules/',

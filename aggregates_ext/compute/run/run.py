@@ -20,15 +20,20 @@ from aggregates_ext.compute.run import lease as compute_lease
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
 LOG = logging.getLogger(__name__)
 # Seconds that may pass between the last look and the call it allows.
 CHECK_AGE = 5.0
+
+# The parameter of what waits for moves of guests to end.
+FOR_MOVES = 'moves'
 
 # Reads what is to be written into the parameters with a call.
 Known = Callable[[Any], dict[str, Any]]
@@ -354,3 +359,31 @@ def await_joins(run: Run, host: str | None = None) -> None:
                 f'{other.uuid}) is {other.state} and may still come about; '
                 'this waits until it is known, or reset.'
             )
+
+
+def await_moves(run: Run) -> None:
+    """Let an operation wait for guests that move, before it sends anything.
+
+    Whatever starts a toolstack meanwhile leaves records that lie
+    (design#moves). A removal by force does not wait: its host may be dead,
+    and the move with it.
+
+    :raises outcomes.Waiting: there is one.
+    """
+    operation = run.operation
+    if operation.kind not in db_operations.STRUCTURAL or run.changed:
+        return
+    if operation.parameters.get('force'):
+        return
+    open_, _now = run.held.read(
+        lambda connection: db_moves.open_of(connection, run.aggregate_id)
+    )
+    moving = [move for move in open_ if move.state != db_moves.QUEUED]
+    if moving:
+        names = text.listed(f'"{move.guest_name}"' for move in moving)
+        raise outcomes.Waiting(
+            reason=f'Guests are on the move: {names}. This begins when they '
+            'have arrived; one that is unresolved says in its migration what '
+            'it needs.',
+            parameters=[FOR_MOVES],
+        )

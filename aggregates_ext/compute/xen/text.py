@@ -32,6 +32,8 @@ CUT = ' …'
 # What is put for a code that is none; its text is the first parameter.
 NOT_A_CODE = 'NOT_A_CODE'
 _CODE = re.compile(r'[A-Z][A-Z0-9_]{0,99}')
+# Of whoever has asked for a move, in the text of its error.
+_SESSION = re.compile(r'(session_id=)[^\s"\'&)]+')
 
 
 # Items that a message names of a list.
@@ -107,13 +109,16 @@ def _forms(secret: str) -> set[str]:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """A text without secrets, however they are spelled; the longest first."""
+    """A text without secrets, however they are spelled; the longest first.
+
+    Nor with the session of a move, which its errors name (xapi#moves).
+    """
     forms: set[str] = set()
     for secret in secrets:
         forms |= _forms(secret)
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, REDACTED)
-    return text
+    return _SESSION.sub(rf'\1{REDACTED}', text)
 
 
 def safe(text: str, secrets: Iterable[str], limit: int = LIMIT) -> str:

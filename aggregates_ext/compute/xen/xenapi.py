@@ -111,6 +111,24 @@ class Session:
                 raise
             return {}
 
+    def record(self, class_: str, ref: str) -> fields.Record:
+        """One record of a class, read by ``fields``."""
+        answer = self.call(f'{class_}.get_record', ref)
+        return fields.read_record(self.host, class_, answer, self._words)
+
+    def find(self, class_: str, uuid: str) -> str:
+        """The reference of a record.
+
+        :raises XenAPIError: with UUID_INVALID: there is none.
+        :raises OddAnswer: it is none.
+        """
+        call = f'{class_}.get_by_uuid'
+        answer = self.call(call, uuid)
+        found: str = fields.read_value(
+            self.host, call, 'ref', answer, self._words
+        )
+        return found
+
     def changes(self, class_: str, token: str) -> events.Events:
         """What became of the records of a class since a token, at once.
 
@@ -156,6 +174,10 @@ class Session:
         except failures.XenAPIError as exc:
             if exc.code not in ('UUID_INVALID', 'SESSION_INVALID'):
                 raise
+
+    def leave(self) -> None:
+        """Close the connection, and let the session go on."""
+        self._transport.close()
 
     def close(self) -> None:
         """Log out, which may fail without harm, and close the connection."""

@@ -1,0 +1,1 @@
+"""Carrying out moves: guests on their way to other hosts (design#moves)."""

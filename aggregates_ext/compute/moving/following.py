@@ -1,0 +1,250 @@
+"""What became of a move that was sent (xapi#moves, xapi#moves-that-lie).
+
+Its task tells. Without one the operations of the guest do, then its record,
+as far as that can be trusted; what nothing proves is unresolved.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from oslo_log import log as logging
+
+from aggregates_ext.compute.moving import state
+from aggregates_ext.compute.moving import verdicts
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import fields
+from aggregates_ext.db import moves as db_moves
+from aggregates_ext.db import records
+
+LOG = logging.getLogger(__name__)
+MOVES = ('pool_migrate', 'migrate_send')
+# How often a move is sent that left no trace.
+MOST_ATTEMPTS = 3
+HALTED = 'GUEST_HALTED'
+UNPROVEN = 'MOVE_UNRESOLVED'
+GONE = 'GUEST_GONE'
+
+
+def follow(
+    site: state.Site, move: records.Move, tasks: Mapping[str, views.Task]
+) -> bool:
+    """Take a move that was sent one step further.
+
+    :param tasks: those of moves that the pool lists, by reference.
+    :returns: whether it is not under way any more.
+    """
+    step = _Following(site, move)
+    task = tasks.get(step.call['task'] or '')
+    if task is None:
+        return step.without_task()
+    if task.status in views.RUNNING:
+        return step.watch(task)
+    return step.conclude(task)
+
+
+class _Following:
+    """One step of one move that was sent."""
+
+    def __init__(self, site: state.Site, move: records.Move) -> None:
+        self._site = site
+        self._move = move
+        self._session = site.master.session
+        self.call: dict[str, Any] = dict(move.call or {})
+
+    def watch(self, task: views.Task) -> bool:
+        """The task runs: tell how far it is, or stop it."""
+        site, move = self._site, self._move
+        if move.cancelled:
+            # Answered OK, also where it comes too late.
+            with contextlib.suppress(failures.XenAPIError):
+                self._session.call('task.cancel', task.ref)
+        progress = int(100 * min(max(task.progress, 0.0), 0.99))
+        if progress != move.progress:
+            self.call['progressed'] = site.now
+        idle = site.now - self.call.get('progressed', self.call['at'])
+        if idle > float(site.options.move_timeout):
+            self._leave_open(
+                f'it has made no progress for {idle:.0f} s, and a host may '
+                'be away'
+            )
+            return False
+        site.look_later(move, progress=progress, call=self.call)
+        return False
+
+    def conclude(self, task: views.Task) -> bool:
+        """The task has ended."""
+        if task.status == 'success':
+            return self._end(task, db_moves.COMPLETED)
+        if task.status == 'cancelled' and not task.error:
+            return self._stopped(task)
+        code, *parameters = task.error or ('',)
+        verdict = verdicts.judge(code, parameters)
+        if verdict is verdicts.Verdict.UNKNOWN:
+            self.call['task'] = None
+            self.call.setdefault('broken', self._site.now)
+            said = codes.meaning(code, parameters).sentence
+            self._leave_open(f'it ended in {code}: {said}')
+            return False
+        return self._failed(task, verdict, code, parameters)
+
+    def _failed(
+        self,
+        task: views.Task,
+        verdict: verdicts.Verdict,
+        code: str,
+        parameters: list[str],
+    ) -> bool:
+        """The guest is where it was; look whether it runs there."""
+        site, move = self._site, self._move
+        sentence, remedy = codes.explain(code, parameters)
+        message = f'Host {move.target} answered {code}: {sentence} {remedy}'
+        if self._is_halted():
+            return self._end(task, db_moves.FAILED, *self._outage(message))
+        if verdict is verdicts.Verdict.FINAL:
+            return self._end(task, db_moves.FAILED, code, message)
+        if verdict is verdicts.Verdict.OTHER_TARGET and move.target:
+            tried = {**move.tried, move.target: f'{code}: {sentence}'}
+            move = site.update(move, tried=tried)
+        elif move.attempts >= MOST_ATTEMPTS:
+            return self._end(task, db_moves.FAILED, code, message)
+        self._forget(task)
+        again = verdict is verdicts.Verdict.AGAIN
+        pause = float(site.options.retry_interval) if again else 0.0
+        site.requeue(move, code, message, pause)
+        return True
+
+    def _stopped(self, task: views.Task) -> bool:
+        """Cancelled by us, by somebody else, or since the guest has ended."""
+        if not self._is_halted():
+            return self._end(task, db_moves.CANCELLED)
+        return self._end(
+            task, db_moves.FAILED, *self._outage('The move was stopped.')
+        )
+
+    def without_task(self) -> bool:
+        """The call got no answer, or its task is gone with its xapi."""
+        guest = self._guest()
+        if guest is None:
+            self._end(None, db_moves.FAILED, GONE, _gone(self._move))
+            return True
+        running = [
+            ref
+            for ref, name in guest['current_operations'].items()
+            if name in MOVES
+        ]
+        if running:
+            if len(running) == 1 and self.call['task'] is None:
+                self.call['task'] = running[0]
+            self._site.look_later(self._move, call=self.call)
+            return False
+        if self._is_at(guest, 'to'):
+            return self._end(None, db_moves.COMPLETED)
+        if not verdicts.records_hold(self.call, self._site.view):
+            self._leave_open(
+                'a toolstack has started meanwhile, and nobody has written '
+                'down what became of it'
+            )
+            return False
+        return self._has_not_happened(guest)
+
+    def _has_not_happened(self, guest: fields.Record) -> bool:
+        """The record can be trusted, and says that the guest did not move.
+
+        What may still be on its way to the master is kept out by the end of
+        its session, and then looked for once more.
+        """
+        site, move = self._site, self._move
+        since = self.call.get('quiet')
+        if since is None or self.call['session']:
+            self._end_session()
+            self.call.update(quiet=site.now, session=None)
+            site.look_later(move, call=self.call)
+            return False
+        if site.now - since < float(site.options.watch_interval):
+            site.look_later(move)
+            return False
+        if guest['power_state'] == 'Halted':
+            said = self._outage('The move has left no trace.')
+            return self._end(None, db_moves.FAILED, *said)
+        message = 'The move has left no trace, and the guest is where it was.'
+        if move.attempts >= MOST_ATTEMPTS or self.call.get('broken'):
+            return self._end(None, db_moves.FAILED, 'NO_TRACE', message)
+        site.requeue(move, 'NO_TRACE', message)
+        return True
+
+    def _leave_open(self, why: str) -> None:
+        """Nothing proves what became of the guest: touch nothing."""
+        site, move = self._site, self._move
+        message = (
+            f'What became of the move of guest "{move.guest_name}" from host '
+            f'{move.source} to {move.target} is not proven: {why}. It may run '
+            f'on {move.target} whatever its record says, so do not start it '
+            f'on {move.source}. Restart the toolstack of {move.source} '
+            f'("xe-toolstack-restart"), and only then that of {move.target}; '
+            'it is looked at again.'
+        )
+        if move.state != db_moves.UNRESOLVED:
+            LOG.error('Move %s: %s', move.uuid, message)
+        state.postpone(
+            site.held,
+            site.update(move, state=db_moves.UNRESOLVED, call=self.call),
+            float(site.options.observe_interval),
+            UNPROVEN,
+            message,
+        )
+
+    def _outage(self, message: str) -> tuple[str, str]:
+        move = self._move
+        text = (
+            f'Guest "{move.guest_name}" is recorded as halted after its move '
+            f'from host {move.source} to {move.target}. {message} If nobody '
+            f'has stopped it, start it on {move.target} and on no other host: '
+            'where it runs there, that is refused and puts its record right.'
+        )
+        LOG.error('Move %s: %s', move.uuid, text)
+        return HALTED, text
+
+    def _end(self, task: views.Task | None, result: str, *said: str) -> bool:
+        self._end_session()
+        if task is not None:
+            self._forget(task)
+        self._site.finish(self._move, result, *said)
+        return True
+
+    def _forget(self, task: views.Task) -> None:
+        """Remove an ended task; a xapi keeps them for a day."""
+        with contextlib.suppress(failures.XenAPIError):
+            self._session.call('task.destroy', task.ref)
+
+    def _end_session(self) -> None:
+        if self.call.get('session'):
+            self._session.end_other(self.call['session'])
+
+    def _guest(self) -> fields.Record | None:
+        """Its record as it is now; None: there is none."""
+        try:
+            return self._session.record('VM', self.call['guest'])
+        except failures.XenAPIError as exc:
+            if exc.code != 'HANDLE_INVALID':
+                raise
+            return None
+
+    def _is_halted(self) -> bool:
+        guest = self._guest()
+        return guest is not None and guest['power_state'] == 'Halted'
+
+    def _is_at(self, guest: fields.Record, end: str) -> bool:
+        there = self._site.uuid_of(guest['resident_on'])
+        return bool(
+            guest['power_state'] != 'Halted' and there == self.call[end]
+        )
+
+
+def _gone(move: records.Move) -> str:
+    return (
+        f'Guest "{move.guest_name}" ({move.guest_uuid}) is not in the pool '
+        'any more.'
+    )

@@ -1,0 +1,139 @@
+"""What the steps of a move share: where they work, and how a move goes on."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_log import log as logging
+
+from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.run import lease as compute_lease
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.db import moves as db_moves
+from aggregates_ext.db import records
+
+LOG = logging.getLogger(__name__)
+CALL = 'VM.pool_migrate'
+# Seconds between two looks at a move that takes long, at most.
+LONGEST_REST = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """A pool during one turn.
+
+    :ivar members: the hosts of the aggregate that are members.
+    :ivar options: the group ``compute``.
+    :ivar now: the database's clock when the turn began.
+    """
+
+    held: compute_lease.Held
+    master: masters.Master
+    view: views.PoolView
+    members: Sequence[records.Host]
+    options: Any
+    now: float
+
+    def name(self, uuid: str | None) -> str | None:
+        """The name of the member with a XenServer uuid."""
+        for host in self.members:
+            if uuid is not None and host.uuid == uuid:
+                return host.name
+        return None
+
+    def uuid_of(self, ref: str) -> str | None:
+        """The uuid of the host with a reference."""
+        for host in self.view.hosts.values():
+            if host.ref == ref:
+                return host.uuid
+        return None
+
+    def update(self, move: records.Move, **values: Any) -> records.Move:
+        """Write how far a move is."""
+        return self.held.write(
+            lambda connection: db_moves.update(connection, move, values)
+        )
+
+    def look_later(self, move: records.Move, **values: Any) -> None:
+        """Go on with a move after a while: the longer it takes, the later."""
+        age = self.now - (move.call or {}).get('at', self.now)
+        least = float(self.options.watch_interval)
+        seconds = max(least, min(age / 20, LONGEST_REST))
+        _rest(self.held, move, seconds, values)
+
+    def postpone(
+        self, move: records.Move, obstacle: failures.HostError
+    ) -> None:
+        """Let a move be for a time, since a host says what cannot be read."""
+        postpone(
+            self.held,
+            move,
+            float(self.options.retry_interval),
+            obstacle.code,
+            str(obstacle),
+        )
+
+    def requeue(
+        self, move: records.Move, code: str, message: str, seconds: float = 0.0
+    ) -> None:
+        """Send a move anew, if it is wanted still."""
+        if move.cancelled:
+            self.finish(move, db_moves.CANCELLED)
+            return
+        values = {
+            'state': db_moves.QUEUED,
+            'call': None,
+            'progress': 0,
+            'error': {'code': code, 'message': message},
+        }
+        _rest(self.held, move, seconds, values)
+
+    def finish(
+        self,
+        move: records.Move,
+        result: str,
+        code: str = '',
+        message: str = '',
+    ) -> None:
+        """End a move."""
+        error = {'code': code, 'message': message} if code else None
+        self.held.write(
+            lambda connection: db_moves.finish(connection, move, result, error)
+        )
+        told = LOG.warning if result == db_moves.FAILED else LOG.info
+        told(
+            'Move %s: guest %s (%s) from %s to %s: %s %s',
+            move.uuid,
+            move.guest_name,
+            move.guest_uuid,
+            move.source,
+            move.target,
+            result,
+            message,
+        )
+
+
+def _rest(
+    held: compute_lease.Held,
+    move: records.Move,
+    seconds: float,
+    values: dict[str, Any],
+) -> None:
+    def work(connection: Any) -> None:
+        if any(getattr(move, name) != v for name, v in values.items()):
+            db_moves.update(connection, move, values)
+        db_moves.rest(connection, move, seconds)
+
+    held.write(work)
+
+
+def postpone(
+    held: compute_lease.Held,
+    move: records.Move,
+    seconds: float,
+    code: str,
+    message: str,
+) -> None:
+    """Let a move be for a time, and tell what is in its way."""
+    _rest(held, move, seconds, {'error': {'code': code, 'message': message}})

@@ -1,0 +1,193 @@
+"""Turns: each due move of a pool is taken one step further.
+
+Nothing waits here for hosts to get ready. What is under way is looked at
+again when it is due, by whoever holds the aggregate then (design#moves).
+"""
+
+import enum
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from aggregates_ext.compute.moving import following
+from aggregates_ext.compute.moving import sending
+from aggregates_ext.compute.moving import state
+from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.run import lease as compute_lease
+from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import leases
+from aggregates_ext.db import moves as db_moves
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+
+LOG = logging.getLogger(__name__)
+# Seconds that a turn may go on past its limit, and keep its lease.
+GRACE = 120.0
+
+
+class Turned(enum.Enum):
+    """What a turn has done."""
+
+    NOTHING = 'no move was due'
+    LOOKED = 'no guest has gone or come'
+    CHANGED = 'the pool is to be looked at'
+
+
+class Mover:
+    """Takes the moves of pools further.
+
+    :param connector: for calls.
+    """
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, connector: connections.Connector
+    ) -> None:
+        self._options = conf.compute
+        self._connector = connector
+
+    def turn(self, held: compute_lease.Held) -> Turned:
+        """Take each due move one step further."""
+        open_, now = held.read(
+            lambda connection: db_moves.open_of(connection, held.aggregate_id)
+        )
+        due = [m for m in open_ if (m.not_before or now) <= now]
+        if not due:
+            return Turned.NOTHING
+        limit = float(self._options.observe_timeout)
+        held.extend(limit + GRACE)
+        connector = self._connector.within(limit)
+        aggregate, bound, standing = held.read(
+            lambda connection: _read(connection, held.aggregate_id)
+        )
+        try:
+            with masters.master_of(
+                connector, aggregate, bound, find=_finder(held)
+            ) as master:
+                site = state.Site(
+                    held=held,
+                    master=master,
+                    view=views.pool_view(master.session, master.pools),
+                    members=[h for h in bound if h.phase == 'member'],
+                    options=self._options,
+                    now=now,
+                )
+                changed = _step(site, due, open_, _gate(standing, open_))
+        except failures.HostError as exc:
+            for move in due:
+                state.postpone(
+                    held,
+                    move,
+                    self._options.retry_interval,
+                    exc.code,
+                    str(exc),
+                )
+            changed = False
+        stale = _is_stale(aggregate, bound, now, self._options)
+        return Turned.CHANGED if changed or stale else Turned.LOOKED
+
+
+def _read(
+    connection: Any, aggregate_id: int
+) -> tuple[records.Aggregate, list[records.Host], list[records.Operation]]:
+    return (
+        db_aggregates.get(connection, aggregate_id, deleted=True),
+        db_hosts.get_all(connection, aggregate_id),
+        db_operations.get_all(
+            connection,
+            aggregate_id,
+            states=db_operations.OPEN,
+            kinds=db_operations.STRUCTURAL,
+        ),
+    )
+
+
+def _finder(
+    held: compute_lease.Held,
+) -> Callable[[str], Sequence[records.Host]]:
+    def find(address: str) -> Sequence[records.Host]:
+        return held.read(
+            lambda connection: db_hosts.find(connection, addresses=[address])
+        )
+
+    return find
+
+
+def _gate(
+    standing: Sequence[records.Operation], open_: Sequence[records.Move]
+) -> records.Operation | None:
+    """The operation that keeps moves from being sent; None: there is none.
+
+    One that has sent something does, and one that waits for the moves to
+    end; not while one of these is unresolved, which it may stay.
+    """
+    stuck = any(move.state == db_moves.UNRESOLVED for move in open_)
+    for operation in standing:
+        waits = compute_run.FOR_MOVES in (operation.error or {}).get(
+            'parameters', ()
+        )
+        if operation.parameters.get('changed') or (waits and not stuck):
+            return operation
+    return None
+
+
+def _step(
+    site: state.Site,
+    due: Sequence[records.Move],
+    open_: Sequence[records.Move],
+    gate: records.Operation | None,
+) -> bool:
+    """Look at what was sent, then send what may be.
+
+    :returns: whether a move was sent or has ended.
+    """
+    changed = False
+    busy = [m for m in open_ if m.state != db_moves.QUEUED]
+    sent = [m for m in due if m.state != db_moves.QUEUED]
+    if sent:
+        tasks = {
+            t.ref: t for t in views.tasks(site.master.session, state.CALL)
+        }
+        for move in sent:
+            try:
+                ended = following.follow(site, move, tasks)
+            except failures.OddAnswer as exc:
+                site.postpone(move, exc)
+                continue
+            if ended:
+                changed = True
+                busy.remove(move)
+    queued = [m for m in due if m.state == db_moves.QUEUED]
+    if queued and gate is not None:
+        for move in queued:
+            state.postpone(
+                site.held,
+                move,
+                site.options.retry_interval,
+                db_operations.WAITING,
+                f'Operation {gate.uuid} ({gate.title}) is at work in the '
+                'pool; moves go on when it has ended.',
+            )
+    elif queued:
+        changed |= sending.send_all(site, queued, busy)
+    return changed
+
+
+def _is_stale(
+    aggregate: records.Aggregate,
+    bound: Sequence[records.Host],
+    now: float,
+    options: Any,
+) -> bool:
+    """Whether the pool is to be looked at anyway, see ``leases.candidates``."""
+    limit = float(options.observe_interval)
+    if any(host.phase == 'returning' for host in bound):
+        limit = min(limit, leases.RETURN_INTERVAL)
+    return abs(now - (aggregate.observed_at or 0.0)) > limit
