@@ -23,6 +23,7 @@ from aggregates_ext.domain import enabling
 from aggregates_ext.domain import guests
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import inventory
+from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import pools
@@ -58,6 +59,7 @@ def build(
         retries=retries.Retries(intended, membership),
         looks=looks.Looks(found, looks.Kept(conf.api.cache_size * 2**20)),
         enabling=enabling.Enabling(intended),
+        maintenance=maintenance.Maintenance(intended),
         inventory=known_hosts,
         guests=guests.Guests(
             database,

@@ -229,6 +229,14 @@ class HostNotInPool(Conflict):
         self.passes = not free
 
 
+class HostInMaintenance(Conflict):
+    message = (
+        'Host {host} is in maintenance, or on its way there: it is enabled '
+        'when it leaves that. Use "leave_maintenance", or maintenance_mode of '
+        'PUT /os-hosts/{host}.'
+    )
+
+
 class JoinUnknown(Conflict):
     message = (
         'Host {host} is joining the pool of aggregate {aggregate_id}, and '

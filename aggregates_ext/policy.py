@@ -32,6 +32,7 @@ ADOPT = POOLS.format('adopt')
 REAPPLY = POOLS.format('reapply')
 FORCE_REMOVE_HOST = POOLS.format('force_remove_host')
 SET_MASTER = POOLS.format('set_master')
+MAINTENANCE = POOLS.format('maintenance')
 
 HOSTS = 'os_compute_api:os-hosts'
 HOSTS_LIST = f'{HOSTS}:list'
@@ -115,6 +116,7 @@ _RULES = (
     (ADOPT, 'POST', _ACTION, 'Let an aggregate follow its pool.'),
     (REAPPLY, 'POST', _ACTION, 'Make a pool what its aggregate says.'),
     (SET_MASTER, 'POST', _ACTION, 'Make another host the master of a pool.'),
+    (MAINTENANCE, 'POST', _ACTION, 'Take a host into maintenance, or out.'),
 )
 
 

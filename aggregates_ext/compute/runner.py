@@ -16,6 +16,7 @@ from aggregates_ext.compute.operations import dissolve
 from aggregates_ext.compute.operations import eject
 from aggregates_ext.compute.operations import enabling
 from aggregates_ext.compute.operations import join
+from aggregates_ext.compute.operations import maintenance
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.operations import reapply
 from aggregates_ext.compute.run import clock as compute_clock
@@ -40,6 +41,8 @@ STEPS: dict[str, Callable[[compute_run.Run], None]] = {
     operations.DELETE: dissolve.delete,
     operations.DISABLE_HOST: enabling.disable_host,
     operations.ENABLE_HOST: enabling.enable_host,
+    operations.ENTER_MAINTENANCE: maintenance.enter,
+    operations.LEAVE_MAINTENANCE: maintenance.leave,
 }
 MAX_BACKOFF = 60.0
 # Enough for any retry_interval to come to a minute.
@@ -103,10 +106,11 @@ class Runner:
             )
         else:
             LOG.info(
-                'Operation %s: %s of aggregate %s succeeded',
+                'Operation %s: %s of aggregate %s %s',
                 run.operation.uuid,
                 run.operation.title,
                 held.aggregate_id,
+                run.operation.state,
             )
 
     def _make_run(
@@ -143,7 +147,9 @@ class Runner:
             _end(run, _time_over(run, limit, obstacle))
             return
         seconds = pause(self._options, operation, obstacle)
-        LOG.info(
+        watches = isinstance(obstacle, outcomes.Watching)
+        LOG.log(
+            logging.DEBUG if watches else logging.INFO,
             'Operation %s: %s of aggregate %s rests for %.1f s: %s',
             operation.uuid,
             operation.title,
@@ -197,6 +203,13 @@ class Runner:
         master_timeout = float(self._options.master_timeout)
         if operation.kind == operations.SET_MASTER:
             return master_timeout
+        if operation.kind in (
+            operations.ENTER_MAINTENANCE,
+            operations.LEAVE_MAINTENANCE,
+        ):
+            # It ends by itself.
+            limit = maintenance.MOVES_EACH * self._options.move_timeout
+            return float(limit) + MAX_BACKOFF
         if operation.kind == operations.REMOVE_HOST:
             return float(self._options.eject_timeout) + designations.allowance(
                 operation, master_timeout
@@ -241,6 +254,8 @@ def pause(
 
     :param options: the group ``compute``.
     """
+    if isinstance(obstacle, outcomes.Watching):
+        return obstacle.seconds
     if obstacle.error['code'] in codes.LOGIN_REFUSED:
         return max(MAX_BACKOFF, float(options.observe_interval))
     doublings = min(operation.attempts - 1, MAX_DOUBLINGS)

@@ -27,7 +27,9 @@ _AGGREGATES = models.aggregates
 _FIELDS = [field.name for field in dataclasses.fields(records.Host)]
 COLUMNS = [_TABLE.c[name] for name in _FIELDS]
 # A host outside of a pool is to be as it is.
-_UNTOLD = {'service': None, 'disabled_reason': None, 'disabled_start': None}
+_UNTOLD = dict.fromkeys(
+    ('service', 'disabled_reason', 'disabled_start', 'maintenance')
+)
 
 
 def record(row: Any) -> records.Host:
@@ -205,15 +207,19 @@ def update(
 def take_back_service(
     connection: sa.Connection, name: str, aggregate_id: int
 ) -> None:
-    """Let a host be what it was last proven to be: disabled, or not."""
+    """Let a host be what it was last proven to be: disabled, or not.
+
+    It is not in maintenance then.
+    """
     connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.name == name, _TABLE.c.aggregate_id == aggregate_id)
         .values(
+            maintenance=None,
             service=sa.case(
                 (_TABLE.c.disabled_start.is_(None), records.ENABLED),
                 else_=records.DISABLED,
-            )
+            ),
         )
     )
 

@@ -5,6 +5,7 @@ none of these renews a stamp (design#moves).
 """
 
 import dataclasses
+from collections.abc import Collection
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
@@ -140,6 +141,22 @@ def of_operation(
     rows = connection.execute(
         sa.select(*_COLUMNS)
         .where(_TABLE.c.operation_id == operation_id)
+        .order_by(_TABLE.c.id)
+    )
+    return [_record(row) for row in rows]
+
+
+def homes(
+    connection: sa.Connection, host: str, operation_ids: Collection[int]
+) -> list[records.Move]:
+    """The moves by which operations have taken guests off a host, in order."""
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(
+            _TABLE.c.operation_id.in_(operation_ids),
+            _TABLE.c.source == host,
+            _TABLE.c.state == COMPLETED,
+        )
         .order_by(_TABLE.c.id)
     )
     return [_record(row) for row in rows]

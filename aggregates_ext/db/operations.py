@@ -31,7 +31,12 @@ WAITING = 'WAITING'
 # Kinds that name a host and are about the pool: the latest one counts.
 OF_THE_POOL = ('set_master', 'adopt')
 # Kinds of which each takes the place of the other before it.
-OF_THE_SERVICE = ('disable_host', 'enable_host')
+OF_THE_SERVICE = (
+    'disable_host',
+    'enable_host',
+    'enter_maintenance',
+    'leave_maintenance',
+)
 # Kinds that start a toolstack, change the master, join or eject.
 STRUCTURAL = ('add_host', 'remove_host', 'set_master', 'reapply', 'delete')
 # Kinds after which the pool is what is wanted: nothing counts from before.

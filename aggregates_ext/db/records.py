@@ -9,6 +9,8 @@ from urllib import parse
 # What a host is to be.
 ENABLED = 'enabled'
 DISABLED = 'disabled'
+# Where a host is on its way into maintenance and out of it.
+ENTERING, IN_MAINTENANCE, LEAVING = 'entering', 'on', 'leaving'
 LOOPBACK = ('localhost', '127.0.0.1', '::1')
 
 
@@ -88,6 +90,8 @@ class Host:
     :ivar disabled_reason: why, where somebody has said it.
     :ivar disabled_start: ``agent_start_time`` of its xapi when it was proven
         to be disabled as wanted; None: it was not yet.
+    :ivar maintenance: whether its guests are to be elsewhere: entering, on or
+        leaving; None: they are not.
     """
 
     id: int
@@ -107,6 +111,7 @@ class Host:
     service: str | None = None
     disabled_reason: str | None = None
     disabled_start: float | None = None
+    maintenance: str | None = None
 
     @property
     def disabled(self) -> bool:

@@ -24,10 +24,6 @@ KINDS = {
 }
 
 
-class _Unfinished(Exception):
-    """An operation has not ended yet."""
-
-
 class Enabling:
     """Disables and enables hosts in their pools.
 
@@ -57,7 +53,7 @@ class Enabling:
         :raises exception.Conflict: the pool has refused it.
         """
         if aggregate_id is None:
-            aggregate_id = self._find(host)
+            aggregate_id = find(self._intent, host)
         if aggregate_id is None:
             if service == records.DISABLED:
                 raise exception.HostNotInPool(host=host, phase='free')
@@ -70,18 +66,7 @@ class Enabling:
                 host=host, phase='returning'
             ) from None
         self._intent.compute.wake_up()
-        return self._await(queued)
-
-    def _find(self, host: str) -> int | None:
-        """The aggregate that a host is bound to.
-
-        :raises exception.HostNotFound: it is not registered.
-        """
-        # No name has it, and PostgreSQL takes no text with it.
-        if '\0' in host:
-            raise exception.HostNotFound(host=ascii(host[:255]))
-        with self._intent.database.reader() as connection:
-            return db_hosts.get(connection, host).aggregate_id
+        return self._intent.await_end(queued).uuid
 
     def _queue(
         self,
@@ -99,8 +84,9 @@ class Enabling:
                 connection, aggregate_id, host
             )
             check_member(bound, aggregate_id)
+            _check_maintenance(bound, service)
             write(connection, host, service, reason)
-            last = _last(going_on)
+            last = last_of_service(going_on)
             if last is not None and last.kind == KINDS[service]:
                 return last
             return db_operations.insert(
@@ -115,32 +101,24 @@ class Enabling:
 
         return self._intent.database.write(work, operations.is_written)
 
-    def _await(self, queued: records.Operation) -> str:
-        """Wait for the end of an operation, if it comes soon.
 
-        :raises exception.Conflict: it has failed; whoever asked is told so,
-            and it counts no longer.
-        """
+def find(intended: intent.Intent, host: str) -> int | None:
+    """The aggregate that a host is bound to.
 
-        def read() -> records.Operation:
-            with self._intent.database.reader() as connection:
-                return db_operations.get(connection, queued.uuid)
+    :raises exception.HostNotFound: it is not registered.
+    """
+    # No name has it, and PostgreSQL takes no text with it.
+    if '\0' in host:
+        raise exception.HostNotFound(host=ascii(host[:255]))
+    with intended.database.reader() as connection:
+        return db_hosts.get(connection, host).aggregate_id
 
-        def look() -> records.Operation:
-            found = read()
-            if found.state in db_operations.UNFINISHED:
-                raise _Unfinished
-            return found
 
-        ended = self._intent.patiently(_Unfinished, look, read)
-        if ended.state == 'failed':
-            self._intent.database.write(
-                lambda connection: db_operations.settle_failed(
-                    connection, key=ended.id
-                )
-            )
-            raise exception.Conflict(reason=(ended.error or {})['message'])
-        return ended.uuid
+def _check_maintenance(host: records.Host, service: str) -> None:
+    """:raises exception.HostInMaintenance: it cannot be enabled so."""
+    stays = host.maintenance not in (None, records.LEAVING)
+    if stays and service == records.ENABLED:
+        raise exception.HostInMaintenance(host=host.name)
 
 
 def check_member(host: records.Host, aggregate_id: int) -> None:
@@ -162,7 +140,9 @@ def write(
     db_hosts.update(connection, host, values)
 
 
-def _last(going_on: list[records.Operation]) -> records.Operation | None:
+def last_of_service(
+    going_on: list[records.Operation],
+) -> records.Operation | None:
     """What was last asked of a host, if that has not ended."""
     found = [o for o in going_on if o.kind in db_operations.OF_THE_SERVICE]
     return found[-1] if found else None

@@ -13,6 +13,7 @@ from typing import Any
 from typing import Protocol
 from typing import TypeVar
 
+from aggregates_ext import exception
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
@@ -44,6 +45,10 @@ class Change:
 
     aggregate: records.Aggregate
     operation: str | None = None
+
+
+class _Unfinished(Exception):
+    """An operation has not ended yet."""
 
 
 class Intent:
@@ -112,6 +117,34 @@ class Intent:
                     raise
             self._sleep(SETTLE_POLL)
             waited += SETTLE_POLL
+
+    def await_end(self, queued: records.Operation) -> records.Operation:
+        """Wait for the end of an operation, if it comes soon.
+
+        :returns: it, as it is then, ended or not.
+        :raises exception.Conflict: it has failed; whoever asked is told so,
+            and it counts no longer.
+        """
+
+        def read() -> records.Operation:
+            with self.database.reader() as connection:
+                return db_operations.get(connection, queued.uuid)
+
+        def look() -> records.Operation:
+            found = read()
+            if found.state in db_operations.UNFINISHED:
+                raise _Unfinished
+            return found
+
+        ended = self.patiently(_Unfinished, look, read)
+        if ended.state == 'failed':
+            self.database.write(
+                lambda connection: db_operations.settle_failed(
+                    connection, key=ended.id
+                )
+            )
+            raise exception.Conflict(reason=(ended.error or {})['message'])
+        return ended
 
 
 def _is_written(connection: Any, change: Change) -> bool:

@@ -31,6 +31,8 @@ RESET = 'reset'
 DELETE = 'delete'
 DISABLE_HOST = 'disable_host'
 ENABLE_HOST = 'enable_host'
+ENTER_MAINTENANCE = 'enter_maintenance'
+LEAVE_MAINTENANCE = 'leave_maintenance'
 
 # The phase that an outcome named by `reset` gives to a bound host.
 OUTCOMES = {'member': 'member', 'free': 'free'}
@@ -263,8 +265,14 @@ def take_back(connection: Any, operation: records.Operation) -> None:
 def _take_back_service(
     connection: Any, operation: records.Operation, host: str
 ) -> None:
-    """Unless a later request has said what the host is to be."""
+    """Unless a later request has said what the host is to be.
+
+    One that did not come out of maintenance is still in it; so is one that
+    was to stay on its way there.
+    """
     key = operation.aggregate_id
+    if operation.parameters.get('stay'):
+        return
     pending, _now = db_operations.unfinished(connection, key)
     if not any(
         other.kind in db_operations.OF_THE_SERVICE
@@ -272,7 +280,14 @@ def _take_back_service(
         and other.id != operation.id
         for other in pending
     ):
-        db_hosts.take_back_service(connection, host, key)
+        if operation.kind == LEAVE_MAINTENANCE:
+            values = {
+                'maintenance': records.IN_MAINTENANCE,
+                'service': records.DISABLED,
+            }
+            db_hosts.update(connection, host, values)
+        else:
+            db_hosts.take_back_service(connection, host, key)
 
 
 def _phase_before(connection: Any, removal: records.Operation) -> str:

@@ -19,12 +19,21 @@ from aggregates_ext.db import records
 from aggregates_ext.domain import enabling
 from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
+from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
 
 # What a request asks for beside the host; all else in the parameters of an
 # operation was found out on the way.
-ASKED = ('accept_data_loss', 'accepted_by', 'disks', 'force', 'reason')
+ASKED = (
+    'accept_data_loss',
+    'accepted_by',
+    'disks',
+    'force',
+    'reason',
+    'restore',
+    'stay',
+)
 # Kinds that are written as done and are nothing to be tried.
 RECORDS = (operations.RESET,)
 
@@ -209,6 +218,10 @@ def _ask_again(connection: Any, old: records.Operation) -> None:
     """
     found = db_hosts.get(connection, str(old.host))
     enabling.check_member(found, old.aggregate_id)
+    if old.kind in maintenance.KINDS:
+        values = maintenance.intended(old.kind, old.parameters)
+        db_hosts.update(connection, found.name, values)
+        return
     services = {kind: service for service, kind in enabling.KINDS.items()}
     enabling.write(
         connection,

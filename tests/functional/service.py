@@ -22,6 +22,7 @@ from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import enabling
 from aggregates_ext.domain import hosts
 from aggregates_ext.domain import intent
+from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import pools
@@ -96,6 +97,7 @@ class Service:
         self.operations = operations.Operations(database)
         self.pools = pools.Pools(intended)
         self.enabling = enabling.Enabling(intended)
+        self.maintenance = maintenance.Maintenance(intended)
         self.retries = retries.Retries(intended, self.members)
         self.manager = self.new_manager()
         self.beat()

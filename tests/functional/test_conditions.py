@@ -26,6 +26,8 @@ BODIES: dict[str, Any] = {
     'adopt': {},
     'reapply': {},
     'set_master': {'host': 'xen2'},
+    'enter_maintenance': {'host': 'xen1'},
+    'leave_maintenance': {'host': 'xen2'},
     'cancel_operation': {'operation': OPERATION},
     'retry_operation': {'operation': OPERATION},
     'reset': {'host': 'xen2', 'outcome': 'free'},

@@ -181,6 +181,7 @@ def test_another_target_is_tried(running: service.Service, key: int) -> None:
     """Where the first one is full meanwhile, by its own answer."""
     running.sim.plant(
         'VM.pool_migrate',
+        step=guest(running, 'web').uuid,
         code='HOST_NOT_ENOUGH_FREE_MEMORY',
         parameters=['1', '0'],
     )
@@ -195,6 +196,7 @@ def test_a_refusal_about_the_guest_ends_it(
 ) -> None:
     running.sim.plant(
         'VM.pool_migrate',
+        step=guest(running, 'web').uuid,
         code='VM_IS_IMMOBILE',
         parameters=['OpaqueRef:vm'],
     )
@@ -203,6 +205,32 @@ def test_a_refusal_about_the_guest_ends_it(
     assert ended.error is not None
     assert ended.error['code'] == 'VM_IS_IMMOBILE'
     assert running.sim.places(ended.guest_uuid) == ['xen1']
+
+
+def test_a_refusal_of_the_call_itself(
+    running: service.Service, key: int
+) -> None:
+    running.sim.plant(SENT, code='HOST_DISABLED', parameters=['OpaqueRef:h'])
+    (ended,) = finish(running, key, ask(running, 'web'))
+    assert ended.state == 'completed'
+    assert len(ended.tried) == 1
+
+
+@pytest.mark.harms_guests
+def test_a_guest_that_a_failure_halts_is_told_loudly(
+    running: service.Service, key: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And it is started by nobody."""
+    running.conf.set_override('confirm_interval', 0.01, 'compute')
+    known = guest(running, 'web').uuid
+    running.sim.plant('VM.pool_migrate', step=known, action='halt')
+    (ended,) = finish(running, key, ask(running, 'web', 'xen3'))
+    assert ended.state == 'failed'
+    assert ended.error is not None
+    assert ended.error['code'] == following.HALTED
+    assert 'start it on xen3 and on no other host' in ended.error['message']
+    assert ended.error['message'] in caplog.text
+    assert running.sim.harmed() == [f'{known} was lost']
 
 
 def test_one_that_is_cancelled_stays(
@@ -348,7 +376,9 @@ def test_a_move_that_hangs_is_given_up(
 ) -> None:
     """And an operator's word ends it."""
     running.conf.set_override('move_timeout', 1.0, 'compute')
-    running.sim.plant('VM.pool_migrate', action='hang')
+    running.sim.plant(
+        'VM.pool_migrate', action='hang', step=guest(running, 'web').uuid
+    )
     move = ask(running, 'web', 'xen3')
     turn(running, key)
     with running.database.writer() as connection:

@@ -36,6 +36,8 @@ ROUTES = [
     ('POST', '/1/action', {'adopt': 1}, policy.ADOPT),
     ('POST', '/1/action', {'reapply': 1}, policy.REAPPLY),
     ('POST', '/1/action', {'set_master': 1}, policy.SET_MASTER),
+    ('POST', '/1/action', {'enter_maintenance': 1}, policy.MAINTENANCE),
+    ('POST', '/1/action', {'leave_maintenance': 1}, policy.MAINTENANCE),
 ]
 CHANGES = [
     ('/v2.1/os-hosts/xen1', policy.HOSTS_UPDATE),

@@ -129,6 +129,14 @@ CASES = {
     'adopt': Case({'adopt': {}}),
     'reapply': Case({'reapply': {}}),
     'set_master': Case({'set_master': {'host': 'xen2'}}),
+    'enter_maintenance': Case({'enter_maintenance': {'host': 'xen2'}}),
+    'leave_maintenance': Case(
+        {'leave_maintenance': {'host': 'xen2'}},
+        ("UPDATE hosts SET maintenance = 'on' WHERE name = 'xen2'",),
+    ),
+    'retry of an entry': Case(
+        RETRY, (was('enter_maintenance', 'failed', 'xen2'),)
+    ),
     'reset': Case(
         {'reset': {'host': 'xen1', 'outcome': 'free'}},
         (moved('xen1', 'leaving'), was('remove_host', 'unresolved', 'xen1')),

@@ -28,7 +28,8 @@ Hook = Callable[[], object]
 def changes_pool(method: str) -> bool:
     """Whether a method is more than a look."""
     class_, _dot, verb = method.removeprefix('Async.').partition('.')
-    return class_ not in PRIVATE_CLASSES and not verb.startswith('get_')
+    asks = verb.startswith(('get_', 'assert_'))
+    return class_ not in PRIVATE_CLASSES and not asks
 
 
 @dataclasses.dataclass

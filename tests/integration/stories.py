@@ -22,6 +22,7 @@ ENABLE = 'host.enable'
 DESTROY = 'host.destroy'
 RESTART = 'host.restart_agent'
 DESIGNATE = 'pool.designate_new_master'
+MOVE = 'Async.VM.pool_migrate'
 
 
 @dataclasses.dataclass
@@ -30,6 +31,7 @@ class Scene:
 
     :ivar hosts: free hosts of its own; the first may be a member already.
     :ivar given_up: uuids of the SRs whose disks may be lost.
+    :ivar guests: uuids of machines that run, and are to run on.
     """
 
     site: processes.Site
@@ -37,6 +39,7 @@ class Scene:
     key: int
     hosts: Sequence[str]
     given_up: list[str] = dataclasses.field(default_factory=list)
+    guests: list[str] = dataclasses.field(default_factory=list)
 
 
 Act = Callable[[Scene], None]
@@ -57,6 +60,7 @@ class Story:
         disturbed; more than one answer where more are right.
     :ivar prepare: what else is there before.
     :ivar loses: how many disks are lost, as was accepted.
+    :ivar guests_on: the hosts on which its guests run in the end.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Story:
     left: tuple[tuple[int, ...], ...]
     prepare: Act = _nothing
     loses: int = 0
+    guests_on: tuple[tuple[int, ...], ...] = ()
 
     def __str__(self) -> str:
         return self.name
@@ -125,6 +130,34 @@ def _be_disabled_by_hand(scene: Scene) -> None:
 def _stay_disabled(scene: Scene) -> None:
     """Hosts start anew for each play, and are enabled with that."""
     scene.site.sim.host(scene.hosts[1]).auto_enable = False
+
+
+def _have_a_guest(scene: Scene) -> None:
+    """The second host has one that runs."""
+    name = scene.site.new_name()
+    scene.guests.append(scene.site.sim.add_vm(scene.hosts[1], name))
+
+
+def _enter(scene: Scene) -> None:
+    _act(scene, 'enter_maintenance')
+
+
+def _leave(scene: Scene) -> None:
+    _act(scene, 'leave_maintenance')
+
+
+def _act(scene: Scene, action: str) -> None:
+    body = {action: {'host': scene.hosts[1]}}
+    path = f'/os-aggregates/{scene.key}/action'
+    scene.client.done('POST', path, body)
+
+
+def _be_in_maintenance(scene: Scene) -> None:
+    _have_a_guest(scene)
+    _enter(scene)
+    ended = scene.client.settle(scene.key)
+    assert ended['state'] == 'succeeded', ended
+    _stay_disabled(scene)
 
 
 def rename(scene: Scene) -> None:
@@ -241,6 +274,28 @@ STORIES = (
         ((), (0,)),
     ),
 )
+# How often is looked while guests move hangs on time.
+MAINTENANCE = (
+    Story(
+        'enter-maintenance',
+        (DISABLE, MOVE),
+        2,
+        _enter,
+        ((0, 1),),
+        _have_a_guest,
+        guests_on=((0,),),
+    ),
+    Story(
+        'leave-maintenance',
+        (ENABLE, MOVE),
+        2,
+        _leave,
+        ((0, 1),),
+        _be_in_maintenance,
+        # One that was on its way when a toolstack ended stays.
+        guests_on=((1,), (0,)),
+    ),
+)
 BY_NAME = {story.name: story for story in STORIES}
 
 
@@ -254,6 +309,10 @@ def check(story: Story, scene: Scene) -> None:
     assert members in right, scene.client.operations(scene.key)
     check_peace(scene)
     assert len(scene.site.sim.destroyed_vdis) == story.loses
+    places = [scene.site.sim.places(guest) for guest in scene.guests]
+    ends = [[scene.hosts[n] for n in ends] for ends in story.guests_on]
+    assert all(place in ends for place in places), places
+    assert scene.site.sim.harmed() == []
 
 
 def check_peace(scene: Scene) -> None:

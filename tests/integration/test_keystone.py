@@ -46,6 +46,7 @@ REQUESTS: dict[str, tuple[tuple[str, str, Any], int]] = {
     policy.ADOPT: (action('adopt'), 404),
     policy.REAPPLY: (action('reapply'), 404),
     policy.SET_MASTER: (action('set_master', host='xen1'), 404),
+    policy.MAINTENANCE: (action('enter_maintenance', host='xen1'), 404),
     policy.SERVICES_LIST: (('GET', '/os-services', None), 200),
     policy.SERVICES_UPDATE: (
         ('PUT', f'/os-services/{UUID}', {'status': 'enabled'}),

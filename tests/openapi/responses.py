@@ -170,6 +170,7 @@ def pool(face: str) -> Schema:
         live=maybe(FLAG),
         service={'enum': ['enabled', 'disabled', None]},
         disabled_reason=maybe(TEXT),
+        maintenance={'enum': [None, 'off', 'entering', 'on', 'leaving']},
         version=maybe(TEXT),
         drift=items(TEXT),
         alarm=maybe(TEXT),

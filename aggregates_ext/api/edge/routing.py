@@ -22,6 +22,7 @@ from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import enabling
 from aggregates_ext.domain import guests
 from aggregates_ext.domain import inventory
+from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import pools
@@ -48,6 +49,7 @@ class Domain(NamedTuple):
     inventory: inventory.Inventory
     looks: looks.Looks
     enabling: enabling.Enabling
+    maintenance: maintenance.Maintenance
     guests: guests.Guests
 
     def under(self, guard: Callable[[records.Aggregate], None]) -> 'Domain':
@@ -62,6 +64,7 @@ class Domain(NamedTuple):
             self.looks,
             # What is asked there is about no aggregate.
             self.enabling,
+            self.maintenance.under(guard),
             self.guests,
         )
 

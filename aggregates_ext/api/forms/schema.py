@@ -157,6 +157,17 @@ _REASON = {
     'pattern': fields.VALUE['pattern'],
     'description': 'text of 1 to 255 characters without control characters',
 }
+_TRUTH = {'type': 'boolean', 'description': 'true or false'}
+ENTER_MAINTENANCE = _body(
+    'enter_maintenance',
+    lambda texts: _object(
+        ('host',), host=texts.host, reason=_REASON, stay_on_failure=_TRUTH
+    ),
+)
+LEAVE_MAINTENANCE = _body(
+    'leave_maintenance',
+    lambda texts: _object(('host',), host=texts.host, restore=_TRUTH),
+)
 _FORCED_DOWN = {
     'enum': [True, False, *fields.BOOLEAN['enum']],
     'description': 'true or false',

@@ -91,26 +91,33 @@ def update(
     host_name: str,
     body: Any,
 ) -> routing.Named:
-    """Disable or enable one host: whether its pool starts machines on it.
+    """Disable or enable one host, or take it into maintenance or out.
 
-    Whether that is done, or still to be, is told by ``os-services``.
+    That may go on after the answer, which names the operation.
     """
     ctx.can(policy.HOSTS_UPDATE)
     if not shape.strict:
         body = _in_lower_case(body)
     asked = schema.check_fields(body, schema.HOST, strict=shape.strict)
+    shown, operations = {'host': host_name}, []
+    entering = asked.get('maintenance_mode', '').lower() == 'enable'
     if 'maintenance_mode' in asked:
-        if domain.inventory.find(host_name) is None:
-            raise exception.HostNotFound(host=ascii(host_name[:255]))
-        raise exception.NotSupported(
-            reason='maintenance_mode is not supported: no machines are moved '
-            'here. Disable the host by "status", and move its machines in '
-            'its pool.'
+        move = domain.maintenance
+        operations.append(
+            (move.enter if entering else move.leave)(ctx, host_name)
         )
-    disabled = asked['status'].lower() == 'disable'
-    service = records.DISABLED if disabled else records.ENABLED
-    operation = domain.enabling.set_service(ctx, host_name, service)
-    return routing.Named({'host': host_name, 'status': service}, operation)
+        shown['maintenance_mode'] = (
+            f'{"on" if entering else "off"}_maintenance'
+        )
+    if 'status' in asked:
+        disabled = asked['status'].lower() == 'disable'
+        shown['status'] = records.DISABLED if disabled else records.ENABLED
+        # A host in maintenance is disabled.
+        if not (entering and disabled):
+            operations.append(
+                domain.enabling.set_service(ctx, host_name, shown['status'])
+            )
+    return routing.Named(shown, next(filter(None, operations), None))
 
 
 def _in_lower_case(body: Any) -> Any:

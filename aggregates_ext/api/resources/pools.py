@@ -147,6 +147,7 @@ def _host(
         'disabled_reason': host.disabled_reason
         if host and host.disabled
         else None,
+        'maintenance': (host.maintenance or 'off') if host else None,
         'version': found.get('version'),
         'drift': drift,
         'alarm': host.alarm if host else None,
@@ -232,6 +233,47 @@ def set_master(
     )
 
 
+def enter_maintenance(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> routing.Named:
+    """Let a host take no guests, and move those that it has."""
+    ctx.can(policy.MAINTENANCE)
+    fields = schema.check(body, schema.ENTER_MAINTENANCE, strict=shape.strict)
+    operation = domain.maintenance.enter(
+        ctx,
+        fields['host'],
+        shape.aggregate_id(aggregate_id),
+        fields.get('reason'),
+        stay_on_failure=fields.get('stay_on_failure', False),
+    )
+    shown = {'host': fields['host'], 'maintenance_mode': 'on_maintenance'}
+    return routing.Named(shown, operation)
+
+
+def leave_maintenance(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> routing.Named:
+    """Let a host take guests again, and bring back those that it had."""
+    ctx.can(policy.MAINTENANCE)
+    fields = schema.check(body, schema.LEAVE_MAINTENANCE, strict=shape.strict)
+    operation = domain.maintenance.leave(
+        ctx,
+        fields['host'],
+        shape.aggregate_id(aggregate_id),
+        restore=fields.get('restore', True),
+    )
+    shown = {'host': fields['host'], 'maintenance_mode': 'off_maintenance'}
+    return routing.Named(shown, operation)
+
+
 ROUTES: routing.Routes = {
     '/os-aggregates/{aggregate_id}/pool': {'GET': routing.Route(pool)},
 }
@@ -241,4 +283,6 @@ ACTIONS = {
     'adopt': adopt,
     'reapply': reapply,
     'set_master': set_master,
+    'enter_maintenance': enter_maintenance,
+    'leave_maintenance': leave_maintenance,
 }

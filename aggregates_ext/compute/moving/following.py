@@ -82,6 +82,13 @@ class _Following:
             return self._stopped(task)
         code, *parameters = task.error or ('',)
         verdict = verdicts.judge(code, parameters)
+        if verdict is verdicts.Verdict.DOUBT:
+            sentence, remedy = codes.explain(code, parameters)
+            self.call.update(
+                task=None, said=[code, f'{code}: {sentence} {remedy}']
+            )
+            self._site.look_later(self._move, call=self.call)
+            return False
         if verdict is verdicts.Verdict.UNKNOWN:
             self.call['task'] = None
             self.call.setdefault('broken', self._site.now)
@@ -163,16 +170,21 @@ class _Following:
             self.call.update(quiet=site.now, session=None)
             site.look_later(move, call=self.call)
             return False
-        if site.now - since < float(site.options.watch_interval):
+        said = self.call.get('said')
+        # A toolstack that has just started may not have told its master.
+        wait = 'confirm_interval' if said else 'watch_interval'
+        if site.now - since < float(site.options[wait]):
             site.look_later(move)
             return False
+        code, message = said or (
+            'NO_TRACE',
+            'The move has left no trace, and the guest is where it was.',
+        )
         if guest['power_state'] == 'Halted':
-            said = self._outage('The move has left no trace.')
-            return self._end(None, db_moves.FAILED, *said)
-        message = 'The move has left no trace, and the guest is where it was.'
-        if move.attempts >= MOST_ATTEMPTS or self.call.get('broken'):
-            return self._end(None, db_moves.FAILED, 'NO_TRACE', message)
-        site.requeue(move, 'NO_TRACE', message)
+            return self._end(None, db_moves.FAILED, *self._outage(message))
+        if said or move.attempts >= MOST_ATTEMPTS or self.call.get('broken'):
+            return self._end(None, db_moves.FAILED, code, message)
+        site.requeue(move, code, message)
         return True
 
     def _leave_open(self, why: str) -> None:

@@ -54,6 +54,7 @@ class Verdict(enum.Enum):
     OTHER_TARGET = 'another host may take the guest'
     AGAIN = 'nothing has happened, and it may work later'
     FINAL = 'the guest cannot move'
+    DOUBT = 'the record of the guest tells, once no toolstack has started'
     UNKNOWN = 'what became of the guest is not proven'
 
 
@@ -67,7 +68,7 @@ def judge(code: str, parameters: Sequence[str]) -> Verdict:
         said = ' '.join(parameters)
         if _NOT_MET.search(said):
             return Verdict.OTHER_TARGET
-        return Verdict.AGAIN if _NO_SESSION.search(said) else Verdict.UNKNOWN
+        return Verdict.AGAIN if _NO_SESSION.search(said) else Verdict.DOUBT
     return Verdict.AGAIN if codes.passes(code, parameters) else Verdict.FINAL
 
 

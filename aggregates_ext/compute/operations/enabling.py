@@ -6,6 +6,7 @@ Where its release has ``auto_enable`` it stays so over its starts
 """
 
 import contextlib
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,12 +38,9 @@ def disable_host(run: compute_run.Run) -> None:
     :raises outcomes.Failed: it takes them as before.
     :raises outcomes.Postpone: to be tried again.
     """
-    with _changing(run) as change:
-        if not change.listed.enabled and not change.is_own():
-            change.take_over()
-        if change.listed.enabled:
-            change.send(DISABLE, *change.for_good(), disabling=True)
-        change.finish(change.listed.agent_start_time, enabled=False)
+    with changing(run) as change:
+        change.disable()
+        change.finish(enabled=False)
 
 
 def enable_host(run: compute_run.Run) -> None:
@@ -51,22 +49,20 @@ def enable_host(run: compute_run.Run) -> None:
     :raises outcomes.Failed: it takes none, as before.
     :raises outcomes.Postpone: to be tried again.
     """
-    with _changing(run) as change:
-        if not change.listed.enabled:
-            change.refuse_going_down()
-            change.send(ENABLE)
-        change.finish(None, enabled=True)
+    with changing(run) as change:
+        change.enable()
+        change.finish(enabled=True)
 
 
 @contextlib.contextmanager
-def _changing(run: compute_run.Run) -> Iterator['_Change']:
+def changing(run: compute_run.Run) -> Iterator['Change']:
     """At the master, when no call of before can begin any more."""
     run.end_recorded_session()
     aggregate, hosts = run.aggregate(), masters.all_hosts(run)
     if aggregate.pool_uuid is None:
         raise _not_listed(run)
     with masters.master_of(run.connector, aggregate, hosts) as master:
-        yield _Change(run, master)
+        yield Change(run, master)
 
 
 def _not_listed(run: compute_run.Run) -> outcomes.Failed:
@@ -78,7 +74,7 @@ def _not_listed(run: compute_run.Run) -> outcomes.Failed:
     )
 
 
-class _Change:
+class Change:
     """One change of a host, on the master of its pool.
 
     :ivar listed: the host as its master has listed it last.
@@ -106,6 +102,64 @@ class _Change:
                 what=f'whether host {self._host.name} is enabled is not told',
             )
         return view, listed
+
+    @property
+    def session(self) -> xenapi.Session:
+        """One at the master, for what changes nothing."""
+        return self._master.session
+
+    def finish_as(
+        self, enabled: bool, work: Callable[[Any, float], None]
+    ) -> None:
+        """End the operation by what is seen of the host.
+
+        :param work: writes what is true of the host then; gets the start of
+            its xapi.
+        :raises outcomes.Postpone: it is not as it was made.
+        """
+        run, name, view = self._run, self._host.name, self._view
+        if self.listed.enabled != enabled:
+            raise outcomes.Postpone(
+                reason=f'Host {name} was to be '
+                f'{"enabled" if enabled else "disabled"}, which was '
+                'answered, and is not seen so; it is tried again.'
+            )
+        start = self.listed.agent_start_time
+
+        def both(connection: Any) -> None:
+            work(connection, start)
+            observe.keep(connection, run.aggregate_id, view)
+            db_operations.finish(connection, run.operation, 'succeeded')
+
+        run.write(both)
+
+    def where(self, ref: str) -> str | None:
+        """The uuid of the host with a reference."""
+        for host in self._view.hosts.values():
+            if host.ref == ref:
+                return host.uuid
+        return None
+
+    def disable(self) -> None:
+        """Disable the host, if it is not so as it is to be.
+
+        :raises outcomes.Failed: it takes machines as before.
+        :raises outcomes.Postpone: to be tried again.
+        """
+        if not self.listed.enabled and not self.is_own():
+            self.take_over()
+        if self.listed.enabled:
+            self.send(DISABLE, *self.for_good(), disabling=True)
+
+    def enable(self) -> None:
+        """Enable the host, if it is disabled.
+
+        :raises outcomes.Failed: it takes none, as before.
+        :raises outcomes.Postpone: to be tried again.
+        """
+        if not self.listed.enabled:
+            self.refuse_going_down()
+            self.send(ENABLE)
 
     def is_own(self) -> bool:
         """Whether a disabled host was disabled by us, as it is to be."""
@@ -181,26 +235,20 @@ class _Change:
                 ) from exc
         self._view, self.listed = self._look()
 
-    def finish(self, start: float | None, enabled: bool) -> None:
+    def finish(self, *, enabled: bool) -> None:
         """End the operation by what is seen of the host.
 
-        :param start: since which of its starts the host is disabled.
         :raises outcomes.Postpone: it is not as it was made.
         """
-        run, name, view = self._run, self._host.name, self._view
-        if self.listed.enabled != enabled:
-            raise outcomes.Postpone(
-                reason=f'Host {name} was to be '
-                f'{"enabled" if enabled else "disabled"}, which was '
-                'answered, and is not seen so; it is tried again.'
-            )
-
-        def work(connection: Any) -> None:
-            db_hosts.update(connection, name, {'disabled_start': start})
-            observe.keep(connection, run.aggregate_id, view)
-            db_operations.finish(connection, run.operation, 'succeeded')
-
-        run.write(work)
+        name = self._host.name
+        self.finish_as(
+            enabled,
+            lambda connection, start: db_hosts.update(
+                connection,
+                name,
+                {'disabled_start': None if enabled else start},
+            ),
+        )
 
 
 def find_disabled(

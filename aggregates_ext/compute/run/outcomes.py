@@ -40,6 +40,19 @@ class Waiting(Postpone):
     code = db_operations.WAITING
 
 
+class Watching(Postpone):
+    """Something is under way that this operation goes on with.
+
+    :ivar seconds: until the next look.
+    """
+
+    code = 'UNDER_WAY'
+
+    def __init__(self, seconds: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.seconds = seconds
+
+
 class Failed(exception.AggregatesError):
     """The outcome is known: nothing of the change is left.
 

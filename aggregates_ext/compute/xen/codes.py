@@ -30,6 +30,7 @@ OWN_PASSING = frozenset(
         'POOL_REPLACED',
         'RETRY',
         'TWO_MASTERS',
+        'UNDER_WAY',
         'WAITING',
     }
 )

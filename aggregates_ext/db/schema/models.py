@@ -96,6 +96,8 @@ hosts = sa.Table(
     sa.Column('disabled_reason', sa.String(255)),
     # When its xapi had started that was disabled so; NULL: none was.
     sa.Column('disabled_start', sa.Double),
+    # Whether its guests are to be elsewhere; NULL: they are not.
+    sa.Column('maintenance', sa.String(16)),
     # Of a free host: when it was last asked, and when it last answered.
     sa.Column('looked_at', sa.Double),
     sa.Column('seen_at', sa.Double),

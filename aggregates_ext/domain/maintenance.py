@@ -1,0 +1,172 @@
+"""Hosts whose guests are to run elsewhere, and back again.
+
+A request writes what is to be and an operation, in one transaction, and waits
+a while for how that ends (design#maintenance).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from oslo_utils import uuidutils
+
+from aggregates_ext import context
+from aggregates_ext import exception
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+from aggregates_ext.domain import enabling
+from aggregates_ext.domain import intent
+from aggregates_ext.domain import operations
+
+KINDS = (operations.ENTER_MAINTENANCE, operations.LEAVE_MAINTENANCE)
+
+
+class Maintenance:
+    """Takes hosts into maintenance and out of it.
+
+    :param intended: how it gets into the database.
+    """
+
+    def __init__(self, intended: intent.Intent) -> None:
+        self._intent = intended
+
+    def under(self, guard: db_aggregates.Guard) -> 'Maintenance':
+        """The same for a request that wants a certain state."""
+        return Maintenance(self._intent.under(guard))
+
+    def enter(
+        self,
+        ctx: context.RequestContext,
+        host: str,
+        aggregate_id: int | None = None,
+        reason: str | None = None,
+        *,
+        stay_on_failure: bool = False,
+    ) -> str | None:
+        """Let a host take no guests, and move those that it has.
+
+        :param aggregate_id: of the host; None: it is looked up.
+        :param reason: why.
+        :param stay_on_failure: whether it stays disabled where not all
+            guests could be moved.
+        :returns: uuid of the operation, ended or not; None: it is so already.
+        :raises exception.HostNotFound: it is not registered.
+        :raises exception.HostNotInPool: it is no member.
+        :raises exception.Conflict: it has failed, with what was in its way.
+        """
+        parameters: dict[str, Any] = {'stay': stay_on_failure}
+        if reason is not None:
+            parameters['reason'] = reason
+        return self._ask(
+            ctx, host, aggregate_id, operations.ENTER_MAINTENANCE, parameters
+        )
+
+    def leave(
+        self,
+        ctx: context.RequestContext,
+        host: str,
+        aggregate_id: int | None = None,
+        *,
+        restore: bool = True,
+    ) -> str | None:
+        """Let a host take guests again, and bring back those it had.
+
+        :param restore: whether guests come back that were moved away.
+        :returns: as ``enter``.
+        :raises exception.HostNotFound: it is not registered.
+        :raises exception.HostNotInPool: it is no member.
+        :raises exception.Conflict: it has failed, with what was in its way.
+        """
+        return self._ask(
+            ctx,
+            host,
+            aggregate_id,
+            operations.LEAVE_MAINTENANCE,
+            {'restore': restore},
+        )
+
+    def _ask(
+        self,
+        ctx: context.RequestContext,
+        host: str,
+        aggregate_id: int | None,
+        kind: str,
+        parameters: dict[str, Any],
+    ) -> str | None:
+        key = aggregate_id or enabling.find(self._intent, host)
+        if key is None:
+            raise exception.HostNotInPool(host=host, phase='free')
+        work = self._queueing(ctx, host, key, kind, parameters)
+        try:
+            queued = self._intent.database.write(work, _is_written)
+        except exception.AggregateNotFound:
+            if aggregate_id is not None:
+                raise
+            # A deleted one only lets go what is still bound to it.
+            raise exception.HostNotInPool(
+                host=host, phase='returning'
+            ) from None
+        if queued is None:
+            return None
+        self._intent.compute.wake_up()
+        return self._intent.await_end(queued).uuid
+
+    def _queueing(
+        self,
+        ctx: context.RequestContext,
+        host: str,
+        key: int,
+        kind: str,
+        parameters: dict[str, Any],
+    ) -> Callable[[Any], records.Operation | None]:
+        """What writes a request; None: there is nothing to do."""
+        uuid = uuidutils.generate_uuid()
+
+        def work(connection: Any) -> records.Operation | None:
+            self._intent.lock(connection, key)
+            bound, going_on = db_operations.of_host(connection, key, host)
+            enabling.check_member(bound, key)
+            last = enabling.last_of_service(going_on)
+            if last is not None and last.kind == kind:
+                return last
+            if not _is_needed(bound, kind):
+                return None
+            db_hosts.update(connection, host, intended(kind, parameters))
+            return db_operations.insert(
+                connection,
+                uuid,
+                kind,
+                key,
+                host,
+                operations.asked_by(ctx),
+                parameters,
+            )
+
+        return work
+
+
+def _is_needed(host: records.Host, kind: str) -> bool:
+    """Whether a host is not yet what is asked for."""
+    if kind == operations.ENTER_MAINTENANCE:
+        return host.maintenance != records.IN_MAINTENANCE
+    return host.maintenance is not None
+
+
+def intended(kind: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """What the row of the host is to say from now on."""
+    if kind == operations.LEAVE_MAINTENANCE:
+        return {
+            'maintenance': records.LEAVING,
+            'service': records.ENABLED,
+            'disabled_reason': None,
+        }
+    return {
+        'maintenance': records.ENTERING,
+        'service': records.DISABLED,
+        'disabled_reason': parameters.get('reason'),
+    }
+
+
+def _is_written(connection: Any, wanted: records.Operation | None) -> bool:
+    return wanted is None or operations.is_written(connection, wanted)

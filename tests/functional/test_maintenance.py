@@ -1,0 +1,230 @@
+"""Maintenance: all guests gone, none of them stopped, and back again."""
+
+import contextlib
+import uuid as uuids
+
+import pytest
+
+from aggregates_ext import exception
+from aggregates_ext.compute.operations import maintenance
+from aggregates_ext.db import moves
+from aggregates_ext.db import records
+from tests.functional import service
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def running(running: service.Service) -> service.Service:
+    running.conf.set_override('retry_interval', 0.01, 'compute')
+    return running
+
+
+@pytest.fixture
+def key(running: service.Service) -> int:
+    """A pool of three, with three guests on xen2."""
+    found = running.create('xen1', 'xen2', 'xen3')
+    for number in range(3):
+        running.sim.add_vm('xen2', f'g{number}', memory=GIB)
+    running.sim.add_vm('xen2', 'off', power_state='Halted')
+    running.watch(found, 0)
+    return found
+
+
+def go_on(running: service.Service, key: int, seconds: float = 1.0) -> None:
+    """Let time pass, then take what rests one step further."""
+    running.clock.advance(seconds)
+    with running.database.writer() as connection:
+        for move in moves.open_of(connection, key)[0]:
+            moves.rest(connection, move, -1.0)
+        connection.exec_driver_sql('UPDATE operations SET not_before = NULL')
+    running.manager.work_on(key)
+
+
+def finish(
+    running: service.Service, key: int, seconds: float = 1.0
+) -> records.Operation:
+    """Let the newest operation end."""
+    for _ in range(60):
+        go_on(running, key, seconds)
+        found = running.operation(key)
+        if found.state not in ('queued', 'running'):
+            return found
+    raise AssertionError(found)
+
+
+def host(running: service.Service, name: str = 'xen2') -> records.Host:
+    return running.hosts.get(name)
+
+
+def places(running: service.Service, master: str = 'xen1') -> list[list[str]]:
+    """Where the guests really run."""
+    found = []
+    with contextlib.closing(running.login(master)) as session:
+        for record in session.records('VM').values():
+            if record['name_label'].startswith('g'):
+                found.append(running.sim.places(record['uuid']))
+    return found
+
+
+def is_enabled(running: service.Service, name: str = 'xen2') -> bool:
+    with contextlib.closing(running.login('xen1')) as session:
+        found = session.records('host').values()
+    return next(h['enabled'] for h in found if h['name_label'] == name)
+
+
+def test_guests_go_and_come_back(running: service.Service, key: int) -> None:
+    running.maintenance.enter(running.ctx, 'xen2', reason='memory')
+    assert host(running).maintenance == 'entering'
+    assert finish(running, key).state == 'succeeded'
+    assert host(running).maintenance == 'on'
+    assert host(running).disabled_reason == 'memory'
+    assert not is_enabled(running)
+    assert sorted(p for [p] in places(running)) == [
+        'xen1',
+        'xen1',
+        'xen3',
+    ] or ('xen2' not in [p for [p] in places(running)])
+    # Asked again it is the same, and nothing is done.
+    assert running.maintenance.enter(running.ctx, 'xen2') is None
+    with pytest.raises(exception.HostInMaintenance):
+        running.enabling.set_service(running.ctx, 'xen2', records.ENABLED)
+    running.maintenance.leave(running.ctx, 'xen2')
+    assert finish(running, key).state == 'succeeded'
+    assert host(running).maintenance is None
+    assert not host(running).disabled
+    assert is_enabled(running)
+    assert places(running) == [['xen2']] * 3
+    assert len(running.arrivals('Async.VM.pool_migrate')) == 6
+    assert running.state(key) == 'active'
+
+
+def test_asked_twice_it_is_one_operation(
+    running: service.Service, key: int
+) -> None:
+    first = running.maintenance.enter(running.ctx, 'xen2')
+    go_on(running, key)
+    assert running.maintenance.enter(running.ctx, 'xen2') == first
+    assert finish(running, key).uuid == first
+
+
+def test_a_guest_that_appears_meanwhile_goes_too(
+    running: service.Service, key: int
+) -> None:
+    running.maintenance.enter(running.ctx, 'xen2')
+    go_on(running, key)
+    running.sim.add_vm('xen2', 'g9', memory=GIB)
+    assert finish(running, key).state == 'succeeded'
+    assert ['xen2'] not in places(running)
+
+
+def test_guests_that_cannot_go_undo_it(
+    running: service.Service, key: int
+) -> None:
+    """All hosts are full for one: it is named, and the host as before."""
+    running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
+    running.maintenance.enter(running.ctx, 'xen2')
+    ended = finish(running, key)
+    assert ended.state == 'failed'
+    assert ended.error is not None
+    assert ended.error['code'] == maintenance.STUCK
+    assert '"ghuge"' in ended.error['message']
+    assert 'HOST_NOT_ENOUGH_FREE_MEMORY' in ended.error['message']
+    assert host(running).maintenance is None
+    assert not host(running).disabled
+    assert is_enabled(running)
+    assert [len(p) for p in places(running)] == [1] * 4
+
+
+def test_it_stays_disabled_where_that_is_asked(
+    running: service.Service, key: int
+) -> None:
+    running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
+    running.maintenance.enter(running.ctx, 'xen2', stay_on_failure=True)
+    assert finish(running, key).state == 'failed'
+    assert not is_enabled(running)
+    assert host(running).maintenance == 'entering'
+    with contextlib.closing(running.login('xen1')) as session:
+        [ref] = [
+            ref
+            for ref, vm in session.records('VM').items()
+            if vm['name_label'] == 'ghuge'
+        ]
+        session.call('VM.hard_shutdown', ref)
+    running.maintenance.enter(running.ctx, 'xen2')
+    assert finish(running, key).state == 'succeeded'
+    assert host(running).maintenance == 'on'
+
+
+def test_to_leave_calls_an_entry_off(
+    running: service.Service, key: int
+) -> None:
+    running.maintenance.enter(running.ctx, 'xen2')
+    go_on(running, key, 0.1)
+    go_on(running, key, 0.1)
+    running.maintenance.leave(running.ctx, 'xen2')
+    assert finish(running, key).state == 'succeeded'
+    assert host(running).maintenance is None
+    assert is_enabled(running)
+    assert places(running) == [['xen2']] * 3
+    assert running.state(key) == 'active'
+
+
+def test_what_others_have_moved_stays(
+    running: service.Service, key: int
+) -> None:
+    running.maintenance.enter(running.ctx, 'xen2')
+    finish(running, key)
+    with contextlib.closing(running.login('xen1')) as session:
+        refs = {
+            h['name_label']: ref for ref, h in session.records('host').items()
+        }
+        vm = next(
+            (ref, record)
+            for ref, record in session.records('VM').items()
+            if record['name_label'] == 'g0'
+        )
+        there = [n for n, r in refs.items() if r == vm[1]['resident_on']]
+        other = 'xen1' if there == ['xen3'] else 'xen3'
+        session.call('VM.pool_migrate', vm[0], refs[other], {'live': 'true'})
+    running.maintenance.leave(running.ctx, 'xen2')
+    assert finish(running, key).state == 'succeeded'
+    assert sorted(places(running)) == sorted([[other], ['xen2'], ['xen2']])
+
+
+def test_a_master_change_meanwhile_waits(
+    running: service.Service, key: int
+) -> None:
+    running.maintenance.enter(running.ctx, 'xen2')
+    go_on(running, key, 0.1)
+    go_on(running, key, 0.1)
+    running.pools.set_master(running.ctx, key, 'xen3')
+    for _ in range(80):
+        go_on(running, key)
+        if {o.state for o in running.operations.get_all(key)} == {'succeeded'}:
+            break
+    found = running.operations.get_all(key)
+    assert {o.state for o in found} == {'succeeded'}, found[:2]
+    assert host(running).maintenance == 'on'
+    assert ['xen2'] not in places(running, 'xen3')
+    assert len(running.arrivals('pool.designate_new_master')) == 1
+
+
+def test_another_service_goes_on(running: service.Service, key: int) -> None:
+    running.maintenance.enter(running.ctx, 'xen2')
+    for _ in range(60):
+        running.manager = running.new_manager()
+        go_on(running, key, 0.5)
+        if running.operation(key).state == 'succeeded':
+            break
+    assert host(running).maintenance == 'on'
+    assert len(running.arrivals('Async.VM.pool_migrate')) == 3
+
+
+@pytest.mark.parametrize('name', ['xen9', str(uuids.uuid4())])
+def test_of_no_host(running: service.Service, key: int, name: str) -> None:
+    with pytest.raises(exception.HostNotFound):
+        running.maintenance.enter(running.ctx, name)
+    with pytest.raises(exception.HostNotFound):
+        running.maintenance.leave(running.ctx, name)
+    assert running.maintenance.leave(running.ctx, 'xen2') is None

@@ -1,0 +1,51 @@
+"""The compute service is killed while guests are moved for maintenance.
+
+Around each call that changes something, and around COMMITs of all its parts.
+Whatever it is, another service ends it, and each guest runs on one host.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration import plays
+from tests.integration import stage
+from tests.integration import stories
+
+# Of some thirty: what a service writes between the calls.
+COMMITS = (2, 6, 10, 14, 18)
+
+
+@pytest.fixture(scope='module')
+def theatre(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[stage.Stage]:
+    with stage.Stage(tmp_path_factory.mktemp('stage')) as made:
+        yield made
+
+
+@pytest.fixture(scope='module', params=stories.MAINTENANCE, ids=str)
+def player(
+    request: pytest.FixtureRequest, theatre: stage.Stage
+) -> plays.Player:
+    return plays.Player(theatre, request.param)
+
+
+def points(story: stories.Story) -> list[plays.Point]:
+    return [
+        plays.Point(story.name, method, host, number, moment)
+        for method, host, number in (
+            *((call, 'xen1', 1) for call in story.calls),
+            *((plays.COMMIT, '', number) for number in COMMITS),
+        )
+        for moment in ('before', 'after')
+    ]
+
+
+def test_a_service_killed_anywhere_loses_no_guest(
+    player: plays.Player,
+) -> None:
+    outcomes = {
+        str(point): plays.kill(player, point) for point in points(player.story)
+    }
+    assert set(outcomes.values()) == {'converged'}, outcomes
