@@ -25,6 +25,7 @@ from aggregates_ext.domain import intent
 from aggregates_ext.domain import inventory
 from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import members
+from aggregates_ext.domain import moves
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import pools
 from aggregates_ext.domain import retries
@@ -61,6 +62,7 @@ def build(
         enabling=enabling.Enabling(intended),
         maintenance=maintenance.Maintenance(intended),
         inventory=known_hosts,
+        moves=moves.Moves(intended),
         guests=guests.Guests(
             database,
             known_hosts,

@@ -60,8 +60,9 @@ class NotServed(NotFound):
     message = (
         'The resource could not be found. This endpoint serves host '
         'aggregates (/os-aggregates) and tells of their hosts (/os-hosts, '
-        '/os-services, /os-hypervisors, /os-availability-zone); for all else '
-        'ask the compute service of the cloud.'
+        '/os-services, /os-hypervisors, /os-availability-zone) and guests '
+        '(/servers, /os-migrations); for all else ask the compute service of '
+        'the cloud.'
     )
 
 
@@ -257,6 +258,33 @@ class GuestMoves(Conflict):
     message = (
         'Server {guest} is on the move already; GET /servers/ID/migrations '
         'shows it.'
+    )
+
+
+class ServerInState(Conflict):
+    """In Nova's words, and what to do about it.
+
+    :param attribute: ``vm_state`` or ``task_state``; that one will pass.
+    """
+
+    message = (
+        "Cannot '{action}' instance {server} while it is in {attribute} "
+        '{state}. {remedy}'
+    )
+
+    def __init__(self, message: str | None = None, **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+        self.passes = kwargs.get('attribute') == 'task_state'
+
+
+class NoValidHost(Invalid):
+    message = 'No valid host was found. {reason}'
+
+
+class MoveNotAbortable(Invalid):
+    message = (
+        'Migration {move} state of instance {server} is {state}. Cannot abort '
+        'live migration while the migration is in this state. {remedy}'
     )
 
 

@@ -59,12 +59,25 @@ SERVERS_ALL_FILTERS = 'os_compute_api:servers:allow_all_filters'
 SERVERS_HOST_STATUS = f'{SERVERS_SHOW}:host_status'
 SERVER_ATTRIBUTES = 'os_compute_api:os-extended-server-attributes'
 
+MIGRATE_LIVE = 'os_compute_api:os-migrate-server:migrate_live'
+MIGRATE_LIVE_HOST = f'{MIGRATE_LIVE}:host'
+MIGRATIONS = 'os_compute_api:os-migrations:index'
+MIGRATIONS_ALL = f'{MIGRATIONS}:all_projects'
+MIGRATIONS_HOST = f'{MIGRATIONS}:host'
+_OF_A_SERVER = 'os_compute_api:servers:migrations:{}'
+SERVER_MIGRATIONS = _OF_A_SERVER.format('index')
+SERVER_MIGRATIONS_HOST = f'{SERVER_MIGRATIONS}:host'
+SERVER_MIGRATION = _OF_A_SERVER.format('show')
+ABORT_MIGRATION = _OF_A_SERVER.format('delete')
+FORCE_COMPLETE = _OF_A_SERVER.format('force_complete')
+
 ZONES_LIST = 'os_compute_api:os-availability-zone:list'
 ZONES_DETAIL = 'os_compute_api:os-availability-zone:detail'
 
 ADMIN = 'rule:context_is_admin'
 ANYBODY = '@'
 OWNER = 'rule:admin_or_owner'
+MANAGER = 'rule:project_manager_or_admin'
 
 _BASE = (
     ('context_is_admin', 'role:admin', 'Who is an administrator.'),
@@ -74,6 +87,16 @@ _BASE = (
         "Nova's base rule of the time before scopes.",
     ),
     ('admin_api', 'is_admin:True', "Nova's base rule for administrators."),
+    (
+        'project_manager_api',
+        'role:manager and project_id:%(project_id)s',
+        'Who manages a project.',
+    ),
+    (
+        'project_manager_or_admin',
+        'rule:project_manager_api or rule:context_is_admin',
+        "Nova's base rule for what managers of a project may do.",
+    ),
 )
 
 _COLLECTION = '/os-aggregates'
@@ -197,6 +220,77 @@ _CHANGED = (
         'Disable or enable a host as a compute service.',
     ),
 )
+_MIGRATIONS = f'{_SERVER}/migrations'
+_MIGRATION = f'{_MIGRATIONS}/{{migration_id}}'
+# Name, default, method, path and description.
+_MOVES = (
+    (
+        MIGRATE_LIVE,
+        MANAGER,
+        'POST',
+        f'{_SERVER}/action (os-migrateLive)',
+        'Move a guest to another host of its pool, whichever.',
+    ),
+    (
+        MIGRATE_LIVE_HOST,
+        ADMIN,
+        'POST',
+        f'{_SERVER}/action (os-migrateLive)',
+        'Move a guest to a certain host of its pool.',
+    ),
+    (
+        MIGRATIONS,
+        MANAGER,
+        'GET',
+        '/os-migrations',
+        'List the moves that were asked for in a project, without hosts.',
+    ),
+    (
+        MIGRATIONS_ALL,
+        ADMIN,
+        'GET',
+        '/os-migrations',
+        'List those of all projects.',
+    ),
+    (
+        MIGRATIONS_HOST,
+        ADMIN,
+        'GET',
+        '/os-migrations',
+        'See with a move from where to where it leads.',
+    ),
+    (
+        SERVER_MIGRATIONS,
+        MANAGER,
+        'GET',
+        _MIGRATIONS,
+        'List the moves of a guest that are under way, without hosts.',
+    ),
+    (
+        SERVER_MIGRATIONS_HOST,
+        ADMIN,
+        'GET',
+        _MIGRATIONS,
+        'See with these from where to where they lead.',
+    ),
+    (SERVER_MIGRATION, ADMIN, 'GET', _MIGRATION, 'Show one of them.'),
+    (ABORT_MIGRATION, MANAGER, 'DELETE', _MIGRATION, 'Abort a move.'),
+    (
+        FORCE_COMPLETE,
+        MANAGER,
+        'POST',
+        f'{_MIGRATION}/action (force_complete)',
+        'Ask for the end of a move to be forced, which pools cannot do.',
+    ),
+)
+# Part -> the rule that it was split from in Nova (2025.2). Where a file has
+# that one alone, it still decides for both.
+_SPLIT = {
+    MIGRATE_LIVE_HOST: MIGRATE_LIVE,
+    MIGRATIONS_ALL: MIGRATIONS,
+    MIGRATIONS_HOST: MIGRATIONS,
+    SERVER_MIGRATIONS_HOST: SERVER_MIGRATIONS,
+}
 # Rule -> the name that it had in Nova before the API v2.1 (2015).
 _FORMERLY = {
     **{
@@ -222,6 +316,13 @@ _FORMERLY = {
 
 def _former(name: str, check: str) -> policy.DeprecatedRule | None:
     """The old name of a rule; in a policy file it still decides."""
+    if name in _SPLIT:
+        return policy.DeprecatedRule(
+            _SPLIT[name],
+            check,
+            deprecated_reason='It was a part of that rule in Nova.',
+            deprecated_since='2025.2',
+        )
     if name not in _FORMERLY:
         return None
     return policy.DeprecatedRule(
@@ -261,6 +362,8 @@ def list_rules() -> Iterable[policy.RuleDefault]:
         yield policy.RuleDefault(name, check, description)
     for name, method, path, description in _RULES:
         yield _documented(name, ADMIN, method, path, description)
+    for name, check, method, path, description in _MOVES:
+        yield _documented(name, check, method, path, description)
     for name, description in _GROUPS:
         yield policy.RuleDefault(
             name, ADMIN, description, deprecated_rule=_former(name, ADMIN)

@@ -62,11 +62,14 @@ def find_unknown(enforcer: oslo_policy.Enforcer) -> Iterable[str]:
 
 
 def find_former(enforcer: oslo_policy.Enforcer) -> dict[str, list[str]]:
-    """Old names that the file has, and the rules for which each decides."""
+    """Old names that the file has, and the rules for which each decides.
+
+    A rule that is in force itself is no old name of its parts.
+    """
     found: dict[str, list[str]] = {}
     for name in enforcer.registered_rules:
         decides = decided_by(enforcer, name)
-        if decides not in (None, name):
+        if decides not in (None, *enforcer.registered_rules):
             found.setdefault(str(decides), []).append(name)
     return found
 

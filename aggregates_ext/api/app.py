@@ -25,8 +25,10 @@ from aggregates_ext.api.resources import aggregates
 from aggregates_ext.api.resources import extensions
 from aggregates_ext.api.resources import hosts
 from aggregates_ext.api.resources import hypervisors
+from aggregates_ext.api.resources import migrations
 from aggregates_ext.api.resources import operations
 from aggregates_ext.api.resources import pools
+from aggregates_ext.api.resources import serveractions
 from aggregates_ext.api.resources import servers
 from aggregates_ext.api.resources import services
 from aggregates_ext.api.resources import zones
@@ -79,6 +81,7 @@ _ACTION: routing.Routes = {
 }
 # What a compute API has of its own, and a stand-alone one must have too.
 _NEIGHBOURS = (hosts, services, hypervisors, zones)
+_OF_SERVERS = (servers, serveractions, migrations)
 
 
 def catalogue(embedded: bool) -> extensions.Catalogue:
@@ -102,7 +105,7 @@ def routes(known: extensions.Catalogue, embedded: bool) -> routing.Routes:
         **_ACTION,
     }
     if not embedded:
-        for module in (*_NEIGHBOURS, servers, absent):
+        for module in (*_NEIGHBOURS, *_OF_SERVERS, absent):
             table |= module.ROUTES
     return table
 
@@ -143,7 +146,7 @@ class Application:
         shape = _shape(environ, match, answered)
         _check_project(ctx, arguments.pop('project_id', None))
         route = _route(match, environ['REQUEST_METHOD'])
-        if route.until and shape.supports(route.until):
+        if not route.serves(shape):
             raise exception.NotFound()
         request = webob.Request(environ)
         arguments |= _taken(route, shape, request, answered)
@@ -188,14 +191,21 @@ def _shape(
 
 
 def _answer(
-    result: dict[str, Any] | routing.Named | routing.Page | None,
+    result: dict[str, Any]
+    | routing.Named
+    | routing.Accepted
+    | routing.Page
+    | None,
     request: webob.Request,
     match: routing.Match,
     answered: exchange.Exchange,
 ) -> webob.Response:
     """What a handler says, as it is sent."""
-    if isinstance(result, routing.Named):
-        _log(result, request, answered)
+    if isinstance(result, routing.Accepted):
+        _log(result.what, request, answered)
+        return answered.response(202, b'', answered.media.content_type)
+    if isinstance(result, routing.Named) and result.operation:
+        _log(f'operation {result.operation}', request, answered)
     if isinstance(result, routing.Page):
         result = _page(result, request)
     response = _respond(result, answered)
@@ -228,16 +238,15 @@ def _taken(
 
 
 def _log(
-    result: routing.Named, request: webob.Request, answered: exchange.Exchange
+    what: str, request: webob.Request, answered: exchange.Exchange
 ) -> None:
-    if result.operation:
-        LOG.info(
-            '%s %s is accepted as operation %s, request %s',
-            request.method,
-            ascii(request.path)[1:-1],
-            result.operation,
-            answered.request_id,
-        )
+    LOG.info(
+        '%s %s is accepted as %s, request %s',
+        request.method,
+        ascii(request.path)[1:-1],
+        what,
+        answered.request_id,
+    )
 
 
 def _base(environ: dict[str, Any], match: routing.Match) -> str:

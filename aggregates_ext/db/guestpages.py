@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from aggregates_ext.db import moves
 from aggregates_ext.db import operations
 from aggregates_ext.db import records
 from aggregates_ext.db.schema import models
@@ -17,6 +18,9 @@ from aggregates_ext.db.schema import models
 _TABLE = models.guests
 _HOSTS = models.hosts
 _AGGREGATES = models.aggregates
+_MOVES = models.moves
+# What XenAPI calls a guest that goes to another host.
+MOVES = ('pool_migrate', 'migrate_send')
 # The columns by which there are pages, each with an index.
 ORDERS = ('first_seen', 'changed_at', 'name', 'uuid')
 ESCAPE = '!'
@@ -35,6 +39,7 @@ class Wanted(NamedTuple):
     :ivar zone: availability zone of its aggregate; empty: it has none.
     :ivar name: as ``like`` makes one.
     :ivar power_states: it is in one of these.
+    :ivar moving: whether it is on the move, or is to be.
     :ivar operations: one of these is done to it.
     :ivar no_operations: none of these is.
     :ivar since, before: when it changed, in seconds of the epoch.
@@ -45,6 +50,7 @@ class Wanted(NamedTuple):
     name: str | None = None
     uuid: str | None = None
     power_states: Collection[str] | None = None
+    moving: bool | None = None
     operations: Collection[str] | None = None
     no_operations: Collection[str] | None = None
     since: float | None = None
@@ -112,14 +118,49 @@ def page(
             return None
         terms.append(_behind(column, last[1], last[0], order.ascending))
     key: Any = _TABLE.c.id
-    if wanted.uuid is not None or (wanted.name and _exact(wanted.name)):
+    query = sa.select(_TABLE).where(*terms)
+    if wanted.moving:
+        moving = _moving()
+        query = query.join(moving, moving.c.id == _TABLE.c.id)
+    few = wanted.uuid is not None or (wanted.name and _exact(wanted.name))
+    if few or wanted.moving:
         # These few are found by what they are, and sorted.
         key = operations.hidden(key)
         column = sa.func.coalesce(column, column)
-    query = sa.select(_TABLE).where(*terms)
     keys = (k if order.ascending else k.desc() for k in (column, key))
     rows = connection.execute(query.order_by(*keys).limit(limit)).all()
     return _complete(connection, rows)
+
+
+def _moving() -> sa.Subquery:
+    """The ids of guests that move: as their pools say, and as is asked.
+
+    Each found by its own index; either of both would read all guests.
+    """
+    asked = sa.select(_TABLE.c.id).join(
+        _MOVES,
+        sa.and_(
+            _MOVES.c.guest_uuid == _TABLE.c.uuid,
+            _MOVES.c.aggregate_id == operations.hidden(_TABLE.c.aggregate_id),
+        ),
+    )
+    return sa.union(
+        sa.select(_TABLE.c.id).where(_TABLE.c.operation.in_(MOVES)),
+        asked.where(_MOVES.c.ended == 0, _MOVES.c.state.in_(moves.UNDER_WAY)),
+    ).subquery('moving')
+
+
+def _at_rest() -> list[sa.ColumnElement[bool]]:
+    """That a guest does not move."""
+    asked = sa.exists().where(
+        _MOVES.c.aggregate_id == _TABLE.c.aggregate_id,
+        _MOVES.c.guest_uuid == _TABLE.c.uuid,
+        _MOVES.c.ended == 0,
+        _MOVES.c.state.in_(moves.UNDER_WAY),
+    )
+    # Nearly all: no index is to be used for that.
+    none = sa.func.coalesce(_TABLE.c.operation, '')
+    return [none.not_in(MOVES), ~asked]
 
 
 def _behind(
@@ -180,10 +221,11 @@ def _states(wanted: Wanted, dialect: str) -> list[sa.ColumnElement[bool]]:
         terms.append(state == value)
     elif wanted.power_states is not None:
         terms.append(state.in_(wanted.power_states))
+    if wanted.moving is False:
+        terms += _at_rest()
     if wanted.operations is not None:
         terms.append(operation.in_(wanted.operations))
     if wanted.no_operations is not None:
-        # Nearly all: no index is to be used for that.
         none = sa.func.coalesce(operation, '')
         terms.append(none.not_in(wanted.no_operations))
     return terms

@@ -27,6 +27,8 @@ QUEUED, SENT, UNRESOLVED = 'queued', 'sent', 'unresolved'
 COMPLETED, FAILED, CANCELLED = 'completed', 'failed', 'cancelled'
 # Those that may still move the guest.
 OPEN = (QUEUED, SENT, UNRESOLVED)
+# Those that are on their way: of the others nobody knows.
+UNDER_WAY = (QUEUED, SENT)
 
 
 class Wanted(NamedTuple):
@@ -34,13 +36,16 @@ class Wanted(NamedTuple):
 
     :ivar host: name of either end.
     :ivar states: it is in one of these.
-    :ivar since, before: when it last changed, in UTC.
+    :ivar begun: whether progress was told of it.
+    :ivar since, before: when it last changed, in UTC; they come in that
+        order then.
     """
 
     host: str | None = None
     source: str | None = None
     guest_uuid: str | None = None
     states: tuple[str, ...] | None = None
+    begun: bool | None = None
     user_id: str | None = None
     project_id: str | None = None
     since: Any = None
@@ -108,6 +113,34 @@ def get(connection: sa.Connection, uuid: str) -> records.Move:
     if row is None:
         raise exception.MoveNotFound(move=uuid)
     return _record(row)
+
+
+def find(
+    connection: sa.Connection, key: int, guest_uuid: str
+) -> records.Move | None:
+    """A move of a guest by its id; None: it has none such."""
+    row = connection.execute(
+        sa.select(*_COLUMNS).where(
+            _TABLE.c.id == key, _TABLE.c.guest_uuid == guest_uuid
+        )
+    ).one_or_none()
+    return None if row is None else _record(row)
+
+
+def under_way(
+    connection: sa.Connection, guest_uuids: Collection[str]
+) -> dict[tuple[int, str], int]:
+    """How far guests are that move, by aggregate and uuid, in percent."""
+    rows = connection.execute(
+        sa.select(
+            _TABLE.c.aggregate_id, _TABLE.c.guest_uuid, _TABLE.c.progress
+        ).where(
+            _TABLE.c.ended == 0,
+            _TABLE.c.guest_uuid.in_(guest_uuids),
+            _TABLE.c.state.in_(UNDER_WAY),
+        )
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
 
 
 def open_of(
@@ -184,33 +217,45 @@ def page(
 
     :param marker: uuid of the last one of the page before.
     """
+    key, changed = _TABLE.c.id, _TABLE.c.updated_at
+    by_change = wanted.since is not None or wanted.before is not None
+    order = (changed.desc(), key.desc()) if by_change else (key.desc(),)
     terms = _terms(wanted)
     if marker is not None:
-        key = connection.scalar(
-            sa.select(_TABLE.c.id).where(_TABLE.c.uuid == marker)
-        )
-        if key is None:
+        last = connection.execute(
+            sa.select(key, changed).where(_TABLE.c.uuid == marker)
+        ).one_or_none()
+        if last is None:
             return None
-        terms.append(_TABLE.c.id < key)
-    rows = connection.execute(
-        sa.select(*_COLUMNS)
-        .where(*terms)
-        .order_by(_TABLE.c.id.desc())
-        .limit(limit)
-    )
+        if by_change:
+            terms.append(changed <= last[1])
+            terms.append(sa.or_(changed < last[1], key < last[0]))
+        else:
+            terms.append(key < last[0])
+    query = sa.select(*_COLUMNS).where(*terms)
+    if wanted.host is not None:
+        # Each end by its own index; either of both would read all.
+        ends = [
+            sa.select(_TABLE.c.id)
+            .where(column == wanted.host, *terms)
+            .order_by(*order)
+            .limit(limit)
+            .subquery()
+            for column in (_TABLE.c.source, _TABLE.c.target)
+        ]
+        keys = sa.union(*(sa.select(end.c.id) for end in ends)).subquery()
+        query = sa.select(*_COLUMNS).join(keys, keys.c.id == _TABLE.c.id)
+    rows = connection.execute(query.order_by(*order).limit(limit))
     return [_record(row) for row in rows]
 
 
 def _terms(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
     terms: list[sa.ColumnElement[bool]] = []
-    if wanted.host is not None:
-        terms.append(
-            sa.or_(
-                _TABLE.c.source == wanted.host, _TABLE.c.target == wanted.host
-            )
-        )
     if wanted.states is not None:
         terms.append(_TABLE.c.state.in_(wanted.states))
+    if wanted.begun is not None:
+        begun = _TABLE.c.progress > 0
+        terms.append(begun if wanted.begun else ~begun)
     for name in ('source', 'guest_uuid', 'user_id', 'project_id'):
         value = getattr(wanted, name)
         if value is not None:

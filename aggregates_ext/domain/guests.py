@@ -6,9 +6,11 @@ last (design#guests).
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 from typing import NamedTuple
 
 from aggregates_ext.db import guestpages
+from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import inventory
@@ -31,7 +33,7 @@ TASKS = {
     'unpause': 'unpausing',
     'snapshot': 'image_snapshot',
 }
-MOVES = ('pool_migrate', 'migrate_send')
+MIGRATING = TASKS[guestpages.MOVES[0]]
 
 
 class State(NamedTuple):
@@ -54,16 +56,16 @@ _MOVING = ('Running', 'Paused')
 # Status -> the guests that have it.
 STATUSES: dict[str, guestpages.Wanted] = {
     'ACTIVE': guestpages.Wanted(
-        power_states=('Running',), no_operations=(*MOVES, *_REBOOTS)
+        power_states=('Running',), moving=False, no_operations=(*_REBOOTS,)
     ),
-    'PAUSED': guestpages.Wanted(power_states=('Paused',), no_operations=MOVES),
+    'PAUSED': guestpages.Wanted(power_states=('Paused',), moving=False),
     'SHUTOFF': guestpages.Wanted(power_states=('Halted',)),
     'SUSPENDED': guestpages.Wanted(power_states=('Suspended',)),
     'UNKNOWN': guestpages.Wanted(power_states=('',)),
-    'MIGRATING': guestpages.Wanted(power_states=_MOVING, operations=MOVES),
+    'MIGRATING': guestpages.Wanted(power_states=_MOVING, moving=True),
     **{
         status: guestpages.Wanted(
-            power_states=('Running',), operations=(operation,)
+            power_states=('Running',), moving=False, operations=(operation,)
         )
         for operation, status in _REBOOTS.items()
     },
@@ -75,10 +77,14 @@ class Guest:
     """A guest, and the host that it runs on.
 
     :ivar node: the host as a hypervisor; None: none, or not asked for.
+    :ivar progress: how far its move is, asked for here and not at its end,
+        in percent; None: it has none. One that is unresolved is none: whoever
+        waits for the guest would wait for ever.
     """
 
     seen: records.Guest
     node: inventory.Node | None = None
+    progress: int | None = None
 
     @property
     def zone(self) -> str:
@@ -92,14 +98,24 @@ class Guest:
 
     @property
     def task(self) -> str | None:
-        """What its pool does to it, where Nova has a word for that."""
-        return TASKS.get(self.seen.operation or '')
+        """What its pool does to it or is to do, in Nova's word for that."""
+        if self.seen.operation in TASKS:
+            return TASKS[self.seen.operation]
+        return None if self.progress is None else MIGRATING
+
+    @property
+    def moves(self) -> bool:
+        """Whether it is on the move, or is to be."""
+        return (
+            self.progress is not None
+            or self.seen.operation in guestpages.MOVES
+        )
 
     @property
     def status(self) -> str:
         """Nova's status: that of a move or a reboot comes first."""
         seen = self.seen
-        if seen.operation in MOVES and seen.power_state in _MOVING:
+        if self.moves and seen.power_state in _MOVING:
             return 'MIGRATING'
         if seen.power_state == 'Running':
             return _REBOOTS.get(seen.operation or '', self.state.status)
@@ -150,9 +166,10 @@ class Guests:
         """
         with self._database.reader() as connection:
             found = guestpages.page(connection, wanted, order, limit, marker)
-        if found is None:
-            return None
-        return self._with_nodes(found, with_nodes)
+            if found is None:
+                return None
+            moving = _moving(connection, found)
+        return self._with_nodes(found, moving, with_nodes)
 
     def find(self, uuid: str, *, with_node: bool = False) -> Guest | None:
         """The guest with a uuid; of two the one that runs, else the last."""
@@ -161,13 +178,32 @@ class Guests:
         wanted = guestpages.Wanted(uuid=uuid)
         with self._database.reader() as connection:
             found = guestpages.page(connection, wanted, guestpages.Order(), 10)
+            moving = _moving(connection, found or ())
         running = sorted(found or (), key=lambda guest: guest.host is None)
-        guests = self._with_nodes(running[:1], with_node)
+        guests = self._with_nodes(running[:1], moving, with_node)
         return guests[0] if guests else None
 
     def _with_nodes(
-        self, found: Sequence[records.Guest], wanted: bool
+        self,
+        found: Sequence[records.Guest],
+        moving: dict[tuple[int, str], int],
+        wanted: bool,
     ) -> list[Guest]:
         names = {guest.host for guest in found if guest.host}
         nodes = self._hosts.named(names) if wanted and names else {}
-        return [Guest(guest, nodes.get(guest.host or '')) for guest in found]
+        return [
+            Guest(
+                guest,
+                nodes.get(guest.host or ''),
+                moving.get((guest.aggregate_id, guest.uuid)),
+            )
+            for guest in found
+        ]
+
+
+def _moving(
+    connection: Any, found: Sequence[records.Guest]
+) -> dict[tuple[int, str], int]:
+    if not found:
+        return {}
+    return moves.under_way(connection, [guest.uuid for guest in found])

@@ -36,6 +36,7 @@ NEIGHBOURS = [
     'os-simple-tenant-usage/abc',
     'servers',
     'servers/detail',
+    'os-migrations',
 ]
 ALL = '/v2.1/os-aggregates'
 ONE = f'{ALL}/1'
@@ -55,6 +56,7 @@ class Case(NamedTuple):
     method: str = 'POST'
     path: str = f'{ONE}/action'
     status: int = 200
+    version: str = '2.1'
 
 
 def was(kind: str, state: str, host: str, **parameters: bool) -> str:
@@ -74,6 +76,22 @@ def moved(host: str, phase: str) -> str:
     )
 
 
+# A guest that runs on xen1, and a move of it.
+GUEST = '33333333-2222-4333-8444-555555555555'
+SERVER = f'/v2.1/servers/{GUEST}'
+SEEN = (
+    'INSERT INTO guests (aggregate_id, ref, uuid, name, host_uuid, '  # noqa: S608
+    'power_state, memory, vcpus, first_seen, changed_at) '
+    f"VALUES (1, 'r', '{GUEST}', 'web', 'x1', 'Running', 1, 1, 1, 1)"
+)
+MOVING = (
+    'INSERT INTO moves (uuid, aggregate_id, guest_uuid, guest_name, source, '  # noqa: S608
+    'state, ended, cancelled, progress, attempts, tried, created_at, '
+    f"updated_at) VALUES ('{OPERATION}', 1, '{GUEST}', 'web', 'xen1', "
+    "'queued', 0, false, 0, 0, '{}', '2026-01-01 00:00:00', "
+    "'2026-01-01 00:00:00')"
+)
+WITHIN = {'block_migration': False, 'disk_over_commit': False}
 FREED = "UPDATE hosts SET aggregate_id = NULL, phase = 'free'"
 RETRY = {'retry_operation': {'operation': OPERATION}}
 CANCEL = {'cancel_operation': {'operation': OPERATION}}
@@ -81,6 +99,68 @@ FORCE = {'remove_host': {'host': 'xen1', 'force': True}}
 # Every way that a request may take to its end, by what is asked.
 CASES = {
     'a guest': Case(method='GET', path='/v2.1/servers/none', status=404),
+    'a move': Case(
+        {'os-migrateLive': {**WITHIN, 'host': 'xen2'}},
+        (SEEN,),
+        path=f'{SERVER}/action',
+        status=202,
+    ),
+    'a move to a free host': Case(
+        {'os-migrateLive': {**WITHIN, 'host': 'xen3'}},
+        (SEEN,),
+        path=f'{SERVER}/action',
+        status=400,
+    ),
+    'a move to any host': Case(
+        {'os-migrateLive': {**WITHIN, 'host': None}},
+        (SEEN,),
+        path=f'{SERVER}/action',
+        status=202,
+    ),
+    'a second move': Case(
+        {'os-migrateLive': {**WITHIN, 'host': None}},
+        (SEEN, MOVING),
+        path=f'{SERVER}/action',
+        status=409,
+    ),
+    'moves of a guest': Case(
+        method='GET',
+        before=(SEEN, MOVING),
+        path=f'{SERVER}/migrations',
+        version='2.80',
+    ),
+    'a move of a guest': Case(
+        method='GET',
+        before=(SEEN, MOVING),
+        path=f'{SERVER}/migrations/1',
+        version='2.80',
+    ),
+    'the end of a move': Case(
+        method='DELETE',
+        before=(SEEN, MOVING),
+        path=f'{SERVER}/migrations/1',
+        version='2.65',
+        status=202,
+    ),
+    'the end of a sent move': Case(
+        method='DELETE',
+        before=(SEEN, MOVING, "UPDATE moves SET state = 'sent'"),
+        path=f'{SERVER}/migrations/1',
+        version='2.65',
+        status=202,
+    ),
+    'a forced end of a move': Case(
+        {'force_complete': None},
+        path=f'{SERVER}/migrations/1/action',
+        version='2.22',
+        status=404,
+    ),
+    'all moves': Case(
+        method='GET',
+        before=(SEEN, MOVING),
+        path=f'/v2.1/os-migrations?limit=1&marker={OPERATION}',
+        version='2.80',
+    ),
     'create': Case({'aggregate': {'name': 'b'}}, path=ALL),
     'change': Case(
         {'aggregate': {'name': 'c', 'availability_zone': 'z'}},
@@ -215,6 +295,7 @@ class Counted:
             moved('xen1', 'member'),
             moved('xen2', 'member'),
             "UPDATE aggregates SET pool_uuid = 'p'",
+            "UPDATE hosts SET uuid = 'x1' WHERE name = 'xen1'",
         )
         with self.database.writer() as connection:
             operations.insert(connection, OPERATION, 'add_host', 1, 'xen3', {})
@@ -258,7 +339,11 @@ def test_every_request_keeps_the_budget(service: Counted, name: str) -> None:
     case = CASES[name]
     service.execute(*case.before)
     _count, seen = service.send('GET', ONE)
-    asked = ADMIN | {'If-Match': seen.headers['ETag']}
+    asked = {
+        **ADMIN,
+        'If-Match': seen.headers['ETag'],
+        'OpenStack-API-Version': f'compute {case.version}',
+    }
     count, answer = service.send(case.method, case.path, case.body, asked)
     assert answer.status_int == case.status, answer.text
     assert count <= BUDGET
@@ -292,7 +377,7 @@ def test_no_request_is_left_out() -> None:
         for template, methods in table.items()
         for method in methods
     }
-    bodies = [c.body for c in CASES.values() if c.path.endswith('/action')]
+    bodies = [c.body for c in CASES.values() if c.path == f'{ONE}/action']
     assert {name for body in bodies for name in body} == set(app.ACTIONS)
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from aggregates_ext.api import app
 from aggregates_ext.api.edge import microversions
+from aggregates_ext.api.forms import moveforms
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.resources import hosts
 from aggregates_ext.api.resources import hypervisors
@@ -37,6 +38,11 @@ _BODIES = {
     ('PUT', _ONE): (schema.UPDATE,),
     ('PUT', _HOST): (schema.HOST,),
     ('PUT', _SERVICE): (schema.SERVICE_ACTION,),
+    ('POST', '/servers/{server_id}/action'): (moveforms.ANY_MIGRATE_LIVE,),
+    (
+        'POST',
+        '/servers/{server_id}/migrations/{migration_id}/action',
+    ): (moveforms.FORCE_COMPLETE,),
 }
 # Those of all microversions together.
 _MODERN_BODIES = {
@@ -55,6 +61,7 @@ _MODERN_QUERIES = {
     '/os-hypervisors': hypervisors.QUERY,
     '/os-hypervisors/detail': hypervisors.QUERY,
     '/os-hypervisors/{hypervisor_id}': hypervisors.SHOW_QUERY,
+    '/os-migrations': moveforms.MIGRATIONS_QUERY,
     '/servers': servers.QUERY,
     '/servers/detail': servers.QUERY,
 }
@@ -66,17 +73,26 @@ _MICROVERSIONS = (
     '2.11',
     '2.16',
     '2.19',
+    '2.23',
+    '2.24',
+    '2.25',
     '2.26',
     '2.28',
+    '2.30',
     '2.33',
     '2.41',
     '2.43',
     '2.47',
     '2.53',
+    '2.59',
     '2.63',
+    '2.65',
+    '2.66',
+    '2.68',
     '2.71',
     '2.73',
     '2.75',
+    '2.80',
     '2.88',
     '2.90',
     '2.96',
@@ -189,6 +205,7 @@ def _path_parameters(face: str, template: str) -> Iterator[Any]:
         'service_id': {'type': 'string', 'pattern': '^[0-9a-z-]+$'},
         'pattern': {'type': 'string', 'pattern': '^[^/]+$'},
         'server_id': {'type': 'string', 'pattern': '^[^/]+$'},
+        'migration_id': {'type': 'string', 'pattern': '^[0-9]+$'},
         'tenant_id': {'type': 'string', 'pattern': '^[0-9a-f]+$'},
     }
     path = f'{FACES[face]}{template}'
@@ -283,7 +300,8 @@ def _responses(
         described: dict[str, Any] = {'description': 'Done, or accepted.'}
         if shown:
             described['content'] = successes.content(face, shown)
-        yield '200', described
+        accepted = (method, template) in successes.ACCEPTED
+        yield '202' if accepted else '200', described
     if (method, template) == ('GET', _ONE):
         yield '304', {'description': 'It is as If-None-Match says.'}
     for status in _statuses(template, method):

@@ -7,6 +7,7 @@ together, since no schema can depend on a header.
 from typing import Any
 
 from aggregates_ext.api.resources import absent as absent_resources
+from aggregates_ext.domain import moves
 from tests.openapi import responses
 
 _NO_TEXT = {'const': ''}
@@ -154,7 +155,7 @@ _MOMENT = {
 }
 # From some microversion on, or for who may see them.
 _NOT_ALWAYS = {
-    'progress': _ZERO,
+    'progress': {**_COUNT, 'maximum': 100},
     'OS-EXT-SRV-ATTR:host': responses.maybe(responses.TEXT),
     'OS-EXT-SRV-ATTR:hypervisor_hostname': responses.maybe(responses.TEXT),
     'OS-EXT-SRV-ATTR:instance_name': responses.TEXT,
@@ -213,16 +214,75 @@ SERVER = responses.obj(
 )
 
 
+_SERVER = '/servers/{server_id}'
+_MIGRATIONS = f'{_SERVER}/migrations'
+_MIGRATION = f'{_MIGRATIONS}/{{migration_id}}'
+# Always refused, or answered without a body.
+_SILENT: dict[tuple[str, str], dict[str, Any] | None] = {
+    ('POST', f'{_MIGRATION}/action'): None,
+}
+
+
+def _migration(**beside: Any) -> dict[str, Any]:
+    """What a move has everywhere, and more."""
+    host = responses.maybe(responses.TEXT)
+    return responses.obj(
+        ('uuid', 'user_id', 'project_id', 'migration_type', 'links'),
+        id=responses.NUMBER,
+        status={'enum': [*moves.STATUSES]},
+        created_at=responses.TIMES['modern'],
+        updated_at=responses.TIMES['modern'],
+        source_compute=host,
+        source_node=host,
+        dest_compute=host,
+        dest_node=host,
+        dest_host=_NOTHING,
+        uuid=responses.UUID,
+        user_id=responses.maybe(responses.TEXT),
+        project_id=responses.maybe(responses.TEXT),
+        **beside,
+    )
+
+
+_LISTED = _migration(
+    instance_uuid=responses.TEXT,
+    old_instance_type_id=_NOTHING,
+    new_instance_type_id=_NOTHING,
+    migration_type={'const': 'live-migration'},
+    links=responses.BOOKMARKS,
+)
+_SHOWN = _migration(
+    server_uuid=responses.TEXT,
+    **{
+        f'{what}_{part}_bytes': _NOTHING
+        for what in ('disk', 'memory')
+        for part in ('processed', 'remaining', 'total')
+    },
+)
+
+
 def servers(face: str) -> dict[tuple[str, str], dict[str, Any] | None]:
     """Guests, by method and path; the legacy face has none of them."""
     if face == 'legacy':
         nothing = {'type': 'array', 'maxItems': 0, 'items': responses.TEXT}
         return {
+            **_SILENT,
+            ('POST', f'{_SERVER}/action'): None,
+            ('GET', '/os-migrations'): {'migrations': nothing},
+            ('GET', _MIGRATIONS): None,
+            ('GET', _MIGRATION): None,
+            ('DELETE', _MIGRATION): None,
             ('GET', '/servers'): {'servers': nothing},
             ('GET', '/servers/detail'): {'servers': nothing},
             ('GET', '/servers/{server_id}'): None,
         }
     return {
+        **_SILENT,
+        ('POST', f'{_SERVER}/action'): {},
+        ('GET', '/os-migrations'): {'migrations': responses.items(_LISTED)},
+        ('GET', _MIGRATIONS): {'migrations': responses.items(_SHOWN)},
+        ('GET', _MIGRATION): {'migration': _SHOWN},
+        ('DELETE', _MIGRATION): {},
         ('GET', '/servers'): {'servers': responses.items(BRIEF_SERVER)},
         ('GET', '/servers/detail'): {'servers': responses.items(SERVER)},
         ('GET', '/servers/{server_id}'): {'server': SERVER},

@@ -7,6 +7,7 @@ from typing import Any
 
 from aggregates_ext.api.edge import faults
 from aggregates_ext.api.forms import schema
+from aggregates_ext.db import moves
 
 Schema = dict[str, Any]
 
@@ -26,6 +27,8 @@ TIMES: dict[str, Schema] = {
     },
     'modern': {'type': 'string', 'pattern': rf'^{_DAY}T{_CLOCK}\.[0-9]{{6}}$'},
 }
+
+MOVE_STATES = (*moves.OPEN, moves.COMPLETED, moves.FAILED, moves.CANCELLED)
 
 
 def obj(optional: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
@@ -113,9 +116,27 @@ def created(face: str) -> Schema:
     }
 
 
+# How a guest fares that an operation moves.
+_MOVE = obj(
+    **{
+        'name': TEXT,
+        'uuid': TEXT,
+        'from': TEXT,
+        'to': maybe(TEXT),
+        'state': {'enum': [*MOVE_STATES]},
+        'progress': {**NUMBER, 'minimum': 0, 'maximum': 100},
+        'error': maybe(
+            obj(('parameters',), code=TEXT, message=TEXT, parameters={})
+        ),
+    }
+)
+
+
 def operation(face: str) -> Schema:
     time = maybe(TIMES[face])
     return obj(
+        ('moves',),
+        moves=items(_MOVE),
         uuid=UUID,
         kind=TEXT,
         aggregate_id=NUMBER,

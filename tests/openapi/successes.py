@@ -15,7 +15,12 @@ _PATTERN = '/os-hypervisors/{pattern}'
 NO_ROOT = ''
 # Lists that come in pages.
 _PAGES = {'aggregates', 'operations'}
-_MODERN_PAGES = {*_PAGES, 'hypervisors', 'servers'}
+_MODERN_PAGES = {*_PAGES, 'hypervisors', 'migrations', 'servers'}
+# What is accepted, and told of nowhere in the answer.
+ACCEPTED = {
+    ('POST', '/servers/{server_id}/action'),
+    ('DELETE', '/servers/{server_id}/migrations/{migration_id}'),
+}
 
 
 def ref(name: str) -> Schema:

@@ -45,6 +45,14 @@ OPEN = {
     policy.SERVERS_DETAIL,
     policy.SERVERS_SHOW,
 }
+# For managers of a project.
+MANAGED = {
+    policy.MIGRATE_LIVE,
+    policy.MIGRATIONS,
+    policy.SERVER_MIGRATIONS,
+    policy.ABORT_MIGRATION,
+    policy.FORCE_COMPLETE,
+}
 RULES = [rule.name for rule in policy.list_rules() if ':' in rule.name]
 # As Nova 2012.1 wrote it.
 ESSEX = """
@@ -92,7 +100,11 @@ def test_administrators_may_do_all(conf: cfg.ConfigOpts) -> None:
     assert allowed(conf, ['admin', 'member']) == set(RULES)
 
 
-@pytest.mark.parametrize('role', ['manager', 'member', 'reader', 'service'])
+def test_managers_may_move_what_is_theirs(conf: cfg.ConfigOpts) -> None:
+    assert allowed(conf, ['manager']) == OPEN | MANAGED
+
+
+@pytest.mark.parametrize('role', ['member', 'reader', 'service'])
 def test_others_may_list_what_is_theirs(
     conf: cfg.ConfigOpts, role: str
 ) -> None:
@@ -146,6 +158,29 @@ def test_tokens_are_of_a_project(
             [policy.ZONES_DETAIL],
         ),
         ('"context_is_admin": "role:pooler"', RULES),
+        ('"project_manager_api": "role:pooler"', [*MANAGED]),
+        # What Nova split decides for the parts, unless they are told too.
+        (
+            '"os_compute_api:os-migrate-server:migrate_live": "role:pooler"',
+            [policy.MIGRATE_LIVE, policy.MIGRATE_LIVE_HOST],
+        ),
+        (
+            '"os_compute_api:os-migrate-server:migrate_live": "role:pooler"\n'
+            '"os_compute_api:os-migrate-server:migrate_live:host": "!"',
+            [policy.MIGRATE_LIVE],
+        ),
+        (
+            '"os_compute_api:os-migrations:index": "role:pooler"',
+            [
+                policy.MIGRATIONS,
+                policy.MIGRATIONS_ALL,
+                policy.MIGRATIONS_HOST,
+            ],
+        ),
+        (
+            '"os_compute_api:servers:migrations:index": "role:pooler"',
+            [policy.SERVER_MIGRATIONS, policy.SERVER_MIGRATIONS_HOST],
+        ),
         (
             ESSEX,
             [

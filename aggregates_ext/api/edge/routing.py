@@ -17,6 +17,7 @@ import routes
 from aggregates_ext import exception
 from aggregates_ext.api.edge import looks
 from aggregates_ext.api.edge import remembered
+from aggregates_ext.api.forms import shapes
 from aggregates_ext.db import records
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import enabling
@@ -24,6 +25,7 @@ from aggregates_ext.domain import guests
 from aggregates_ext.domain import inventory
 from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import members
+from aggregates_ext.domain import moves
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import pools
 from aggregates_ext.domain import retries
@@ -51,6 +53,7 @@ class Domain(NamedTuple):
     enabling: enabling.Enabling
     maintenance: maintenance.Maintenance
     guests: guests.Guests
+    moves: moves.Moves
 
     def under(self, guard: Callable[[records.Aggregate], None]) -> 'Domain':
         """The same for one request that wants an aggregate so, or not."""
@@ -66,6 +69,7 @@ class Domain(NamedTuple):
             self.enabling,
             self.maintenance.under(guard),
             self.guests,
+            self.moves,
         )
 
 
@@ -77,11 +81,20 @@ class Route(NamedTuple):
     :ivar takes: 'body', 'fields', which is a body without a root, 'query'
         or nothing.
     :ivar until: the first microversion that does not have it any more.
+    :ivar since: the first one that has it; before, and on the legacy face,
+        there is none.
     """
 
     handler: Callable[..., Any]
     takes: str = ''
     until: tuple[int, int] | None = None
+    since: tuple[int, int] | None = None
+
+    def serves(self, shape: shapes.Shape) -> bool:
+        """Whether it is there for a client."""
+        if self.until and shape.supports(self.until):
+            return False
+        return self.since is None or shape.supports(self.since)
 
 
 class Named(NamedTuple):
@@ -89,6 +102,15 @@ class Named(NamedTuple):
 
     body: dict[str, Any] | None
     operation: str | None
+
+
+class Accepted(NamedTuple):
+    """An answer that says nothing but that it will be done.
+
+    :ivar what: that will be done, for the log.
+    """
+
+    what: str
 
 
 class Page(NamedTuple):

@@ -62,6 +62,7 @@ ITEMS = {
     'aggregates': 'aggregate',
     'hosts': 'host',
     'operations': 'operation',
+    'moves': 'move',
     'blockers': 'blocker',
     'warnings': 'warning',
     'details': 'detail',

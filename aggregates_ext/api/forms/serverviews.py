@@ -84,7 +84,7 @@ def full(
         'os-extended-volumes:volumes_attached': [],
     }
     if guest.status in _PROGRESSING:
-        shown['progress'] = 0
+        shown['progress'] = guest.progress or 0
     if attributes:
         shown |= _attributes(guest, shape)
     if shape.supports(_HOSTNAME_SINCE):

@@ -18,7 +18,6 @@ LISTS = {
     '/flavors': 'flavors',
     '/flavors/detail': 'flavors',
     '/os-keypairs': 'keypairs',
-    '/os-migrations': 'migrations',
     '/os-server-groups': 'server_groups',
     '/os-simple-tenant-usage': 'tenant_usages',
 }

@@ -58,11 +58,29 @@ def show(
     shape: shapes.Shape,
     uuid: str,
 ) -> dict[str, Any]:
-    """One operation, with its progress."""
+    """One operation, with its progress, and the guests that it moves."""
     ctx.can(policy.OPERATIONS)
     if not uuidutils.is_uuid_like(uuid):
         raise exception.OperationNotFound(operation=uuid[:40])
-    return {'operation': view(domain.operations.get(uuid), shape)}
+    found = domain.operations.get(uuid)
+    shown = view(found, shape)
+    moves = [_move(move) for move in domain.moves.of_operation(found)]
+    if moves:
+        shown['moves'] = moves
+    return {'operation': shown}
+
+
+def _move(move: records.Move) -> dict[str, Any]:
+    """A guest that an operation moves, and how far it is."""
+    return {
+        'name': move.guest_name,
+        'uuid': move.guest_uuid,
+        'from': move.source,
+        'to': move.target or move.wanted,
+        'state': move.state,
+        'progress': move.progress,
+        'error': move.error,
+    }
 
 
 def view(operation: records.Operation, shape: shapes.Shape) -> dict[str, Any]:

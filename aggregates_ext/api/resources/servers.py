@@ -1,4 +1,4 @@
-"""The guests of pools as servers, read only, as Nova shows them.
+"""The guests of pools as servers, as Nova shows them.
 
 Their pools make, change and end them. Who may see only what is his sees those
 of one project, which is configured; pools know none.
@@ -142,11 +142,9 @@ def show(
     ctx.can(policy.SERVERS_SHOW)
     owner = domain.guests
     status = _tells_host_status(ctx, shape)
-    guest = None
-    if shape.has_servers and ctx.may(policy.SERVERS_SHOW, owner.project_id):
-        guest = owner.find(server_id, with_node=status)
-    if guest is None:
-        raise exception.ServerNotFound(server_id=ascii(server_id[:64])[1:-1])
+    guest = find(
+        ctx, domain, shape, server_id, policy.SERVERS_SHOW, with_node=status
+    )
     shown = serverviews.full(
         guest,
         shape,
@@ -156,6 +154,28 @@ def show(
         alone=True,
     )
     return {'server': shown}
+
+
+def find(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    server_id: str,
+    rule: str,
+    *,
+    with_node: bool = False,
+) -> guests.Guest:
+    """A server that somebody may do something with; others are none.
+
+    :param rule: what he may do with his own.
+    :raises exception.ServerNotFound: there is none for him.
+    """
+    guest = None
+    if shape.has_servers and ctx.may(rule, domain.guests.project_id):
+        guest = domain.guests.find(server_id, with_node=with_node)
+    if guest is None:
+        raise exception.ServerNotFound(server_id=ascii(server_id[:64])[1:-1])
+    return guest
 
 
 def _list(
@@ -296,6 +316,8 @@ def _status(
 
 
 def _of_state(field: str, value: str) -> guestpages.Wanted | None:
+    if field == 'task_state' and value == guests.MIGRATING:
+        return guestpages.Wanted(moving=True)
     if field == 'task_state':
         found = tuple(name for name, t in guests.TASKS.items() if t == value)
         return guestpages.Wanted(operations=found) if found else None

@@ -260,6 +260,8 @@ moves = sa.Table(
     sa.Index('ix_moves_source', 'source', 'id'),
     sa.Index('ix_moves_target', 'target', 'id'),
     sa.Index('ix_moves_state', 'state', 'id'),
+    sa.Index('ix_moves_user', 'user_id', 'id'),
+    sa.Index('ix_moves_project', 'project_id', 'id'),
     sa.Index('ix_moves_updated_at', 'updated_at', 'id'),
     sqlite_autoincrement=True,
     mysql_charset='utf8mb4',

@@ -156,7 +156,33 @@ def test_pages(database: engine.Database) -> None:
     moment = made[0].updated_at
     assert page(before=moment) == [0]
     later = moment + datetime.timedelta(microseconds=1)
-    assert page(since=later) == [4, 3, 2, 1]
+    # By their change, and so are the pages.
+    assert page(since=later) == [3, 2, 1, 4]
+    assert page(2, since=later) == [3, 2]
+    assert page(2, made[2].uuid, since=later) == [1, 4]
+    assert page(host='h1', since=later) == [2, 1, 4]
+    assert page(2, made[2].uuid, host='h1', since=later) == [1, 4]
+    assert page(states=('queued',), begun=False) == [4, 3, 2, 0]
+    assert page(begun=True) == []
+
+
+def test_a_move_of_a_guest_and_how_far_guests_are(
+    database: engine.Database,
+) -> None:
+    first, second, third = (insert(database, name) for name in 'abc')
+    uuids = [move.guest_uuid for move in (first, second, third)]
+    assert read(database, lambda c: moves.find(c, 2, uuids[1])) == second
+    assert read(database, lambda c: moves.find(c, 2, uuids[0])) is None
+    assert read(database, lambda c: moves.find(c, 9, uuids[0])) is None
+    database.write(
+        lambda c: moves.update(c, second, {'state': 'sent', 'progress': 5})
+    )
+    found = read(database, lambda c: moves.under_way(c, uuids))
+    assert found == {(1, uuids[0]): 0, (1, uuids[1]): 5, (1, uuids[2]): 0}
+    database.write(lambda c: moves.update(c, second, {'state': 'unresolved'}))
+    end(database, first)
+    found = read(database, lambda c: moves.under_way(c, uuids))
+    assert found == {(1, uuids[2]): 0}
 
 
 def test_of_an_operation(database: engine.Database) -> None:

@@ -43,7 +43,8 @@ def test_operation_without_what_is_not_for_clients(
         finished_at=None,
     )
     domain: Any = types.SimpleNamespace(
-        operations=types.SimpleNamespace(get=lambda uuid: operation)
+        operations=types.SimpleNamespace(get=lambda uuid: operation),
+        moves=types.SimpleNamespace(of_operation=lambda _operation: []),
     )
     used = shape or shapes.Modern(microversions.MIN)
     shown = operations.show(CTX, domain, used, operation.uuid)['operation']

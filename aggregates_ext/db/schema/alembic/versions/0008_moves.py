@@ -62,6 +62,8 @@ def upgrade() -> None:
         ('ix_moves_source', ['source', 'id']),
         ('ix_moves_target', ['target', 'id']),
         ('ix_moves_state', ['state', 'id']),
+        ('ix_moves_user', ['user_id', 'id']),
+        ('ix_moves_project', ['project_id', 'id']),
         ('ix_moves_updated_at', ['updated_at', 'id']),
     ):
         steps.create_index(name, 'moves', columns)

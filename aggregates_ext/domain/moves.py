@@ -1,0 +1,258 @@
+"""Moves of guests to other hosts of their pools: asked for, taken back, told.
+
+A request writes a move; a compute service carries it out (design#moves).
+"""
+
+from typing import Any
+
+from oslo_utils import uuidutils
+
+from aggregates_ext import context
+from aggregates_ext import exception
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import moves as db_moves
+from aggregates_ext.db import records
+from aggregates_ext.domain import guests
+from aggregates_ext.domain import intent
+from aggregates_ext.domain import operations
+
+ACTION = 'os-migrateLive'
+RUNNING, PREPARING, UNKNOWN = 'running', 'preparing', 'post-migrating'
+# Nova's status -> the moves that have it. Of one that is unresolved nobody
+# knows whether it has failed; it is over, and cannot be taken back.
+STATUSES: dict[str, db_moves.Wanted] = {
+    'queued': db_moves.Wanted(states=(db_moves.QUEUED,)),
+    PREPARING: db_moves.Wanted(states=(db_moves.SENT,), begun=False),
+    RUNNING: db_moves.Wanted(states=(db_moves.SENT,), begun=True),
+    UNKNOWN: db_moves.Wanted(states=(db_moves.UNRESOLVED,)),
+    'completed': db_moves.Wanted(states=(db_moves.COMPLETED,)),
+    'error': db_moves.Wanted(states=(db_moves.FAILED,)),
+    'cancelled': db_moves.Wanted(states=(db_moves.CANCELLED,)),
+}
+_OF_STATE = {
+    state: status
+    for status, wanted in STATUSES.items()
+    for state in wanted.states or ()
+}
+# What else a guest that is not active can do.
+_REMEDIES = {
+    'paused': 'Pools move no guest that is paused: unpause it first.',
+    'stopped': 'It needs no move: its pool starts it on any host.',
+    'suspended': 'It needs no move: its pool resumes it on another host, '
+    'where that sees its storage.',
+}
+
+
+def status(move: records.Move) -> str:
+    """Nova's word for the state of a move."""
+    if move.state == db_moves.SENT and not move.progress:
+        return PREPARING
+    return _OF_STATE[move.state]
+
+
+def in_progress(move: records.Move) -> bool:
+    """Whether it may still move its guest."""
+    return move.state in db_moves.OPEN
+
+
+class Moves:
+    """All moves.
+
+    :param intended: how one gets into the database.
+    """
+
+    def __init__(self, intended: intent.Intent) -> None:
+        self._intent = intended
+        self._database = intended.database
+
+    def ask(
+        self,
+        ctx: context.RequestContext,
+        guest: guests.Guest,
+        host: str | None = None,
+    ) -> records.Move:
+        """Ask for the move of a guest to another host of its pool.
+
+        Whether that host takes it is asked of the pool right before it is
+        sent; what the database knows against it is told here.
+
+        :param host: name of the host; None: any.
+        :raises exception.ServerInState: the guest does not run, or something
+            is done to it.
+        :raises exception.GuestMoves: it has a move that is open.
+        :raises exception.Invalid: it is there already, or the host is none
+            for it.
+        """
+        seen = guest.seen
+        _check_guest(guest)
+        if host is not None and host == seen.host:
+            raise exception.Invalid(
+                reason=f'Unable to migrate instance ({seen.uuid}) to current '
+                f'host ({host}).'
+            )
+        uuid = uuidutils.generate_uuid()
+
+        def work(connection: Any) -> records.Move:
+            # Held, so that it is not deleted meanwhile.
+            db_aggregates.lock(connection, seen.aggregate_id)
+            _check_target(connection, seen, host)
+            return db_moves.insert(
+                connection, uuid, seen, operations.asked_by(ctx), host
+            )
+
+        made = self._database.write(work, _is_written)
+        self._intent.compute.wake_up()
+        return made
+
+    def abort(
+        self, server_id: str, key: int, statuses: tuple[str, ...]
+    ) -> records.Move:
+        """Let a move of a guest not be made any more, if it is not too late.
+
+        :param statuses: it must have one of these.
+        :raises exception.MoveNotFound: the guest has no such move.
+        :raises exception.MoveNotAbortable: it has another status, or has
+            ended.
+        """
+
+        def work(connection: Any) -> records.Move:
+            move = _find(connection, server_id, key)
+            if status(move) not in statuses:
+                raise _not_abortable(move)
+            if db_moves.cancel(connection, move) is None:
+                # It went on between the two statements.
+                raise _not_abortable(_find(connection, server_id, key))
+            return move
+
+        found = self._database.write(work, _is_cancelled)
+        self._intent.compute.wake_up()
+        return found
+
+    def open_of(self, server_id: str) -> list[records.Move]:
+        """The moves of a guest that may still move it, the first first."""
+        with self._database.reader() as connection:
+            return db_moves.open_of_guest(connection, server_id)
+
+    def find(self, server_id: str, key: int) -> records.Move | None:
+        """A move of a guest, ended or not; None: it has none such."""
+        with self._database.reader() as connection:
+            return db_moves.find(connection, key, server_id)
+
+    def page(
+        self, wanted: db_moves.Wanted, limit: int, marker: str | None = None
+    ) -> list[records.Move] | None:
+        """Moves, the newest first; None: the marker is no move."""
+        with self._database.reader() as connection:
+            return db_moves.page(connection, wanted, limit, marker)
+
+    def of_operation(self, operation: records.Operation) -> list[records.Move]:
+        """The moves that an operation consists of, in order."""
+        with self._database.reader() as connection:
+            return db_moves.of_operation(connection, operation.id)
+
+
+def _is_written(connection: Any, made: records.Move) -> bool:
+    """:raises exception.MoveNotFound: it is not."""
+    return bool(db_moves.get(connection, made.uuid))
+
+
+def _is_cancelled(connection: Any, move: records.Move) -> bool:
+    found = db_moves.get(connection, move.uuid)
+    return found.cancelled or not in_progress(found)
+
+
+def _find(connection: Any, server_id: str, key: int) -> records.Move:
+    found = db_moves.find(connection, key, server_id)
+    if found is None:
+        raise exception.MoveNotFound(
+            f'Migration {key} not found for instance {server_id}'
+        )
+    return found
+
+
+def _not_abortable(move: records.Move) -> exception.MoveNotAbortable:
+    remedy = 'It has ended.'
+    if move.state == db_moves.UNRESOLVED:
+        remedy = 'Nobody knows how it has ended; an operator can find out.'
+    elif in_progress(move):
+        remedy = 'Ask with microversion 2.65 or later.'
+    return exception.MoveNotAbortable(
+        move=move.id,
+        server=move.guest_uuid,
+        state=status(move),
+        remedy=remedy,
+    )
+
+
+def _check_guest(guest: guests.Guest) -> None:
+    """That a guest runs on a host of ours, and nothing is done to it."""
+    seen, state = guest.seen, guest.state.vm_state
+    if seen.power_state != 'Running':
+        remedy = _REMEDIES.get(state, 'Only one that runs is moved.')
+        raise _in_state(seen, 'vm_state', state, remedy)
+    if guest.progress is not None:
+        raise exception.GuestMoves(guest=seen.uuid)
+    if guest.task is not None:
+        remedy = 'Repeat the request when that has ended.'
+        raise _in_state(seen, 'task_state', guest.task, remedy)
+    if seen.host is None:
+        remedy = (
+            'It runs on a host that is not registered, or not bound to the '
+            'aggregate of its pool: register that one.'
+        )
+        raise _in_state(seen, 'vm_state', state, remedy)
+
+
+def _in_state(
+    seen: records.Guest, attribute: str, state: str, remedy: str
+) -> exception.ServerInState:
+    return exception.ServerInState(
+        action=ACTION,
+        server=seen.uuid,
+        attribute=attribute,
+        state=state,
+        remedy=remedy,
+    )
+
+
+def _check_target(
+    connection: Any, seen: records.Guest, host: str | None
+) -> None:
+    """That another member of the pool is to take guests, and the one named.
+
+    :raises exception.Invalid: none is, or it is not.
+    """
+    key = seen.aggregate_id
+    members = {
+        other.name: other
+        for other in db_hosts.get_all(connection, key)
+        if other.phase == 'member' and other.name != seen.host
+    }
+    if host is None:
+        if all(other.disabled for other in members.values()):
+            raise exception.NoValidHost(
+                reason=f'Aggregate {key} has no other member that is enabled.'
+            )
+    elif host not in members:
+        raise _no_member(connection, key, host, sorted(members))
+    elif members[host].disabled:
+        raise exception.NoValidHost(
+            reason=f'Host {host} is disabled: enable it, or name another.'
+        )
+
+
+def _no_member(
+    connection: Any, key: int, host: str, members: list[str]
+) -> exception.Invalid:
+    try:
+        db_hosts.get(connection, host)
+    except exception.HostNotFound:
+        return exception.Invalid(
+            reason=f'Compute host {host} could not be found.'
+        )
+    others = ', '.join(members) or 'none'
+    return exception.NoValidHost(
+        reason=f'Host {host} is no member of aggregate {key}, whose pool the '
+        f'server is in. Its other members: {others}.'
+    )
