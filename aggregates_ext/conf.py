@@ -174,9 +174,10 @@ COMPUTE_OPTS = [
         default=90.0,
         min=0,
         max=36_500,
-        help='Days after which operations that have ended are deleted, unless '
-        'something still depends on them, and with the last one the row of a '
-        'deleted aggregate. Looked after each hour. 0 keeps all of them.',
+        help='Days after which operations and moves that have ended are '
+        'deleted, unless something still depends on them, and with the last '
+        'one the row of a deleted aggregate. Looked after each hour. 0 keeps '
+        'all of them.',
     ),
     cfg.FloatOpt(
         'lease_ttl',

@@ -74,7 +74,7 @@ class Purge:
             if any(found):
                 LOG.info(
                     'Purged what ended more than %g days ago: %d operations, '
-                    '%d deleted aggregates',
+                    '%d moves, %d deleted aggregates',
                     options.history_days,
                     *found,
                 )

@@ -16,12 +16,13 @@ from aggregates_ext.db.schema import models
 _OPERATIONS = models.operations
 _AGGREGATES = models.aggregates
 _HOSTS = models.hosts
+_MOVES = models.moves
 
 
 class Part(NamedTuple):
     """What became of a part of the history.
 
-    :ivar deleted: how many operations of it.
+    :ivar deleted: how many rows of it.
     :ivar last: id of its last one; None: nothing behind it is old enough.
     """
 
@@ -109,6 +110,51 @@ def _ends(
     return sa.case((ended, tells_nothing), else_=sa.false())
 
 
+def delete_moves(
+    connection: sa.Connection,
+    before: datetime.datetime,
+    limit: int,
+    aggregate_id: int | None = None,
+    *,
+    after: int = 0,
+) -> Part:
+    """Delete moves that have ended, but for those of an operation.
+
+    In parts, as operations are: it looks at the next ``limit`` moves alone.
+
+    :param before: when they must have ended, UTC.
+    :param after: id of the last one of the part before.
+    """
+    ids_alone = sa.select(_MOVES.c.id).where(_MOVES.c.id > after)
+    if aggregate_id is not None:
+        key = operations.hidden(_MOVES.c.aggregate_id)
+        ids_alone = ids_alone.where(key == aggregate_id)
+    part = ids_alone.order_by(_MOVES.c.id).limit(limit).subquery()
+    ends = sa.and_(
+        _MOVES.c.ended != 0,
+        _MOVES.c.finished_at < before,
+        sa.or_(
+            _MOVES.c.operation_id.is_(None),
+            ~sa.exists().where(_OPERATIONS.c.id == _MOVES.c.operation_id),
+        ),
+    )
+    found = connection.execute(
+        sa.select(
+            _MOVES.c.id,
+            _MOVES.c.created_at,
+            sa.case((ends, sa.true()), else_=sa.false()),
+        )
+        .join(part, part.c.id == _MOVES.c.id)
+        .order_by(_MOVES.c.id)
+    ).all()
+    ids = [row[0] for row in found if row[2]]
+    if ids:
+        connection.execute(sa.delete(_MOVES).where(_MOVES.c.id.in_(ids)))
+    # Nothing ends before it was asked for.
+    more = len(found) == limit and found[-1][1] < before
+    return Part(len(ids), found[-1][0] if more else None)
+
+
 def delete_aggregates(
     connection: sa.Connection,
     before: datetime.datetime,
@@ -135,6 +181,7 @@ def delete_aggregates(
         ),
         ~sa.exists().where(_OPERATIONS.c.aggregate_id == _AGGREGATES.c.id),
         ~sa.exists().where(_HOSTS.c.aggregate_id == _AGGREGATES.c.id),
+        ~sa.exists().where(_MOVES.c.aggregate_id == _AGGREGATES.c.id),
     )
     if aggregate_id is not None:
         query = query.where(_AGGREGATES.c.id == aggregate_id)

@@ -2,6 +2,8 @@
 
 import datetime
 from collections.abc import Callable
+from typing import Any
+from typing import NamedTuple
 
 from oslo_utils import timeutils
 
@@ -22,8 +24,16 @@ BATCH = 500
 TELLING = (operations.ADD_HOST, operations.RESET)
 
 
+class Purged(NamedTuple):
+    """How many of each were deleted."""
+
+    operations: int = 0
+    moves: int = 0
+    aggregates: int = 0
+
+
 class History:
-    """The operator's side of operations: all of them, and an end of them.
+    """The operator's side of operations and moves: all of them, and their end.
 
     :param window: ``designate_wait``: for so many seconds a change of master
         that was sent is not purged.
@@ -65,18 +75,19 @@ class History:
         aggregate_id: int | None = None,
         *,
         go_on: Callable[[], bool] = lambda: True,
-    ) -> tuple[int, int]:
+    ) -> Purged:
         """Delete what has ended long ago and counts for nothing.
 
         Operations that still count for the state of an aggregate stay, and
         so do a change of master that keeps others back and how a bound host
-        came in; then deleted aggregates that nothing names any more go. Each
-        batch is a transaction of its own.
+        came in; then moves go that have ended and are of no operation that
+        stays, then deleted aggregates that nothing names any more. Each batch
+        is a transaction of its own.
 
         :param days: how long ago it must have ended.
         :param aggregate_id: only of this aggregate.
         :param go_on: asked after each batch whether there is to be another.
-        :returns: how many operations and aggregates were deleted.
+        :returns: how many of each were deleted.
         """
         if not 0 <= days <= MAX_DAYS:
             raise exception.Invalid(
@@ -84,39 +95,61 @@ class History:
                 f'than {MAX_DAYS}.'
             )
         before = timeutils.utcnow() - datetime.timedelta(days=days)
-        ended = aggregates = after = 0
+        asked = (before, aggregate_id, go_on)
+        ended, over = self._in_parts(self._operations, *asked)
+        if not over:
+            return Purged(ended)
+        moves, over = self._in_parts(db_history.delete_moves, *asked)
+        if not over:
+            return Purged(ended, moves)
+        aggregates = 0
         while True:
-            part = self._purge_part(before, aggregate_id, after)
-            ended += part.deleted
-            if not go_on():
-                return ended, 0
-            if part.last is None:
-                break
-            after = part.last
-        while True:
-            found = self._database.write(
+            part = self._database.write(
                 lambda connection: db_history.delete_aggregates(
                     connection, before, BATCH, aggregate_id
                 )
             )
-            aggregates += found
-            if found < BATCH or not go_on():
-                return ended, aggregates
+            aggregates += part
+            if part < BATCH or not go_on():
+                return Purged(ended, moves, aggregates)
 
-    def _purge_part(
+    def _in_parts(
         self,
+        delete: Callable[..., db_history.Part],
         before: datetime.datetime,
         aggregate_id: int | None,
+        go_on: Callable[[], bool],
+    ) -> tuple[int, bool]:
+        """How many rows were deleted, and whether there is to be more."""
+        deleted = after = 0
+
+        def work(connection: Any) -> db_history.Part:
+            return delete(connection, before, BATCH, aggregate_id, after=after)
+
+        while True:
+            part = self._database.write(work)
+            deleted += part.deleted
+            if not go_on():
+                return deleted, False
+            if part.last is None:
+                return deleted, True
+            after = part.last
+
+    def _operations(
+        self,
+        connection: Any,
+        before: datetime.datetime,
+        limit: int,
+        aggregate_id: int | None,
+        *,
         after: int,
     ) -> db_history.Part:
-        return self._database.write(
-            lambda connection: db_history.delete_operations(
-                connection,
-                before,
-                TELLING,
-                BATCH,
-                aggregate_id,
-                after=after,
-                window=self._window,
-            )
+        return db_history.delete_operations(
+            connection,
+            before,
+            TELLING,
+            limit,
+            aggregate_id,
+            after=after,
+            window=self._window,
         )

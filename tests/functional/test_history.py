@@ -1,24 +1,29 @@
 """The end of history: what may go, and what has to stay."""
 
 import datetime
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from aggregates_ext import exception
 from aggregates_ext.compute import purge as compute_purge
+from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.db.schema import models
 from aggregates_ext.domain import history
 from tests.functional import service
+from tests.functional.db import test_moves
 
 
 def purge(
     running: service.Service, aggregate_id: int | None = None
 ) -> tuple[int, int]:
-    """Purge all that has ended by now."""
-    return history.History(running.database, 180).purge(0, aggregate_id)
+    """Purge all that has ended by now; operations and aggregates of it."""
+    found = history.History(running.database, 180).purge(0, aggregate_id)
+    assert found.moves == 0
+    return found.operations, found.aggregates
 
 
 def kinds(running: service.Service, key: int) -> list[tuple[str, str]]:
@@ -30,7 +35,7 @@ def test_only_what_ended_long_ago_goes(running: service.Service) -> None:
     running.aggregates.update(running.ctx, key, {'name': 'new'})
     running.work()
     before = kinds(running, key)
-    assert history.History(running.database, 180).purge(1) == (0, 0)
+    assert not any(history.History(running.database, 180).purge(1))
     assert kinds(running, key) == before
     assert purge(running) == (1, 0)
     assert kinds(running, key) == [('add_host', 'succeeded')]
@@ -256,6 +261,90 @@ def test_batches_leave_nothing_behind(
     monkeypatch.setattr(history, 'BATCH', 2)
     assert purge(running) == (5, 0)
     assert kinds(running, key) == [('reset', 'succeeded')]
+
+
+def move(
+    running: service.Service, key: int, name: str, **more: Any
+) -> records.Move:
+    """A move of a guest, queued."""
+    guest = test_moves.guest(name, key)
+    return running.database.write(
+        lambda c: db_moves.insert(c, f'uuid of {name}', guest, {}, **more)
+    )
+
+
+def end(running: service.Service, *ended: records.Move) -> None:
+    for one in ended:
+        running.database.write(
+            lambda c, one=one: db_moves.finish(c, one, 'completed')
+        )
+
+
+def names(running: service.Service) -> list[str]:
+    with running.database.reader() as connection:
+        found = db_moves.page(connection, db_moves.Wanted(), 100) or []
+    return [one.guest_name for one in found]
+
+
+def test_moves_go_as_operations_do(
+    running: service.Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = running.create('xen1')
+    running.aggregates.update(running.ctx, key, {'name': 'new'})
+    running.work()
+    with running.database.reader() as connection:
+        brought_in, renamed = (
+            db_operations.get(connection, o.uuid).id
+            for o in reversed(running.operations.get_all(key))
+        )
+    alone = move(running, key, 'alone')
+    of_what_stays = move(running, key, 'a', operation_id=brought_in)
+    of_what_goes = move(running, key, 'b', operation_id=renamed)
+    unresolved = move(running, key, 'c')
+    running.database.write(
+        lambda c: db_moves.update(c, unresolved, {'state': 'unresolved'})
+    )
+    elsewhere = move(running, key + 1, 'd')
+    past = history.History(running.database, 180)
+    assert past.purge(0) == (1, 0, 0)
+    end(running, alone, of_what_stays, of_what_goes, elsewhere)
+    assert past.purge(1) == (0, 0, 0)
+    monkeypatch.setattr(history, 'BATCH', 1)
+    assert past.purge(0, key) == (0, 2, 0)
+    assert names(running) == ['d', 'c', 'a']
+    assert past.purge(0) == (0, 1, 0)
+    assert names(running) == ['c', 'a']
+
+
+def test_a_compute_service_purges_moves(running: service.Service) -> None:
+    key = running.create('xen1')
+    end(running, move(running, key, 'old'))
+    with running.database.writer() as connection:
+        age = datetime.timedelta(days=91)
+        table = models.moves
+        row = connection.execute(table.select()).one()
+        connection.execute(
+            sa.update(table).values(
+                created_at=row.created_at - age,
+                finished_at=row.finished_at - age,
+            )
+        )
+    end(running, move(running, key, 'new'))
+    compute_purge.Purge(running.conf, running.database).purge()
+    assert names(running) == ['new']
+
+
+def test_deleted_aggregate_stays_while_a_move_names_it(
+    running: service.Service,
+) -> None:
+    key = running.create()
+    open_move = move(running, key, 'web')
+    running.aggregates.delete(running.ctx, key)
+    running.create(name='newest')
+    assert purge(running) == (0, 0)
+    end(running, open_move)
+    past = history.History(running.database, 180)
+    assert past.purge(0) == (0, 1, 1)
 
 
 def test_filters(running: service.Service) -> None:

@@ -91,11 +91,14 @@ def _history(tools: group.Tools) -> history.History:
 
 
 def purge(tools: group.Tools) -> int:
-    """Delete operations that ended long ago, and what they held."""
-    ended, aggregates = _history(tools).purge(
+    """Delete operations and moves that ended long ago, and what they held."""
+    found = _history(tools).purge(
         tools.asked.older_than, tools.asked.aggregate
     )
-    print(f'Deleted: {ended} operations, {aggregates} deleted aggregates.')
+    print(
+        f'Deleted: {found.operations} operations, {found.moves} moves, '
+        f'{found.aggregates} deleted aggregates.'
+    )
     return 0
 
 

@@ -1,8 +1,4 @@
-"""No question reads all: 100,000 operations and guests, on each database.
-
-Most of them are of one aggregate, and half of those of one host. What is
-unfinished or counts for a state is little beside them.
-"""
+"""No question reads all of what ``plenty`` makes, on each database."""
 
 import datetime
 from collections.abc import Callable
@@ -19,6 +15,7 @@ from aggregates_ext.db import guests
 from aggregates_ext.db import history
 from aggregates_ext.db import hosts
 from aggregates_ext.db import leases
+from aggregates_ext.db import moves
 from aggregates_ext.db import operations
 from aggregates_ext.db import pools
 from aggregates_ext.db.engine import engine
@@ -26,124 +23,16 @@ from aggregates_ext.db.schema import migration
 from aggregates_ext.db.schema import models
 from tests import databases
 from tests.functional.db import plans
+from tests.functional.db import plenty
+from tests.functional.db.plenty import HOST
+from tests.functional.db.plenty import LONG
+from tests.functional.db.plenty import OLD
 
 ROWS = 100_000
-AGGREGATES = 200
-# The aggregate, and the host in it, that have most of the history.
-LONG = 1
-HOST = 'xen1'
 # Rows that one statement may read here: all that is unfinished or counts,
 # a few pages of history, a look at each aggregate; never the history.
 LIMIT = 6_000
-OLD = datetime.datetime(2020, 1, 1)
 _OPERATIONS = models.operations
-
-
-def fill(connection: sa.Connection) -> None:
-    """Aggregates with a host each, and the history."""
-    moment = {'created_at': OLD, 'lease_epoch': 0, 'lease_writes': 0}
-    connection.execute(
-        sa.insert(models.aggregates),
-        [
-            {'uuid': f'u{n}', 'name': f'a{n}', 'metadata': {}, **moment}
-            for n in range(AGGREGATES)
-        ],
-    )
-    connection.execute(
-        sa.insert(models.hosts),
-        [
-            {
-                'name': f'xen{n}',
-                'uuid': f'u{n}',
-                'url': f'https://xen{n}',
-                'credential': 'default',
-                'phase': 'member',
-                'aggregate_id': n,
-                'created_at': OLD,
-            }
-            for n in range(1, AGGREGATES + 1)
-        ],
-    )
-    connection.execute(_history())
-    connection.execute(_guests())
-
-
-def _numbers() -> Any:
-    """A row for each number of 5 digits."""
-    digits = ' UNION ALL '.join(f'SELECT {digit} AS d' for digit in range(10))
-    number = ' + '.join(f'd{place}.d * {10**place}' for place in range(5))
-    tables = ' CROSS JOIN '.join(f'({digits}) d{place}' for place in range(5))
-    return (
-        sa.text(f'SELECT {number} AS n FROM {tables}')  # noqa: S608
-        .columns(sa.column('n', sa.Integer))
-        .subquery('numbers')
-    )
-
-
-def _guests() -> Any:
-    """As many guests: 500 on each host, and few that are not quite alive."""
-    n = _numbers().c.n
-    text = sa.cast(n, sa.String(36))
-    host = sa.literal('u') + sa.cast(n % AGGREGATES + 1, sa.String(36))
-    halted = n % 100 == 99
-    values = {
-        'aggregate_id': n % AGGREGATES + 1,
-        'ref': text,
-        'uuid': text,
-        'name': sa.literal('guest') + text,
-        'host_uuid': sa.case((halted, sa.null()), else_=host),
-        'power_state': sa.case(
-            (halted, 'Halted'), (n % 1000 == 50, 'Paused'), else_='Running'
-        ),
-        'memory': sa.literal(1 << 30),
-        'vcpus': sa.literal(1),
-        'operation': sa.case((n % 500 == 0, 'pool_migrate'), else_=sa.null()),
-        'first_seen': n * 1.0,
-        'changed_at': n * 1.0,
-    }
-    return sa.insert(models.guests).from_select(
-        list(values), sa.select(*values.values()).order_by(n)
-    )
-
-
-def _history() -> Any:
-    """All operations by one statement: a row for each number of 5 digits."""
-    n = _numbers().c.n
-    text = sa.cast(n, sa.String(36))
-    key = sa.case((n % 5 < 3, LONG), else_=n % AGGREGATES + 1)
-    # Of every thousand the last one stands, and of these each fifth is open.
-    state = sa.case(
-        (n % 5000 == 4999, 'queued'),
-        (n % 5000 == 3999, 'unresolved'),
-        (n % 1000 == 999, 'failed'),
-        else_='succeeded',
-    )
-    values = {
-        'uuid': text,
-        'kind': sa.case(
-            (n % 4 == 0, 'add_host'),
-            (n % 4 == 1, 'remove_host'),
-            (n % 4 == 2, 'set_master'),
-            else_='reset',
-        ),
-        'aggregate_id': key,
-        'host': sa.case(
-            (n % 7 == 6, sa.null()),
-            (n % 2 == 0, HOST),
-            else_=sa.literal('xen') + text,
-        ),
-        'state': state,
-        'settled': n % 1000 != 999,
-        'progress': sa.literal(100),
-        'attempts': sa.literal(1),
-        'parameters': sa.literal({}, sa.JSON),
-        'designated': sa.case((n % 4 == 2, sa.literal(1.0)), else_=sa.null()),
-        'created_at': sa.literal(OLD),
-        'finished_at': sa.literal(OLD),
-    }
-    return sa.insert(_OPERATIONS).from_select(
-        list(values), sa.select(*values.values()).order_by(n)
-    )
 
 
 @pytest.fixture(scope='module', params=databases.KINDS)
@@ -163,7 +52,7 @@ def full(
     migration.upgrade(made)
     patient = made.without_limits()
     with patient.writer() as connection:
-        fill(connection)
+        plenty.fill(connection)
     # As each server does it by itself after a while; SQLite does not.
     if request.param != 'sqlite':
         table = 'TABLE' if request.param == 'mariadb' else ''
@@ -270,6 +159,13 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
         power_states=('Running', 'Paused'),
         operations=('pool_migrate', 'migrate_send'),
     ),
+    'guests that are at rest': lambda c: listed(
+        c, power_states=('Running',), moving=False, marker='50000'
+    ),
+    'guests that move or are to': lambda c: listed(c, moving=True),
+    'guests that move by name': lambda c: listed(
+        c, by='name', moving=True, marker='50000'
+    ),
     'guests that changed': lambda c: listed(c, by='changed_at', since=9e4),
     'names of guests on hosts': lambda c: list(
         guestpages.on_hosts(c, ['u1', 'u2'])
@@ -280,7 +176,63 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     'what guests take': lambda c: guests.totals(c, LONG),
     'an end of guests': lambda c: guests.forget(c, LONG),
     'ends of guests': guests.orphaned,
+    'a move': lambda c: moves.find(c, LAST, '1'),
+    'moves that are open': lambda c: moves.open_of(c, LONG),
+    'moves of a guest': lambda c: moves.open_of_guest(c, '1999'),
+    'moves of an operation': lambda c: moves.of_operation(c, 7),
+    'guests under way': lambda c: moves.under_way(c, ['1', '1999', '5999']),
+    'moves': lambda c: moved(c),
+    'moves behind a page': lambda c: moved(c, '50000'),
+    'moves of a host': lambda c: moved(c, host=HOST),
+    'moves of a host behind a page': lambda c: moved(c, '50000', host=HOST),
+    'moves of a host that has few': lambda c: moved(c, host='xen77'),
+    'moves from a host': lambda c: moved(c, source='xen77'),
+    'moves of a host that failed': lambda c: moved(
+        c, host='xen77', states=('failed',)
+    ),
+    'moves that a guest had': lambda c: moved(c, guest_uuid='77'),
+    'moves that completed': lambda c: moved(c, states=('completed',)),
+    'moves that failed': lambda c: moved(c, '50000', states=('failed',)),
+    'moves that run': lambda c: moved(c, states=('sent',), begun=True),
+    'moves for a user': lambda c: moved(c, user_id='rare'),
+    'moves in a project': lambda c: moved(c, '50000', project_id='rare'),
+    'moves in the usual project': lambda c: moved(c, project_id='often'),
+    'moves behind a page in the usual project': lambda c: moved(
+        c, '50000', project_id='often'
+    ),
+    'moves that completed, behind a page': lambda c: moved(
+        c, '50000', states=('completed',)
+    ),
+    'moves from a host, behind a page': lambda c: moved(
+        c, '50000', source=HOST
+    ),
+    'moves that changed': lambda c: moved(c, since=_at(99_000)),
+    'moves that changed since ever': lambda c: moved(c, since=OLD),
+    'moves before': lambda c: moved(c, before=_at(50_000)),
+    'moves before, behind a page': lambda c: moved(
+        c, '40000', before=_at(50_000)
+    ),
+    'moves of a host before': lambda c: moved(
+        c, host='xen77', before=_at(50_000)
+    ),
+    'a part of the purge of moves': lambda c: history.delete_moves(
+        c, OLD, 100, after=50_000
+    ),
+    'a part of the purge of moves of a pool': lambda c: history.delete_moves(
+        c, OLD, 100, LONG, after=50_000
+    ),
 }
+
+
+def moved(
+    connection: sa.Connection, marker: str | None = None, **wanted: Any
+) -> object:
+    """A page of moves."""
+    return moves.page(connection, moves.Wanted(**wanted), 100, marker)
+
+
+def _at(seconds: int) -> datetime.datetime:
+    return OLD + datetime.timedelta(seconds=seconds)
 
 
 def listed(
