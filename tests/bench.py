@@ -129,7 +129,8 @@ class Asked(NamedTuple):
     """A request that is measured.
 
     :ivar size: so many aggregates there are.
-    :ivar change: one of them is changed before each, which counts too.
+    :ivar change: one of them is changed before each, which counts too: what
+        a list after it costs is told by the show after it.
     """
 
     title: str
@@ -145,6 +146,7 @@ REQUESTS = [
     *(Asked(f'list of {size}', size, ALL) for size in SIZES),
     Asked('change, then list', SIZES[-1], ALL, change=True),
     Asked('show', SIZES[-1], ONE),
+    Asked('change, then show', SIZES[-1], ONE, change=True),
     Asked('set_metadata', SIZES[-1], f'{ONE}/action', 'POST', METADATA),
 ]
 

@@ -4,6 +4,7 @@ Neither depends on the machine, so tests hold them down by upper bounds.
 """
 
 import contextlib
+import gc
 import sys
 from collections.abc import Iterator
 from types import FrameType
@@ -29,7 +30,10 @@ class Cost(NamedTuple):
 
 @contextlib.contextmanager
 def counting_calls() -> Iterator[list[int]]:
-    """Count what this thread calls from Python, in its first item."""
+    """Count what this thread calls from Python, in its first item.
+
+    Without the finalizers of what others have left to the collector.
+    """
     found = [0]
 
     def note(_frame: FrameType, event: str, _argument: Any) -> None:
@@ -37,11 +41,13 @@ def counting_calls() -> Iterator[list[int]]:
             found[0] += 1
 
     before = sys.getprofile()
+    gc.disable()
     sys.setprofile(note)
     try:
         yield found
     finally:
         sys.setprofile(before)
+        gc.enable()
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import datetime
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,40 +35,82 @@ _LISTED = [
 # Refuses a change of an aggregate that is not as it is to be, by raising.
 Guard = Callable[[records.Aggregate], None]
 _NOTHING: Mapping[str, Any] = {}
-# So many are asked for one by one, by ids.
-FEW = 100
+_COLON: Any = sa.literal_column("':'")
+_COMMA: Any = sa.literal_column("','")
+_KEY = sa.bindparam('key', type_=sa.Integer)
 
 
-def _union(among: Callable[[Any], sa.ColumnElement[bool]]) -> Any:
-    """What belongs to some aggregates, made once: it is asked all the time.
+def _texts() -> tuple[Any, Any]:
+    """What belongs to aggregates, as two texts.
 
-    :param among: whether a column names one of them.
+    The hosts, each as NAME:PHASE, and the states of the operations that
+    stand. As texts, since drivers take long over many rows; neither a name
+    nor a state has a comma or a colon.
     """
-    members = sa.select(
-        _HOSTS.c.aggregate_id, _HOSTS.c.name, _HOSTS.c.phase
-    ).where(among(_HOSTS.c.aggregate_id))
-    counting = sa.select(
-        _OPERATIONS.c.aggregate_id, sa.null(), _OPERATIONS.c.state
-    ).where(
-        among(_OPERATIONS.c.aggregate_id),
-        _OPERATIONS.c.settled == sa.false(),
+    host = _HOSTS.c.name + _COLON + _HOSTS.c.phase
+    return (
+        sa.select(sa.func.aggregate_strings(host, _COMMA).label('told')),
+        sa.select(
+            sa.func.aggregate_strings(_OPERATIONS.c.state, _COMMA).label(
+                'told'
+            )
+        ).where(_OPERATIONS.c.settled == sa.false()),
     )
-    return members.union_all(counting)
 
 
-_OF_FEW = _union(
-    lambda column: column.in_(sa.bindparam('ids', expanding=True))
-)
-_OF_MANY = _union(
-    lambda column: column.between(sa.bindparam('first'), sa.bindparam('last'))
-)
+def _belonging(aggregate_id: Any) -> list[Any]:
+    """What belongs to one aggregate."""
+    hosts, standing = _texts()
+    return [
+        hosts.where(_HOSTS.c.aggregate_id == aggregate_id).scalar_subquery(),
+        standing.where(
+            _OPERATIONS.c.aggregate_id == aggregate_id
+        ).scalar_subquery(),
+    ]
+
+
+def _all() -> Any:
+    """All that live, with what belongs to each, in one pass over each."""
+    hosts, standing = (
+        texts.add_columns(table.c.aggregate_id)
+        .group_by(table.c.aggregate_id)
+        .subquery()
+        for texts, table in zip(_texts(), (_HOSTS, _OPERATIONS), strict=True)
+    )
+    return (
+        sa.select(*_LISTED, hosts.c.told, standing.c.told)
+        .outerjoin_from(_TABLE, hosts, hosts.c.aggregate_id == _TABLE.c.id)
+        .outerjoin(standing, standing.c.aggregate_id == _TABLE.c.id)
+        .where(_LIVES)
+        .order_by(_TABLE.c.id)
+    )
+
+
 _LOCK = (
     sa.select(_TABLE)
-    .where(_TABLE.c.id == sa.bindparam('key'), _TABLE.c.deleted == 0)
+    .where(_TABLE.c.id == _KEY, _TABLE.c.deleted == 0)
     .with_for_update()
 )
-_ONE = sa.select(*_COLUMNS).where(_TABLE.c.id == sa.bindparam('key'))
-_LIVING = _ONE.where(_TABLE.c.deleted == 0)
+_LIVES = _TABLE.c.deleted == sa.literal_column('0')
+_BELONGING = sa.select(*_belonging(_KEY))
+_ONE = sa.select(*_COLUMNS, *_belonging(_TABLE.c.id)).where(
+    _TABLE.c.id == _KEY
+)
+_LIVING = _ONE.where(_LIVES)
+_SOME = sa.select(*_LISTED, *_belonging(_TABLE.c.id)).where(_LIVES)
+# So many are asked for at once by their stamps.
+FEW = 32
+# As lists show them: all by id, one by ``key``, a few as ``stamped`` says.
+ALL = _all()
+ONE = _SOME.where(_TABLE.c.id == _KEY)
+STAMPED = _SOME.where(
+    _TABLE.c.stamp.in_(
+        [
+            sa.bindparam(f'stamp{number}', type_=sa.BigInteger)
+            for number in range(FEW)
+        ]
+    )
+)
 LISTED_PHASES = ('joining', 'member')
 
 
@@ -75,49 +118,39 @@ def _utcnow() -> datetime.datetime:
     return timeutils.utcnow()
 
 
-def _record(row: Any, **membership: Any) -> records.Aggregate:
-    values = dict(zip(_FIELDS, row, strict=True))
+def stamped(wanted: Collection[str]) -> dict[str, int]:
+    """Parameters of ``STAMPED``.
+
+    :param wanted: at least one stamp, and not more than ``FEW``, as texts.
+    """
+    numbers = [int(stamp) for stamp in wanted]
+    numbers += numbers[:1] * (FEW - len(numbers))
+    return {f'stamp{place}': stamp for place, stamp in enumerate(numbers)}
+
+
+def record(row: Sequence[Any]) -> records.Aggregate:
+    """What a row of ``ALL`` says, or of one."""
+    *columns, hosts, standing = row
+    return _record(columns, hosts, standing)
+
+
+def _record(
+    columns: Sequence[Any], hosts: str | None, standing: str | None
+) -> records.Aggregate:
+    values = dict(zip(_FIELDS, columns, strict=True))
     values['deleted'] = bool(values['deleted'])
     values['drift'] = tuple(
         records.Drift(**entry) for entry in values['drift'] or ()
     )
-    return records.Aggregate(**values, **membership)
-
-
-def _complete(
-    connection: sa.Connection, rows: list[Any]
-) -> list[records.Aggregate]:
-    """Rows with their hosts and standing operations: one statement."""
-    if not rows:
-        return []
-    ids = [row[0] for row in rows]
-    hosts: dict[int, list[tuple[str, str]]] = {}
-    standing: dict[int, list[str]] = {}
-    for aggregate_id, name, state in connection.execute(*_belonging(ids)):
-        if name is None:
-            standing.setdefault(aggregate_id, []).append(state)
-        else:
-            hosts.setdefault(aggregate_id, []).append((name, state))
-    return [
-        _record(
-            row,
-            hosts=tuple(
-                name
-                for name, phase in sorted(hosts.get(row[0], ()))
-                if phase in LISTED_PHASES
-            ),
-            bound=len(hosts.get(row[0], ())),
-            standing=tuple(standing.get(row[0], ())),
-        )
-        for row in rows
-    ]
-
-
-def _belonging(ids: list[int]) -> tuple[Any, dict[str, Any]]:
-    """What asks for hosts and standing operations, and its parameters."""
-    if len(ids) <= FEW:
-        return _OF_FEW, {'ids': ids}
-    return _OF_MANY, {'first': ids[0], 'last': ids[-1]}
+    bound = sorted(
+        entry.split(':') for entry in (hosts.split(',') if hosts else ())
+    )
+    return records.Aggregate(
+        **values,
+        hosts=tuple(name for name, phase in bound if phase in LISTED_PHASES),
+        bound=len(bound),
+        standing=tuple(standing.split(',')) if standing else (),
+    )
 
 
 def get_all(
@@ -128,19 +161,15 @@ def get_all(
     name: str | None = None,
     availability_zone: str | None = None,
     host: str | None = None,
-    ids: Collection[int] | None = None,
 ) -> list[records.Aggregate]:
-    """Living aggregates by id; two statements whatever their number.
+    """Living aggregates by id; one statement whatever their number.
 
     They come without what was seen of their pools.
 
     :param marker: id of the last one of the page before.
     :param host: name of a host that the aggregate lists.
-    :param ids: these alone.
     """
-    query = sa.select(*_LISTED).where(_TABLE.c.deleted == 0)
-    if ids is not None:
-        query = query.where(_TABLE.c.id.in_(ids))
+    query = _SOME.order_by(_TABLE.c.id).limit(limit)
     if marker is not None:
         query = query.where(_TABLE.c.id > marker)
     if name is not None:
@@ -154,8 +183,9 @@ def get_all(
             .where(_HOSTS.c.name == host, _HOSTS.c.phase.in_(LISTED_PHASES))
             .scalar_subquery()
         )
-    rows = connection.execute(query.order_by(_TABLE.c.id).limit(limit)).all()
-    return _complete(connection, list(rows))
+    if {limit, marker, name, availability_zone, host} == {None}:
+        query = ALL
+    return [record(row) for row in connection.execute(query)]
 
 
 def get(
@@ -167,10 +197,10 @@ def get(
     :raises exception.AggregateNotFound: there is none.
     """
     query = _ONE if deleted else _LIVING
-    rows = connection.execute(query, {'key': aggregate_id}).all()
-    if not rows:
+    row = connection.execute(query, {'key': aggregate_id}).one_or_none()
+    if row is None:
         raise exception.AggregateNotFound(aggregate_id=aggregate_id)
-    return _complete(connection, list(rows))[0]
+    return record(row)
 
 
 def written(
@@ -185,7 +215,8 @@ def written(
     :param values: columns that were written.
     """
     columns = [values.get(name, getattr(row, name)) for name in _FIELDS]
-    return _complete(connection, [columns])[0]
+    found = connection.execute(_BELONGING, {'key': row.id}).one()
+    return _record(columns, *found)
 
 
 def check(connection: sa.Connection, aggregate_id: int) -> None:
@@ -240,29 +271,29 @@ def insert(
     uuid: str,
     name: str,
     availability_zone: str | None,
-) -> int:
-    """Create an aggregate and return its id.
+) -> records.Aggregate:
+    """Create an aggregate, and return it as it is written.
 
     :raises exception.AggregateNameExists: the name lives already.
     """
+    values: dict[str, Any] = {
+        **dict.fromkeys(_FIELDS[1:]),
+        'uuid': uuid,
+        'name': name,
+        'availability_zone': availability_zone,
+        'metadata': {},
+        'created_at': _utcnow(),
+        'deleted': 0,
+        'stamp': stamps.new(),
+    }
     try:
         result = connection.execute(
-            sa.insert(_TABLE).values(
-                uuid=uuid,
-                name=name,
-                availability_zone=availability_zone,
-                metadata={},
-                created_at=_utcnow(),
-                deleted=0,
-                lease_epoch=0,
-                lease_writes=0,
-                stamp=stamps.new(),
-            )
+            sa.insert(_TABLE).values(lease_epoch=0, lease_writes=0, **values)
         )
     except db_exc.DBDuplicateEntry:
         raise exception.AggregateNameExists(name=name) from None
     (key,) = result.inserted_primary_key or (0,)
-    return int(key)
+    return _record([int(key), *values.values()], None, None)
 
 
 def update(

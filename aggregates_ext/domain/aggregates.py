@@ -1,6 +1,6 @@
 """Aggregates: names, zones and metadata; no HTTP, no XenAPI, no bus."""
 
-from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -71,20 +71,50 @@ class Aggregates:
         [(count, total)] = self._intent.database.ask(db_stamps.OF_ALL)
         return int(count), int(total or 0)
 
-    def get_changed(
-        self, find_missing: Callable[[dict[int, int]], list[int]]
-    ) -> tuple[dict[int, int], list[records.Aggregate]]:
-        """The stamps of all by id, and the aggregates that are not known.
+    def get_listed(self, aggregate_id: int) -> records.Aggregate:
+        """One aggregate as lists show it, in one statement.
 
-        :param find_missing: tells which are not, of all by id and stamp.
+        :raises exception.AggregateNotFound: there is none.
         """
-        with self._intent.database.reader() as connection:
-            found = db_stamps.of_each(connection)
-            missing = find_missing(found)
-            ids = missing if len(missing) <= db_aggregates.FEW else None
-            if not missing:
-                return found, []
-            return found, db_aggregates.get_all(connection, ids=ids)
+        rows = self._intent.database.ask(db_aggregates.ONE, key=aggregate_id)
+        if not rows:
+            raise exception.AggregateNotFound(aggregate_id=aggregate_id)
+        return db_aggregates.record(rows[0])
+
+    def get_changed(
+        self, known: frozenset[str]
+    ) -> tuple[frozenset[str], list[records.Aggregate]]:
+        """The stamps of all, and those that look as none of some others do.
+
+        All is of one state. The stamps are asked for in one statement, then
+        whose they are that are not known: who still has the same looks as it
+        did then. Where somebody has not, or many have changed, all are read
+        in one statement.
+
+        :param known: the stamps of all in another state, as text.
+        """
+        ask = self._intent.database.ask
+        if known:
+            [(text,)] = ask(db_stamps.OF_EACH)
+            told = text.split(',') if text else []
+            stamps = frozenset(told)
+            wanted = stamps - known
+            if len(wanted) <= db_aggregates.FEW and len(stamps) == len(told):
+                found = self._get_stamped(wanted)
+                if {str(item.stamp) for item in found} == wanted:
+                    return stamps, found
+        found = [db_aggregates.record(row) for row in ask(db_aggregates.ALL)]
+        stamps = frozenset(str(item.stamp) for item in found)
+        wanted = stamps - known
+        return stamps, [item for item in found if str(item.stamp) in wanted]
+
+    def _get_stamped(self, stamps: Collection[str]) -> list[records.Aggregate]:
+        """Who has some stamps, which are few."""
+        if not stamps:
+            return []
+        asked = db_aggregates.stamped(stamps)
+        rows = self._intent.database.ask(db_aggregates.STAMPED, **asked)
+        return [db_aggregates.record(row) for row in rows]
 
     def create(
         self, name: str, availability_zone: str | None
@@ -96,10 +126,9 @@ class Aggregates:
         uuid = uuidutils.generate_uuid()
 
         def work(connection: Any) -> records.Aggregate:
-            key = db_aggregates.insert(
+            return db_aggregates.insert(
                 connection, uuid, name, availability_zone
             )
-            return db_aggregates.get(connection, key)
 
         return self._intent.write(work)
 

@@ -134,7 +134,7 @@ class Pools:
             if key is None:
                 key = db_aggregates.insert(
                     connection, uuids[0], name, availability_zone
-                )
+                ).id
             return db_operations.insert(
                 connection,
                 uuids[1],

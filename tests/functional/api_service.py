@@ -140,7 +140,7 @@ class DriftedPool(Service):
         }
         dead = records.Drift('MEMBER_DEAD', 'It is dead.', 'xen1', 'u1', 1.0)
         with self._database.writer() as connection:
-            key = aggregates.insert(connection, 'uuid1', 'pool1', None)
+            key = aggregates.insert(connection, 'uuid1', 'pool1', None).id
             pools.set_pool(connection, key, 'p1', 'default', 'u1')
             pools.set_observation(connection, key, view, [dead], FAR)
             hosts.bind(connection, 'xen1', key, 'member', uuid='u1')
@@ -153,7 +153,7 @@ class Pool(Service):
         super().start_fixture()
         with self._database.writer() as connection:
             uuid = uuidutils.generate_uuid()
-            key = aggregates.insert(connection, uuid, 'pool1', None)
+            key = aggregates.insert(connection, uuid, 'pool1', None).id
             for name in HOSTS[:2]:
                 hosts.bind(connection, name, key)
                 hosts.move(connection, name, key, ('joining',), 'member')

@@ -6,7 +6,6 @@ design#budgets.
 
 import pathlib
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import webob
@@ -61,23 +60,6 @@ def test_answer_that_is_known_is_not_rendered(made: Made) -> None:
     cost = ask(made, f'{ALL}/1', **{'If-None-Match': tag})
     assert len(cost.statements) == 1
     assert cost.calls <= 400
-
-
-def test_list_after_one_change_renders_that_one(made: Made) -> None:
-    bench.fill(made[1], 300)
-    ask(made, ALL)
-    body: Any = {'set_metadata': {'metadata': {'key0': 'changed'}}}
-    change = webob.Request.blank(
-        f'{ALL}/7/action', method='POST', headers=ADMIN
-    )
-    change.json = body
-    assert change.get_response(made[0]).status_int == 200
-    request = webob.Request.blank(ALL, headers=ADMIN)
-    with counting.counting_statements('BEGIN') as statements:
-        answer = request.get_response(made[0])
-    assert b'"key0": "changed"' in answer.body
-    # Their sum, the stamps of each, one aggregate, and what belongs to it.
-    assert len(statements) == 4
 
 
 def test_set_metadata_reads_nothing_twice(made: Made) -> None:

@@ -9,9 +9,7 @@ import collections
 import json
 import threading
 from collections.abc import Hashable
-from collections.abc import Iterable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -23,6 +21,8 @@ from aggregates_ext.domain import aggregates
 
 # What keeping something costs beside its bytes, roughly.
 OVERHEAD = 400
+# The key of all.
+ALL = 0
 
 
 class Finished(NamedTuple):
@@ -37,15 +37,42 @@ class Finished(NamedTuple):
 
 
 class Look(NamedTuple):
-    """How something looked at a stamp.
+    """How an aggregate looked at a stamp.
 
-    :ivar stamp: of an aggregate; of all: their count and sum.
-    :ivar body: of an aggregate as a list has it.
+    :ivar body: as a list has it.
     """
 
-    stamp: Any
+    stamp: int
     body: bytes
     tag: str | None = None
+
+    @property
+    def size(self) -> int:
+        """What it takes to keep it, in bytes, about."""
+        return len(self.body) + OVERHEAD
+
+
+class Listing(NamedTuple):
+    """How all looked, joined from the looks of each.
+
+    :ivar stamp: their count and the sum of their stamps.
+    :ivar body: the whole document.
+    :ivar stamps: of each, as text.
+    :ivar members: the look of each, by id.
+    """
+
+    stamp: tuple[int, int]
+    body: bytes
+    stamps: frozenset[str]
+    members: Mapping[int, Look]
+
+    @property
+    def size(self) -> int:
+        """As that of a look; its members are not kept beside it."""
+        return 2 * len(self.body) + OVERHEAD * (1 + len(self.members))
+
+
+NOTHING = Listing((0, 0), b'', frozenset(), {})
 
 
 class Kept:
@@ -57,43 +84,31 @@ class Kept:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._looks: collections.OrderedDict[Hashable, Look]
+        self._looks: collections.OrderedDict[Hashable, Any]
         self._looks = collections.OrderedDict()
         self._lock = threading.Lock()
         self.size = 0
 
-    def get(self, key: Hashable) -> Look | None:
-        """The look that was kept last; None: it is forgotten."""
+    def get(self, key: Hashable) -> Any:
+        """What was kept last by a key; None: it is forgotten."""
         with self._lock:
             found = self._looks.get(key)
             if found is not None:
                 self._looks.move_to_end(key)
             return found
 
-    def find(self, keys: Iterable[Hashable]) -> dict[Hashable, Look]:
-        """The looks that are kept of many."""
-        found = {}
+    def put(self, key: Hashable, look: Look | Listing) -> None:
+        """Keep a look, and forget others for its sake."""
         with self._lock:
-            for key in keys:
-                look = self._looks.get(key)
-                if look is not None:
-                    self._looks.move_to_end(key)
-                    found[key] = look
-        return found
-
-    def put(self, looks: Mapping[Hashable, Look]) -> None:
-        """Keep looks, and forget others for their sake."""
-        with self._lock:
-            for key, look in looks.items():
-                self._forget(self._looks.pop(key, None))
-                self._looks[key] = look
-                self.size += len(look.body) + OVERHEAD
+            self._forget(self._looks.pop(key, None))
+            self._looks[key] = look
+            self.size += look.size
             while self.size > self._limit:
                 self._forget(self._looks.popitem(last=False)[1])
 
-    def _forget(self, look: Look | None) -> None:
+    def _forget(self, look: Look | Listing | None) -> None:
         if look is not None:
-            self.size -= len(look.body) + OVERHEAD
+            self.size -= look.size
 
 
 class Looks:
@@ -113,11 +128,13 @@ class Looks:
         :raises exception.AggregateNotFound: there is none.
         """
         stamp = self._aggregates.stamp(aggregate_id)
-        key = (shape.look, aggregate_id)
-        look = self._kept.get(key)
+        look = self._kept.get((shape.look, aggregate_id))
         if look is None or look.stamp != stamp:
-            look = _render(shape, self._aggregates.get(aggregate_id))
-            self._kept.put({key: look})
+            listing = self._kept.get((shape.look, ALL)) or NOTHING
+            look = listing.members.get(aggregate_id)
+        if look is None or look.stamp != stamp:
+            look = _render(shape, self._aggregates.get_listed(aggregate_id))
+            self._kept.put((shape.look, aggregate_id), look)
         return Finished(_whole(shape.kind, look.body), look.tag)
 
     def index(self, shape: shapes.Shape) -> Finished:
@@ -126,37 +143,30 @@ class Looks:
         Else those that have are read and rendered, and no others.
         """
         total = self._aggregates.total()
-        key = (shape.look, 'all')
-        whole = self._kept.get(key)
-        if whole is None or whole.stamp != total:
-            whole = self._join(shape)
-            self._kept.put({key: whole})
-        return Finished(whole.body)
+        listing = self._kept.get((shape.look, ALL))
+        if listing is None or listing.stamp != total:
+            listing = self._join(shape, listing or NOTHING)
+            self._kept.put((shape.look, ALL), listing)
+        return Finished(listing.body)
 
-    def _join(self, shape: shapes.Shape) -> Look:
-        """All of them as one list, of one state."""
-        parts: dict[int, bytes] = {}
-
-        def find_missing(stamps: dict[int, int]) -> list[int]:
-            kept = self._kept.find((shape.look, key) for key in stamps)
-            missing = []
-            for key, stamp in stamps.items():
-                look = kept.get((shape.look, key))
-                if look is None or look.stamp != stamp:
-                    missing.append(key)
-                else:
-                    parts[key] = look.body
-            return missing
-
-        stamps, changed = self._aggregates.get_changed(find_missing)
+    def _join(self, shape: shapes.Shape, before: Listing) -> Listing:
+        """All of them, of one state, from what is left of another."""
+        stamps, changed = self._aggregates.get_changed(before.stamps)
         looks = {item.id: _render(shape, item) for item in changed}
-        self._kept.put(
-            {(shape.look, key): look for key, look in looks.items()}
-        )
-        parts |= {key: look.body for key, look in looks.items()}
-        return Look(
-            (len(stamps), sum(stamps.values())),
-            _listed(shape.kind, [parts[key] for key in stamps]),
+        members = {**before.members, **looks}
+        if not len(before.members) == len(members) == len(stamps):
+            # Some are new, or do not live any more.
+            members = {
+                key: members[key]
+                for key in sorted(members)
+                if str(members[key].stamp) in stamps
+            }
+        found = members.values()
+        return Listing(
+            (len(found), sum([look.stamp for look in found])),
+            _listed(shape.kind, [look.body for look in found]),
+            stamps,
+            members,
         )
 
 
@@ -174,10 +184,17 @@ def _whole(kind: str, item: bytes) -> bytes:
     return item if kind == 'xml' else b'{"aggregate": %b}' % item
 
 
-def _listed(kind: str, items: Sequence[bytes]) -> bytes:
-    """The document of all."""
+def _listed(kind: str, items: list[bytes]) -> bytes:
+    """The document of all; what is long is copied once.
+
+    :param items: of each; used up.
+    """
     if kind == 'json':
-        return b'{"aggregates": [%b]}' % b', '.join(items)
+        begin, comma, end = b'{"aggregates": [', b', ', b']}'
+    else:
+        begin, comma, end = b'<aggregates>', b'', b'</aggregates>'
     if not items:
-        return b'<aggregates/>'
-    return b'<aggregates>%b</aggregates>' % b''.join(items)
+        return begin + end if kind == 'json' else b'<aggregates/>'
+    items[0] = begin + items[0]
+    items[-1] += end
+    return comma.join(items)

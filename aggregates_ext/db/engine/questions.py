@@ -8,8 +8,11 @@ asked once again: a question changes nothing.
 import collections
 import contextlib
 import os
+from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from oslo_log import log as logging
@@ -17,9 +20,22 @@ from oslo_log import log as logging
 from aggregates_ext.db.engine import failures
 from aggregates_ext.db.engine import reasons
 
-# Made once, of plain numbers.
+# Made once.
 Statement = Any
+Reader = Callable[[Any], Any]
 LOG = logging.getLogger(__name__)
+
+
+class _Prepared(NamedTuple):
+    """A statement as a driver takes it.
+
+    :ivar order: names of its parameters, where the driver counts them.
+    :ivar readers: make a value of what the driver says, by the column.
+    """
+
+    text: str
+    order: Sequence[str] | None
+    readers: Mapping[int, Reader]
 
 
 class Questions:
@@ -34,22 +50,28 @@ class Questions:
         self._limit = limit
         self._idle: collections.deque[Any] = collections.deque()
         self._process = os.getpid()
-        self._texts: dict[Statement, tuple[str, Sequence[str] | None]]
-        self._texts = {}
+        self._prepared: dict[Statement, _Prepared] = {}
 
     def ask(
         self, statement: Statement, **values: Any
     ) -> Sequence[Sequence[Any]]:
-        """The rows that answer a statement, as the driver hands them over.
+        """The rows that answer a statement, each value of its column's type.
 
-        :param statement: one that is made once, of plain numbers.
+        :param statement: one that is made once, and names all that it needs
+            but its parameters in its text.
         :param values: of its parameters.
         :raises exception.Unavailable: the database cannot be reached.
         """
-        text, order = self._texts.get(statement) or self._compile(statement)
+        known = self._prepared.get(statement) or self._prepare(statement)
+        text, order, readers = known
         parameters: Any = values
         if order is not None:
             parameters = tuple([values[name] for name in order])
+        found = self._fetch(text, parameters)
+        return [_read(row, readers) for row in found] if readers else found
+
+    def _fetch(self, text: str, parameters: Any) -> Sequence[Sequence[Any]]:
+        """The rows as the driver hands them over."""
         connection = self._take()
         if connection is not None:
             try:
@@ -64,12 +86,24 @@ class Questions:
                 return found
         return self._ask_anew(text, parameters)
 
-    def _compile(
-        self, statement: Statement
-    ) -> tuple[str, Sequence[str] | None]:
-        compiled: Any = statement.compile(dialect=self._engine.dialect)
-        order = compiled.positiontup if compiled.positional else None
-        made = self._texts[statement] = (str(compiled), order)
+    def _prepare(self, statement: Statement) -> '_Prepared':
+        dialect = self._engine.dialect
+        compiled: Any = statement.compile(dialect=dialect)
+        readers: dict[int, Reader] = {}
+        for number, column in enumerate(statement.selected_columns):
+            if isinstance(column.type, (sa.Numeric, sa.Float)):
+                # All drivers hand over a number as it is.
+                continue
+            kind = column.type.dialect_impl(dialect)
+            reader = kind.result_processor(dialect, None)
+            if reader is not None:
+                readers[number] = reader
+        made = _Prepared(
+            str(compiled),
+            compiled.positiontup if compiled.positional else None,
+            readers,
+        )
+        self._prepared[statement] = made
         return made
 
     def _take(self) -> Any:
@@ -118,3 +152,10 @@ class Questions:
         while (connection := self._take()) is not None:
             with contextlib.suppress(Exception):
                 connection.close()
+
+
+def _read(row: Sequence[Any], readers: Mapping[int, Reader]) -> list[Any]:
+    values = list(row)
+    for number, reader in readers.items():
+        values[number] = reader(values[number])
+    return values

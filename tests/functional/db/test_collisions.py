@@ -30,7 +30,7 @@ HOST = {'url': 'https://x', 'credential': 'default'}
 def create(database: engine.Database, name: str) -> int:
     """Create an aggregate; the answer: its id."""
     uuid = uuidutils.generate_uuid()
-    return database.write(lambda c: aggregates.insert(c, uuid, name, None))
+    return database.write(lambda c: aggregates.insert(c, uuid, name, None).id)
 
 
 def register(database: engine.Database, *names: str) -> None:

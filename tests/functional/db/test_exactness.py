@@ -114,7 +114,7 @@ def create(
 ) -> int:
     """Create an aggregate; the answer: its id."""
     uuid = uuidutils.generate_uuid()
-    return database.write(lambda c: aggregates.insert(c, uuid, name, zone))
+    return database.write(lambda c: aggregates.insert(c, uuid, name, zone).id)
 
 
 def register(database: engine.Database, name: str) -> None:

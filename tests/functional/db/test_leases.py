@@ -15,7 +15,7 @@ pytestmark = pytest.mark.every_database
 @pytest.fixture
 def key(database: engine.Database) -> int:
     with database.writer() as connection:
-        return aggregates.insert(connection, 'uuid', 'a', None)
+        return aggregates.insert(connection, 'uuid', 'a', None).id
 
 
 def claim(database: engine.Database, key: int, owner: str, ttl: float = 30):

@@ -103,7 +103,7 @@ def populate(database: engine.Database) -> None:
 
     def work(connection: sa.Connection) -> None:
         for number, name in enumerate(['🐼', 'gone', 'pöol']):
-            key = aggregates.insert(connection, f'u{number}', name, None)
+            key = aggregates.insert(connection, f'u{number}', name, None).id
             metadata = {'🐼': name} if name != 'gone' else {}
             aggregates.update(connection, key, {'metadata': metadata})
             if name == 'gone':

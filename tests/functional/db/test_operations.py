@@ -40,7 +40,7 @@ def key(database: engine.Database) -> int:
             values = {'name': name, 'url': 'https://x', 'credential': 'c'}
             hosts.insert(connection, values)
         keys = [
-            aggregates.insert(connection, name, name, None) for name in 'ab'
+            aggregates.insert(connection, name, name, None).id for name in 'ab'
         ]
         return keys[0]
 

@@ -73,7 +73,7 @@ def fill(connection: Any) -> None:
             connection, {'name': name, 'url': url, 'credential': 'default'}
         )
     for name in ('a', 'other'):
-        key = aggregates.insert(connection, f'uuid-{name}', name, None)
+        key = aggregates.insert(connection, f'uuid-{name}', name, None).id
         pools.set_pool(connection, key, f'p{key}', 'default', 'u1')
     hosts.bind(connection, 'h1', 1, 'member', uuid='u1')
     hosts.bind(connection, 'h2', 1, 'leaving')

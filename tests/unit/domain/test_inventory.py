@@ -42,7 +42,7 @@ def register(
         )
         if phase == 'free':
             return
-        key = db_aggregates.insert(connection, UUID, 'a', aggregate_zone)
+        key = db_aggregates.insert(connection, UUID, 'a', aggregate_zone).id
         connection.execute(
             sa.update(models.hosts).values(
                 uuid=UUID, aggregate_id=key, phase=phase

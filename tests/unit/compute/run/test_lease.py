@@ -17,7 +17,7 @@ TTL = 30.0
 def held(database: engine.Database) -> Iterator[lease.Held]:
     """A lease of this process, just taken."""
     with database.writer() as connection:
-        key = aggregates.insert(connection, 'uuid', 'a', None)
+        key = aggregates.insert(connection, 'uuid', 'a', None).id
     with lease.Keeper(database, 'one', TTL).hold(key) as held:
         assert held is not None
         yield held
