@@ -8,6 +8,7 @@ import select
 import socket
 import socketserver
 import threading
+from typing import Any
 from typing import cast
 
 # The end of a packet of either protocol.
@@ -22,6 +23,7 @@ class Wire(socketserver.ThreadingTCPServer):
     """Passes connections on to a server.
 
     :ivar commits: how many of writers were on their way to the server.
+    :ivar asked: how often the service sent something.
     """
 
     daemon_threads = True
@@ -32,10 +34,13 @@ class Wire(socketserver.ThreadingTCPServer):
         self.server_port = port
         self.port = int(self.server_address[1])
         self.commits = 0
+        self.asked = 0
         self.ended = threading.Event()
         self._cut: tuple[int, str, bool] | None = None
         self._down = threading.Event()
         self._lock = threading.Lock()
+        self._open = 0
+        self._closed = threading.Condition(self._lock)
         self._thread = threading.Thread(
             target=self.serve_forever, args=(0.02,), daemon=True
         )
@@ -68,6 +73,24 @@ class Wire(socketserver.ThreadingTCPServer):
     def cut_all(self) -> None:
         """Cut every connection, and let none through till ``mend``."""
         self._down.set()
+
+    def cut_and_mend(self) -> None:
+        """End every connection, as a server does that starts again."""
+        self.cut_all()
+        with self._closed:
+            assert self._closed.wait_for(lambda: not self._open, 30)
+        self.mend()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._open += 1
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._closed:
+            self._open -= 1
+            self._closed.notify_all()
 
     def mend(self) -> None:
         """Let connections through again."""
@@ -127,6 +150,7 @@ class Connection(socketserver.BaseRequestHandler):
                 client.sendall(data)
             if client in ready:
                 data = client.recv(65536)
+                wire.asked += 1
                 lose = self._read(wire, data)
                 if not data or lose == 'commit':
                     return

@@ -16,6 +16,7 @@ from oslo_db.sqlalchemy import exc_filters
 
 from aggregates_ext import exception
 from aggregates_ext.db.engine import reasons
+from aggregates_ext.db.engine import roundtrips
 from aggregates_ext.db.engine import watchdog
 
 # Seconds until a connection is made, a row's lock is got, a statement is
@@ -93,6 +94,7 @@ def _create_client(parsed: sa.URL, options: Any, limited: bool) -> sa.Engine:
         max_retries=0,
         thread_checkin=False,
     )
+    roundtrips.spare(engine)
     if limited:
         _limit(engine)
     return engine

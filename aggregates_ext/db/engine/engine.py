@@ -24,6 +24,7 @@ from aggregates_ext.db.engine import connections
 from aggregates_ext.db.engine import failures
 from aggregates_ext.db.engine import questions
 from aggregates_ext.db.engine import reasons
+from aggregates_ext.db.engine import roundtrips
 
 LOG = logging.getLogger(__name__)
 T = TypeVar('T')
@@ -149,6 +150,7 @@ class Database:
                 connection.execution_options(isolation_level='REPEATABLE READ')
             with connection.begin():
                 yield connection
+            connection.info[roundtrips.ENDED] = True
 
     @contextlib.contextmanager
     def writer(self) -> Iterator[sa.Connection]:
@@ -168,6 +170,7 @@ class Database:
                 connection.exec_driver_sql(MYSQL_WRITER)
             yield connection
             failures.commit(transaction)
+            connection.info[roundtrips.ENDED] = True
 
     def write(
         self,
