@@ -219,17 +219,17 @@ def written(
     return _record(columns, *found)
 
 
-def check(connection: sa.Connection, aggregate_id: int) -> None:
-    """See to it that there is a living aggregate, without its row's lock.
+def check(
+    connection: sa.Connection, aggregate_id: int, *, deleted: bool = False
+) -> None:
+    """See to it that there is an aggregate, without its row's lock.
 
+    :param deleted: whether a deleted one counts too.
     :raises exception.AggregateNotFound: there is none.
     """
-    found = connection.scalar(
-        sa.select(_TABLE.c.id).where(
-            _TABLE.c.id == aggregate_id, _TABLE.c.deleted == 0
-        )
-    )
-    if found is None:
+    query = sa.select(_TABLE.c.deleted).where(_TABLE.c.id == aggregate_id)
+    found = connection.scalar(query)
+    if found is None or (found and not deleted):
         raise exception.AggregateNotFound(aggregate_id=aggregate_id)
 
 

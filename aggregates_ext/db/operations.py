@@ -16,6 +16,7 @@ from aggregates_ext import exception
 from aggregates_ext.db import fitting
 from aggregates_ext.db import hosts
 from aggregates_ext.db import records
+from aggregates_ext.db import services
 from aggregates_ext.db import stamps
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
@@ -57,6 +58,20 @@ def hidden(column: Any) -> Any:
 def _is_open(states: tuple[str, ...]) -> sa.ColumnElement[bool]:
     """In one of some states that have not ended: what counts, and little."""
     return sa.and_(_TABLE.c.settled == sa.false(), _TABLE.c.state.in_(states))
+
+
+# One by its ``uuid``, and what ``services.judge`` takes, in one statement.
+ONE = sa.select(*_COLUMNS, *services.LAST).where(
+    _TABLE.c.uuid == sa.bindparam('uuid', type_=sa.String)
+)
+
+
+def told(
+    row: Sequence[Any],
+) -> tuple[records.Operation, bool, float | None]:
+    """What a row of ``ONE`` says: it, and who was seen as ``last_seen``."""
+    *columns, left, age = row
+    return _record(columns), *services.judge(left, age)
 
 
 def _record(row: Any) -> records.Operation:

@@ -74,6 +74,15 @@ def get_all(
     return found, float(rows[0].now) if rows else 0.0
 
 
+# For how long the last heartbeat still counts, and how long ago it was.
+_LAST = (
+    sa.func.max(_TABLE.c.alive_until) - engine.now(),
+    engine.now() - sa.func.max(_TABLE.c.seen_at),
+)
+# The same for a statement about something else.
+LAST = [sa.select(value).scalar_subquery() for value in _LAST]
+
+
 def last_seen(
     connection: sa.Connection,
 ) -> tuple[bool, float | None]:
@@ -81,12 +90,11 @@ def last_seen(
 
     :returns: seconds; None: none is known of.
     """
-    row = connection.execute(
-        sa.select(
-            sa.func.max(_TABLE.c.alive_until) - engine.now(),
-            engine.now() - sa.func.max(_TABLE.c.seen_at),
-        )
-    ).one()
-    if row[0] is None:
+    return judge(*connection.execute(sa.select(*_LAST)).one())
+
+
+def judge(left: float | None, age: float | None) -> tuple[bool, float | None]:
+    """What ``LAST`` says, as ``last_seen`` does."""
+    if left is None or age is None:
         return False, None
-    return row[0] >= 0, max(0.0, float(row[1]))
+    return left >= 0, max(0.0, float(age))

@@ -80,15 +80,17 @@ class Operations:
         return Operations(self._database, guard)
 
     def get(self, uuid: str) -> records.Operation:
-        """One operation, also of a deleted aggregate.
+        """One operation, also of a deleted aggregate, in one statement.
 
         :raises exception.OperationNotFound: there is none.
         """
-        with self._database.reader() as connection:
-            (found,) = services.tell(
-                connection, [db_operations.get(connection, uuid)]
-            )
-            return found
+        rows = self._database.ask(db_operations.ONE, uuid=uuid)
+        if not rows:
+            raise exception.OperationNotFound(operation=uuid)
+        operation, alive, age = db_operations.told(rows[0])
+        if not services.is_waiting(operation):
+            return operation
+        return services.tell_by(alive, age, [operation])[0]
 
     def get_all(
         self,
@@ -105,7 +107,7 @@ class Operations:
         :raises exception.Invalid: the marker is none of its operations.
         """
         with self._database.reader() as connection:
-            db_aggregates.get(connection, aggregate_id, deleted=True)
+            db_aggregates.check(connection, aggregate_id, deleted=True)
             before = None
             if marker is not None:
                 before = _find_marker(connection, aggregate_id, marker)

@@ -82,7 +82,17 @@ def tell(
     """
     if not any(map(is_waiting, found)):
         return found
-    alive, age = db_services.last_seen(connection)
+    return tell_by(*db_services.last_seen(connection), found)
+
+
+def tell_by(
+    alive: bool, age: float | None, found: list[records.Operation]
+) -> list[records.Operation]:
+    """The same where it is known who was seen last.
+
+    :param alive: whether any compute service is.
+    :param age: seconds since one was heard of; None: none is known.
+    """
     if alive:
         return found
     said = 'no compute service runs'
