@@ -12,10 +12,10 @@ backend.init_backend(backend.BackendType.THREADING)
 from oslo_config import cfg  # noqa: E402
 
 from aggregates_ext.db.engine import engine  # noqa: E402
-from aggregates_ext.db.schema import migration  # noqa: E402
 from aggregates_ext.xensim import simulator  # noqa: E402
 from tests import databases  # noqa: E402
 from tests import leash  # noqa: E402
+from tests import schemas  # noqa: E402
 
 
 def pytest_configure() -> None:
@@ -82,6 +82,6 @@ def conf(database_url: str) -> cfg.ConfigOpts:
 def database(conf: cfg.ConfigOpts) -> Iterator[engine.Database]:
     """An empty database of the newest schema."""
     database = engine.Database(conf)
-    migration.upgrade(database)
+    schemas.upgrade(database)
     yield database
     database.dispose()

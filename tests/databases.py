@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from typing import Any
+from typing import ClassVar
 
 import psutil
 import pytest
@@ -75,6 +76,8 @@ class Server:
     url = ''
     administration = ''
     create = 'CREATE DATABASE {name}'
+    # Those that serve, by their ports.
+    known: ClassVar[dict[int, 'Server']] = {}
 
     def __init__(self) -> None:
         self._maker, self._server = [find(name) for name in self.programs]
@@ -133,6 +136,7 @@ class Server:
             assert self._process.poll() is None, self._text()
             assert time.monotonic() < end, self._text()
             time.sleep(0.05)
+        self.known[self.port] = self
 
     def _serves(self) -> bool:
         try:
@@ -141,14 +145,19 @@ class Server:
             return False
         return True
 
-    def administer(self, *statements: str) -> None:
-        """Run statements as the owner of the server."""
+    @contextlib.contextmanager
+    def _administrator(self) -> Iterator[sa.Connection]:
         engine = sa.create_engine(
             self.administration.format(port=self.port),
             poolclass=sa.NullPool,
             isolation_level='AUTOCOMMIT',
         )
         with engine.connect() as connection:
+            yield connection
+
+    def administer(self, *statements: str) -> None:
+        """Run statements as the owner of the server."""
+        with self._administrator() as connection:
             for statement in statements:
                 connection.exec_driver_sql(statement)
 
@@ -158,6 +167,10 @@ class Server:
         name = f'test_{self._made}'
         self.administer(self.create.format(name=name))
         return self.url.format(port=self.port, name=name)
+
+    def copy(self, source: str, target: str) -> None:
+        """Make an empty database the same as another."""
+        raise NotImplementedError
 
     @property
     def running(self) -> bool:
@@ -197,6 +210,7 @@ class Server:
 
     def close(self) -> None:
         """End it, and remove what it has written."""
+        self.known.pop(self.port, None)
         if self.running:
             self.kill()
         self._log.close()
@@ -208,8 +222,10 @@ class MariaDB(Server):
 
     kind = 'mariadb'
     programs = ('mariadb-install-db', 'mariadbd')
-    url = 'mysql+pymysql://root@127.0.0.1:{port}/{name}'
-    administration = 'mysql+pymysql://root@127.0.0.1:{port}/mysql'
+    # For TLS, which is not there, the driver would read all certificates of
+    # the system before each connection.
+    url = 'mysql+pymysql://root@127.0.0.1:{port}/{name}?ssl_disabled=true'
+    administration = url.replace('{name}', 'mysql')
 
     def _prepare(self) -> list[str]:
         return [
@@ -243,6 +259,19 @@ class MariaDB(Server):
             '--innodb-log-file-size=16M',
         ]
 
+    def copy(self, source: str, target: str) -> None:
+        """As SHOW CREATE TABLE tells the tables, and with their rows."""
+        with self._administrator() as connection:
+            ask = connection.exec_driver_sql
+            ask(f'USE {source}')
+            tables = ask('SHOW TABLES').scalars().all()
+            told = [ask(f'SHOW CREATE TABLE {t}').one()[1] for t in tables]
+            ask(f'USE {target}')
+            ask('SET foreign_key_checks = 0')
+            for table, statement in zip(tables, told, strict=True):
+                ask(statement)
+                ask(f'INSERT INTO {table} SELECT * FROM {source}.{table}')  # noqa: S608
+
 
 class PostgreSQL(Server):
     """postgres; what is committed survives a kill, not a power failure."""
@@ -271,6 +300,18 @@ class PostgreSQL(Server):
         }
         options = [f'--{name}={value}' for name, value in settings.items()]
         return [self._server, '-D', str(self.data), *options]
+
+    def copy(self, source: str, target: str) -> None:
+        """As the server copies the files of a template."""
+        self.administer(
+            f'DROP DATABASE {target} WITH (FORCE)',
+            f'CREATE DATABASE {target} TEMPLATE {source}',
+        )
+
+
+def server_of(url: sa.URL) -> Server | None:
+    """Which of the servers here a URL leads to, and not by another way."""
+    return Server.known.get(url.port or 0)
 
 
 CLASSES: dict[str, type[Server]] = {

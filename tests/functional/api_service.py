@@ -19,8 +19,8 @@ from aggregates_ext.db import hosts
 from aggregates_ext.db import pools
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
-from aggregates_ext.db.schema import migration
 from tests import databases
+from tests import schemas
 
 WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -72,7 +72,7 @@ def make(
         conf.set_override('policy_file', policy_file, 'oslo_policy')
     conf.set_override('settle_wait', 0, 'api')
     database = engine.Database(conf)
-    migration.upgrade(database)
+    schemas.upgrade(database)
     with database.writer() as connection:
         for name in HOSTS:
             url = f'https://{name}.test'

@@ -14,10 +14,10 @@ from aggregates_ext.api.edge import versions
 from aggregates_ext.compute import endpoint
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.db.engine import engine
-from aggregates_ext.db.schema import migration
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.world import clock as sim_clock
+from tests import schemas
 from tests.functional import api_service
 from tests.functional import service
 
@@ -44,7 +44,7 @@ class CheckedService(fixture.GabbiFixture):
         self._directory = pathlib.Path(tempfile.mkdtemp())
         conf = self._configure()
         self._database = engine.Database(conf)
-        migration.upgrade(self._database)
+        schemas.upgrade(self._database)
         clock = sim_clock.SteppedClock()
         self._sim = simulator.Simulator(topology.load(HOSTS), clock=clock)
         self._sim.start()

@@ -18,6 +18,7 @@ from aggregates_ext.db import services
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from tests import databases
+from tests import schemas
 
 PASTE = pathlib.Path(__file__).parents[2] / 'etc/aggregates_ext/api-paste.ini'
 Ask = Callable[..., webob.Response]
@@ -123,7 +124,7 @@ def test_what_every_request_would_meet_is_told(
     file = tmp_path / 'db.sqlite'
     conf = databases.configure(f'sqlite:///{file}')
     database = engine.Database(conf)
-    migration.upgrade(database)
+    schemas.upgrade(database)
     database.dispose()
     with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.executescript(change)
@@ -140,7 +141,7 @@ def test_a_policy_file_that_cannot_be_read_is_told(
     url = f'sqlite:///{tmp_path}/db.sqlite'
     conf = databases.configure(url)
     database = engine.Database(conf)
-    migration.upgrade(database)
+    schemas.upgrade(database)
     database.dispose()
     ask = load(url)
     path = tmp_path / 'policy.yaml'

@@ -27,7 +27,6 @@ from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
-from aggregates_ext.db.schema import migration
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.world import clock as sim_clock
@@ -547,7 +546,6 @@ def template(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A database to copy, and short looks."""
-    migration.upgrade(database)
     database.dispose()
     file = tmp_path / 'aggregates_ext.sqlite'
     monkeypatch.setattr(Histories, 'template', file, raising=False)

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from aggregates_ext.db.engine import engine
-from aggregates_ext.db.schema import migration
 from tests import databases
+from tests import schemas
 from tests.functional import memory
 
 # Bytes by which the process may grow beside the answer: for what is read of all
@@ -34,7 +34,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     directory = tmp_path_factory.mktemp('memory')
     made = f'sqlite:///{directory}/aggregates_ext.sqlite'
     database = engine.Database(databases.configure(made))
-    migration.upgrade(database)
+    schemas.upgrade(database)
     with database.writer() as connection:
         memory.fill(connection)
     database.dispose()

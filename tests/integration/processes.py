@@ -29,11 +29,11 @@ from oslo_config import cfg
 
 from aggregates_ext import conf as settings
 from aggregates_ext.db.engine import engine
-from aggregates_ext.db.schema import migration
 from aggregates_ext.domain import hosts
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.world import clock
+from tests import schemas
 from tests.integration import children
 from tests.integration import proxy
 from tests.integration import wire
@@ -228,7 +228,7 @@ class Site:
         database = engine.Database(conf)
         first = next(iter(self._credentials))
         try:
-            migration.upgrade(database)
+            schemas.upgrade(database)
             hosts.Hosts(database).add(
                 [
                     {

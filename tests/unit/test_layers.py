@@ -2,6 +2,7 @@
 
 import ast
 import collections
+import functools
 import pathlib
 import sys
 from collections.abc import Iterator
@@ -330,14 +331,17 @@ def find(module: str) -> str:
     raise LookupError(module)
 
 
-ALL = sorted(set(imports()))
+@functools.cache
+def all_imports() -> list[tuple[str, str]]:
+    """The same in order, once each."""
+    return sorted(set(imports()))
 
 
 @pytest.mark.parametrize('library', sorted(OWNERS))
 def test_library_is_imported_by_its_owners_alone(library: str) -> None:
     users = {
         where
-        for where, module in ALL
+        for where, module in all_imports()
         if module.split('.')[0] == library and 'alembic/' not in where
     }
     assert users, f'nobody imports {library}: take it off the table'
@@ -350,7 +354,7 @@ def arrows() -> set[tuple[str, str]]:
     """Which room imports which."""
     found = {
         (room_of(where), room_of(find(module)))
-        for where, module in ALL
+        for where, module in all_imports()
         if module.partition('.')[0] == 'aggregates_ext'
     }
     return {(room, other) for room, other in found if room != other}
@@ -396,7 +400,7 @@ def test_api_knows_no_compute_service_and_nobody_the_simulator() -> None:
 def test_simulator_needs_the_standard_library_and_yaml_alone() -> None:
     import_names = {
         module.split('.')[0]
-        for where, module in ALL
+        for where, module in all_imports()
         if where.startswith('xensim/')
     }
     import_names -= {'aggregates_ext'}
