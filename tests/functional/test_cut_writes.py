@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import default
 
+from aggregates_ext.db.engine import engine
 from tests import cuts
 from tests.functional import service
 
@@ -35,9 +36,12 @@ CHANGES = (
     'pool.add_to_other_config',
     'pool.remove_from_other_config',
 )
+FEWER = 'the story has fewer COMMITs'
 # More than the COMMITs of any of the stories.
 COMMITS = 40
 EVERY = 1 if os.environ.get('AGGREGATES_EXT_SWEEP_ALL') else 13
+# How many a story has, by kind of database, once one was played undisturbed.
+KNOWN: dict[tuple[str, str], int] = {}
 
 
 @dataclasses.dataclass
@@ -153,9 +157,12 @@ STORIES: dict[str, tuple[tuple[str, ...], Act, list[str], list[str]]] = {
 )
 @pytest.mark.parametrize('name', list(STORIES))
 def test_calls_have_their_effect_once(
-    make_service: Make, cut: Cut, name: str
+    make_service: Make, database: engine.Database, cut: Cut, name: str
 ) -> None:
     members, act, left, calls = STORIES[name]
+    story = (name, database.engine.dialect.name)
+    if cut.nth > KNOWN.get(story, COMMITS):
+        pytest.skip(FEWER)
     running = make_service()
     running.conf.set_override('retry_interval', 0.01, 'compute')
     key = running.create(*members)
@@ -165,7 +172,8 @@ def test_calls_have_their_effect_once(
     running.work()
     cut.armed = False
     if not cut.done:
-        pytest.skip('the story has fewer COMMITs')
+        KNOWN[story] = cut.seen
+        pytest.skip(FEWER)
     with running.database.writer() as connection:
         connection.exec_driver_sql('UPDATE aggregates SET lease_until = 0')
     assert running.settle(key) == 'succeeded', running.error(key)
