@@ -1,11 +1,13 @@
 """What an answer about many hosts costs, in a process of its own.
 
-``python -m tests.functional.memory URL PATH`` prints the bytes of the answer
-and by how many the process has grown for it. The trees of lxml are outside of
-what tracemalloc sees, so the whole process is looked at.
+``python -m tests.functional.memory URL PATH …`` prints for each path the bytes
+of the answer and by how many a process has grown for it, one that is forked
+for that. The trees of lxml are outside of what tracemalloc sees, so the whole
+process is looked at.
 """
 
 import json
+import os
 import resource
 import sys
 
@@ -77,10 +79,8 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def main(url: str, path: str) -> None:
+def measure(application: api_service.WSGI, path: str) -> None:
     """Ask once for what is not there, so that all is loaded; then ask."""
-    conf = databases.configure(url)
-    application = versions.Versions(api_service.Authtoken(deploy.build(conf)))
     size = grown = 0
     none = f'{path.partition("/os-")[0]}/os-hosts/none'
     for asked, status in ((none, 404), (path, 200)):
@@ -90,6 +90,18 @@ def main(url: str, path: str) -> None:
         assert answer.status_int == status, answer.text
         size, grown = len(answer.body), peak() - before
     print(json.dumps([size, grown]), flush=True)
+
+
+def main(url: str, *paths: str) -> None:
+    """Measure each in a process of its own, which begins as all others do."""
+    conf = databases.configure(url)
+    application = versions.Versions(api_service.Authtoken(deploy.build(conf)))
+    for path in paths:
+        child = os.fork()
+        if not child:
+            measure(application, path)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0, path
 
 
 if __name__ == '__main__':

@@ -29,37 +29,38 @@ PATHS = [
 
 
 @pytest.fixture(scope='module')
-def url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A database with all these hosts."""
+def measured(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, tuple[int, int]]:
+    """Of each path the bytes of the answer, and those that it took."""
     directory = tmp_path_factory.mktemp('memory')
-    made = f'sqlite:///{directory}/aggregates_ext.sqlite'
-    database = engine.Database(databases.configure(made))
+    url = f'sqlite:///{directory}/aggregates_ext.sqlite'
+    database = engine.Database(databases.configure(url))
     schemas.upgrade(database)
     with database.writer() as connection:
         memory.fill(connection)
     database.dispose()
-    return made
-
-
-@pytest.mark.parametrize('path', PATHS)
-def test_a_list_of_all_hosts_is_made_piece_by_piece(
-    url: str, path: str
-) -> None:
     done = subprocess.run(
         [
-            sys.executable,
-            '-W',
-            'ignore',
-            '-m',
-            'tests.functional.memory',
-            url,
-            path,
+            *(sys.executable, '-W', 'ignore'),
+            *('-m', 'tests.functional.memory', url, *PATHS),
         ],
         cwd=pathlib.Path(__file__).parents[2],
         capture_output=True,
         check=True,
         text=True,
     )
-    size, grown = json.loads(done.stdout)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return {
+        path: (size, grown)
+        for path, (size, grown) in zip(PATHS, lines, strict=True)
+    }
+
+
+@pytest.mark.parametrize('path', PATHS)
+def test_a_list_of_all_hosts_is_made_piece_by_piece(
+    measured: dict[str, tuple[int, int]], path: str
+) -> None:
+    size, grown = measured[path]
     assert size > memory.HOSTS * 50
     assert grown < READ + size
