@@ -1,5 +1,6 @@
 """Fixtures that every level of tests uses."""
 
+import gc
 import pathlib
 from collections.abc import Iterator
 
@@ -21,6 +22,12 @@ from tests import schemas  # noqa: E402
 def pytest_configure() -> None:
     """Let nothing outlive the tests."""
     leash.hold()
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage pass over what lasts as long as we do."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
