@@ -7,6 +7,7 @@ answers must meet the schemas that Nova has for its own.
 import json
 import pathlib
 import subprocess
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
@@ -195,6 +196,32 @@ def test_without_hosts_the_answers_are_those_of_nova(
         if told != expected:
             differences[version] = (told, expected)
     assert differences == {}
+
+
+def told(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """What headers tell of microversions; Nova's ``Vary`` is in two lines."""
+    names = ('openstack-api-version', 'x-openstack-nova-api-version', 'vary')
+    lines = [(name.lower(), text) for name, text in headers]
+    return {
+        name: ', '.join(text for key, text in lines if key == name)
+        for name in names
+    }
+
+
+@pytest.mark.parametrize('path', ['/', '/v2', '/v2/', '/v2.1', '/v2.1/'])
+@pytest.mark.parametrize(
+    'asked', ['', 'compute 2.41', 'compute latest', 'compute 2.999', 'x 1.2']
+)
+def test_version_documents_tell_microversions_as_nova_does(
+    plain: nova.Server, empty: processes.Client, path: str, asked: str
+) -> None:
+    header = {'OpenStack_API_Version': asked} if asked else {}
+    theirs = plain.request('GET', path, **header)
+    ours = empty.sending(**header).ask('GET', path, prefix='')
+    assert (ours.status, told(ours.headers.items())) == (
+        theirs.status,
+        told(theirs.headers),
+    )
 
 
 @pytest.fixture(scope='module')

@@ -12,6 +12,9 @@ from typing import Any
 
 import webob
 
+from aggregates_ext import exception
+from aggregates_ext.api.edge import exchange
+from aggregates_ext.api.edge import faults
 from aggregates_ext.api.edge import microversions
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -57,11 +60,32 @@ class Versions:
         shown = _shown(environ)
         if shown is None:
             return self._application(environ, start_response)
-        response = webob.Response(
-            body=json.dumps(shown).encode(), content_type='application/json'
-        )
+        response = _respond(environ, shown)
         result: Iterable[bytes] = response(environ, start_response)
         return result
+
+
+def _respond(environ: dict[str, Any], shown: dict[str, Any]) -> webob.Response:
+    """A document as an answer.
+
+    That of the modern face tells the microversion that is asked for, and is
+    refused where there is none, as Nova's. The others know none.
+    """
+    response = webob.Response(
+        body=json.dumps(shown).encode(), content_type='application/json'
+    )
+    if not shown.get('version', {}).get('version'):
+        return response
+    asked = None
+    try:
+        asked = microversions.of(environ)
+        microversions.check(asked)
+    except (exception.Invalid, exception.NotAcceptable) as exc:
+        answered = exchange.of(environ)
+        answered.microversion = asked
+        return faults.answer(exc, answered)
+    response.headers.extend(microversions.headers(asked))
+    return response
 
 
 def _telling(environ: dict[str, Any], start_response: Any) -> Any:

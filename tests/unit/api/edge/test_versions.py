@@ -67,6 +67,42 @@ def test_old_document_has_no_microversions() -> None:
     assert version['version'] == version['min_version'] == ''
 
 
+HEADERS = ('OpenStack-API-Version', 'X-OpenStack-Nova-API-Version', 'Vary')
+
+
+@pytest.mark.parametrize(
+    ('asked', 'status', 'told'),
+    [
+        (None, 200, '2.1'),
+        ('compute 2.41', 200, '2.41'),
+        ('compute latest', 200, '2.104'),
+        ('volume 3.1', 200, '2.1'),
+        ('compute 2.999', 406, '2.999'),
+        ('compute x', 400, None),
+    ],
+)
+def test_modern_document_tells_which_was_asked_for(
+    asked: str | None, status: int, told: str | None
+) -> None:
+    headers = {HEADERS[0]: asked} if asked else {}
+    answer = webob.Request.blank('/v2.1', headers=headers).get_response(
+        APPLICATION
+    )
+    assert answer.status_int == status
+    expected = [f'compute {told}', told, ', '.join(HEADERS[:2])]
+    assert [answer.headers.get(name) for name in HEADERS] == (
+        expected if told else [None] * 3
+    )
+
+
+@pytest.mark.parametrize('path', ['/', '/v2', '/v1.1'])
+def test_what_knows_no_microversions_tells_none(path: str) -> None:
+    asked = {HEADERS[0]: 'compute 2.999'}
+    answer = webob.Request.blank(path, headers=asked).get_response(APPLICATION)
+    assert answer.status_int == 200
+    assert not set(answer.headers) & set(HEADERS)
+
+
 @pytest.mark.parametrize('script', ['', '/compute'])
 def test_list(script: str) -> None:
     listed = get('/', script).json['versions']
