@@ -36,7 +36,7 @@ class Process:
         self._log = directory / f'{name}.log'
         with self._log.open('w', encoding='utf-8') as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own modules
-                [*RUN, str(os.getpid()), module, *arguments],
+                [*RUN, str(os.getpid()), str(directory), module, *arguments],
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

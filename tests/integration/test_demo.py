@@ -15,6 +15,8 @@ import urllib.request
 import psutil
 import pytest
 
+from tests.integration import processes
+
 COMMAND = pathlib.Path(sysconfig.get_path('scripts'), 'aggregates-ext-demo')
 LIMIT = 300
 
@@ -178,6 +180,19 @@ def test_what_a_killed_demonstration_has_started_ends(tmp_path):
         gone, alive = psutil.wait_procs(running, timeout=LIMIT)
     assert len(gone) >= 3
     assert alive == []
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_demonstration_that_is_killed_at_once_leaves_nothing(tmp_path):
+    """The first that it starts does not know yet what it is to do."""
+    with demo(tmp_path) as process:
+        processes.wait_for('something runs', lambda: services(process))
+        running = services(process)
+        process.kill()
+        process.wait()
+        _gone, alive = psutil.wait_procs(running, timeout=LIMIT)
+    assert alive == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_to_be_copied_is_there(tmp_path):
