@@ -30,6 +30,9 @@ from aggregates_ext.domain import retries
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.world import clock as sim_clock
 
+# Seconds between two looks at hosts that are to be a pool.
+SELDOM = 4.0
+
 
 class Silence:
     """No messaging: nobody is woken, nobody answers."""
@@ -158,11 +161,18 @@ class Service:
         self.manager.work_on(aggregate_id)
 
     def create(self, *names: str, name: str = 'pool') -> int:
-        """An aggregate with hosts that have joined."""
+        """An aggregate with hosts that have joined.
+
+        They are looked at now and then while they join: what is asked twice
+        in a second costs more than all the rest, and is tried elsewhere.
+        """
         key = self.aggregates.create(name, None).id
         for host in names:
             self.members.add_host(self.ctx, key, host)
+        before = self.conf.compute.watch_interval
+        self.conf.set_override('watch_interval', SELDOM, 'compute')
         self.work()
+        self.conf.set_override('watch_interval', before, 'compute')
         return key
 
     def operation(self, aggregate_id: int) -> records.Operation:
