@@ -125,6 +125,7 @@ def _measured(
 ) -> database.Record:
     """What is measured of a machine, and what its drivers tell."""
     hotplug = 'yes' if machine.pv_drivers else 'no'
+    drivers = {'major': '7', 'minor': '30', 'micro': '0', 'build': '12'}
     return {
         'metrics': db.create(
             'VM_metrics',
@@ -138,6 +139,7 @@ def _measured(
             live=True,
             PV_drivers_detected=machine.pv_drivers,
             PV_drivers_up_to_date=machine.pv_drivers,
+            PV_drivers_version=drivers if machine.pv_drivers else {},
             can_use_hotplug_vbd=hotplug,
             can_use_hotplug_vif=hotplug,
         ),

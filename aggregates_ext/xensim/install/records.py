@@ -209,6 +209,7 @@ def add_control_domain(
         domarch='x64',
         memory_static_max=GIB,
         memory_dynamic_max=GIB,
+        memory_dynamic_min=GIB,
         memory_target=GIB,
         VCPUs_max=2,
         VCPUs_at_startup=2,

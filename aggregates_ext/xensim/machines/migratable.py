@@ -1,4 +1,4 @@
-"""Why a machine cannot be moved while it runs (xapi#evacuation-plan)."""
+"""Why a machine cannot be moved while it runs (xapi#migration-rules)."""
 
 import collections.abc
 
@@ -6,6 +6,8 @@ from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 
 OPERATION = 'pool_migrate'
+PARAVIRTUAL = ('pv', 'pv_in_pvh', 'pvh')
+TRUE = ('1', 'true')
 
 Rule = collections.abc.Callable[
     [database.Database, str, database.Record], failure.Failure | None
@@ -56,26 +58,34 @@ def _hardware(
 def _immobile(
     db: database.Database, vm: str, row: database.Record
 ) -> failure.Failure | None:
-    if not db.exists('VM_metrics', row['metrics']):
-        return None
-    metrics = db.row('VM_metrics', row['metrics'])
-    if metrics['nomigrate'] or metrics['nested_virt']:
-        return failure.Failure('VM_IS_IMMOBILE', vm)
-    return None
+    """What held when it started; without metrics, what is to hold."""
+    if db.exists('VM_metrics', row['metrics']):
+        metrics = db.row('VM_metrics', row['metrics'])
+        tied = metrics['nomigrate'] or metrics['nested_virt']
+    else:
+        platform = row['platform']
+        keys = ('nomigrate', 'nested-virt')
+        tied = any(platform.get(key) in TRUE for key in keys)
+    return failure.Failure('VM_IS_IMMOBILE', vm) if tied else None
 
 
 def _guest(
     db: database.Database, vm: str, row: database.Record
 ) -> failure.Failure | None:
-    """What the drivers in the guest tell, if they do."""
-    if not db.exists('VM_guest_metrics', row['guest_metrics']):
-        return failure.Failure('VM_LACKS_FEATURE', vm)
-    told = db.row('VM_guest_metrics', row['guest_metrics'])
-    if reason := told['other'].get('data-cant-suspend-reason'):
+    """What the guest can, as its kernel and its drivers tell."""
+    detected, other = False, {}
+    if db.exists('VM_guest_metrics', row['guest_metrics']):
+        told = db.row('VM_guest_metrics', row['guest_metrics'])
+        detected, other = told['PV_drivers_detected'], told['other']
+    if reason := other.get('data-cant-suspend-reason'):
         return failure.Failure('VM_NON_SUSPENDABLE', vm, reason)
-    if not told['PV_drivers_detected']:
-        return failure.Failure('VM_LACKS_FEATURE', vm)
-    return None
+    if detected or other.get('feature-suspend') == '1':
+        return None
+    if db.exists('VM_metrics', row['metrics']):
+        metrics = db.row('VM_metrics', row['metrics'])
+        if metrics['current_domain_type'] in PARAVIRTUAL:
+            return None
+    return failure.Failure('VM_LACKS_FEATURE', vm)
 
 
 def _disks(
@@ -94,10 +104,10 @@ RULES: tuple[Rule, ...] = (
     _blocked,
     _state,
     _busy,
-    _hardware,
     _immobile,
     _guest,
     _disks,
+    _hardware,
 )
 
 

@@ -1,4 +1,4 @@
-"""Whether a machine can run on a host (xapi#evacuation-plan)."""
+"""Whether a machine can run on a host (xapi#migration-rules)."""
 
 from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.records import database
@@ -23,16 +23,33 @@ def assert_fits(
     at_home = machine['resident_on'] == host
     if not row['enabled'] and not at_home:
         raise failure.Failure('HOST_DISABLED', host)
-    _assert_storage(db, vm, host)
-    _assert_networks(db, vm, host)
+    _assert_platform(db, vm, host)
     if check_processors:
         assert_processors(db, vm, host)
-    count = int(row['cpu_info'].get('cpu_count', '0'))
-    if machine['VCPUs_max'] > count:
-        vcpus = str(machine['VCPUs_max'])
-        raise failure.Failure('HOST_NOT_ENOUGH_PCPUS', vcpus, str(count))
+    _assert_storage(db, vm, host)
+    _assert_networks(db, vm, host)
     if check_memory and not at_home:
         _assert_memory(db, vm, host)
+    count = int(row['cpu_info'].get('cpu_count', '0'))
+    unrestricted = machine['platform'].get('vcpu-unrestricted') == 'true'
+    if machine['VCPUs_max'] > count and not unrestricted:
+        vcpus = str(machine['VCPUs_max'])
+        raise failure.Failure('HOST_NOT_ENOUGH_PCPUS', vcpus, str(count))
+
+
+def _assert_platform(db: database.Database, vm: str, host: str) -> None:
+    """The virtual hardware of a machine must be known to the host."""
+    wanted = int(db.row('VM', vm).get('hardware_platform_version', 0))
+    told = db.row('host', host).get('virtual_hardware_platform_versions')
+    known = [int(version) for version in told or [0]]
+    if wanted not in known:
+        raise failure.Failure(
+            'VM_HOST_INCOMPATIBLE_VIRTUAL_HARDWARE_PLATFORM_VERSION',
+            host,
+            f'[{"; ".join(map(str, known))}]',
+            vm,
+            str(wanted),
+        )
 
 
 def _assert_storage(db: database.Database, vm: str, host: str) -> None:
@@ -44,13 +61,28 @@ def _assert_storage(db: database.Database, vm: str, host: str) -> None:
 
 
 def _assert_networks(db: database.Database, vm: str, host: str) -> None:
-    """An internal network is everywhere; others need an interface."""
     for vif in db.where('VIF', VM=vm):
         network = db.row('VIF', vif)['network']
-        pifs = db.where('PIF', network=network)
-        here = [pif for pif in pifs if db.row('PIF', pif)['host'] == host]
-        if pifs and not here:
+        if not _is_reached(db, network, host):
             raise failure.Failure('VM_REQUIRES_NETWORK', vm, network)
+
+
+def _is_reached(db: database.Database, network: str, host: str) -> bool:
+    """Whether a host has a network; an internal one is where it is used."""
+    if pifs := db.where('PIF', network=network):
+        return host in {db.row('PIF', pif)['host'] for pif in pifs}
+    row = db.row('network', network)
+    shared = row['other_config'].get('assume_network_is_shared') == 'true'
+    if shared or not row['managed']:
+        return True
+    users = [
+        db.row('VM', db.row('VIF', vif)['VM'])
+        for vif in db.where('VIF', network=network)
+    ]
+    homes = {
+        row['resident_on'] for row in users if row['power_state'] == 'Running'
+    }
+    return not homes or host in homes
 
 
 def assert_processors(db: database.Database, vm: str, host: str) -> None:

@@ -23,8 +23,11 @@ def overhead(memory: int, vcpus: int) -> int:
 
 
 def needed(machine: database.Record) -> int:
-    """The memory of a machine which is loaded, in whole MiB."""
-    wanted = machine['memory_target'] or machine['memory_dynamic_max']
+    """The least memory of a machine which is loaded, in whole MiB.
+
+    xapi counts on squeezing each machine to that (xapi#migration-rules).
+    """
+    wanted = machine['memory_dynamic_min']
     whole = -(-int(wanted) // MIB) * MIB
     return int(whole + machine['memory_overhead'])
 

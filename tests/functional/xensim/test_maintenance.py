@@ -202,6 +202,86 @@ def test_blockers_of_one_machine(pool, sim, change, reason):
     assert pool('VM.pool_migrate', vm, target, OPTIONS) == ['ERR', *told]
 
 
+def test_reasons_come_in_the_order_of_xapi(pool, sim):
+    """One after another is mended, and the next one speaks."""
+    vm = pool.vm('xen2', 'v', vdis=['root'])
+    immobile(sim, vm)
+    reset_disk(sim, vm)
+    (vdi,) = sim.host('xen1').database.where('VDI', name_label='root')
+    metrics = pool('VM.get_metrics', vm)
+    other = {'data-cant-suspend-reason': 'why'}
+    guest(PV_drivers_detected=False, other=other)(sim, vm)
+    field(
+        blocked_operations={'pool_migrate': 'a backup'},
+        power_state='Paused',
+        attached_PCIs=['x'],
+        VGPUs=['x'],
+        VUSBs=['x'],
+    )(sim, vm)
+
+    def unblock():
+        pool('VM.remove_from_blocked_operations', vm, 'pool_migrate')
+
+    def move_again():
+        sim.set_record('xen1', 'VM_metrics', metrics, nomigrate=False)
+
+    def speak():
+        row = sim.host('xen1').database.row('VM', vm)['guest_metrics']
+        sim.host('xen1').database.row('VM_guest_metrics', row)['other'] = {}
+
+    mend = {
+        'OPERATION_BLOCKED': unblock,
+        'VM_BAD_POWER_STATE': lambda: field(power_state='Running')(sim, vm),
+        'VM_IS_IMMOBILE': move_again,
+        'VM_NON_SUSPENDABLE': speak,
+        'VM_LACKS_FEATURE': lambda: guest(other={'feature-suspend': '1'})(
+            sim, vm
+        ),
+        'VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION': lambda: sim.set_record(
+            'xen1', 'VDI', vdi, on_boot='persist'
+        ),
+        'VM_HAS_PCI_ATTACHED': lambda: field(attached_PCIs=[])(sim, vm),
+        'VM_HAS_VGPU': lambda: field(VGPUs=[])(sim, vm),
+        'VM_HAS_VUSBS': lambda: field(VUSBs=[])(sim, vm),
+    }
+    target = pool.hosts['xen3']
+    for code, act in mend.items():
+        assert pool('VM.pool_migrate', vm, target, OPTIONS)[1] == code
+        act()
+    assert pool('VM.pool_migrate', vm, target, OPTIONS) == ''
+
+
+def test_an_internal_network_keeps_what_runs_on_it(pool, sim):
+    vm = pool.vm('xen2', 'v')
+    network = pool('network.create', {'name_label': 'inside'})
+    sim.add_record('xen1', 'VIF', VM=vm, network=network)
+    reason = ['VM_REQUIRES_NETWORK', vm, network]
+    assert pool.prevented('xen2') == {vm: reason}
+    shared = ('assume_network_is_shared', 'true')
+    pool('network.add_to_other_config', network, *shared)
+    assert pool.prevented('xen2') == {}
+
+
+def test_virtual_hardware_that_a_host_does_not_know(pool, sim):
+    vm = pool.vm('xen2', 'v')
+    sim.set_record('xen1', 'VM', vm, hardware_platform_version=3)
+    answer = pool('VM.pool_migrate', vm, pool.hosts['xen3'], OPTIONS)
+    assert answer[1:] == [
+        'VM_HOST_INCOMPATIBLE_VIRTUAL_HARDWARE_PLATFORM_VERSION',
+        pool.hosts['xen3'],
+        '[0; 1; 2]',
+        vm,
+        '3',
+    ]
+
+
+def test_guests_are_counted_with_their_least_memory(pool, sim):
+    vm = pool.vm('xen3', 'v', memory=8 << 30)
+    before = pool.free('xen3')
+    sim.set_record('xen1', 'VM', vm, memory_dynamic_min=2 << 30)
+    assert pool.free('xen3') - before == 6 << 30
+
+
 def test_local_storage_keeps_a_machine(pool, sim):
     sim.add_sr('xen2', 'disks', vdis=[{'name': 'd'}])
     vm = pool.vm('xen2', 'v', vdis=['d'])
@@ -311,7 +391,7 @@ def test_boot_test_of_one_host(pool, sim):
 def test_the_overhead_of_memory():
     wanted = 600_000_000_000
     row = {
-        'memory_target': wanted,
+        'memory_dynamic_min': wanted,
         'memory_overhead': memory.overhead(wanted, 1),
     }
     assert memory.needed(row) == 604_692_807_680
