@@ -7,6 +7,7 @@ History of the interface:
 
 * 1.0: ``wake_up()``, ``check_host(host, aggregate_id, purpose,
   accept_data_loss)``
+* 1.1: ``check_host`` takes the purpose 'maintenance', and ``shut_down``
 """
 
 import functools
@@ -64,7 +65,9 @@ _TRIES = re.compile(
     r'^\[[0-9a-f-]+\] |\.? ?(Trying again in|\(retrying in) [0-9.]+ seconds.*$'
 )
 TOPIC = 'aggregates-ext-compute'
-VERSION = '1.0'
+VERSION = '1.1'
+# What a service of before answers too is asked in its version.
+FIRST = '1.0'
 # Options that oslo.messaging has since 16 and 18 and does not list.
 _GLOBAL_OPTS = (
     ('oslo_messaging._metrics.client', 'oslo_messaging_metrics'),
@@ -123,7 +126,7 @@ class ComputeAPI:
         if transport is not None:
             self._client = oslo_messaging.get_rpc_client(
                 transport,
-                oslo_messaging.Target(topic=TOPIC, version=VERSION),
+                oslo_messaging.Target(topic=TOPIC, version=FIRST),
             )
 
     @property
@@ -169,22 +172,32 @@ class ComputeAPI:
         aggregate_id: int | None,
         purpose: str,
         accept_data_loss: Sequence[str] = (),
+        shut_down: Sequence[str] = (),
     ) -> dict[str, Any] | None:
         """Ask a compute service to check a host; None: there is no answer.
 
-        :param purpose: 'add', 'remove' or 'contact'.
+        :param purpose: 'add', 'remove', 'maintenance' or 'contact'.
+        :param shut_down: uuids of guests that maintenance may shut down.
         :returns: ``preflight.Report.as_dict()``.
         """
         if self._client is None or not self.asks:
             return None
+        newer = purpose == 'maintenance'
+        more = {'shut_down': list(shut_down)} if newer else {}
+        prepared = self._client.prepare(
+            timeout=self._check_timeout,
+            retry=0,
+            version=VERSION if newer else FIRST,
+        )
         call = functools.partial(
-            self._client.prepare(timeout=self._check_timeout, retry=0).call,
+            prepared.call,
             {},
             'check_host',
             host=host,
             aggregate_id=aggregate_id,
             purpose=purpose,
             accept_data_loss=list(accept_data_loss),
+            **more,
         )
         try:
             return self._questions.ask(call, self._check_timeout)

@@ -6,6 +6,7 @@ messaging before a request is accepted, or by ``check_host``.
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import socket
 from collections.abc import Callable
 from collections.abc import Hashable
@@ -25,6 +26,7 @@ from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import successor
+from aggregates_ext.compute.rules.evacuating import evacuation
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.rules.leaving import guard
@@ -81,13 +83,16 @@ class Endpoint:
         aggregate_id: int | None,
         purpose: str,
         accept_data_loss: Sequence[str] = (),
+        shut_down: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Every blocker and warning, as ``preflight.Report.as_dict``.
 
         It ends within ``observe_timeout``, whatever the host does.
 
-        :param aggregate_id: that it is added to or removed from.
-        :param purpose: 'add', 'remove', or 'contact' (can it be worked with).
+        :param aggregate_id: that it is added to, removed from or in.
+        :param purpose: 'add', 'remove', 'maintenance', or 'contact' (can it
+            be worked with).
+        :param shut_down: uuids of guests that maintenance may shut down.
         """
         LOG.debug('Asked about host %s: %s', host, purpose)
         with self._database.reader() as connection:
@@ -109,9 +114,19 @@ class Endpoint:
             if full is not None:
                 return preflight.Report(blockers=(_busy(full),)).as_dict()
             try:
-                report = _Check(self._connector.within()).check(
-                    found, hosts, aggregate, purpose, (accept_data_loss, known)
-                )
+                check = _Check(self._connector.within())
+                if purpose == 'maintenance' and aggregate is not None:
+                    report = check.check_maintenance(
+                        found, hosts, aggregate, shut_down
+                    )
+                else:
+                    report = check.check(
+                        found,
+                        hosts,
+                        aggregate,
+                        purpose,
+                        (accept_data_loss, known),
+                    )
             except exception.AggregatesError as exc:
                 report = preflight.Report(blockers=(_obstacle(exc),))
         if report.disks:
@@ -165,6 +180,33 @@ class _Check:
                 return self._check_beside(host, founder, aggregate)
             return self._check_alone(host, aggregate)
         return self._check_join(host, hosts, aggregate)
+
+    def check_maintenance(
+        self,
+        host: records.Host,
+        hosts: Sequence[records.Host],
+        aggregate: records.Aggregate,
+        shut_down: Sequence[str],
+    ) -> preflight.Report:
+        """What forbids to empty a host, and where its guests would go.
+
+        :param shut_down: uuids of guests that are shut down instead.
+        :raises exception.AggregatesError: it could not be made.
+        """
+        unfit = preflight.evaluate(
+            bindings.MAINTENANCE_RULES, bindings.Binding(host, aggregate)
+        )
+        if unfit:
+            return preflight.Report(blockers=unfit)
+        members = [h for h in hosts if h.aggregate_id == aggregate.id]
+        with masters.master_of(self._connector, aggregate, hosts) as master:
+            master.look()
+            answer = evacuation.look(master.session, host, members, shut_down)
+        blockers = (
+            *evacuation.refuse(answer.unknown),
+            *answer.report.blockers,
+        )
+        return dataclasses.replace(answer.report, blockers=blockers)
 
     def _check_alone(
         self, host: records.Host, aggregate: records.Aggregate

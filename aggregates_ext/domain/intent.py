@@ -36,6 +36,7 @@ class Compute(Protocol):
         aggregate_id: int,
         purpose: str,
         accept_data_loss: Sequence[str] = (),
+        shut_down: Sequence[str] = (),
     ) -> dict[str, Any] | None: ...
 
 

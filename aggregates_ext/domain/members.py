@@ -22,6 +22,9 @@ from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
 
+# The code of a check whose consent names guests that are not on the host.
+UNKNOWN_GUEST = 'GUEST_UNKNOWN'
+
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
@@ -193,23 +196,37 @@ class Members:
         return found
 
     def check_host(
-        self, aggregate_id: int, host: str, purpose: str
+        self,
+        aggregate_id: int,
+        host: str,
+        purpose: str,
+        shut_down: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Every blocker and warning of adding or removing a host.
+        """Every blocker and warning of what is to be done with a host.
 
-        :param purpose: 'add' or 'remove'.
+        :param purpose: 'add', 'remove' or 'maintenance'.
+        :param shut_down: uuids of guests that maintenance may shut down.
         :raises exception.Unavailable: no compute service makes the check.
+        :raises exception.Invalid: one of these is no guest on the host.
         """
         with self._intent.database.reader() as connection:
             db_hosts.get(connection, host)
             db_aggregates.get(connection, aggregate_id)
-        report = self._intent.compute.check_host(host, aggregate_id, purpose)
+        report = self._intent.compute.check_host(
+            host, aggregate_id, purpose, shut_down=shut_down
+        )
         if report is None:
             raise exception.Unavailable(
                 reason='No compute service made the check in time. See that '
                 'aggregates-ext-compute runs, that transport_url and [api] '
                 'check_timeout are set, and what the log of the API says.'
             )
+        for blocker in report['blockers']:
+            if blocker['code'] == UNKNOWN_GUEST:
+                raise exception.Invalid(
+                    reason=f'shut_down names what does not run on host {host}'
+                    f': {blocker["found"]}. {blocker["remedy"]}'
+                )
         return report
 
     def check(

@@ -38,7 +38,10 @@ HOSTS = {
 
 
 class CheckedService(fixture.GabbiFixture):
-    """xen1 and xen2 are aggregate 1; xen2 has a disk that a machine uses."""
+    """xen1 and xen2 are aggregate 1.
+
+    xen2 has a disk that a machine uses, guests run on xen1.
+    """
 
     def start_fixture(self) -> None:
         self._directory = pathlib.Path(tempfile.mkdtemp())
@@ -80,6 +83,9 @@ class CheckedService(fixture.GabbiFixture):
         db = self._sim.host('xen1').database
         db.row('SR', db.by_uuid('SR', uuid))['uuid'] = SR
         self._sim.add_vm('xen2', 'db', 'Halted', ['customer'])
+        # Guests of the other host, one of which cannot move.
+        self._sim.add_vm('xen1', 'shop')
+        self._sim.add_vm('xen1', 'stuck', 'Paused')
 
     def stop_fixture(self) -> None:
         api_service.LAZY.application = None

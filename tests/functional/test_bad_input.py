@@ -158,7 +158,21 @@ ACTION = [
         'remove_host.accept_data_loss',
     ),
     ('{"check_host": {"host": "xen1"}}', 'check_host has no for'),
-    ('{"check_host": {"host": "xen1", "for": "x"}}', '"add" or "remove"'),
+    ('{"check_host": {"host": "xen1", "for": "x"}}', '"add", "remove" or'),
+    (
+        '{"check_host": {"host": "xen1", "for": "maintenance", '
+        '"shut_down": "all"}}',
+        'a list of up to 1000 UUIDs of guests',
+    ),
+    (
+        '{"check_host": {"host": "xen1", "for": "maintenance", '
+        '"shut_down": ["web"]}}',
+        'must be a UUID',
+    ),
+    (
+        '{"check_host": {"host": "xen1", "for": "add", "shut_down": []}}',
+        'check_host.for must be "maintenance" with shut_down',
+    ),
     ('{"check_host": {"host": 1, "for": "add"}}', 'check_host.host must be'),
     ('{"set_master": {}}', 'set_master has no host'),
     ('{"set_master": {"host": {}}}', 'set_master.host must be text'),
@@ -208,7 +222,7 @@ XML_ACTION = [
         '</remove_host>',
         'accept_data_loss has elements alone',
     ),
-    ('<check_host host="a" for="b"/>', '"add" or "remove"'),
+    ('<check_host host="a" for="b"/>', '"add", "remove" or'),
     ('<set_master/>', 'set_master has no host'),
     ('<adopt host="a"/>', 'adopt has the unknown host'),
     ('<reapply>x</reapply>', 'reapply must be an object'),

@@ -13,6 +13,8 @@ import pytest
 
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import successor
+from aggregates_ext.compute.rules.evacuating import evacuation
+from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.rules.leaving import guard
@@ -20,6 +22,7 @@ from aggregates_ext.compute.xen import classes
 from aggregates_ext.compute.xen import failures
 from tests.functional import liar
 from tests.functional import stage
+from tests.functional import test_evacuating as evacuating
 from tests.functional.xensim import test_join_checks_all as checks
 
 Make = Callable[..., stage.Stage]
@@ -54,7 +57,8 @@ def judge(
             assert 'cannot be told' in problem.found
             assert 'OpaqueRef' not in problem.message, problem
     found = blockers(report)
-    odd = any(code == ODD for code, _rule in found)
+    # By itself, or as why a host takes no guests.
+    odd = any('cannot be told' in one.found for one in report.blockers)
     assert odd or set(before) <= found, set(before) - found
     return ''
 
@@ -199,9 +203,55 @@ def test_a_change_of_master_is_checked_whatever_is_answered(
         )
 
 
+EVACUATION = (*facts.CLASSES, *facts.OPTIONAL)
+
+
+def check_evacuation(found: stage.Stage, master: Any) -> preflight.Report:
+    members = evacuating.Pool(found).members
+    (xen2,) = (member for member in members if member.name == 'xen2')
+    return evacuation.look(master, xen2, members).report
+
+
+@pytest.mark.parametrize('which', ['all', 'source', 'others'])
+def test_an_evacuation_is_planned_whatever_the_master_answers(
+    make_stage: Make, which: str
+) -> None:
+    found = make_stage(members=1, together=True)
+    pool = evacuating.Pool(found)
+    evacuating.on_disk(pool, pool.guest('stuck'), shared=False)
+    evacuating.inside(pool, pool.guest('inside'))
+    evacuating.undriven(pool, pool.guest('undriven'))
+    for name in 'ab':
+        pool.guest(name, memory=50 * evacuating.GIB)
+    found.sim.add_vm('xen3', 'there', memory=40 * evacuating.GIB)
+    found.sim.set_pool('xen1', ha_enabled=True)
+    found.sim.set_pool('xen1', ha_host_failures_to_tolerate=2)
+    master = record(found.master, EVACUATION)
+    before = blockers(check_evacuation(found, master))
+    assert {code for code, _rule in before} == {
+        'RBAC_PERMISSION_DENIED',
+        'HA_PLAN',
+        'GUEST_IMMOVABLE',
+        'NOT_ENOUGH_MEMORY',
+    }
+    ref = found.ref('xen2')
+    wanted = {
+        'all': lambda one: True,
+        'source': lambda one: one == ref,
+        'others': lambda one: one != ref,
+    }[which]
+    classes = EVACUATION if which == 'all' else ('host',)
+    for lie in liar.all_lies(*classes):
+        lying = master.with_lie(lie, wanted)
+        judge(lambda lying=lying: check_evacuation(found, lying), before)
+
+
 def test_a_table_that_is_none_is_told(make_stage: Make) -> None:
     found = make_stage(members=1, together=True)
-    master = record(found.master, {*guard.CLASSES, *sides.JOINER_CLASSES})
+    master = record(
+        found.master,
+        {*guard.CLASSES, *sides.JOINER_CLASSES, *EVACUATION},
+    )
     uuid = found.sim.host('xen2').uuid
     for class_ in classes.CLASSES:
         for answer in (None, 'abc', [], 5, {'a': None}):
@@ -212,5 +262,6 @@ def test_a_table_that_is_none_is_told(make_stage: Make) -> None:
                 lambda lying=lying: successor.check(
                     successor.read(lying), uuid
                 ),
+                lambda lying=lying: check_evacuation(found, lying),
             ):
                 judge(look, ())

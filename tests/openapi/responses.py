@@ -70,15 +70,26 @@ PROBLEM = obj(
     message=TEXT,
     details=items(TEXT),
 )
+MOVE = obj(
+    guest=TEXT,
+    uuid=UUID,
+    memory=maybe(NUMBER),
+    target=maybe(TEXT),
+    code=maybe(TEXT),
+    reason=maybe(TEXT),
+)
 CHECK = obj(
-    ('disks',),
+    ('disks', 'plan', 'shut_down'),
     **{
         'host': TEXT,
-        'for': {'enum': ['add', 'remove']},
+        'for': {'enum': ['add', 'remove', 'maintenance']},
         'blockers': items(PROBLEM),
         'warnings': items(PROBLEM),
         # Of a removal: by the SR that holds them.
         'disks': {'type': ['object', 'null']},
+        # Of maintenance.
+        'plan': maybe(items(MOVE)),
+        'shut_down': items(TEXT),
     },
 )
 

@@ -136,6 +136,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'compute/rules/joining/',
         'compute/xen/',
     ),
+    'compute/rules/evacuating/': (
+        'compute/rules/',
+        'compute/rules/joining/',
+        'compute/rules/leaving/',
+        'compute/xen/',
+        'db/',
+    ),
     'api/': (
         'api/edge/',
         'api/forms/',
@@ -184,6 +191,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'compute/observation/',
         'compute/operations/',
         'compute/rules/',
+        'compute/rules/evacuating/',
         'compute/rules/joining/',
         'compute/rules/leaving/',
         'compute/run/',

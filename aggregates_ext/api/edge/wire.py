@@ -55,7 +55,7 @@ _XML_BODIES = {'text/xml', *(o.content_type for o in _OFFERS[2:])}
 _FLAGS = {'force'}
 _BOOLEANS = {'true': True, 'false': False}
 # Elements whose children are items of a list.
-_LISTS = {'accept_data_loss'}
+_LISTS = {'accept_data_loss', 'shut_down'}
 # Elements in which an empty child means null: there is no other text for it.
 _NULLABLE = {'aggregate', 'metadata'}
 ITEMS = {
@@ -72,6 +72,8 @@ ITEMS = {
     'accept_data_loss': 'sr',
     'sr': 'disk',
     'used_by': 'machine',
+    'plan': 'move',
+    'shut_down': 'guest',
 }
 # Elements whose children are named by a uuid, which no element can be.
 _BY_UUID = {'disks': 'sr'}

@@ -113,16 +113,33 @@ REMOVE_HOST = _body(
 )
 CHECK_HOST = _body(
     'check_host',
-    lambda texts: _object(
-        ('host', 'for'),
-        host=texts.host,
-        **{
-            'for': {
-                'enum': ['add', 'remove'],
-                'description': '"add" or "remove"',
+    lambda texts: {
+        **_object(
+            ('host', 'for'),
+            host=texts.host,
+            **{
+                'for': {
+                    'enum': ['add', 'remove', 'maintenance'],
+                    'description': '"add", "remove" or "maintenance"',
+                }
+            },
+            shut_down={
+                'type': 'array',
+                'items': fields.UUID,
+                'maxItems': 1000,
+                'description': 'a list of up to 1000 UUIDs of guests',
+            },
+        ),
+        'if': {'required': ['shut_down']},
+        'then': {
+            'properties': {
+                'for': {
+                    'enum': ['maintenance'],
+                    'description': '"maintenance" with shut_down',
+                }
             }
         },
-    ),
+    },
 )
 CANCEL_OPERATION = _body(
     'cancel_operation',

@@ -162,6 +162,10 @@ def _service(host: records.Host | None) -> str | None:
     return records.DISABLED if host.disabled else records.ENABLED
 
 
+# What an answer of a check has besides, by its purpose.
+_BESIDE = {'remove': ('disks',), 'maintenance': ('plan',)}
+
+
 def check_host(
     ctx: context.RequestContext,
     domain: routing.Domain,
@@ -171,15 +175,17 @@ def check_host(
 ) -> dict[str, Any]:
     """Every blocker and warning of a change that is not made.
 
-    For a removal with the disks that it would destroy, by SR.
+    For a removal with the disks that it would destroy, by SR; for
+    maintenance with where each guest would go.
     """
     ctx.can(policy.CHECK_HOST)
     fields = schema.check(body, schema.CHECK_HOST, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
-    report = domain.members.check_host(key, fields['host'], fields['for'])
-    names = ['blockers', 'warnings']
-    if fields['for'] == 'remove':
-        names.append('disks')
+    purpose = fields['for']
+    report = domain.members.check_host(
+        key, fields['host'], purpose, fields.get('shut_down', ())
+    )
+    names = ['blockers', 'warnings', *_BESIDE.get(purpose, ())]
     shown = {name: report[name] for name in names}
     return {'check': {**fields, **shown}}
 

@@ -46,6 +46,14 @@ ADD_RULES: tuple[Rule, ...] = (
         _zones,
     ),
 )
+
+
+def _elsewhere(facts: Binding) -> str:
+    host = facts.host
+    here = host.aggregate_id == facts.aggregate.id
+    return '' if here and host.phase == 'member' else _where(host)
+
+
 REMOVE_RULES: tuple[Rule, ...] = (
     Rule(
         'NOT_A_MEMBER',
@@ -56,5 +64,13 @@ REMOVE_RULES: tuple[Rule, ...] = (
             if facts.host.aggregate_id == facts.aggregate.id
             else _where(facts.host)
         ),
+    ),
+)
+MAINTENANCE_RULES: tuple[Rule, ...] = (
+    Rule(
+        'NOT_A_MEMBER',
+        'only a member of the aggregate can be put into maintenance',
+        'Name a host that the aggregate lists, when it has joined.',
+        _elsewhere,
     ),
 )

@@ -128,11 +128,13 @@ class Report:
     :ivar blockers: what forbids it.
     :ivar warnings: what does not, and should be known.
     :ivar disks: disks that an eject would destroy, SR uuid -> disks.
+    :ivar plan: of an evacuation: where each guest would go.
     """
 
     blockers: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     disks: Disks | None = None
+    plan: list[dict[str, Any]] | None = None
 
     @property
     def heals(self) -> bool:
@@ -151,4 +153,5 @@ class Report:
             'blockers': [problem.as_dict() for problem in self.blockers],
             'warnings': [problem.as_dict() for problem in self.warnings],
             'disks': self.disks,
+            'plan': self.plan,
         }

@@ -21,7 +21,9 @@ _DECLARED: dict[str, dict[str, str]] = {
     ),
     'pool': _class(
         text='name_label name_description',
-        flag='ha_enabled is_psr_pending? tls_verification_enabled?',
+        number='ha_host_failures_to_tolerate',
+        flag='ha_enabled ha_allow_overcommit is_psr_pending?'
+        ' tls_verification_enabled? wlb_enabled?',
         items='tags',
         mapping='other_config current_operations restrictions cpu_info?',
         ref='master default_SR suspend_image_SR crash_dump_SR',
@@ -30,22 +32,30 @@ _DECLARED: dict[str, dict[str, str]] = {
         text='name_label name_description hostname edition iscsi_iqn?'
         ' external_auth_type external_auth_service_name last_update_hash?',
         address='address',
-        number='API_version_major API_version_minor',
+        number='API_version_major API_version_minor memory_overhead',
         flag='enabled',
-        items='tags pending_guidances?',
+        items='tags pending_guidances? virtual_hardware_platform_versions?',
         mapping='software_version other_config current_operations cpu_info',
         ref='metrics control_domain?',
     ),
     'host_metrics': _class(flag='live', number='memory_total memory_free'),
-    'VM_guest_metrics': _class(mapping='networks?'),
+    'VM_guest_metrics': _class(
+        flag='PV_drivers_detected?',
+        mapping='networks? PV_drivers_version other',
+    ),
+    'VM_metrics': _class(
+        text='current_domain_type?', flag='nomigrate? nested_virt?'
+    ),
     'VM': _class(
-        text='name_label power_state',
-        number='domid memory_static_max VCPUs_at_startup',
+        text='name_label power_state HVM_boot_policy',
+        number='domid memory_static_max memory_dynamic_min memory_overhead'
+        ' VCPUs_at_startup VCPUs_max hardware_platform_version?',
         flag='is_a_template is_a_snapshot is_control_domain',
-        items='attached_PCIs?',
-        mapping='other_config current_operations',
+        items='attached_PCIs? VGPUs? VUSBs? groups?',
+        mapping='other_config current_operations blocked_operations platform'
+        ' last_boot_CPU_flags',
         ref='resident_on scheduled_to_be_resident_on affinity suspend_VDI'
-        ' guest_metrics?',
+        ' metrics guest_metrics?',
     ),
     'SR': _class(
         text='name_label type content_type',
@@ -57,13 +67,18 @@ _DECLARED: dict[str, dict[str, str]] = {
         flag='currently_attached', mapping='device_config', ref='host SR'
     ),
     'VDI': _class(
-        text='name_label',
+        text='name_label on_boot?',
         number='virtual_size physical_utilisation',
-        flag='missing',
+        flag='missing allow_caching?',
         mapping='current_operations',
         ref='SR',
     ),
-    'VBD': _class(flag='currently_attached', ref='VM VDI'),
+    'VBD': _class(text='type', flag='currently_attached empty', ref='VM VDI'),
+    'VIF': _class(ref='VM network'),
+    'VM_group': _class(text='placement'),
+    'VGPU': _class(ref='type resident_on?'),
+    'VGPU_type': _class(text='implementation?'),
+    'PGPU': _class(mapping='compatibility_metadata?'),
     'PIF': _class(
         text='device MAC ip_configuration_mode ipv6_configuration_mode?'
         ' primary_address_type?',
@@ -73,7 +88,12 @@ _DECLARED: dict[str, dict[str, str]] = {
         items='IPv6?',
         ref='host network',
     ),
-    'network': _class(text='name_label bridge', items='purpose?'),
+    'network': _class(
+        text='name_label bridge',
+        flag='managed?',
+        items='purpose?',
+        mapping='other_config',
+    ),
     'SM': _class(text='type', numbers='features?'),
     'Cluster': _class(flag='pool_auto_join'),
     'Cluster_host': _class(flag='enabled', ref='host cluster PIF'),

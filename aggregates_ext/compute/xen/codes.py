@@ -22,11 +22,13 @@ OWN_PASSING = frozenset(
     {
         'ANSWER_LOST',
         'FOREIGN_MARK',
+        'GUEST_BUSY',
         'HOST_UNREACHABLE',
         'MACHINES_MOVE',
         'MEMBER_AWAY',
         'NO_MASTER',
         'OTHER_MASTER',
+        'POOL_BUSY',
         'POOL_REPLACED',
         'RETRY',
         'TWO_MASTERS',

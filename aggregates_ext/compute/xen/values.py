@@ -115,6 +115,10 @@ def _mapping(value: Any) -> dict[str, str]:
     return _map(value, _text)
 
 
+def _lists(value: Any) -> dict[str, list[str]]:
+    return _map(value, _items)
+
+
 def _numbers(value: Any) -> dict[str, int]:
     return _map(value, _number)
 
@@ -152,4 +156,5 @@ KINDS: dict[str, Kind] = {
     'items': Kind('set of text', _items),
     'mapping': Kind('map of text', _mapping),
     'numbers': Kind('map of whole numbers', _numbers),
+    'lists': Kind('map of sets of text', _lists),
 }

@@ -12,6 +12,10 @@ from typing import Any
 
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules.evacuating import evacuation
+from aggregates_ext.compute.rules.evacuating import guests
+from aggregates_ext.compute.rules.evacuating import hosts
+from aggregates_ext.compute.rules.evacuating import pairs
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.leaving import remains
 from aggregates_ext.compute.rules.leaving import (
@@ -31,7 +35,15 @@ SECTIONS: dict[str, Rules] = {
     'To leave': leaving_requirements.LEAVE_RULES,
     'To leave as the last': leaving_requirements.LAST_RULES,
     'Worth knowing before an eject': remains.LEAVE_WARNINGS,
+    'To put any host into maintenance': bindings.MAINTENANCE_RULES,
+    'To empty a host': evacuation.POOL_RULES,
+    'Guests that can move': guests.GUEST_RULES,
+    'Hosts that take guests': hosts.HOST_RULES,
+    'A guest and the host that it moves to': pairs.PAIR_RULES,
+    'Worth knowing before a host is emptied': evacuation.WARNINGS,
 }
+# Of these a blocker with a code of its own tells, and whether it waits.
+PARTS = (guests.GUEST_RULES, hosts.HOST_RULES, pairs.PAIR_RULES)
 
 
 def render() -> str:
@@ -51,7 +63,7 @@ def _table(rules: Rules) -> Iterator[str]:
     yield ''
     yield from _row('code', 'rule', 'what to do')
     for rule in rules:
-        mark = ' (waits)' if rule.heals else ''
+        mark = ' (waits)' if rule.heals and rules not in PARTS else ''
         remedy = rule.remedy.replace('{}', '…')
         yield from _row(f'``{rule.code}``{mark}', rule.rule, remedy)
 
@@ -69,7 +81,11 @@ def _row(*cells: str) -> Iterator[str]:
 
 
 def _stricter() -> Iterator[str]:
-    for rules in (requirements.JOIN_RULES, leaving_requirements.LEAVE_RULES):
+    for rules in (
+        requirements.JOIN_RULES,
+        leaving_requirements.LEAVE_RULES,
+        hosts.HOST_RULES,
+    ):
         for rule in rules:
             if rule.stricter:
                 yield from textwrap.wrap(

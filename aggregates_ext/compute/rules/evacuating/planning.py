@@ -1,0 +1,130 @@
+"""The plan of an evacuation: each guest with where it would go."""
+
+import dataclasses
+from collections.abc import Collection
+from collections.abc import Sequence
+from typing import Any
+
+from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules.evacuating import facts
+from aggregates_ext.compute.rules.evacuating import guests
+from aggregates_ext.compute.rules.evacuating import hosts
+from aggregates_ext.compute.rules.evacuating import pairs
+from aggregates_ext.compute.rules.evacuating import targets
+from aggregates_ext.compute.rules.joining import kinds
+from aggregates_ext.compute.xen import failures
+
+# What xapi says where no host takes any guest.
+NOWHERE = 'NO_HOSTS_AVAILABLE'
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What the plan has for one guest.
+
+    :ivar target: where it would go; None: nowhere.
+    :ivar problems: why it cannot move at all.
+    :ivar refused: why not to hosts that take other guests, by name.
+    """
+
+    guest: facts.Guest
+    target: targets.Target | None = None
+    problems: tuple[preflight.Problem, ...] = ()
+    refused: dict[str, tuple[preflight.Problem, ...]] = dataclasses.field(
+        default_factory=dict
+    )
+
+    @property
+    def name(self) -> str:
+        """The guest by name and uuid."""
+        return kinds.named(self.guest.record)
+
+    @property
+    def all_problems(self) -> list[preflight.Problem]:
+        """Why it would go nowhere, of all that was asked."""
+        found = list(self.problems)
+        for problems in self.refused.values():
+            found += problems
+        return found
+
+    @property
+    def lacks_memory(self) -> bool:
+        """Whether there is a host to which only memory lets it not go."""
+        return any(
+            {problem.code for problem in problems} == {pairs.MEMORY}
+            for problems in self.refused.values()
+        )
+
+    @property
+    def code(self) -> str | None:
+        """Why it would go nowhere, as xapi would say it of a move."""
+        if self.target is not None:
+            return None
+        if self.problems:
+            return self.problems[0].code
+        if self.lacks_memory:
+            return pairs.MEMORY
+        return next((p.code for p in self.all_problems), NOWHERE)
+
+    @property
+    def reason(self) -> str:
+        """Why it would go nowhere, in words; empty where it would."""
+        if self.problems:
+            return '; '.join(f'{p.code}, {p.found}' for p in self.problems)
+        if self.target is None and not self.refused:
+            return f'{NOWHERE}, no other host takes guests'
+        return '' if self.target else str(targets.describe(self.refused))
+
+    def as_dict(self) -> dict[str, Any]:
+        """As ``check_host`` shows it; memory in bytes."""
+        return {
+            'guest': self.guest.name,
+            'uuid': self.guest.uuid,
+            'memory': size(self.guest) or None,
+            'target': self.target.host.name if self.target else None,
+            'code': self.code,
+            'reason': self.reason or None,
+        }
+
+
+def size(guest: facts.Guest) -> int:
+    """The bytes that a guest needs; 0 where that cannot be told."""
+    try:
+        return guest.memory
+    except failures.OddAnswer:
+        return 0
+
+
+def plan(
+    known: facts.Known,
+    source: str,
+    others: Sequence[hosts.Candidate],
+    left_out: Collection[str] = (),
+) -> tuple[tuple[Step, ...], pairs.Ledger]:
+    """Place the guests of a host, the largest first.
+
+    :param source: the reference of the host that they leave.
+    :param left_out: uuids of guests that do not move.
+    :returns: a step for each of the others, and what is left when all are
+        placed.
+    """
+    ledger = pairs.Ledger(known)
+    found = []
+    leaving = [
+        guest
+        for guest in known.guests.get(source, ())
+        if guest.uuid not in left_out
+    ]
+    leaving.sort(key=lambda guest: (-size(guest), guest.name, guest.uuid))
+    for guest in leaving:
+        problems = guests.reasons(guest)
+        if problems:
+            found.append(Step(guest, problems=problems))
+            continue
+        choice = targets.choose(guest, others, ledger)
+        if choice.targets:
+            ledger.put(guest, choice.targets[0].host.ref)
+            found.append(Step(guest, choice.targets[0]))
+        else:
+            found.append(Step(guest, refused=choice.refused))
+    return tuple(found), ledger
