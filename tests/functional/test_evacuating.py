@@ -1,6 +1,7 @@
 """The plan of an evacuation, and what the simulated pool says of each move."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.rules.evacuating import planning
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import records
+from aggregates_ext.xensim.plan import presets
 from tests.functional import stage
 
 Make = Callable[..., stage.Stage]
@@ -102,6 +104,19 @@ def test_an_empty_host_has_nothing_to_tell(pool: Pool) -> None:
     answer = pool.check()
     assert answer.report == preflight.Report(plan=[])
     assert answer.plan == ()
+
+
+@pytest.mark.parametrize('version', presets.PRESETS)
+def test_each_release_can_be_planned(make_stage: Make, version: str) -> None:
+    pool = Pool(make_stage(version=version, members=1, together=True))
+    vm = pool.guest()
+    answer = pool.check()
+    assert answer.report.blockers == ()
+    (step,) = answer.plan
+    assert step.target is not None
+    assert pool.move(vm, step.target.host.name) == ''
+    undriven(pool, pool.guest('undriven'))
+    assert codes(pool.check().report.blockers) == ['GUEST_IMMOVABLE']
 
 
 def metrics(pool: Pool, vm: str, **values: Any) -> None:
@@ -359,6 +374,55 @@ def test_memory_that_is_not_enough_is_told_in_figures(pool: Pool) -> None:
         assert pool.move(step.guest.ref, step.target.host.name) == ''
     for host in ('xen1', 'xen3'):
         assert pool.move(last.guest.ref, host) == last.code
+
+
+def test_all_of_a_guest_is_told_at_once(pool: Pool) -> None:
+    vm = pool.guest()
+    on_disk(pool, vm, shared=False)
+    pool.set('VM', vm, power_state='Paused', VUSBs=['x'])
+    answer = pool.check()
+    assert codes(answer.report.blockers) == ['GUEST_IMMOVABLE']
+    (problem,) = answer.report.blockers
+    (step,) = answer.plan
+    assert problem.found.endswith(step.reason)
+    assert re.fullmatch(
+        'VM_BAD_POWER_STATE, Paused; VM_HAS_VUSBS, 1; xen1, xen3: '
+        r'VM_REQUIRES_SR, "data" \([^;]*\) in SR "store" \([^;]*\)',
+        step.reason,
+    )
+    assert 'Unpause it' in problem.remedy
+    assert 'Move the disk to shared storage' in problem.remedy
+    consent = f'"shut_down": ["{step.guest.uuid}"].'
+    assert problem.remedy.endswith(consent)
+    pool.set('VM', vm, power_state='Running')
+    assert step.code == 'VM_BAD_POWER_STATE'
+    assert pool.step().code == 'VM_HAS_VUSBS'
+
+
+def test_what_moves_later_has_its_room_in_the_plan(pool: Pool) -> None:
+    for name in ('a', 'b'):
+        vm = pool.guest(name, memory=40 * GIB)
+        pool.set('VM', vm, current_operations={'x': 'snapshot'})
+    pool.guest('c', memory=30 * GIB)
+    vm = pool.guest('d', memory=90 * GIB)
+    pool.set('VM', vm, current_operations={'x': 'snapshot'})
+    answer = pool.check()
+    assert codes(answer.report.blockers) == [
+        *['GUEST_BUSY'] * 3,
+        'NOT_ENOUGH_MEMORY',
+    ]
+    assert '"c" (' in answer.report.blockers[-1].found
+    assert '"d" (' in answer.report.blockers[-1].found
+    assert not answer.report.heals
+
+
+def test_a_disabled_host_breaks_no_plan_of_high_availability(
+    pool: Pool,
+) -> None:
+    pool.sim.set_host('xen2', enabled=False)
+    high_availability(pool)
+    pool.sim.set_pool('xen1', ha_host_failures_to_tolerate=2)
+    assert pool.check().report.blockers == ()
 
 
 def replaced(pool: Pool, name: str, **values: Any) -> None:

@@ -60,7 +60,8 @@ def _odd(staying: Sequence[Step]) -> Iterator[Problem]:
 
 
 def _kind(step: Step) -> str:
-    found = {(problem.code, problem.rule) for problem in step.all_problems}
+    told = step.problems if step.lacks_memory else step.all_problems
+    found = {(problem.code, problem.rule) for problem in told}
     names = {code for code, _rule in found}
     if names == {BUSY}:
         return 'GUEST_BUSY'
@@ -103,7 +104,7 @@ def _memory(
     left = text.listed(
         f'{one.host.name} {pairs.human(max(0, ledger.free(one.host.ref)))}'
         for one in others
-        if not one.problems
+        if one.fits
     )
     yield Problem(
         NO_MEMORY,

@@ -96,6 +96,8 @@ def _ha_plan(facts: Evacuation) -> str:
     pool = facts.pool
     if not pool['ha_enabled'] or pool['ha_allow_overcommit']:
         return ''
+    if not facts.host['enabled']:
+        return ''
     tolerated, left = _tolerated(facts), len(facts.enabled)
     if left > tolerated:
         return ''
@@ -103,7 +105,7 @@ def _ha_plan(facts: Evacuation) -> str:
 
 
 def _no_target(facts: Evacuation) -> str:
-    if not facts.steps or any(not one.problems for one in facts.others):
+    if not facts.steps or any(one.fits for one in facts.others):
         return ''
     why = hosts.unfit(facts.others)
     return targets.describe(why) or 'no other host in the pool'

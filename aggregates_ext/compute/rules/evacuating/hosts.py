@@ -127,6 +127,11 @@ class Candidate:
     host: Host
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def fits(self) -> bool:
+        """Whether guests may move to it."""
+        return not self.problems
+
 
 def candidates(
     known: facts.Known, source: str, members: Sequence[records.Host]

@@ -69,11 +69,12 @@ class Step:
     @property
     def reason(self) -> str:
         """Why it would go nowhere, in words; empty where it would."""
-        if self.problems:
-            return '; '.join(f'{p.code}, {p.found}' for p in self.problems)
-        if self.target is None and not self.refused:
+        found = [f'{p.code}, {p.found}' for p in self.problems]
+        if self.refused:
+            found.append(targets.describe(self.refused))
+        if self.target is None and not found:
             return f'{NOWHERE}, no other host takes guests'
-        return '' if self.target else str(targets.describe(self.refused))
+        return '; '.join(found)
 
     def as_dict(self) -> dict[str, Any]:
         """As ``check_host`` shows it; memory in bytes."""
@@ -117,14 +118,23 @@ def plan(
     ]
     leaving.sort(key=lambda guest: (-size(guest), guest.name, guest.uuid))
     for guest in leaving:
-        problems = guests.reasons(guest)
-        if problems:
-            found.append(Step(guest, problems=problems))
-            continue
-        choice = targets.choose(guest, others, ledger)
-        if choice.targets:
-            ledger.put(guest, choice.targets[0].host.ref)
-            found.append(Step(guest, choice.targets[0]))
-        else:
-            found.append(Step(guest, refused=choice.refused))
+        found.append(_place(guest, others, ledger))
     return tuple(found), ledger
+
+
+def _place(
+    guest: facts.Guest,
+    others: Sequence[hosts.Candidate],
+    ledger: pairs.Ledger,
+) -> Step:
+    """The best host for a guest, which takes its room there.
+
+    So does one that cannot move: it is to, when that is mended.
+    """
+    problems = guests.reasons(guest)
+    choice = targets.choose(guest, others, ledger, enough=1)
+    if not choice.targets:
+        return Step(guest, None, problems, choice.refused)
+    target = choice.targets[0]
+    ledger.put(guest, target.host.ref)
+    return Step(guest, None if problems else target, problems)

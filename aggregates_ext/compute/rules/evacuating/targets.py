@@ -8,6 +8,7 @@ from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.rules.evacuating import hosts
 from aggregates_ext.compute.rules.evacuating import pairs
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import text
 from aggregates_ext.db import records
 
@@ -33,37 +34,57 @@ class Choice:
 
     :ivar targets: the best first.
     :ivar refused: why not to hosts that take other guests, by name.
-    :ivar unfit: why no guest may move to others, by name.
+    :ivar others: all that were to be looked at.
     """
 
     targets: tuple[Target, ...]
     refused: dict[str, tuple[Problem, ...]]
-    unfit: dict[str, tuple[Problem, ...]]
+    others: Sequence[hosts.Candidate]
+
+    @property
+    def why_not(self) -> text.Listed:
+        """Why it moves to none of the hosts that were looked at."""
+        return describe({**hosts.unfit(self.others), **self.refused})
 
 
 def choose(
-    guest: facts.Guest, others: Sequence[hosts.Candidate], ledger: pairs.Ledger
+    guest: facts.Guest,
+    others: Sequence[hosts.Candidate],
+    ledger: pairs.Ledger,
+    enough: int | None = None,
 ) -> Choice:
     """The hosts that a guest may move to, the best first.
 
     That is the one with the fewest guests that it is to be apart from, and
     of these the one with most free memory.
+
+    :param enough: how many are enough; None: all are looked at.
     """
-    found, refused = [], {}
-    for candidate in others:
-        if candidate.problems:
-            continue
-        host = candidate.host
-        problems = preflight.evaluate(
-            pairs.PAIR_RULES, pairs.Pair(guest, host, ledger)
-        )
+    found: list[Target] = []
+    refused = {}
+    able = [_rank(guest, one.host, ledger) for one in others if one.fits]
+    able.sort(key=lambda target: (target.near, -target.free))
+    for target in able:
+        if len(found) == enough:
+            break
+        pair = pairs.Pair(guest, target.host, ledger)
+        problems = preflight.evaluate(pairs.PAIR_RULES, pair)
         if problems:
-            refused[host.name] = problems
+            refused[target.host.name] = problems
         else:
-            free, near = ledger.free(host.ref), ledger.near(guest, host.ref)
-            found.append(Target(host, free, near))
-    found.sort(key=lambda target: (target.near, -target.free))
-    return Choice(tuple(found), refused, hosts.unfit(others))
+            found.append(target)
+    return Choice(tuple(found), dict(sorted(refused.items())), others)
+
+
+def _rank(
+    guest: facts.Guest, host: hosts.Host, ledger: pairs.Ledger
+) -> Target:
+    """A host as a target; one whose memory cannot be told has none."""
+    try:
+        free = ledger.free(host.ref)
+    except failures.OddAnswer:
+        free = 0
+    return Target(host, free, ledger.near(guest, host.ref))
 
 
 def targets(

@@ -241,6 +241,33 @@ def test_what_is_placed_counts_for_groups_and_memory() -> None:
     assert found.refused['xen3'][0].code == 'HOST_NOT_ENOUGH_FREE_MEMORY'
 
 
+def test_no_more_is_looked_at_than_is_asked_for() -> None:
+    """A plan of many guests and hosts would take a second for each host."""
+    pool = known(
+        vm('web', memory_dynamic_min=30 * GIB),
+        vm('large', resident_on='xen2', memory_dynamic_min=50 * GIB),
+    )
+    guest = pool.guests['xen1'][0]
+    others = hosts.candidates(pool, 'xen1', members())
+    found = targets.choose(guest, others, pairs.Ledger(pool), enough=1)
+    assert names(found) == ['xen3']
+    assert found.refused == {}
+    found = targets.choose(guest, others, pairs.Ledger(pool))
+    assert names(found) == ['xen3']
+    assert list(found.refused) == ['xen2']
+
+
+def test_all_that_speaks_against_hosts_is_told_of_a_single_guest() -> None:
+    pool = known(vm('web', memory_dynamic_min=90 * GIB))
+    pool.records['host']['xen3']['enabled'] = False
+    found = choice(pool)
+    assert names(found) == []
+    assert found.why_not == (
+        'xen3: HOST_DISABLED, disabled; '
+        'xen2: HOST_NOT_ENOUGH_FREE_MEMORY, 90.0 GiB needed, 64.0 GiB free'
+    )
+
+
 def test_guests_that_are_on_their_way_take_memory_at_both_ends() -> None:
     pool = known(
         vm('web', scheduled_to_be_resident_on='xen2'),
