@@ -273,7 +273,8 @@ def _take_back_service(
     was to stay on its way there.
     """
     key = operation.aggregate_id
-    if operation.parameters.get('stay'):
+    parameters = operation.parameters
+    if parameters.get('stay') and parameters.get('disabling'):
         return
     pending, _now = db_operations.unfinished(connection, key)
     if not any(

@@ -122,8 +122,10 @@ def test_guests_that_cannot_go_undo_it(
     running: service.Service, key: int
 ) -> None:
     """All hosts are full for one: it is named, and the host as before."""
-    running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
     running.maintenance.enter(running.ctx, 'xen2')
+    go_on(running, key)
+    # After the check.
+    running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
     ended = finish(running, key)
     assert ended.state == 'failed'
     assert ended.error is not None
@@ -136,11 +138,29 @@ def test_guests_that_cannot_go_undo_it(
     assert [len(p) for p in places(running)] == [1] * 4
 
 
+@pytest.mark.parametrize('stay', [False, True])
+def test_what_forbids_it_is_told_before_anything_is_done(
+    running: service.Service, key: int, stay: bool
+) -> None:
+    running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
+    running.maintenance.enter(running.ctx, 'xen2', stay_on_failure=stay)
+    ended = finish(running, key)
+    assert ended.state == 'failed'
+    assert ended.error is not None
+    assert ended.error['code'] == 'NOT_ENOUGH_MEMORY', ended.error
+    assert 'ghuge' in ended.error['message']
+    assert host(running).maintenance is None
+    assert not host(running).disabled
+    assert running.arrivals('host.disable') == []
+    assert running.arrivals('Async.VM.pool_migrate') == []
+
+
 def test_it_stays_disabled_where_that_is_asked(
     running: service.Service, key: int
 ) -> None:
-    running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
     running.maintenance.enter(running.ctx, 'xen2', stay_on_failure=True)
+    go_on(running, key)
+    running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
     assert finish(running, key).state == 'failed'
     assert not is_enabled(running)
     assert host(running).maintenance == 'entering'

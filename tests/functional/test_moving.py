@@ -395,3 +395,17 @@ def test_a_move_that_hangs_is_given_up(
 
 def test_names_of_moves_are_those_of_guests() -> None:
     assert set(following.MOVES) == set(guests.MOVES)
+
+
+def test_nothing_is_sent_where_two_lead(
+    running: service.Service, key: int
+) -> None:
+    """Whether there is another master is asked before each call."""
+    move = ask(running, 'db', 'xen3')
+    running.promote('xen3')
+    running.clock.advance(60)
+    for _ in range(3):
+        turn(running, key, 5)
+    assert read(running, move).state == 'queued'
+    assert (read(running, move).error or {})['code'] == 'TWO_MASTERS'
+    assert sent(running) == 0

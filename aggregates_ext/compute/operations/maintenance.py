@@ -14,6 +14,7 @@ from oslo_utils import uuidutils
 
 from aggregates_ext import exception
 from aggregates_ext.compute.operations import enabling
+from aggregates_ext.compute.rules.evacuating import evacuation
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import text
@@ -150,6 +151,7 @@ class _Entering:
             guests = self._residents()
             if guests:
                 raise self._fail(guests)
+        self._check()
         self._change.disable()
         arriving = self._change.listed.operations & ARRIVALS
         if arriving:
@@ -158,6 +160,28 @@ class _Entering:
         if guests:
             self._send_away(guests)
         self._conclude()
+
+    def _check(self) -> None:
+        """What forbids it, before anything is done.
+
+        :raises outcomes.Failed: something does.
+        :raises outcomes.Postpone: something does that passes.
+        """
+        run = self._run
+        if run.operation.parameters.get('checked'):
+            return
+        members = run.held.read(
+            lambda connection: db_hosts.get_all(connection, run.aggregate_id)
+        )
+        run.note(step='checking what the host has')
+        report = evacuation.look(
+            self._change.session, run.host(), members
+        ).report
+        if report.blockers:
+            raise outcomes.refuse(
+                f'Host {run.host_name} cannot go into maintenance:', report
+            )
+        run.remember(checked=True)
 
     def _call_off(self) -> None:
         """Another request has come: nothing more is moved for this one."""
