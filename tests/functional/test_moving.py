@@ -17,6 +17,7 @@ from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from aggregates_ext.domain import guests
 from tests.functional import service
+from tests.functional import test_two_masters
 
 SENT = 'Async.VM.pool_migrate'
 GIB = 1 << 30
@@ -402,10 +403,23 @@ def test_nothing_is_sent_where_two_lead(
 ) -> None:
     """Whether there is another master is asked before each call."""
     move = ask(running, 'db', 'xen3')
-    running.promote('xen3')
-    running.clock.advance(60)
+    test_two_masters.split(running, key, watched=False)
     for _ in range(3):
         turn(running, key, 5)
     assert read(running, move).state == 'queued'
     assert (read(running, move).error or {})['code'] == 'TWO_MASTERS'
     assert sent(running) == 0
+
+
+def test_without_a_master_it_waits(
+    running: service.Service, key: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    move = ask(running, 'db', 'xen3')
+    running.sim.power_off('xen1')
+    turn(running, key, 60)
+    assert (read(running, move).error or {})['code'] == 'NO_MASTER'
+    assert 'a bug' not in caplog.text
+    running.sim.power_on('xen1')
+    running.clock.advance(120)
+    (ended,) = finish(running, key, move)
+    assert ended.state == 'completed'

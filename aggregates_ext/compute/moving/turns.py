@@ -18,6 +18,7 @@ from aggregates_ext.compute.moving import state
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import lease as compute_lease
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
@@ -80,18 +81,22 @@ class Mover:
                     now=now,
                 )
                 changed = _step(site, due, open_, _gate(standing, open_))
-        except failures.HostError as exc:
+        except (failures.HostError, outcomes.Postpone) as exc:
+            # Nothing can be asked of the pool, or it is not to be changed.
+            error = _error(exc)
             for move in due:
-                state.postpone(
-                    held,
-                    move,
-                    self._options.retry_interval,
-                    exc.code,
-                    str(exc),
-                )
+                pause = float(self._options.retry_interval)
+                state.postpone(held, move, pause, *error)
             changed = False
         stale = _is_stale(aggregate, bound, now, self._options)
         return Turned.CHANGED if changed or stale else Turned.LOOKED
+
+
+def _error(exc: failures.HostError | outcomes.Postpone) -> tuple[str, str]:
+    """A code and a sentence."""
+    if isinstance(exc, outcomes.Postpone):
+        return str(exc.error['code']), str(exc)
+    return exc.code, str(exc)
 
 
 def _read(
