@@ -22,8 +22,13 @@ VERSIONS = [
     '2.1',
     '2.10',
     '2.11',
+    '2.22',
+    '2.23',
+    '2.24',
+    '2.25',
     '2.27',
     '2.28',
+    '2.30',
     '2.32',
     '2.33',
     '2.40',
@@ -32,10 +37,17 @@ VERSIONS = [
     '2.43',
     '2.52',
     '2.53',
+    '2.58',
+    '2.59',
+    '2.65',
+    '2.66',
+    '2.67',
     '2.68',
     '2.69',
     '2.74',
     '2.75',
+    '2.79',
+    '2.80',
     '2.87',
     '2.88',
     '2.101',
@@ -108,6 +120,49 @@ PATHS = [
     '/servers?unknown=1',
     '/servers/none',
     f'/servers/{UUID}',
+    f'/servers/{UUID}/migrations',
+    f'/servers/{UUID}/migrations?unknown=1',
+    f'/servers/{UUID}/migrations/1',
+    '/os-migrations',
+    '/os-migrations?host=xen1&status=running&migration_type=live-migration',
+    f'/os-migrations?instance_uuid={UUID}&source_compute=xen1',
+    '/os-migrations?unknown=1',
+    '/os-migrations?limit=1',
+    '/os-migrations?limit=0',
+    '/os-migrations?limit=x',
+    '/os-migrations?limit=-1',
+    f'/os-migrations?marker={UUID}',
+    '/os-migrations?changes-since=yesterday',
+    '/os-migrations?changes-since=2026-01-01T00:00:00Z',
+    '/os-migrations?changes-before=2026-01-01T00:00:00Z',
+    '/os-migrations?changes-since=2026-01-02T00:00:00Z'
+    '&changes-before=2026-01-01T00:00:00Z',
+    '/os-migrations?user_id=a&project_id=b',
+]
+LIVE = {'host': None, 'block_migration': 'auto'}
+# What is asked of a server that there is not, or is asked wrongly.
+POSTS: list[tuple[str, str, object]] = [
+    ('POST', 'action', {'os-migrateLive': LIVE}),
+    (
+        'POST',
+        'action',
+        {
+            'os-migrateLive': {
+                **LIVE,
+                'block_migration': False,
+                'disk_over_commit': False,
+            }
+        },
+    ),
+    ('POST', 'action', {'os-migrateLive': {**LIVE, 'force': True}}),
+    ('POST', 'action', {'os-migrateLive': {**LIVE, 'host': 'a b'}}),
+    ('POST', 'action', {'os-migrateLive': {'host': None}}),
+    ('POST', 'action', {'nonsense': None}),
+    ('POST', 'action', {}),
+    ('POST', 'migrations/1/action', {'force_complete': None}),
+    ('POST', 'migrations/1/action', {'force_complete': 1}),
+    ('POST', 'migrations/1/action', {'nonsense': None}),
+    ('DELETE', 'migrations/1', None),
 ]
 GUESTS = '/servers?all_tenants=1'
 # Path -> the route of Nova that it takes.
@@ -135,6 +190,11 @@ KNOWN = {
     '/servers?all_tenants=1': '/servers',
     '/servers/detail?all_tenants=1': '/servers/detail',
     '/servers/{guest}': '/servers/{id}',
+    '/servers/{guest}/migrations': '/servers/{server_id}/migrations',
+    '/servers/{guest}/migrations/{number}': (
+        '/servers/{server_id}/migrations/{id}'
+    ),
+    '/os-migrations': '/os-migrations',
 }
 # Reads answers and tells what is wrong with them, by Nova's own schemas.
 JUDGE = """
@@ -224,6 +284,31 @@ def test_version_documents_tell_microversions_as_nova_does(
     )
 
 
+@pytest.mark.parametrize(('method', 'path', 'body'), POSTS)
+def test_without_servers_moves_are_refused_as_by_nova(
+    plain: nova.Server,
+    empty: processes.Client,
+    method: str,
+    path: str,
+    body: object,
+) -> None:
+    differences = {}
+    for version in VERSIONS:
+        header = {'OpenStack_API_Version': f'compute {version}'}
+        theirs = plain.request(
+            method,
+            f'/v2.1/servers/{UUID}/{path}',
+            body,
+            **header,
+        )
+        ours = empty.sending(**header).ask(
+            method, f'/servers/{UUID}/{path}', body
+        )
+        if ours.status != theirs.status:
+            differences[version] = (ours, theirs)
+    assert differences == {}
+
+
 @pytest.fixture(scope='module')
 def answers(
     tmp_path_factory: pytest.TempPathFactory,
@@ -232,7 +317,7 @@ def answers(
     directory = tmp_path_factory.mktemp('some')
     with processes.Site(directory, 3) as site:
         site.set_up()
-        site.start_compute()
+        compute = site.start_compute()
         api = site.start_api()
         key = api.make_pool('pool1', ['xen1', 'xen2'])
         disable(site, 'xen1', 'xen2')
@@ -246,6 +331,16 @@ def answers(
             'the API tells of guests',
             lambda: api.done('GET', GUESTS)['servers'],
         )
+        # Nobody makes the move, so it stays open.
+        compute.kill()
+        guest = api.done('GET', f'{GUESTS}&host=xen1')['servers'][0]['id']
+        body = {'block_migration': False, 'disk_over_commit': False}
+        asked = api.sending(X_Auth_Token='operator:pools').ask(
+            'POST',
+            f'/servers/{guest}/action',
+            {'os-migrateLive': {'host': None, **body}},
+        )
+        assert asked.status == 202, asked
         return [
             (route, version, body)
             for version in VERSIONS
@@ -276,9 +371,10 @@ def all_answers(
     asking = api.sending(OpenStack_API_Version=f'compute {version}')
     listed = asking.done('GET', '/os-hypervisors')['hypervisors']
     uuid = str(listed[0]['id'])
-    guest = asking.done('GET', GUESTS)['servers'][0]['id']
+    guest = asking.done('GET', f'{GUESTS}&host=xen1')['servers'][0]['id']
     for path, route in KNOWN.items():
         known = path.replace('{uuid}', uuid).replace('{guest}', guest)
+        known = known.replace('{number}', '1')
         answer = asking.ask('GET', known)
         if answer.status == 200:
             yield route, answer.body

@@ -25,6 +25,7 @@ from aggregates_ext.domain import moves
 MOST = 1000
 TYPE = 'live-migration'
 _ABORT_SINCE = (2, 24)
+_FORCE_SINCE = (2, 22)
 _TYPE_SINCE = (2, 23)
 _UUID_SINCE = (2, 59)
 _ABORT_QUEUED_SINCE = (2, 65)
@@ -206,6 +207,8 @@ def act(
         raise exception.Invalid(
             reason=f'There is no such action: {ascii(name[:40])[1:-1]}'
         )
+    if not shape.supports(_FORCE_SINCE):
+        raise exception.NotFound()
     ctx.can(policy.FORCE_COMPLETE)
     schema.check(body, moveforms.FORCE_COMPLETE, strict=shape.strict)
     servers.find(ctx, domain, shape, server_id, policy.FORCE_COMPLETE)
@@ -285,5 +288,5 @@ ROUTES: routing.Routes = {
         'GET': routing.Route(show, since=_TYPE_SINCE),
         'DELETE': routing.Route(abort, since=_ABORT_SINCE),
     },
-    f'{_ONE}/action': {'POST': routing.Route(act, 'body', since=(2, 22))},
+    f'{_ONE}/action': {'POST': routing.Route(act, 'body')},
 }

@@ -104,6 +104,7 @@ def _migrate_live(
     asked = schema.check(
         body, moveforms.migrate_live(shape), strict=shape.strict
     )
+    guest = servers.find(ctx, domain, shape, server_id, rule)
     host = asked['host']
     if moveforms.is_true(asked.get('force')) and host is None:
         raise exception.Invalid(
@@ -115,7 +116,6 @@ def _migrate_live(
             'of a server between hosts that see its disks, and no disks. '
             'Send false, or "auto" from 2.25 on.'
         )
-    guest = servers.find(ctx, domain, shape, server_id, rule)
     made = domain.moves.ask(ctx, guest, host)
     return routing.Accepted(f'migration {made.id}')
 
