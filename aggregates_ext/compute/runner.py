@@ -15,7 +15,9 @@ from aggregates_ext.compute.operations import adopt
 from aggregates_ext.compute.operations import dissolve
 from aggregates_ext.compute.operations import eject
 from aggregates_ext.compute.operations import enabling
+from aggregates_ext.compute.operations import entering
 from aggregates_ext.compute.operations import join
+from aggregates_ext.compute.operations import leaving
 from aggregates_ext.compute.operations import maintenance
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.operations import reapply
@@ -41,8 +43,8 @@ STEPS: dict[str, Callable[[compute_run.Run], None]] = {
     operations.DELETE: dissolve.delete,
     operations.DISABLE_HOST: enabling.disable_host,
     operations.ENABLE_HOST: enabling.enable_host,
-    operations.ENTER_MAINTENANCE: maintenance.enter,
-    operations.LEAVE_MAINTENANCE: maintenance.leave,
+    operations.ENTER_MAINTENANCE: entering.enter,
+    operations.LEAVE_MAINTENANCE: leaving.leave,
 }
 MAX_BACKOFF = 60.0
 # Enough for any retry_interval to come to a minute.

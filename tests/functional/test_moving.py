@@ -13,6 +13,7 @@ from aggregates_ext.compute.moving import sending
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import guestpages
+from aggregates_ext.db import hosts
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from aggregates_ext.domain import guests
@@ -151,6 +152,18 @@ def test_a_target_that_takes_none_is_told(
     assert ended.error is not None
     assert ended.error['code'] == sending.NO_TARGET
     assert why in ended.error['message']
+    assert sent(running) == 0
+
+
+def test_what_is_to_be_disabled_is_no_target(
+    running: service.Service, key: int
+) -> None:
+    """Though its pool has it enabled for now, as after its start."""
+    with running.database.writer() as connection:
+        hosts.update(connection, 'xen3', {'service': records.DISABLED})
+    (ended,) = finish(running, key, ask(running, 'web', 'xen3'))
+    assert ended.error is not None
+    assert 'xen3: it is to be disabled' in ended.error['message']
     assert sent(running) == 0
 
 

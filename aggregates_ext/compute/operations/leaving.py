@@ -1,0 +1,124 @@
+"""Taking a host out of maintenance: it takes guests, and has its own back.
+
+See design#maintenance.
+"""
+
+import dataclasses
+from typing import Any
+
+from oslo_utils import uuidutils
+
+from aggregates_ext.compute.operations import enabling
+from aggregates_ext.compute.operations import maintenance
+from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import moves as db_moves
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+from aggregates_ext.domain import maintenance as wanted
+from aggregates_ext.domain import operations
+
+
+def leave(run: compute_run.Run) -> None:
+    """Let a host take guests again, and bring back those it had.
+
+    Guests that do not come back are told, and no failure.
+
+    :raises outcomes.Failed: it takes no guests, as before.
+    :raises outcomes.Postpone: to be gone on with.
+    """
+    waiting = maintenance.still_open(maintenance.moves_of(run))
+    if waiting:
+        names = maintenance.names([move.guest_name for move in waiting])
+        run.note(step=f'{len(waiting)} guest(s) to come back', progress=50)
+        raise maintenance.watch(run, f'Guests come back: {names}.')
+    with enabling.changing(run) as change:
+        change.enable()
+        _bring_back(run, change)
+        name = run.host_name
+        change.finish_as(
+            True,
+            lambda connection, _start: db_hosts.update(
+                connection,
+                name,
+                {'maintenance': None, 'disabled_start': None},
+            ),
+        )
+
+
+def _bring_back(run: compute_run.Run, change: enabling.Change) -> None:
+    """Move home what was moved away, the last first.
+
+    What somebody else has moved since, or stopped, stays as it is.
+
+    :raises outcomes.Watching: guests are on their way.
+    """
+    if not run.operation.parameters.get('restore'):
+        return
+    if not run.operation.parameters.get('asked'):
+        _ask_back(run, change)
+    moves = maintenance.moves_of(run)
+    if maintenance.still_open(moves):
+        raise maintenance.watch(run, 'Guests are to come back.')
+    left = [m.guest_name for m in moves if m.state != db_moves.COMPLETED]
+    if left:
+        run.remember(left=left)
+
+
+def _ask_back(run: compute_run.Run, change: enabling.Change) -> None:
+    """Queue the moves home."""
+    name = run.host_name
+    guests = {
+        record['uuid']: (record, change.where(record['resident_on']))
+        for record in change.session.records('VM').values()
+        if record['power_state'] == 'Running'
+    }
+
+    def work(connection: Any) -> None:
+        asked = dataclasses.asdict(run.operation)
+        names = {
+            host.uuid: host.name
+            for host in db_hosts.get_all(connection, run.aggregate_id)
+        }
+        taken = maintenance.taken(connection, run)
+        for move in reversed(_away(connection, run)):
+            record, there = guests.get(move.guest_uuid, (None, None))
+            host = names.get(there) if there else None
+            if record is None or host is None or host != move.target:
+                continue
+            if move.guest_uuid in taken:
+                continue
+            guest = dataclasses.replace(
+                maintenance.guest(run, record), host=host
+            )
+            db_moves.insert(
+                connection,
+                uuidutils.generate_uuid(),
+                guest,
+                asked,
+                name,
+                run.operation.id,
+            )
+        parameters = {**run.operation.parameters, 'asked': True}
+        db_operations.update(
+            connection, run.operation.id, {'parameters': parameters}
+        )
+
+    maintenance.queue(run, work)
+
+
+def _away(connection: Any, run: compute_run.Run) -> list[records.Move]:
+    """Moves off the host since it last came out of maintenance, by guest."""
+    key, name = run.aggregate_id, run.host_name
+    history = db_operations.get_all(
+        connection, key, kinds=wanted.KINDS, host=name
+    )
+    ids = []
+    # The newest first.
+    for operation in history:
+        if operation.kind == operations.ENTER_MAINTENANCE:
+            ids.append(operation.id)
+        elif operation.state == 'succeeded':
+            break
+    found = {m.guest_uuid: m for m in db_moves.homes(connection, name, ids)}
+    return sorted(found.values(), key=lambda move: move.id)
