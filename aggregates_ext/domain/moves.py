@@ -173,9 +173,7 @@ def _find(connection: Any, server_id: str, key: int) -> records.Move:
 
 def _not_abortable(move: records.Move) -> exception.MoveNotAbortable:
     remedy = 'It has ended.'
-    if move.state == db_moves.UNRESOLVED:
-        remedy = 'Nobody knows how it has ended; an operator can find out.'
-    elif in_progress(move):
+    if in_progress(move):
         remedy = 'Ask with microversion 2.65 or later.'
     return exception.MoveNotAbortable(
         move=move.id,

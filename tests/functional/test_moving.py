@@ -16,7 +16,6 @@ from aggregates_ext.db import guestpages
 from aggregates_ext.db import hosts
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
-from aggregates_ext.domain import guests
 from tests.functional import service
 from tests.functional import test_two_masters
 
@@ -87,7 +86,7 @@ def finish(
     running: service.Service, key: int, *asked: str, seconds: float = 1.0
 ) -> list[records.Move]:
     """Let moves end, or become unresolved."""
-    for _ in range(25):
+    for _ in range(80):
         turn(running, key, seconds)
         found = [read(running, move) for move in asked]
         if all(m.state not in ('queued', 'sent') for m in found):
@@ -408,7 +407,7 @@ def test_a_move_that_hangs_is_given_up(
 
 
 def test_names_of_moves_are_those_of_guests() -> None:
-    assert set(following.MOVES) == set(guests.MOVES)
+    assert set(following.MOVES) == set(guestpages.MOVES)
 
 
 def test_nothing_is_sent_where_two_lead(

@@ -188,7 +188,8 @@ def abort(
         )
     statuses: tuple[str, ...] = (moves.RUNNING,)
     if shape.supports(_ABORT_QUEUED_SINCE):
-        statuses = (moves.RUNNING, moves.PREPARING, 'queued')
+        # Of one that is unresolved it says that nothing is to be found out.
+        statuses = (moves.RUNNING, moves.PREPARING, 'queued', moves.UNKNOWN)
     domain.moves.abort(uuid, key, statuses)
     return routing.Accepted(f'the end of migration {key}')
 

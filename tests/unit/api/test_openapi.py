@@ -119,6 +119,7 @@ WRITTEN: dict[str, tuple[str, Any]] = {
                         'live': False,
                         'service': 'enabled',
                         'disabled_reason': None,
+                        'maintenance': 'off',
                         'version': None,
                         'drift': ['LABEL'],
                         'alarm': None,

@@ -44,6 +44,7 @@ EXPECTED = {
     exception.HostNotFree: (409, 'conflictingRequest'),
     exception.HostNotMember: (409, 'conflictingRequest'),
     exception.HostNotInPool: (409, 'conflictingRequest'),
+    exception.HostInMaintenance: (409, 'conflictingRequest'),
     exception.JoinUnknown: (409, 'conflictingRequest'),
     exception.HostZoneMismatch: (409, 'conflictingRequest'),
     exception.AggregateBusy: (409, 'conflictingRequest'),
