@@ -95,6 +95,8 @@ class Maintenance:
         parameters: dict[str, Any],
     ) -> str | None:
         key = aggregate_id or enabling.find(self._intent, host)
+        if key is None and kind == operations.LEAVE_MAINTENANCE:
+            return None
         if key is None:
             raise exception.HostNotInPool(host=host, phase='free')
         work = self._queueing(ctx, host, key, kind, parameters)

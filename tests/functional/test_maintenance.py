@@ -189,6 +189,35 @@ def test_to_leave_calls_an_entry_off(
     assert running.state(key) == 'active'
 
 
+def test_to_enter_calls_a_way_out_off(
+    running: service.Service, key: int
+) -> None:
+    """What was asked last decides, whatever has ended meanwhile."""
+    running.maintenance.enter(running.ctx, 'xen2')
+    assert finish(running, key).state == 'succeeded'
+    running.maintenance.leave(running.ctx, 'xen2')
+    go_on(running, key, 0.1)
+    running.maintenance.enter(running.ctx, 'xen2')
+    assert finish(running, key).state == 'succeeded'
+    states = [o.state for o in running.operations.get_all(key)[:3]]
+    assert states == ['succeeded', 'cancelled', 'succeeded']
+    assert host(running).maintenance == 'on'
+    assert not is_enabled(running)
+    assert ['xen2'] not in places(running)
+
+
+def test_adoption_ends_a_maintenance_that_somebody_has_ended(
+    running: service.Service, key: int
+) -> None:
+    running.maintenance.enter(running.ctx, 'xen2')
+    assert finish(running, key).state == 'succeeded'
+    running.sim.set_host('xen2', enabled=True)
+    running.pools.adopt(running.ctx, key)
+    assert finish(running, key).state == 'succeeded'
+    assert host(running).maintenance is None
+    assert not host(running).disabled
+
+
 def test_what_others_have_moved_stays(
     running: service.Service, key: int
 ) -> None:

@@ -91,7 +91,6 @@ class _Following:
             return False
         if verdict is verdicts.Verdict.UNKNOWN:
             self.call['task'] = None
-            self.call.setdefault('broken', self._site.now)
             said = codes.meaning(code, parameters).sentence
             self._leave_open(f'it ended in {code}: {said}')
             return False
@@ -117,10 +116,10 @@ class _Following:
             move = site.update(move, tried=tried)
         elif move.attempts >= MOST_ATTEMPTS:
             return self._end(task, db_moves.FAILED, code, message)
-        self._forget(task)
         again = verdict is verdicts.Verdict.AGAIN
         pause = float(site.options.retry_interval) if again else 0.0
         site.requeue(move, code, message, pause)
+        self._tidy(task)
         return True
 
     def _stopped(self, task: views.Task) -> bool:
@@ -149,6 +148,8 @@ class _Following:
             return False
         if self._is_at(guest, 'to'):
             return self._end(None, db_moves.COMPLETED)
+        if self._has_left():
+            return self._end(None, db_moves.FAILED, UNPROVEN, self._unproven())
         if not verdicts.records_hold(self.call, self._site.view):
             self._leave_open(
                 'a toolstack has started meanwhile, and nobody has written '
@@ -156,6 +157,21 @@ class _Following:
             )
             return False
         return self._has_not_happened(guest)
+
+    def _has_left(self) -> bool:
+        """Whether one of both hosts is not in the pool any more."""
+        hosts = self._site.view.hosts
+        ends = (self.call['from'], self.call['to'])
+        return not hosts.unnamed and None in map(hosts.find, ends)
+
+    def _unproven(self) -> str:
+        move = self._move
+        return (
+            f'What became of the move of guest "{move.guest_name}" from host '
+            f'{move.source} to {move.target} cannot be found out any more: '
+            'one of the two is not in the pool. Look where the guest runs '
+            'before you start it.'
+        )
 
     def _has_not_happened(self, guest: fields.Record) -> bool:
         """The record can be trusted, and says that the guest did not move.
@@ -199,6 +215,8 @@ class _Following:
             'it is looked at again.'
         )
         if move.state != db_moves.UNRESOLVED:
+            started = verdicts.starts(site.view, *self.call['started'])
+            self.call['broken'] = started
             LOG.error('Move %s: %s', move.uuid, message)
         state.postpone(
             site.held,
@@ -220,16 +238,19 @@ class _Following:
         return HALTED, text
 
     def _end(self, task: views.Task | None, result: str, *said: str) -> bool:
-        self._end_session()
-        if task is not None:
-            self._forget(task)
         self._site.finish(self._move, result, *said)
+        self._tidy(task)
         return True
 
-    def _forget(self, task: views.Task) -> None:
-        """Remove an ended task; a xapi keeps them for a day."""
-        with contextlib.suppress(failures.XenAPIError):
-            self._session.call('task.destroy', task.ref)
+    def _tidy(self, task: views.Task | None) -> None:
+        """End what the move has left; a xapi keeps it for a day else.
+
+        When the end is written: until then the task tells of it.
+        """
+        with contextlib.suppress(failures.HostError):
+            self._end_session()
+            if task is not None:
+                self._session.call('task.destroy', task.ref)
 
     def _end_session(self) -> None:
         if self.call.get('session'):

@@ -45,7 +45,7 @@ class Turned(enum.Enum):
 class Mover:
     """Takes the moves of pools further.
 
-    :param connector: for calls.
+    :param connector: for calls; one that repeats no refused password.
     """
 
     def __init__(
@@ -83,13 +83,21 @@ class Mover:
                 changed = _step(site, due, open_, _gate(standing, open_))
         except (failures.HostError, outcomes.Postpone) as exc:
             # Nothing can be asked of the pool, or it is not to be changed.
-            error = _error(exc)
+            code, message = _error(exc)
             for move in due:
-                pause = float(self._options.retry_interval)
-                state.postpone(held, move, pause, *error)
+                pause = self._pause(move, code)
+                state.postpone(held, move, pause, code, message)
             changed = False
         stale = _is_stale(aggregate, bound, now, self._options)
         return Turned.CHANGED if changed or stale else Turned.LOOKED
+
+    def _pause(self, move: records.Move, code: str) -> float:
+        """Seconds until the next attempt; what lasts is not tried in haste."""
+        lasts = (move.error or {}).get('code') == code
+        options = self._options
+        return float(
+            options.observe_interval if lasts else options.retry_interval
+        )
 
 
 def _error(exc: failures.HostError | outcomes.Postpone) -> tuple[str, str]:

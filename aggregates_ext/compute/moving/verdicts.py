@@ -85,13 +85,18 @@ def records_hold(call: Mapping[str, Any], view: views.PoolView) -> bool:
     """Whether the record of a guest can be trusted after its move.
 
     It can while no toolstack of source, target or master has started since
-    the call; and again after those of the source and then of the target have,
-    which is the repair.
+    the call; and again after those of the source and then of the target have
+    since that was seen, which is the repair. Each start is compared with one
+    of the same host, whose clock is its own.
     """
     before: dict[str, float] = call['started']
     now = starts(view, *before)
     if now == before and all(now.values()):
         return view.master.uuid in before
-    source, target = (now.get(call[end], 0.0) for end in ('from', 'to'))
-    broken = max(*before.values(), float(call.get('broken', 0.0)))
-    return broken < source < target
+    broken = call.get('broken') or before
+    source, target = call['from'], call['to']
+    both = all(
+        now.get(end) and now[end] != broken.get(end)
+        for end in (source, target)
+    )
+    return both and now[source] < now[target]

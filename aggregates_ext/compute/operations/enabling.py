@@ -292,6 +292,7 @@ def follow(
             host.name,
             {
                 'service': records.DISABLED if disabled else records.ENABLED,
+                'maintenance': host.maintenance if disabled else None,
                 'disabled_reason': None,
                 'disabled_start': seen.agent_start_time if disabled else None,
             },

@@ -34,17 +34,15 @@ def enter(run: compute_run.Run) -> None:
     :raises outcomes.Failed: guests remain; it takes guests as before.
     :raises outcomes.Postpone: to be gone on with.
     """
+    if run.host().maintenance != records.ENTERING:
+        maintenance.call_off(run)
+        return
     moves = maintenance.moves_of(run)
     waiting = maintenance.still_open(moves)
-    if waiting and not _is_called_off(run) and not _is_over(run):
+    if waiting and not _is_over(run):
         raise _wait(run, moves, waiting)
     with enabling.changing(run) as change:
         _Entering(run, change, moves).step()
-
-
-def _is_called_off(run: compute_run.Run) -> bool:
-    """Whether the host is not to be in maintenance any more."""
-    return run.host().maintenance != records.ENTERING
 
 
 def _is_over(run: compute_run.Run) -> bool:
@@ -89,11 +87,8 @@ class _Entering:
     def step(self) -> None:
         """Go on, as far as it goes now."""
         run = self._run
-        if _is_called_off(run):
-            self._call_off()
-            return
         if _is_over(run):
-            self._stop_moves()
+            maintenance.stop(run)
             guests = self._residents()
             if guests:
                 raise self._fail(guests)
@@ -130,29 +125,6 @@ class _Entering:
                 f'Host {run.host_name} cannot go into maintenance:', report
             )
         run.remember(checked=True)
-
-    def _call_off(self) -> None:
-        """Another request has come: nothing more is moved for this one."""
-        run = self._run
-        self._stop_moves()
-        moves = maintenance.moves_of(run)
-        if maintenance.still_open(moves):
-            raise _wait(run, moves, maintenance.still_open(moves))
-        run.write(
-            lambda connection: db_operations.finish(
-                connection, run.operation, 'cancelled'
-            )
-        )
-
-    def _stop_moves(self) -> None:
-        waiting = maintenance.still_open(self._moves)
-        self._run.write(
-            lambda connection: [
-                db_moves.cancel(connection, move)
-                for move in waiting
-                if move.state != db_moves.UNRESOLVED
-            ]
-        )
 
     def _residents(self) -> list[records.Guest]:
         """The guests of the host, as its master lists them now.

@@ -22,11 +22,14 @@ from aggregates_ext.domain import operations
 def leave(run: compute_run.Run) -> None:
     """Let a host take guests again, and bring back those it had.
 
-    Guests that do not come back are told, and no failure.
+    That some do not come back is no failure: their moves tell why.
 
     :raises outcomes.Failed: it takes no guests, as before.
     :raises outcomes.Postpone: to be gone on with.
     """
+    if run.host().maintenance != records.LEAVING:
+        maintenance.call_off(run)
+        return
     waiting = maintenance.still_open(maintenance.moves_of(run))
     if waiting:
         names = maintenance.names([move.guest_name for move in waiting])
@@ -35,15 +38,18 @@ def leave(run: compute_run.Run) -> None:
     with enabling.changing(run) as change:
         change.enable()
         _bring_back(run, change)
-        name = run.host_name
         change.finish_as(
-            True,
-            lambda connection, _start: db_hosts.update(
-                connection,
-                name,
-                {'maintenance': None, 'disabled_start': None},
-            ),
+            True, lambda connection, _start: _note_left(connection, run)
         )
+
+
+def _note_left(connection: Any, run: compute_run.Run) -> None:
+    """Unless it is to be in maintenance again, by a request just now."""
+    values: dict[str, Any] = {'disabled_start': None}
+    found = db_hosts.get(connection, run.host_name)
+    if found.maintenance == records.LEAVING:
+        values['maintenance'] = None
+    db_hosts.update(connection, run.host_name, values)
 
 
 def _bring_back(run: compute_run.Run, change: enabling.Change) -> None:
@@ -57,12 +63,8 @@ def _bring_back(run: compute_run.Run, change: enabling.Change) -> None:
         return
     if not run.operation.parameters.get('asked'):
         _ask_back(run, change)
-    moves = maintenance.moves_of(run)
-    if maintenance.still_open(moves):
+    if maintenance.still_open(maintenance.moves_of(run)):
         raise maintenance.watch(run, 'Guests are to come back.')
-    left = [m.guest_name for m in moves if m.state != db_moves.COMPLETED]
-    if left:
-        run.remember(left=left)
 
 
 def _ask_back(run: compute_run.Run, change: enabling.Change) -> None:

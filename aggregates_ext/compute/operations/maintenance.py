@@ -14,6 +14,7 @@ from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import text
 from aggregates_ext.db import moves as db_moves
+from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
 # Times that the guests of a host may take as long as one of them.
@@ -25,6 +26,7 @@ MOST_TOLD = 5
 
 
 def watch(run: compute_run.Run, reason: str) -> outcomes.Watching:
+    """What lets an operation rest until guests have moved a bit."""
     seconds = LOOKS * float(run.options.watch_interval)
     return outcomes.Watching(seconds, reason=reason)
 
@@ -37,10 +39,12 @@ def moves_of(run: compute_run.Run) -> list[records.Move]:
 
 
 def still_open(moves: Sequence[records.Move]) -> list[records.Move]:
+    """Those that may still move their guest."""
     return [move for move in moves if move.state in db_moves.OPEN]
 
 
-def names(guests: Sequence[Any]) -> str:
+def names(guests: Sequence[str]) -> str:
+    """Guests in words."""
     return text.listed((f'"{name}"' for name in guests), MOST_TOLD)
 
 
@@ -67,6 +71,35 @@ def taken(connection: Any, run: compute_run.Run) -> set[str]:
     """The guests of the pool that are on the move already."""
     open_, _now = db_moves.open_of(connection, run.aggregate_id)
     return {move.guest_uuid for move in open_}
+
+
+def call_off(run: compute_run.Run) -> None:
+    """Another request has come: nothing more is moved for this one.
+
+    :raises outcomes.Watching: guests are on their way still.
+    """
+    stop(run)
+    waiting = still_open(moves_of(run))
+    if waiting:
+        told = names([move.guest_name for move in waiting])
+        raise watch(run, f'It is called off; guests are on the move: {told}.')
+    run.write(
+        lambda connection: db_operations.finish(
+            connection, run.operation, 'cancelled'
+        )
+    )
+
+
+def stop(run: compute_run.Run) -> None:
+    """Let no guest go that has not gone yet."""
+    waiting = still_open(moves_of(run))
+
+    def work(connection: Any) -> None:
+        for move in waiting:
+            if move.state != db_moves.UNRESOLVED:
+                db_moves.cancel(connection, move)
+
+    run.write(work)
 
 
 def queue(run: compute_run.Run, work: Callable[[Any], None]) -> None:

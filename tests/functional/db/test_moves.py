@@ -91,7 +91,7 @@ def test_a_guest_has_one_at_a_time(database: engine.Database) -> None:
 def test_open_ones_are_due_when_they_rest_no_more(
     database: engine.Database,
 ) -> None:
-    key = database.write(lambda c: aggregates.insert(c, 'u', 'pool', None))
+    key = database.write(lambda c: aggregates.insert(c, 'u', 'pool', None)).id
     move = insert(database, key=key)
     for seconds, expected in ((None, [key]), (60.0, []), (-1.0, [key])):
         if seconds is not None:
