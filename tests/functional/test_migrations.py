@@ -572,6 +572,14 @@ def test_who_may_move(running: service.Service, api: Api, web: str) -> None:
     assert {listed[name] for name in hidden} == {None}
     assert api(own, token=STRANGER, status=403)
     api(
+        f'servers/{web}/migrations/1/action',
+        '2.22',
+        MEMBER,
+        403,
+        'POST',
+        {'force_complete': None},
+    )
+    api(
         f'servers/{web}/migrations/1',
         token=MEMBER,
         method='DELETE',
@@ -608,6 +616,10 @@ def test_an_operation_tells_of_its_moves(
 ) -> None:
     uuid = running.operation(key).uuid
     path = f'os-aggregates/operations/{uuid}'
+    with running.database.writer() as connection:
+        connection.exec_driver_sql(
+            "UPDATE operations SET kind = 'enter_maintenance'"
+        )
     assert 'moves' not in api(path)['operation']
     with running.database.writer() as connection:
         operation = operations.get(connection, uuid).id

@@ -79,6 +79,17 @@ BESIDE = {
     policy.SERVER_ATTRIBUTES,
     policy.SERVERS_ALL_FILTERS,
     policy.SERVERS_HOST_STATUS,
+    # Those of moves in ``test_migrations.test_who_may_move``.
+    policy.MIGRATE_LIVE,
+    policy.MIGRATE_LIVE_HOST,
+    policy.MIGRATIONS,
+    policy.MIGRATIONS_ALL,
+    policy.MIGRATIONS_HOST,
+    policy.SERVER_MIGRATIONS,
+    policy.SERVER_MIGRATIONS_HOST,
+    policy.SERVER_MIGRATION,
+    policy.ABORT_MIGRATION,
+    policy.FORCE_COMPLETE,
 }
 
 

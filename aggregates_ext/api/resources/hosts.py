@@ -99,25 +99,28 @@ def update(
     if not shape.strict:
         body = _in_lower_case(body)
     asked = schema.check_fields(body, schema.HOST, strict=shape.strict)
-    shown, operations = {'host': host_name}, []
-    entering = asked.get('maintenance_mode', '').lower() == 'enable'
-    if 'maintenance_mode' in asked:
-        move = domain.maintenance
-        operations.append(
-            (move.enter if entering else move.leave)(ctx, host_name)
+    mode = asked.get('maintenance_mode', '').lower()
+    status = asked.get('status', '').lower()
+    if (mode, status) == ('enable', 'enable'):
+        raise exception.Invalid(
+            reason='A host in maintenance is disabled: status and '
+            'maintenance_mode cannot both be "enable".'
         )
-        shown['maintenance_mode'] = (
-            f'{"on" if entering else "off"}_maintenance'
-        )
-    if 'status' in asked:
-        disabled = asked['status'].lower() == 'disable'
-        shown['status'] = records.DISABLED if disabled else records.ENABLED
-        # A host in maintenance is disabled.
-        if not (entering and disabled):
-            operations.append(
-                domain.enabling.set_service(ctx, host_name, shown['status'])
-            )
-    return routing.Named(shown, next(filter(None, operations), None))
+    shown, operation = {'host': host_name}, None
+    if mode == 'enable':
+        operation = domain.maintenance.enter(ctx, host_name)
+        shown['maintenance_mode'] = 'on_maintenance'
+    elif mode:
+        operation = domain.maintenance.leave(ctx, host_name)
+        shown['maintenance_mode'] = 'off_maintenance'
+    if status:
+        wanted = records.DISABLED if status == 'disable' else records.ENABLED
+        shown['status'] = wanted
+        # To enter disables the host, and to leave enables it.
+        leaves = operation is not None and status == 'enable'
+        if mode != 'enable' and not leaves:
+            operation = domain.enabling.set_service(ctx, host_name, wanted)
+    return routing.Named(shown, operation)
 
 
 def _in_lower_case(body: Any) -> Any:

@@ -1,6 +1,7 @@
 """TLS to hosts: what is verified, how old it may be, what never passes."""
 
 import os
+import re
 import ssl
 from typing import Any
 
@@ -14,6 +15,7 @@ VERSIONS = {
     'TLSv1.2': ssl.TLSVersion.TLSv1_2,
     'TLSv1.3': ssl.TLSVersion.TLSv1_3,
 }
+_TEXT = re.compile(r'\[SSL\]([a-z0-9 ]+)\(_ssl')
 OLD = frozenset({'TLSv1', 'TLSv1.1'})
 # Without it OpenSSL 3 signs nothing with SHA-1, which they all do.
 OLD_CIPHERS = 'DEFAULT:@SECLEVEL=0'
@@ -47,11 +49,22 @@ def is_final(exc: BaseException) -> bool:
     """Whether a handshake fails in the same way until somebody acts."""
     if not isinstance(exc, ssl.SSLError):
         return False
-    # Those of OpenSSL alone have one.
-    reason = getattr(exc, 'reason', None) or ''
+    reason = _reason(exc)
     if 'ALERT' in reason:
         return not reason.endswith(PASSING_ALERTS)
     return isinstance(exc, ssl.SSLCertVerificationError) or reason in FINAL
+
+
+def _reason(exc: ssl.SSLError) -> str:
+    """What OpenSSL calls the trouble; empty: it is none of OpenSSL.
+
+    A Python that is older than its OpenSSL has no name for it, and its text.
+    """
+    named: str | None = getattr(exc, 'reason', None)
+    if named:
+        return named
+    told = _TEXT.search(str(exc))
+    return told[1].strip().upper().replace(' ', '_') if told else ''
 
 
 class Contexts:

@@ -176,6 +176,23 @@ def test_alerts_are_told_apart(reason: str, final: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ('said', 'final'),
+    [
+        ('legacy sigalg disallowed or unsupported', True),
+        ('tlsv1 alert protocol version', True),
+        ('unexpected eof while reading', False),
+    ],
+)
+def test_what_python_has_no_name_for_is_told_by_its_text(
+    said: str, final: bool
+) -> None:
+    """As of an OpenSSL that is younger than it."""
+    exc = ssl.SSLError(1, f'[SSL] {said} (_ssl.c:992)')
+    assert getattr(exc, 'reason', None) is None
+    assert tls.is_final(exc) is final
+
+
+@pytest.mark.parametrize(
     'url', ['http://10.0.0.1', 'HTTP://10.0.0.1', 'ftp://10.0.0.1', '10.0.0.1']
 )
 def test_clear_text_is_refused_at_login_too(
