@@ -5,12 +5,14 @@ All of them make pools of simulated hosts, and know nothing of that.
 
 import json
 import pathlib
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.integration import clients
+from tests.integration import documents
 from tests.integration import keystone as keystone_server
 from tests.integration import processes
 
@@ -23,7 +25,7 @@ EXTENSIONS = {
     'os-hypervisors',
     'os-availability-zone',
 }
-HOSTS = 23
+HOSTS = 24
 
 
 @pytest.fixture(scope='module')
@@ -468,15 +470,15 @@ def test_openstackclient_disables_and_enables_hosts(
         assert is_enabled(site, host) is enabled
         listed = openstack('host', 'list', '-f', 'json').json()
         assert (host in [row['Host Name'] for row in listed]) is enabled
-    for option, enabled in (
-        ('--enable-maintenance', False),
-        ('--disable-maintenance', True),
+    commands = documents.block('admin.rst', 'openstack host set --enable')
+    for line, enabled in zip(
+        commands.splitlines(), (False, True), strict=True
     ):
-        done = openstack('host', 'set', option, host)
+        words = shlex.split(line)
+        assert (words[0], words[-1]) == ('openstack', 'xen2')
+        done = openstack(*words[1:-1], host)
         assert done.status == 0, done.err
-        processes.wait_for(
-            option, lambda e=enabled: is_enabled(site, host) is e
-        )
+        processes.wait_for(line, lambda e=enabled: is_enabled(site, host) is e)
 
 
 def test_openstackclient_finds_the_versions(
