@@ -277,10 +277,10 @@ def test_message_to_a_service_that_dies_goes_to_another(
     asked = [client.add(key, host).status for host in ('xen1', 'xen2')]
     assert asked == [200, 200]
     processes.wait_for('one is woken', lambda: WOKEN in second.text())
-    count = second.text().count(WOKEN)
     first.kill()
+    # A slow broker may have given up on the frozen one before.
     processes.wait_for(
-        'it is woken again', lambda: second.text().count(WOKEN) > count
+        'it is woken again', lambda: second.text().count(WOKEN) >= 2
     )
     assert client.settle(key)['state'] == 'succeeded'
     processes.check_agreement(site, client, key)

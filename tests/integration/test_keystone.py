@@ -100,6 +100,17 @@ OTHERS = {
     policy.SERVER_ATTRIBUTES,
     policy.SERVERS_ALL_FILTERS,
     policy.SERVERS_HOST_STATUS,
+    # Of a server, and of which of them, see ``test_migrations``.
+    policy.MIGRATE_LIVE,
+    policy.MIGRATE_LIVE_HOST,
+    policy.MIGRATIONS,
+    policy.MIGRATIONS_ALL,
+    policy.MIGRATIONS_HOST,
+    policy.SERVER_MIGRATIONS,
+    policy.SERVER_MIGRATIONS_HOST,
+    policy.SERVER_MIGRATION,
+    policy.ABORT_MIGRATION,
+    policy.FORCE_COMPLETE,
 }
 FORGED = {
     'X_Roles': 'admin',
