@@ -23,7 +23,7 @@ def test_service_killed_anywhere_leaves_nothing_wrong(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Anywhere: calls that change something, looks and COMMITs."""
-    swept = sweep.sweep(plays.kill, any_point, every=50)
+    swept = sweep.sweep(plays.kill, any_point, every=100)
     with capsys.disabled():
         print(f'\nkilled:\n{sweep.table(swept)}')
     sweep.check(swept)

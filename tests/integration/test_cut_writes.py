@@ -23,7 +23,7 @@ def test_write_that_is_cut_off_says_nothing_of_what_was_sent(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """At every one that a story has, in turn before, in and after it."""
-    swept = sweep.sweep(plays.cut, each_commit, every=20, moments=MOMENTS)
+    swept = sweep.sweep(plays.cut, each_commit, every=40, moments=MOMENTS)
     with capsys.disabled():
         print(f'\ncut off:\n{sweep.table(swept)}')
     sweep.check(swept)
