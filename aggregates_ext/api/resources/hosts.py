@@ -102,6 +102,8 @@ def update(
     mode = asked.get('maintenance_mode', '').lower()
     status = asked.get('status', '').lower()
     if (mode, status) == ('enable', 'enable'):
+        if domain.inventory.find(host_name) is None:
+            raise exception.HostNotFound(host=ascii(host_name[:255]))
         raise exception.Invalid(
             reason='A host in maintenance is disabled: status and '
             'maintenance_mode cannot both be "enable".'
