@@ -198,10 +198,27 @@ class Manager:
             with requests.logged(operation):
                 self._runner.run(held, operation, now)
             ran = True
-        turned = self._mover.turn(held)
+        turned = self._turn(held)
         if ran or turned is not turns.Turned.LOOKED:
             self._observe(held)
         return ran
+
+    def _turn(self, held: compute_lease.Held) -> turns.Turned:
+        """Go on with moves; what goes wrong there spoils no look."""
+        try:
+            return self._mover.turn(held)
+        except (
+            exception.AggregateNotFound,
+            exception.LeaseLost,
+            exception.Unavailable,
+            compute_clock.Stopping,
+            db_exc.DBError,
+        ):
+            raise
+        except Exception:
+            LOG.exception('Aggregate %s: a bug', held.aggregate_id)
+            self._mover.put_off(held)
+            return turns.Turned.CHANGED
 
     def _observe(self, held: compute_lease.Held) -> None:
         """Look at the pool, and at operations that it may resolve.

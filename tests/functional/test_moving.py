@@ -14,6 +14,7 @@ from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import guestpages
 from aggregates_ext.db import hosts
+from aggregates_ext.db import leases
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from tests.functional import service
@@ -433,5 +434,31 @@ def test_without_a_master_it_waits(
     assert 'a bug' not in caplog.text
     running.sim.power_on('xen1')
     running.clock.advance(120)
+    (ended,) = finish(running, key, move)
+    assert ended.state == 'completed'
+
+
+def test_a_bug_spoils_no_look(
+    running: service.Service,
+    key: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The pool is looked at all the same, and nothing is tried in haste."""
+    move = ask(running, 'db', 'xen3')
+    before = running.aggregates.get(key).observed_at or 0
+
+    def fail(*_arguments: object) -> None:
+        raise KeyError('x')
+
+    with monkeypatch.context() as failing:
+        failing.setattr(sending, 'send_all', fail)
+        turn(running, key)
+    assert 'a bug' in caplog.text
+    assert (read(running, move).error or {})['code'] == 'INTERNAL'
+    assert (running.aggregates.get(key).observed_at or 0) > before
+    with running.database.reader() as connection:
+        assert moves.open_of(connection, key)[0][0].not_before is not None
+        assert leases.candidates(connection, 1e9, 10) == []
     (ended,) = finish(running, key, move)
     assert ended.state == 'completed'

@@ -91,6 +91,20 @@ class Mover:
         stale = _is_stale(aggregate, bound, now, self._options)
         return Turned.CHANGED if changed or stale else Turned.LOOKED
 
+    def put_off(self, held: compute_lease.Held) -> None:
+        """Let all moves be for a while: something of ours went wrong."""
+        open_, _now = held.read(
+            lambda connection: db_moves.open_of(connection, held.aggregate_id)
+        )
+        for move in open_:
+            state.postpone(
+                held,
+                move,
+                float(self._options.observe_interval),
+                'INTERNAL',
+                'An internal error; see the log of the compute service.',
+            )
+
     def _pause(self, move: records.Move, code: str) -> float:
         """Seconds until the next attempt; what lasts is not tried in haste."""
         lasts = (move.error or {}).get('code') == code
