@@ -146,6 +146,7 @@ class Hostile:
     :param url: of the simulated host.
     :param tls: what it shows; None: plain HTTP.
     :ivar calls: the methods that have come, in order.
+    :ivar greeted: connections that were spoilt before any call.
     :ivar sent: bytes that were taken from it when it misbehaved.
     :ivar most_held: the most connections it has had at once.
     """
@@ -159,6 +160,7 @@ class Hostile:
         self._methods: tuple[str, ...] = ()
         self.stopping = threading.Event()
         self.calls: list[str] = []
+        self.greeted = 0
         self.sent = 0
         self.held = 0
         self.most_held = 0
@@ -209,6 +211,7 @@ class Hostile:
             self.held += 1
             self.most_held = max(self.held, self.most_held)
             greet = self._greet
+            self.greeted += greet is not None
         try:
             if greet is not None:
                 greet(Talk(self, connection))
