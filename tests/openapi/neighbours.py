@@ -44,7 +44,12 @@ RESOURCE = responses.obj(
     memory_mb=responses.NUMBER,
     disk_gb=responses.NUMBER,
 )
-CHANGED_HOST = responses.obj(host=responses.TEXT, status=_STATUS)
+CHANGED_HOST = responses.obj(
+    ('status', 'maintenance_mode'),
+    host=responses.TEXT,
+    status=_STATUS,
+    maintenance_mode={'enum': ['on_maintenance', 'off_maintenance']},
+)
 STATISTICS = responses.obj(count=responses.NUMBER, **_FIGURES)
 
 
