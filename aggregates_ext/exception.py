@@ -288,6 +288,10 @@ class MoveNotAbortable(Invalid):
     )
 
 
+class MoveTakenBack(Conflict):
+    message = 'Migration {move} is not wanted any more, or has ended.'
+
+
 class OperationNotRetryable(Conflict):
     message = 'Operation {operation} is {state}. {remedy}'
 

@@ -293,14 +293,25 @@ def _terms(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
 def update(
     connection: sa.Connection, move: records.Move, values: Mapping[str, Any]
 ) -> records.Move:
-    """Write how far a move is, and return it so."""
+    """Write how far an open move is, and return it so.
+
+    One that was queued goes on only while it is wanted: a request may have
+    taken it back, or have given it up, since it was read.
+
+    :raises exception.MoveTakenBack: that is so; nothing is written.
+    """
     written: dict[str, Any] = {
         **fitting.fit_columns(_TABLE, dict(values)),
         'updated_at': timeutils.utcnow(),
     }
-    connection.execute(
-        sa.update(_TABLE).where(_TABLE.c.id == move.id).values(**written)
+    still = [_TABLE.c.id == move.id, _TABLE.c.ended == 0]
+    if move.state == QUEUED:
+        still.append(_TABLE.c.cancelled == sa.false())
+    result = connection.execute(
+        sa.update(_TABLE).where(*still).values(**written)
     )
+    if not result.rowcount:
+        raise exception.MoveTakenBack(move=move.uuid)
     return dataclasses.replace(move, **written)
 
 
@@ -321,11 +332,11 @@ def finish(
     state: str,
     error: dict[str, Any] | None = None,
 ) -> None:
-    """End a move: completed, failed or cancelled."""
+    """End an open move: completed, failed or cancelled."""
     now = timeutils.utcnow()
     connection.execute(
         sa.update(_TABLE)
-        .where(_TABLE.c.id == move.id)
+        .where(_TABLE.c.id == move.id, _TABLE.c.ended == 0)
         .values(
             state=state,
             ended=move.id,

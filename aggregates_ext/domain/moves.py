@@ -21,7 +21,7 @@ from aggregates_ext.domain import operations
 ACTION = 'os-migrateLive'
 RUNNING, PREPARING, UNKNOWN = 'running', 'preparing', 'post-migrating'
 # Nova's status -> the moves that have it. Of one that is unresolved nobody
-# knows whether it has failed; it is over, and cannot be taken back.
+# knows whether it has failed.
 STATUSES: dict[str, db_moves.Wanted] = {
     'queued': db_moves.Wanted(states=(db_moves.QUEUED,)),
     PREPARING: db_moves.Wanted(states=(db_moves.SENT,), begun=False),

@@ -261,6 +261,42 @@ def test_one_that_is_cancelled_stays(
     assert sent(running) == 1
 
 
+def test_one_that_is_taken_back_right_before_is_not_sent(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request was answered: nobody moves the guest any more."""
+    move = ask(running, 'web', 'xen3')
+    honest = xenapi.Session.call
+
+    def call(session: xenapi.Session, method: str, *params: Any) -> Any:
+        if method == 'VM.assert_can_boot_here':
+            with running.database.writer() as connection:
+                moves.cancel(connection, read(running, move))
+        return honest(session, method, *params)
+
+    with monkeypatch.context() as late:
+        late.setattr(xenapi.Session, 'call', call)
+        turn(running, key)
+    turn(running, key)
+    assert read(running, move).state == 'cancelled'
+    assert sent(running) == 0
+    assert running.sim.places(guest(running, 'web').uuid) == ['xen1']
+
+
+def test_one_that_is_taken_back_as_it_fails_is_not_sent_again(
+    running: service.Service, key: int
+) -> None:
+    running.sim.plant(SENT, code='HOST_DISABLED', parameters=['OpaqueRef:h'])
+    move = ask(running, 'web')
+    turn(running, key)
+    assert read(running, move).state == 'queued'
+    with running.database.writer() as connection:
+        connection.exec_driver_sql('UPDATE moves SET cancelled = 1')
+    turn(running, key)
+    assert read(running, move).state == 'cancelled'
+    assert sent(running) == 1
+
+
 def test_so_many_at_a_time(running: service.Service, key: int) -> None:
     for number in range(8):
         running.sim.add_vm('xen1', f'g{number}', memory=GIB)

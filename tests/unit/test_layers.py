@@ -163,6 +163,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'compute/run/',
         'compute/xen/',
         'db/',
+        'exception.py',
     ),
     'compute/operations/': (
         'compute/mastership/',

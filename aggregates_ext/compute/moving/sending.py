@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from oslo_log import log as logging
 
+from aggregates_ext import exception
 from aggregates_ext.compute.moving import following
 from aggregates_ext.compute.moving import places
 from aggregates_ext.compute.moving import state
@@ -54,6 +55,9 @@ def send_all(
         except failures.OddAnswer as exc:
             site.postpone(move, exc)
             continue
+        except exception.MoveTakenBack:
+            site.take_back(move)
+            target = None
         changed |= target != ''
         if target:
             leaving[move.source] += 1

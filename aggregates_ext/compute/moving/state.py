@@ -1,11 +1,13 @@
 """What the steps of a move share: where they work, and how a move goes on."""
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from oslo_log import log as logging
 
+from aggregates_ext import exception
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import lease as compute_lease
@@ -74,6 +76,10 @@ class Site:
             str(obstacle),
         )
 
+    def take_back(self, move: records.Move) -> None:
+        """End a move that a request has taken back since it was read."""
+        self.finish(move, db_moves.CANCELLED)
+
     def requeue(
         self, move: records.Move, code: str, message: str, seconds: float = 0.0
     ) -> None:
@@ -120,12 +126,15 @@ def _rest(
     seconds: float,
     values: dict[str, Any],
 ) -> None:
+    """Let a move be; one that was taken back meanwhile needs no rest."""
+
     def work(connection: Any) -> None:
         if any(getattr(move, name) != v for name, v in values.items()):
             db_moves.update(connection, move, values)
         db_moves.rest(connection, move, seconds)
 
-    held.write(work)
+    with contextlib.suppress(exception.MoveTakenBack):
+        held.write(work)
 
 
 def postpone(

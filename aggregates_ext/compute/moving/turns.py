@@ -12,6 +12,7 @@ from typing import Any
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from aggregates_ext import exception
 from aggregates_ext.compute.moving import following
 from aggregates_ext.compute.moving import sending
 from aggregates_ext.compute.moving import state
@@ -175,35 +176,53 @@ def _step(
 
     :returns: whether a move was sent or has ended.
     """
-    changed = False
     busy = [m for m in open_ if m.state != db_moves.QUEUED]
-    sent = [m for m in due if m.state != db_moves.QUEUED]
-    if sent:
-        tasks = {
-            t.ref: t for t in views.tasks(site.master.session, state.CALL)
-        }
-        for move in sent:
-            try:
-                ended = following.follow(site, move, tasks)
-            except failures.OddAnswer as exc:
-                site.postpone(move, exc)
-                continue
-            if ended:
-                changed = True
-                busy.remove(move)
+    changed = _follow(
+        site, [m for m in due if m.state != db_moves.QUEUED], busy
+    )
     queued = [m for m in due if m.state == db_moves.QUEUED]
-    if queued and gate is not None:
-        for move in queued:
-            state.postpone(
-                site.held,
-                move,
-                site.options.retry_interval,
-                db_operations.WAITING,
-                f'Operation {gate.uuid} ({gate.title}) is at work in the '
-                'pool; moves go on when it has ended.',
-            )
-    elif queued:
-        changed |= sending.send_all(site, queued, busy)
+    for move in [m for m in queued if m.cancelled]:
+        # Taken back while it was sent, which came to nothing.
+        site.take_back(move)
+        queued.remove(move)
+        changed = True
+    if gate is None:
+        return sending.send_all(site, queued, busy) or changed
+    for move in queued:
+        state.postpone(
+            site.held,
+            move,
+            site.options.retry_interval,
+            db_operations.WAITING,
+            f'Operation {gate.uuid} ({gate.title}) is at work in the pool; '
+            'moves go on when it has ended.',
+        )
+    return changed
+
+
+def _follow(
+    site: state.Site, sent: Sequence[records.Move], busy: list[records.Move]
+) -> bool:
+    """Look at what was sent; whether any of it has ended.
+
+    :param busy: those that have are taken out of it.
+    """
+    if not sent:
+        return False
+    tasks = {t.ref: t for t in views.tasks(site.master.session, state.CALL)}
+    changed = False
+    for move in sent:
+        try:
+            ended = following.follow(site, move, tasks)
+        except failures.OddAnswer as exc:
+            site.postpone(move, exc)
+            continue
+        except exception.MoveTakenBack:
+            # An operator has given it up meanwhile.
+            ended = True
+        if ended:
+            changed = True
+            busy.remove(move)
     return changed
 
 

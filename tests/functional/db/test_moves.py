@@ -196,3 +196,16 @@ def test_of_an_operation(database: engine.Database) -> None:
     assert made.wanted == 'h2'
     with pytest.raises(exception.MoveNotFound):
         read(database, lambda c: moves.get(c, 'none'))
+
+
+def test_what_was_taken_back_is_not_gone_on_with(
+    database: engine.Database,
+) -> None:
+    """Whoever has read it before writes nothing over that."""
+    move = insert(database)
+    database.write(lambda c: moves.cancel(c, move))
+    with pytest.raises(exception.MoveTakenBack):
+        database.write(lambda c: moves.update(c, move, {'state': 'sent'}))
+    end(database, move, 'failed')
+    found = read(database, lambda c: moves.get(c, move.uuid))
+    assert (found.state, found.cancelled) == ('cancelled', True)

@@ -53,6 +53,7 @@ EXPECTED = {
     exception.OperationNotRetryable: (409, 'conflictingRequest'),
     exception.HostExists: (409, 'conflictingRequest'),
     exception.GuestMoves: (409, 'conflictingRequest'),
+    exception.MoveTakenBack: (409, 'conflictingRequest'),
     exception.ServerInState: (409, 'conflictingRequest'),
     exception.Refused: (409, 'conflictingRequest'),
     exception.PreconditionFailed: (412, 'preconditionFailed'),
