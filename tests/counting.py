@@ -6,6 +6,7 @@ Neither depends on the machine, so tests hold them down by upper bounds.
 import contextlib
 import gc
 import sys
+from collections.abc import Callable
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -15,6 +16,8 @@ import sqlalchemy as sa
 import webob
 
 from aggregates_ext.db.engine import questions
+
+ROUNDS = 3
 
 
 class Cost(NamedTuple):
@@ -48,6 +51,25 @@ def counting_calls() -> Iterator[list[int]]:
     finally:
         sys.setprofile(before)
         gc.enable()
+
+
+def least(
+    act: Callable[[], Any], before: Callable[[], Any] | None = None
+) -> int:
+    """The calls that it makes where nothing is due that comes by the clock.
+
+    Such as the look at the policy's files, once a second.
+
+    :param before: what comes before it each time, and is not counted.
+    """
+    counts = []
+    for _round in range(ROUNDS):
+        if before is not None:
+            before()
+        with counting_calls() as calls:
+            act()
+        counts.append(calls[0])
+    return min(counts)
 
 
 @contextlib.contextmanager
@@ -98,9 +120,8 @@ def cost(application: Any, request: webob.Request) -> Cost:
     The first time fills what is kept, and its cost is no measure.
     """
     send(application, request.copy())
-    asked = request.copy()
     with counting_statements() as statements:
         send(application, request.copy())
-    with counting_calls() as calls:
-        send(application, asked)
-    return Cost(calls[0], statements)
+    asked = [request.copy() for _round in range(ROUNDS)]
+    calls = least(lambda: send(application, asked.pop()))
+    return Cost(calls, statements)

@@ -67,11 +67,12 @@ class Stage:
         with counting.counting_statements() as statements:
             body = self.list(face)
         self.check(face, body)
-        self.change(7)
-        request = self.request(face)
-        with counting.counting_calls() as calls:
-            counting.send(self.application, request)
-        return counting.Cost(calls[0], statements)
+        asked = [self.request(face) for _round in range(counting.ROUNDS)]
+        calls = counting.least(
+            lambda: counting.send(self.application, asked.pop()),
+            before=lambda: self.change(7),
+        )
+        return counting.Cost(calls, statements)
 
 
 @pytest.fixture

@@ -144,6 +144,5 @@ def test_files_and_signatures_are_not_looked_at_each_time(
     enforcer = enforcers.make(conf)
     creds = callers()[0]
     enforcer.allows(policy.SHOW, {}, creds)
-    with counting.counting_calls() as calls:
-        enforcer.allows(policy.SHOW, {}, creds)
-    assert calls[0] < 40
+    calls = counting.least(lambda: enforcer.allows(policy.SHOW, {}, creds))
+    assert calls < 40
