@@ -142,6 +142,8 @@ def _keep(
         f'{stack} aggregate show {stories.NAME}',
         f'{stack} aggregate set --property ssd=false {stories.NAME}',
         f'{stack} aggregate remove host {stories.NAME} xen3',
+        f'{stack} server list --all-projects --host xen2',
+        f'{stack} host set --enable-maintenance xen2',
     )
     screen.say('With curl:')
     screen.paste(

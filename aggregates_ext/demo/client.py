@@ -91,9 +91,20 @@ class Client:
 
         :raises errors.DemoError: it does not succeed.
         """
-        answer = self.send(Request('GET', path))
+        return self._succeed(Request('GET', path))
+
+    def post(self, path: str, body: Any) -> Any:
+        """What a POST that must succeed answers, as plain data.
+
+        :raises errors.DemoError: it does not succeed.
+        """
+        return self._succeed(Request('POST', path, body))
+
+    def _succeed(self, request: Request) -> Any:
+        answer = self.send(request)
         if answer.status != 200:
             raise errors.DemoError(
-                f'GET {path}: {answer.status} {answer.text[:300]}'
+                f'{request.method} {request.path}: {answer.status} '
+                f'{answer.text[:300]}'
             )
         return answer.json()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from aggregates_ext.demo import client
@@ -114,6 +115,44 @@ class Conversation:
                 break
         return pool
 
+    def change_host(self, host: str, **fields: str) -> str:
+        """Change a host where Nova's clients do; its operation.
+
+        :raises errors.DemoError: the answer names none.
+        """
+        path = f'/v2.1/os-hosts/{host}'
+        operation = self.ask('PUT', path, fields).operation
+        if operation is None:
+            raise errors.DemoError(f'{fields} has named no operation.')
+        return operation
+
+    def wait_for_guests(self, places: Mapping[str, str]) -> None:
+        """See each guest on its host, and no move under way.
+
+        :param places: name of the guest -> name of the host.
+        """
+        path = '/v2.1/servers/detail?all_tenants=1'
+        self._screen.say('', f'GET {path}, again and again:')
+        shown: list[str] = []
+        for _ in self._patience('The guests are not where they belong'):
+            found = {
+                server['name']: (
+                    server['OS-EXT-SRV-ATTR:host'],
+                    server['status'],
+                )
+                for server in self._site.api.get(path)['servers']
+            }
+            lines = [
+                f'  {name} on {host}: {status}'
+                for name, (host, status) in sorted(found.items())
+                if name in places
+            ]
+            if lines != shown:
+                self._screen.say(*lines)
+                shown = lines
+            if all(found.get(n) == (h, 'ACTIVE') for n, h in places.items()):
+                break
+
     def expect_refusal(self, action: str, host: str) -> dict[str, Any]:
         """Send a change that a check refuses, and return what it found.
 
@@ -137,6 +176,17 @@ class Conversation:
         if found != state:
             raise errors.DemoError(
                 f'operational_state is {found}, not {state}.'
+            )
+
+    def expect_maintenance(self, host: str, state: str) -> None:
+        """:raises errors.DemoError: maintenance of a host is another."""
+        path = f'{self.path}/pool'
+        pool = self._site.api.get(path)['pool']
+        found = {h['name']: h['maintenance'] for h in pool['hosts']}
+        self._screen.say('', f'GET {path}', f'  maintenance: {found}')
+        if found.get(host) != state:
+            raise errors.DemoError(
+                f'maintenance of {host} is {found.get(host)}, not {state}.'
             )
 
     def expect_end(self, operation: dict[str, Any], state: str) -> None:

@@ -5,10 +5,13 @@ is claimed, and returns the differences as sentences.
 """
 
 from collections.abc import Collection
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 MARK = 'aggregates-ext:aggregate'
+# The ends of the calls that interrupt a guest; a move is none of them.
+ENDING = ('shutdown', 'reboot', 'suspend', 'pause', 'start', 'destroy')
 State = dict[str, Any]
 Differences = list[str]
 
@@ -98,4 +101,28 @@ def disks_of(state: State, host: str) -> list[str]:
         for sr in state['hosts'][host]['srs']
         if not sr['shared']
         for disk in sr['vdis']
+    ]
+
+
+def running(
+    state: State, guests: Collection[str], hosts: Collection[str]
+) -> Differences:
+    """Each guest has lived through everything, on one of these hosts."""
+    differences = []
+    for guest in guests:
+        found = [n for n, h in state['hosts'].items() if guest in h['domains']]
+        if len(found) != 1 or found[0] not in hosts:
+            differences.append(f'Guest {guest} runs on {found}.')
+        if guest in state['lost'] or guest in state['ran_twice']:
+            differences.append(f'Guest {guest} was lost, or has run twice.')
+    return differences
+
+
+def uninterrupted(calls: Sequence[Mapping[str, Any]]) -> Differences:
+    """No call has stopped a guest, or started one again."""
+    methods = {call['method'] for call in calls}
+    return [
+        f'{method} was called.'
+        for method in sorted(methods)
+        if '.VM.' in f'.{method}' and method.endswith(ENDING)
     ]

@@ -1,6 +1,7 @@
 """The story: each step over HTTP, then its effect on the simulated hosts."""
 
 from collections.abc import Callable
+from collections.abc import Collection
 from typing import Any
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ NAME = 'rack-1'
 MEMBERS = ('xen1', 'xen2', 'xen3')
 MISFIT = 'xen4'
 HOSTS = (*MEMBERS, MISFIT)
+GUESTS = ('shop', 'mail')
 
 
 class Story:
@@ -30,6 +32,7 @@ class Story:
         self.api = conversation.Conversation(site, screen)
         self._uuid = ''
         self._lost: list[str] = []
+        self._guests: dict[str, str] = {}
 
     def discover(self) -> None:
         """Ask for the extension, in both representations."""
@@ -70,8 +73,7 @@ class Story:
             'The first host brings its pool, the others join it: each sees '
             'its xapi restart as a slave.',
         )
-        for operation in self.api.follow(*uuids):
-            self.api.expect_end(operation, 'succeeded')
+        self._finish(*uuids)
         self._screen.pool(self.api.wait_for_pool(MEMBERS))
         self._prove(
             f'one pool "{NAME}" of xen1, xen2 and xen3, master xen1, all '
@@ -125,6 +127,48 @@ class Story:
             + effects.destroyed(self._state(), ()),
         )
 
+    def maintain(self) -> None:
+        """Take a host with guests out for repair, and back."""
+        guests = self._start_guests('xen2')
+        self._screen.say(
+            '',
+            'As "openstack host set --enable-maintenance xen2" sends it:',
+        )
+        uuid = self.api.change_host('xen2', maintenance_mode='enable')
+        self._finish(uuid)
+        self.api.expect_maintenance('xen2', 'on')
+        self._prove(
+            'xen2 is disabled and empty; its guests run on xen1 and xen3, '
+            'and nothing has stopped them.',
+            self._living(guests, ('xen1', 'xen3')),
+        )
+        self._screen.say('', 'The repair is done:')
+        uuid = self.api.change_host('xen2', maintenance_mode='disable')
+        self._finish(uuid)
+        self._prove(
+            'the guests are back on xen2, which is enabled; nothing has '
+            'stopped them.',
+            self._living(guests, ('xen2',)) + self._pooled(*MEMBERS),
+        )
+
+    def move_guests(self) -> None:
+        """Move guests as any client of Nova does."""
+        body = {
+            'os-migrateLive': {
+                'host': 'xen1',
+                'block_migration': False,
+                'disk_over_commit': False,
+            }
+        }
+        for guest in self._guests.values():
+            path = f'/v2.1/servers/{guest}/action'
+            self.api.ask('POST', path, body, status=202)
+        self.api.wait_for_guests(dict.fromkeys(self._guests, 'xen1'))
+        self._prove(
+            'both run on xen1, and nothing has stopped them.',
+            self._living(self._guests.values(), ('xen1',)),
+        )
+
     def accept_loss(self) -> None:
         """Remove the host again, naming what may be lost."""
         self._leave(
@@ -146,8 +190,7 @@ class Story:
     def dismiss(self) -> None:
         """Remove the last host, delete the aggregate."""
         uuid = self.api.change('remove_host', brief=True, host='xen1')
-        for operation in self.api.follow(uuid):
-            self.api.expect_end(operation, 'succeeded')
+        self._finish(uuid)
         before = self._state()
         self.api.ask('DELETE', self.api.path)
         self.api.ask('GET', self.api.path, status=404)
@@ -162,14 +205,36 @@ class Story:
             + effects.destroyed(self._state(), before['destroyed_vdis']),
         )
 
+    def _start_guests(self, host: str) -> Collection[str]:
+        """Let guests run on a host; their uuids."""
+        path = f'/hosts/{host}/vms'
+        for name in GUESTS:
+            made = self._site.simulator.post(path, {'name': name})
+            self._guests[name] = made['uuid']
+        self._screen.say(f'{" and ".join(GUESTS)} are started on {host}.')
+        self.api.wait_for_guests(dict.fromkeys(GUESTS, host))
+        return self._guests.values()
+
+    def _living(
+        self, guests: Collection[str], hosts: Collection[str]
+    ) -> effects.Differences:
+        calls = self._site.simulator.get('/calls')
+        return effects.running(
+            self._state(), guests, hosts
+        ) + effects.uninterrupted(calls)
+
+    def _finish(self, *uuids: str) -> None:
+        """See operations succeed."""
+        for operation in self.api.follow(*uuids):
+            self.api.expect_end(operation, 'succeeded')
+
     def _leave(
         self, host: str, rest: tuple[str, ...], claim: str, **consent: Any
     ) -> None:
         """Remove a host; see it gone from the pool, and back by itself."""
         before = self._state()
         uuid = self.api.change('remove_host', brief=True, host=host, **consent)
-        for operation in self.api.follow(uuid):
-            self.api.expect_end(operation, 'succeeded')
+        self._finish(uuid)
         gone = self._pooled(*rest)
         self._screen.say(
             '', f'{host} is out of the pool; it is watched until it is back.'
@@ -215,12 +280,14 @@ STEPS: tuple[Step, ...] = (
     Step('Three hosts become one pool', Story.join),
     Step('A host that does not fit is refused', Story.refuse_join),
     Step('A host that holds data is not wiped', Story.refuse_eject),
-    Step('Unless its loss is accepted by name', Story.accept_loss),
+    Step('A host is repaired, and no guest notices', Story.maintain),
+    Step('Guests move while they run', Story.move_guests),
+    Step('Local disks are lost only by name', Story.accept_loss),
     Step('A host leaves and comes back as its own', Story.eject),
     Step('The end of the pool', Story.dismiss),
 )
 # How many of them leave a pool of three hosts to play with.
-UNTIL_POOL = 5
+UNTIL_POOL = 6
 
 
 def tell(

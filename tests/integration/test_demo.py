@@ -81,7 +81,7 @@ def test_the_story_is_told_to_its_end(tmp_path, record_property):
         assert process.returncode == 0, said
     record_property('seconds', round(time.monotonic() - began, 1))
     for line in (
-        '8/8  The end of the pool',
+        '10/10  The end of the pool',
         '"alias": "os-aggregates"',
         '<description>Admin-only aggregate administration</description>',
         'add_host xen3  100%  succeeded',
@@ -93,11 +93,14 @@ def test_the_story_is_told_to_its_end(tmp_path, record_property):
         'POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS',
         'operational_state: error',
         'web-data',
+        "maintenance: {'xen1': 'off', 'xen2': 'on', 'xen3': 'off'}",
+        'the guests are back on xen2',
+        'mail on xen1: ACTIVE',
         'xen2 is still a member, and no disk was destroyed.',
         'the disks in the named SR are destroyed and no other',
         '404 Not Found',
         'four hosts, each its own pool without name and mark.',
-        'All 8 steps had their effect on the simulated hosts',
+        'All 10 steps had their effect on the simulated hosts',
     ):
         assert line in said
     assert '\x1b' not in said
@@ -135,7 +138,7 @@ def test_a_step_without_its_effect_fails(tmp_path, fault, step):
 
 def test_a_service_that_ends_is_told(tmp_path):
     with demo(tmp_path) as process:
-        read_until(process, '^3/8 ')
+        read_until(process, '^3/10 ')
         (compute,) = (
             service
             for service in services(process)
@@ -173,7 +176,7 @@ def test_keep_leaves_a_pool_until_it_is_interrupted(tmp_path):
 
 def test_what_a_killed_demonstration_has_started_ends(tmp_path):
     with demo(tmp_path) as process:
-        read_until(process, '^1/8 ')
+        read_until(process, '^1/10 ')
         running = services(process)
         process.kill()
         process.wait()
@@ -213,7 +216,7 @@ def test_the_command_to_be_copied_is_there(tmp_path):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_story_leaves_nothing_behind(tmp_path, number):
     with demo(tmp_path) as process:
-        read_until(process, '^1/8 ')
+        read_until(process, '^1/10 ')
         running = services(process)
         process.send_signal(number)
         said = finish(process)

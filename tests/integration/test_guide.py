@@ -121,7 +121,7 @@ def test_readme_begins_as_the_installation(machine: guide.Machine) -> None:
     )
     program = demo.replace('.venv/', '/opt/aggregates_ext/')
     said = machine.run(f'{program} --speed 50', COLUMNS='200')
-    assert 'All 8 steps had their effect' in said
+    assert 'All 10 steps had their effect' in said
 
 
 @pytest.mark.parametrize('kind', ['sqlite', 'mariadb', 'postgresql'])

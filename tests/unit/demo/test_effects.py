@@ -119,3 +119,29 @@ def test_other_disks_than_claimed(state):
     assert effects.destroyed(state, ['d9']) == [
         "Destroyed are the disks ['d8', 'd9'], not ['d9']."
     ]
+
+
+def test_a_guest_that_is_not_where_it_belongs_is_told() -> None:
+    state = {
+        'hosts': {
+            'xen1': {'domains': ['shop']},
+            'xen2': {'domains': ['shop', 'mail']},
+        },
+        'lost': [],
+        'ran_twice': ['post'],
+    }
+    assert effects.running(state, ['mail'], ['xen2']) == []
+    assert effects.running(state, ['mail'], ['xen1'])
+    assert effects.running(state, ['shop'], ['xen1', 'xen2'])
+    assert effects.running(state, ['gone'], ['xen1', 'xen2'])
+    assert len(effects.running(state, ['post'], ['xen1'])) == 2
+
+
+def test_what_interrupts_a_guest_is_told() -> None:
+    harmless = ('Async.VM.pool_migrate', 'host.reboot', 'VM.get_record')
+    calls = [{'method': method} for method in harmless]
+    assert effects.uninterrupted(calls) == []
+    for method in ('VM.start', 'Async.VM.clean_shutdown', 'VM.hard_reboot'):
+        assert effects.uninterrupted([*calls, {'method': method}]) == [
+            f'{method} was called.'
+        ]
