@@ -7,6 +7,7 @@ none of these renews a stamp (design#moves).
 import dataclasses
 from collections.abc import Collection
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ COMPLETED, FAILED, CANCELLED = 'completed', 'failed', 'cancelled'
 OPEN = (QUEUED, SENT, UNRESOLVED)
 # Those that are on their way: of the others nobody knows.
 UNDER_WAY = (QUEUED, SENT)
+# Rows of one statement, which may have so many values.
+AT_ONCE = 500
 
 
 class Wanted(NamedTuple):
@@ -316,14 +319,16 @@ def update(
 
 
 def rest(
-    connection: sa.Connection, move: records.Move, seconds: float
+    connection: sa.Connection, moves: Sequence[records.Move], seconds: float
 ) -> None:
-    """Let a move be for a time."""
-    connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == move.id)
-        .values(not_before=engine.now() + seconds)
-    )
+    """Let moves be for a time."""
+    keys = [move.id for move in moves]
+    for first in range(0, len(keys), AT_ONCE):
+        connection.execute(
+            sa.update(_TABLE)
+            .where(_TABLE.c.id.in_(keys[first : first + AT_ONCE]))
+            .values(not_before=engine.now() + seconds)
+        )
 
 
 def finish(

@@ -35,7 +35,7 @@ def go_on(running: service.Service, key: int, seconds: float = 1.0) -> None:
     running.clock.advance(seconds)
     with running.database.writer() as connection:
         for move in moves.open_of(connection, key)[0]:
-            moves.rest(connection, move, -1.0)
+            moves.rest(connection, [move], -1.0)
         connection.exec_driver_sql('UPDATE operations SET not_before = NULL')
     running.manager.work_on(key)
 

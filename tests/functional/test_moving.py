@@ -79,7 +79,7 @@ def turn(running: service.Service, key: int, seconds: float = 0.0) -> None:
     running.clock.advance(seconds)
     with running.database.writer() as connection:
         for move in moves.open_of(connection, key)[0]:
-            moves.rest(connection, move, -1.0)
+            moves.rest(connection, [move], -1.0)
     running.manager.work_on(key)
 
 

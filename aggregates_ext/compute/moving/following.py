@@ -220,7 +220,7 @@ class _Following:
             LOG.error('Move %s: %s', move.uuid, message)
         state.postpone(
             site.held,
-            site.update(move, state=db_moves.UNRESOLVED, call=self.call),
+            [site.update(move, state=db_moves.UNRESOLVED, call=self.call)],
             float(site.options.observe_interval),
             UNPROVEN,
             message,

@@ -40,11 +40,12 @@ def send_all(
     """
     leaving = collections.Counter(move.source for move in busy)
     arriving = collections.Counter(move.target for move in busy)
+    waiting: list[records.Move] = []
     confirmed = False
     changed = False
     for move in queued:
         if leaving[move.source] >= int(site.options.move_concurrency):
-            site.look_later(move)
+            waiting.append(move)
             continue
         if not confirmed:
             # Whether it is the only master is asked before anything is sent.
@@ -62,6 +63,7 @@ def send_all(
         if target:
             leaving[move.source] += 1
             arriving[target] += 1
+    site.let_wait(waiting)
     return changed
 
 
@@ -173,7 +175,7 @@ class _Sending:
                 return self._send_to(ref, source, place)
             reasons[place.host.name] = refusal
         if full:
-            site.look_later(move)
+            site.let_wait([move])
             return ''
         told = text.listed(
             f'{name}: {why}' for name, why in sorted(reasons.items())
@@ -282,7 +284,11 @@ class _Sending:
             site.finish(move, db_moves.FAILED, code, message)
             return
         state.postpone(
-            site.held, move, float(site.options.watch_interval), code, message
+            site.held,
+            [move],
+            float(site.options.watch_interval),
+            code,
+            message,
         )
 
 

@@ -19,6 +19,8 @@ LOG = logging.getLogger(__name__)
 CALL = 'VM.pool_migrate'
 # Seconds between two looks at a move that takes long, at most.
 LONGEST_REST = 5.0
+# How often a move is looked at for what is left of it.
+PARTS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,11 +60,26 @@ class Site:
         )
 
     def look_later(self, move: records.Move, **values: Any) -> None:
-        """Go on with a move after a while: the longer it takes, the later."""
+        """Go on with a move after a while: the longer it lasts, the later.
+
+        As long as a part of what it has yet to go, told by its progress.
+        """
         age = self.now - (move.call or {}).get('at', self.now)
+        done = values.get('progress', move.progress)
+        seconds = age * (100 - done) / (PARTS * done) if done else age / PARTS
+        _rest(self.held, [move], self._within_bounds(seconds), values)
+
+    def _within_bounds(self, seconds: float) -> float:
         least = float(self.options.watch_interval)
-        seconds = max(least, min(age / 20, LONGEST_REST))
-        _rest(self.held, move, seconds, values)
+        return max(least, min(seconds, LONGEST_REST))
+
+    def let_wait(self, moves: Sequence[records.Move]) -> None:
+        """Let moves be for which there is no place yet.
+
+        They are looked at when a move has ended, and now and then.
+        """
+        if moves:
+            _rest(self.held, moves, self._within_bounds(LONGEST_REST), {})
 
     def postpone(
         self, move: records.Move, obstacle: failures.HostError
@@ -70,7 +87,7 @@ class Site:
         """Let a move be for a time, since a host says what cannot be read."""
         postpone(
             self.held,
-            move,
+            [move],
             float(self.options.retry_interval),
             obstacle.code,
             str(obstacle),
@@ -93,7 +110,7 @@ class Site:
             'progress': 0,
             'error': {'code': code, 'message': message},
         }
-        _rest(self.held, move, seconds, values)
+        _rest(self.held, [move], seconds, values)
 
     def finish(
         self,
@@ -122,27 +139,28 @@ class Site:
 
 def _rest(
     held: compute_lease.Held,
-    move: records.Move,
+    moves: Sequence[records.Move],
     seconds: float,
     values: dict[str, Any],
 ) -> None:
-    """Let a move be; one that was taken back meanwhile needs no rest."""
+    """Let moves be; one that was taken back meanwhile needs no rest."""
 
     def work(connection: Any) -> None:
-        if any(getattr(move, name) != v for name, v in values.items()):
-            db_moves.update(connection, move, values)
-        db_moves.rest(connection, move, seconds)
+        for move in moves:
+            if any(getattr(move, name) != v for name, v in values.items()):
+                with contextlib.suppress(exception.MoveTakenBack):
+                    db_moves.update(connection, move, values)
+        db_moves.rest(connection, moves, seconds)
 
-    with contextlib.suppress(exception.MoveTakenBack):
-        held.write(work)
+    held.write(work)
 
 
 def postpone(
     held: compute_lease.Held,
-    move: records.Move,
+    moves: Sequence[records.Move],
     seconds: float,
     code: str,
     message: str,
 ) -> None:
-    """Let a move be for a time, and tell what is in its way."""
-    _rest(held, move, seconds, {'error': {'code': code, 'message': message}})
+    """Let moves be for a time, and tell what is in their way."""
+    _rest(held, moves, seconds, {'error': {'code': code, 'message': message}})

@@ -87,7 +87,7 @@ class Mover:
             code, message = _error(exc)
             for move in due:
                 pause = self._pause(move, code)
-                state.postpone(held, move, pause, code, message)
+                state.postpone(held, [move], pause, code, message)
             changed = False
         stale = _is_stale(aggregate, bound, now, self._options)
         return Turned.CHANGED if changed or stale else Turned.LOOKED
@@ -97,14 +97,13 @@ class Mover:
         open_, _now = held.read(
             lambda connection: db_moves.open_of(connection, held.aggregate_id)
         )
-        for move in open_:
-            state.postpone(
-                held,
-                move,
-                float(self._options.observe_interval),
-                'INTERNAL',
-                'An internal error; see the log of the compute service.',
-            )
+        state.postpone(
+            held,
+            open_,
+            float(self._options.observe_interval),
+            'INTERNAL',
+            'An internal error; see the log of the compute service.',
+        )
 
     def _pause(self, move: records.Move, code: str) -> float:
         """Seconds until the next attempt; what lasts is not tried in haste."""
@@ -178,9 +177,15 @@ def _step(
     """
     busy = [m for m in open_ if m.state != db_moves.QUEUED]
     changed = _follow(
-        site, [m for m in due if m.state != db_moves.QUEUED], busy
+        site, [m for m in busy if m in due or _has_task(m)], busy
     )
-    queued = [m for m in due if m.state == db_moves.QUEUED]
+    # Where one has ended there may be a place for those that wait for one.
+    queued = [
+        m
+        for m in open_
+        if m.state == db_moves.QUEUED
+        and (m in due or (changed and m.error is None))
+    ]
     for move in [m for m in queued if m.cancelled]:
         # Taken back while it was sent, which came to nothing.
         site.take_back(move)
@@ -188,16 +193,20 @@ def _step(
         changed = True
     if gate is None:
         return sending.send_all(site, queued, busy) or changed
-    for move in queued:
-        state.postpone(
-            site.held,
-            move,
-            site.options.retry_interval,
-            db_operations.WAITING,
-            f'Operation {gate.uuid} ({gate.title}) is at work in the pool; '
-            'moves go on when it has ended.',
-        )
+    state.postpone(
+        site.held,
+        queued,
+        site.options.retry_interval,
+        db_operations.WAITING,
+        f'Operation {gate.uuid} ({gate.title}) is at work in the pool; '
+        'moves go on when it has ended.',
+    )
     return changed
+
+
+def _has_task(move: records.Move) -> bool:
+    """Whether a look costs no call: all tasks are read by one."""
+    return move.state == db_moves.SENT and bool((move.call or {}).get('task'))
 
 
 def _follow(

@@ -19,15 +19,20 @@ from aggregates_ext.db import records
 
 # Times that the guests of a host may take as long as one of them.
 MOVES_EACH = 3
-# Looks at a move until there is one at what it is a part of.
+# Looks at a move until there is one at what it is a part of, at least; and
+# what part of the time that it has lasted passes until then, in seconds at
+# most.
 LOOKS = 4
+PART = 0.02
+LONGEST_REST = 10.0
 # Guests that a message names.
 MOST_TOLD = 5
 
 
 def watch(run: compute_run.Run, reason: str) -> outcomes.Watching:
     """What lets an operation rest until guests have moved a bit."""
-    seconds = LOOKS * float(run.options.watch_interval)
+    least = LOOKS * float(run.options.watch_interval)
+    seconds = max(least, min(PART * run.elapsed(), LONGEST_REST))
     return outcomes.Watching(seconds, reason=reason)
 
 

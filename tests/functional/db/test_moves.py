@@ -95,7 +95,7 @@ def test_open_ones_are_due_when_they_rest_no_more(
     move = insert(database, key=key)
     for seconds, expected in ((None, [key]), (60.0, []), (-1.0, [key])):
         if seconds is not None:
-            database.write(lambda c, s=seconds: moves.rest(c, move, s))
+            database.write(lambda c, s=seconds: moves.rest(c, [move], s))
         found = read(database, lambda c: leases.candidates(c, 1e9, 10))
         assert found == expected
     open_, now = read(database, lambda c: moves.open_of(c, key))
