@@ -25,7 +25,7 @@ EXTENSIONS = {
     'os-hypervisors',
     'os-availability-zone',
 }
-HOSTS = 24
+HOSTS = 28
 
 
 @pytest.fixture(scope='module')
@@ -261,6 +261,62 @@ def test_openstackclient_moves_servers(
     assert set(guests) <= {row['Server UUID'] for row in everything}
 
 
+def test_openstackclient_waits_for_a_move(
+    site: processes.Site, api: processes.Client, openstack: clients.Shell
+) -> None:
+    """It comes back when the guest runs on its target, and not before."""
+    first, second, guests = guests_of(site, api, 'a', 'b')
+    for guest, version in zip(guests, ('2.30', '2.96'), strict=True):
+        done = openstack(
+            *('server', 'migrate', '--live-migration', '--host', second),
+            *('--wait', guest),
+            version=version,
+        )
+        assert done.status == 0, done.err
+        assert site.sim.places(guest) == [second]
+        [made] = moves_of(api, guest)
+        assert made['status'] == 'completed'
+        again = openstack(
+            *('server', 'migrate', '--live-migration', '--host', second),
+            *('--wait', guest),
+            version=version,
+        )
+        assert again.status == 1
+        assert second in again.err
+
+
+def test_openstackclient_takes_a_host_into_maintenance(
+    site: processes.Site, api: processes.Client, openstack: clients.Shell
+) -> None:
+    first, second, guests = guests_of(site, api, 'a', 'b')
+    done = openstack('host', 'set', '--enable-maintenance', first)
+    assert done.status == 0, done.err
+    processes.wait_for(
+        'the host is empty',
+        lambda: (
+            not openstack(
+                *('server', 'list', '--all-projects', '--host', first),
+                *('-f', 'json'),
+            ).json()
+            and not is_enabled(site, first)
+        ),
+    )
+    assert [site.sim.places(guest) for guest in guests] == [[second]] * 2
+    [service] = openstack(
+        *('compute', 'service', 'list', '--host', first, '-f', 'json')
+    ).json()
+    assert (service['Status'], service['State']) == ('disabled', 'up')
+    done = openstack('host', 'set', '--disable-maintenance', first)
+    assert done.status == 0, done.err
+    processes.wait_for(
+        'the guests are back',
+        lambda: (
+            [site.sim.places(guest) for guest in guests] == [[first]] * 2
+            and is_enabled(site, first)
+        ),
+    )
+
+
 @pytest.mark.parametrize('version', ['2.1', '2.53', '2.87', ''])
 def test_novaclient_evacuates_a_host_live(
     site: processes.Site,
@@ -286,6 +342,10 @@ def test_novaclient_evacuates_a_host_live(
         assert guest in done.out
         [made] = moves_of(api, guest)
         assert made['source_compute'] == first
+    processes.wait_for(
+        'the guests have left',
+        lambda: [site.sim.places(guest) for guest in guests] == [[second]] * 2,
+    )
     again = clients.run(
         clients_venv,
         variables,
@@ -667,7 +727,7 @@ def test_an_aggregate_of_another_region_is_not_seen(
     api: processes.Client,
     keystone: keystone_server.Keystone,
 ) -> None:
-    elsewhere = keystone.variables('operator', keystone_server.REGION)
+    elsewhere = keystone.variables('operator', 'Elsewhere')
     done = clients.run(
         clients_venv, elsewhere, 'openstack', 'aggregate', 'list'
     )

@@ -26,6 +26,7 @@ MODULES = [
     f'{ADMIN}.test_hosts_negative',
     f'{ADMIN}.test_hypervisor',
     f'{ADMIN}.test_hypervisor_negative',
+    f'{ADMIN}.test_migrations',
     f'{ADMIN}.test_services',
     f'{ADMIN}.test_services_negative',
     'tempest.api.compute.test_extensions',
@@ -69,6 +70,7 @@ OUTCOME = re.compile(
 )
 # Tests that fail here, and why.
 NO_POWER = 'hosts have no power actions'
+NO_FLAVORS = 'guests have no flavors, and are not resized'
 LEFT_OUT = {
     'AggregatesAdminTestJSON.test_aggregate_add_host_create_server_with_az': (
         'there are no servers'
@@ -77,6 +79,16 @@ LEFT_OUT = {
     'HypervisorAdminTestJSON.test_get_hypervisor_uptime': (
         'uptime is not read from the hosts'
     ),
+    **{
+        f'MigrationsAdminTest.{name}': NO_FLAVORS
+        for name in (
+            'test_cold_migration',
+            'test_cold_migration_with_swap',
+            'test_list_migrations_in_flavor_resize_situation',
+            'test_resize_server_revert_deleted_flavor',
+            'test_revert_cold_migration',
+        )
+    },
     **{
         f'HostsAdminNegativeTestJSON.{name}': NO_POWER
         for name in (
