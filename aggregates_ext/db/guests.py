@@ -118,6 +118,22 @@ def totals(
     return {uuid: (int(count), int(vcpus)) for uuid, count, vcpus in found}
 
 
+def on_host(
+    connection: sa.Connection, aggregate_id: int, host_uuid: str, limit: int
+) -> list[tuple[str, str]]:
+    """Some guests that are on a host, by name: uuids and names."""
+    found = connection.execute(
+        sa.select(_TABLE.c.uuid, _TABLE.c.name)
+        .where(
+            _TABLE.c.aggregate_id == aggregate_id,
+            _TABLE.c.host_uuid == host_uuid,
+        )
+        .order_by(_TABLE.c.name, _TABLE.c.id)
+        .limit(limit)
+    )
+    return [(uuid, name) for uuid, name in found]
+
+
 def orphaned(connection: sa.Connection) -> list[int]:
     """Aggregates that have no pool any more, and guests of one."""
     # Not EXISTS, for which MariaDB may read the guests of all.

@@ -209,17 +209,18 @@ def take_back_service(
 ) -> None:
     """Let a host be what it was last proven to be: disabled, or not.
 
-    It is not in maintenance then.
+    One that was on its way into maintenance is not any more.
     """
+    proven = _TABLE.c.disabled_start.is_not(None)
+    stays = _TABLE.c.maintenance == records.IN_MAINTENANCE
     connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.name == name, _TABLE.c.aggregate_id == aggregate_id)
         .values(
-            maintenance=None,
-            service=sa.case(
-                (_TABLE.c.disabled_start.is_(None), records.ENABLED),
-                else_=records.DISABLED,
+            maintenance=sa.case(
+                (sa.and_(proven, stays), _TABLE.c.maintenance), else_=None
             ),
+            service=sa.case((proven, records.DISABLED), else_=records.ENABLED),
         )
     )
 

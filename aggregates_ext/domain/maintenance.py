@@ -20,6 +20,8 @@ from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
 
 KINDS = (operations.ENTER_MAINTENANCE, operations.LEAVE_MAINTENANCE)
+# Guests are on a host that is in maintenance: a code of drift.
+GUESTS_ARRIVED = 'GUESTS_ARRIVED'
 
 
 class Maintenance:
@@ -132,8 +134,11 @@ class Maintenance:
             last = enabling.last_of_service(going_on)
             if last is not None and last.kind == kind:
                 return last
-            if not _is_needed(bound, kind):
+            enters = kind == operations.ENTER_MAINTENANCE
+            again = enters and _has_guests(connection, bound, key)
+            if not (again or _is_needed(bound, kind)):
                 return None
+            given = {**parameters, 'again': True} if again else parameters
             db_hosts.update(connection, host, intended(kind, parameters))
             return db_operations.insert(
                 connection,
@@ -142,10 +147,20 @@ class Maintenance:
                 key,
                 host,
                 operations.asked_by(ctx),
-                parameters,
+                given,
             )
 
         return work
+
+
+def _has_guests(connection: Any, host: records.Host, key: int) -> bool:
+    """Whether guests have come to a host that is in maintenance."""
+    if host.maintenance != records.IN_MAINTENANCE:
+        return False
+    return any(
+        entry.code == GUESTS_ARRIVED and entry.host == host.name
+        for entry in db_aggregates.get(connection, key).drift
+    )
 
 
 def _is_needed(host: records.Host, kind: str) -> bool:

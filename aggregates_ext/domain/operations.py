@@ -269,8 +269,8 @@ def _take_back_service(
 ) -> None:
     """Unless a later request has said what the host is to be.
 
-    One that did not come out of maintenance is still in it; so is one that
-    was to stay on its way there.
+    One that did not come out of maintenance is still in it, and one whose
+    guests were to go again; one that was to stay is on its way there.
     """
     key = operation.aggregate_id
     parameters = operation.parameters
@@ -283,7 +283,8 @@ def _take_back_service(
         and other.id != operation.id
         for other in pending
     ):
-        if operation.kind == LEAVE_MAINTENANCE:
+        again = operation.kind == ENTER_MAINTENANCE and parameters.get('again')
+        if operation.kind == LEAVE_MAINTENANCE or again:
             values = {
                 'maintenance': records.IN_MAINTENANCE,
                 'service': records.DISABLED,

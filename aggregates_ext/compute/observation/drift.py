@@ -202,11 +202,15 @@ def _of_services(
     busy = undone.busy(intent.pending)
     for host, listed in undone.find(intent.members, view, busy):
         if not undone.has_started(host, listed):
+            wanted, adopted = 'is to be disabled', 'leaves it enabled'
+            if host.maintenance is not None:
+                wanted = 'is to be in maintenance'
+                adopted = 'ends its maintenance'
             yield records.Drift(
                 HOST_ENABLED,
-                f'Member {host.name} ({host.uuid}) is to be disabled, and '
-                'was enabled in the pool by somebody. "reapply" disables it '
-                'again, "adopt" leaves it enabled.',
+                f'Member {host.name} ({host.uuid}) {wanted}, and was enabled '
+                'in the pool by somebody. "reapply" disables it again, '
+                f'"adopt" {adopted}.',
                 host.name,
                 host.uuid,
             )

@@ -12,6 +12,7 @@ from oslo_log import log as logging
 
 from aggregates_ext.compute.observation import drift
 from aggregates_ext.compute.observation import guests
+from aggregates_ext.compute.observation import maintained
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import obstacles
 from aggregates_ext.compute.observation import silence
@@ -74,7 +75,7 @@ def observe(
     look = Look(drift.without_pool(intent))
     if aggregate.pool_uuid is not None:
         look = _look(held, next(parts), intent)
-    note(held, intent, look)
+    note(held, intent, look, return_timeout)
 
 
 def _read(connection: Any, aggregate_id: int) -> drift.Intent:
@@ -167,32 +168,69 @@ def _keep_guests(
     return {'mark': news.mark, 'hosts': sums, 'seen_at': now}
 
 
-def note(held: compute_lease.Held, intent: drift.Intent, look: Look) -> None:
-    """Keep and tell what was seen; without a master, what was seen before."""
+def note(
+    held: compute_lease.Held,
+    intent: drift.Intent,
+    look: Look,
+    restart: float,
+) -> None:
+    """Keep and tell what was seen; without a master, what was seen before.
+
+    :param restart: seconds that a restart for maintenance may take.
+    """
     aggregate, view = intent.aggregate, look.view
     known = {_key(entry): entry.since for entry in aggregate.drift}
-    for entry in look.drift:
-        if _key(entry) not in known:
-            LOG.warning('Aggregate %s: %s', aggregate.id, entry.message)
 
-    def work(connection: Any) -> None:
+    def work(connection: Any) -> list[records.Drift]:
         now = engine.read_clock(connection)
         seen = aggregate.observation if aggregate.pool_uuid else None
+        found = look.drift
         if view is not None:
             _learn(connection, intent, view)
+            away = maintained.away(
+                intent.members, view, (seen or {}).get('away', {}), now
+            )
             seen = {
                 **view.as_dict(),
                 'seen_at': now,
                 'turns': look.turns,
+                'away': away,
                 'guests': _keep_guests(connection, aggregate, look.news, now),
             }
+            found = maintained.without_restarts(
+                found, drift.MEMBER_DEAD, away, now, restart
+            )
+            found += _arrivals(connection, intent, look, seen['guests'])
         entries = [
             dataclasses.replace(entry, since=known.get(_key(entry), now))
-            for entry in look.drift
+            for entry in found
         ]
         db_pools.set_observation(connection, aggregate.id, seen, entries, now)
+        return entries
 
-    held.write(work)
+    for entry in held.write(work):
+        if _key(entry) not in known:
+            LOG.warning('Aggregate %s: %s', aggregate.id, entry.message)
+
+
+def _arrivals(
+    connection: Any,
+    intent: drift.Intent,
+    look: Look,
+    kept: dict[str, Any],
+) -> list[records.Drift]:
+    """Guests on hosts in maintenance; as before where guests are not seen."""
+    found = maintained.arrivals(
+        connection,
+        intent.aggregate.id,
+        intent.members,
+        intent.pending,
+        kept.get('hosts', {}),
+    )
+    if look.news is not None:
+        return found
+    known = {_key(entry) for entry in intent.aggregate.drift}
+    return [entry for entry in found if _key(entry) in known]
 
 
 def keep(connection: Any, aggregate_id: int, view: views.PoolView) -> None:
@@ -207,6 +245,7 @@ def keep(connection: Any, aggregate_id: int, view: views.PoolView) -> None:
         **view.as_dict(),
         'seen_at': engine.read_clock(connection),
         'turns': {} if moved else last.get('turns', {}),
+        'away': last.get('away', {}),
         'guests': last.get('guests', {}),
     }
     db_pools.set_seen(connection, aggregate_id, seen)

@@ -188,7 +188,9 @@ class _Entering:
             ' ',
         )
         became = 'It stays disabled, as was asked.'
-        if not run.operation.parameters.get('stay'):
+        if run.operation.parameters.get('again'):
+            became = 'It stays in maintenance, disabled.'
+        elif not run.operation.parameters.get('stay'):
             became = 'It takes guests as before.'
             if run.operation.parameters.get('disabling'):
                 try:
