@@ -28,7 +28,13 @@ _FIELDS = [field.name for field in dataclasses.fields(records.Host)]
 COLUMNS = [_TABLE.c[name] for name in _FIELDS]
 # A host outside of a pool is to be as it is.
 _UNTOLD = dict.fromkeys(
-    ('service', 'disabled_reason', 'disabled_start', 'maintenance')
+    (
+        'service',
+        'disabled_reason',
+        'disabled_start',
+        'maintenance',
+        'maintenance_of',
+    )
 )
 
 

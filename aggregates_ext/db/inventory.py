@@ -50,6 +50,8 @@ class Entry:
     created_at: datetime.datetime
     service: str | None
     disabled_reason: str | None
+    maintenance: str | None
+    maintenance_of: dict[str, Any] | None
     now: float
     aggregate_id: int | None
     home: Home | None
@@ -84,6 +86,8 @@ _ENTRIES = sa.select(
     _HOSTS.c.created_at,
     _HOSTS.c.service,
     _HOSTS.c.disabled_reason,
+    _HOSTS.c.maintenance,
+    _HOSTS.c.maintenance_of,
     _HOSTS.c.aggregate_id,
     engine.now().label('now'),
 )
@@ -149,6 +153,8 @@ def _entry(row: Any, home: Home | None) -> Entry:
         created_at=row.created_at,
         service=row.service,
         disabled_reason=row.disabled_reason,
+        maintenance=row.maintenance,
+        maintenance_of=row.maintenance_of,
         aggregate_id=row.aggregate_id,
         home=home,
     )

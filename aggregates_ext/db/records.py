@@ -92,6 +92,8 @@ class Host:
         to be disabled as wanted; None: it was not yet.
     :ivar maintenance: whether its guests are to be elsewhere: entering, on or
         leaving; None: they are not.
+    :ivar maintenance_of: of one that is: ``operation``, the uuid of what was
+        asked; ``reason``; ``disabled``, whether it is to be disabled after.
     """
 
     id: int
@@ -112,6 +114,7 @@ class Host:
     disabled_reason: str | None = None
     disabled_start: float | None = None
     maintenance: str | None = None
+    maintenance_of: dict[str, Any] | None = None
 
     @property
     def disabled(self) -> bool:

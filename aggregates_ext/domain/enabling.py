@@ -85,7 +85,7 @@ class Enabling:
             )
             check_member(bound, aggregate_id)
             _check_maintenance(bound, service)
-            write(connection, host, service, reason)
+            write(connection, bound, service, reason)
             last = last_of_service(going_on)
             if last is not None and last.kind == KINDS[service]:
                 return last
@@ -128,16 +128,20 @@ def check_member(host: records.Host, aggregate_id: int) -> None:
 
 
 def write(
-    connection: Any, host: str, service: str, reason: str | None
+    connection: Any, host: records.Host, service: str, reason: str | None
 ) -> None:
     """Write what a member of a locked aggregate is to be.
 
-    The reason stays while it is enabled, which may be refused.
+    The reason stays while it is enabled, which may be refused. One that is in
+    maintenance is to be so after that.
     """
     values: dict[str, Any] = {'service': service}
     if service == records.DISABLED:
         values['disabled_reason'] = reason
-    db_hosts.update(connection, host, values)
+        if host.maintenance is not None:
+            asked = host.maintenance_of or {}
+            values['maintenance_of'] = {**asked, 'disabled': True}
+    db_hosts.update(connection, host.name, values)
 
 
 def last_of_service(

@@ -123,12 +123,17 @@ class Guest:
 
     @property
     def host_status(self) -> str:
-        """Whether its host is up, or takes no guests; empty: no host."""
+        """Whether its host is up, or takes no guests; empty: no host.
+
+        As in Nova, of one that takes none it is not told whether it is up.
+        """
         if self.seen.host is None:
             return ''
-        if self.node is None or not self.node.up:
+        if self.node is None:
             return 'UNKNOWN'
-        return 'UP' if self.node.enabled else 'MAINTENANCE'
+        if not self.node.enabled:
+            return 'MAINTENANCE'
+        return 'UP' if self.node.up else 'UNKNOWN'
 
 
 class Guests:

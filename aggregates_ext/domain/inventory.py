@@ -196,11 +196,22 @@ def _reason(entry: db_inventory.Entry, enabled: bool) -> str | None:
     """
     if entry.service != records.DISABLED:
         return None if enabled else DISABLED_REASON
+    reason = told_reason(entry)
     if not enabled:
-        return entry.disabled_reason
-    if entry.disabled_reason is None:
+        return reason
+    if reason is None:
         return f'{NOT_DISABLED[0].upper()}{NOT_DISABLED[1:]}.'
-    return f'{entry.disabled_reason} ({NOT_DISABLED})'
+    return f'{reason} ({NOT_DISABLED})'
+
+
+def told_reason(host: db_inventory.Entry | records.Host) -> str | None:
+    """Why a host that is to be disabled is so: its maintenance goes first."""
+    if host.maintenance not in (records.ENTERING, records.IN_MAINTENANCE):
+        return host.disabled_reason
+    asked = host.maintenance_of or {}
+    reason, operation = asked.get('reason'), asked.get('operation')
+    told = 'maintenance' if reason is None else f'maintenance: {reason}'
+    return told if operation is None else f'{told} (operation {operation})'
 
 
 def _uuid(

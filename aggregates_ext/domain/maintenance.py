@@ -71,10 +71,14 @@ class Maintenance:
         aggregate_id: int | None = None,
         *,
         restore: bool = True,
+        enable: bool = False,
     ) -> str | None:
         """Let a host take guests again, and bring back those it had.
 
+        One that somebody had disabled stays so, and takes none.
+
         :param restore: whether guests come back that were moved away.
+        :param enable: whether it is enabled whatever it was before.
         :returns: as ``enter``.
         :raises exception.HostNotFound: it is not registered.
         :raises exception.HostNotInPool: it is no member.
@@ -85,7 +89,7 @@ class Maintenance:
             host,
             aggregate_id,
             operations.LEAVE_MAINTENANCE,
-            {'restore': restore},
+            {'restore': restore} | ({'enable': True} if enable else {}),
         )
 
     def _ask(
@@ -139,7 +143,8 @@ class Maintenance:
             if not (again or _is_needed(bound, kind)):
                 return None
             given = {**parameters, 'again': True} if again else parameters
-            db_hosts.update(connection, host, intended(kind, parameters))
+            values = intended(bound, kind, given, uuid)
+            db_hosts.update(connection, host, values)
             return db_operations.insert(
                 connection,
                 uuid,
@@ -170,18 +175,40 @@ def _is_needed(host: records.Host, kind: str) -> bool:
     return host.maintenance is not None
 
 
-def intended(kind: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """What the row of the host is to say from now on."""
+def intended(
+    host: records.Host, kind: str, parameters: dict[str, Any], uuid: str
+) -> dict[str, Any]:
+    """What the row of the host is to say from now on.
+
+    Why somebody had disabled it before stays there for the time after.
+
+    :param uuid: of the operation.
+    """
     if kind == operations.LEAVE_MAINTENANCE:
-        return {
-            'maintenance': records.LEAVING,
-            'service': records.ENABLED,
-            'disabled_reason': None,
-        }
+        return _left(host, parameters)
+    before: dict[str, Any] = {'disabled': host.disabled}
+    if host.maintenance in (records.ENTERING, records.IN_MAINTENANCE):
+        before = host.maintenance_of or {}
     return {
         'maintenance': records.ENTERING,
         'service': records.DISABLED,
-        'disabled_reason': parameters.get('reason'),
+        'maintenance_of': {
+            'operation': uuid,
+            'reason': parameters.get('reason', before.get('reason')),
+            'disabled': bool(before.get('disabled')),
+        },
+    }
+
+
+def _left(host: records.Host, parameters: dict[str, Any]) -> dict[str, Any]:
+    """What the row of a host says that is to be in maintenance no more."""
+    disabled = bool((host.maintenance_of or {}).get('disabled'))
+    if disabled and not parameters.get('enable'):
+        return {'maintenance': records.LEAVING, 'service': records.DISABLED}
+    return {
+        'maintenance': records.LEAVING,
+        'service': records.ENABLED,
+        'disabled_reason': None,
     }
 
 

@@ -28,7 +28,9 @@ from aggregates_ext.domain import operations
 ASKED = (
     'accept_data_loss',
     'accepted_by',
+    'again',
     'disks',
+    'enable',
     'force',
     'reason',
     'restore',
@@ -116,8 +118,8 @@ class Retries:
     ) -> records.Operation:
         """Ask for what an operation did not do once more."""
         parameters = _asked(old)
-        queue = self._prepare(old, parameters)
         uuid = uuidutils.generate_uuid()
+        queue = self._prepare(old, parameters, uuid)
 
         def work(connection: Any) -> records.Operation:
             aggregate = self._intent.lock(connection, old.aggregate_id)
@@ -136,9 +138,12 @@ class Retries:
         return self._intent.database.write(work)
 
     def _prepare(
-        self, old: records.Operation, parameters: dict[str, Any]
+        self, old: records.Operation, parameters: dict[str, Any], uuid: str
     ) -> Queue:
-        """Check what the request itself checks before its transaction."""
+        """Check what the request itself checks before its transaction.
+
+        :param uuid: of the operation that is to be.
+        """
         key, host = old.aggregate_id, old.host
         if host is None:
             return _queue_plain
@@ -162,7 +167,9 @@ class Retries:
                 connection, key, host, db_aggregates.LISTED_PHASES
             )
         if old.kind in db_operations.OF_THE_SERVICE:
-            return lambda connection, aggregate: _ask_again(connection, old)
+            return lambda connection, aggregate: _ask_again(
+                connection, old, uuid
+            )
         if old.kind == operations.ADOPT:
             # Of a whole pool, whose master is not bound yet.
             self._members.find_free(key, host)
@@ -211,7 +218,7 @@ def _queue_plain(connection: Any, aggregate: Any) -> None:
     """For what binds no host: the aggregate is there, that is all."""
 
 
-def _ask_again(connection: Any, old: records.Operation) -> None:
+def _ask_again(connection: Any, old: records.Operation, uuid: str) -> None:
     """Write once more what a host is to be.
 
     :raises exception.HostNotInPool: it is no member any more.
@@ -219,13 +226,13 @@ def _ask_again(connection: Any, old: records.Operation) -> None:
     found = db_hosts.get(connection, str(old.host))
     enabling.check_member(found, old.aggregate_id)
     if old.kind in maintenance.KINDS:
-        values = maintenance.intended(old.kind, old.parameters)
+        values = maintenance.intended(found, old.kind, old.parameters, uuid)
         db_hosts.update(connection, found.name, values)
         return
     services = {kind: service for service, kind in enabling.KINDS.items()}
     enabling.write(
         connection,
-        found.name,
+        found,
         services[old.kind],
         old.parameters.get('reason'),
     )

@@ -385,6 +385,15 @@ def test_the_status_of_a_host(running: service.Service, api: Api) -> None:
     assert api(path, '2.16')['server']['host_status'] == 'MAINTENANCE'
     running.sim.power_off('xen2')
     running.watch(1, 900)
+    assert api(path, '2.16')['server']['host_status'] == 'MAINTENANCE'
+
+
+def test_the_status_of_a_host_that_is_away(
+    running: service.Service, api: Api
+) -> None:
+    running.sim.power_off('xen2')
+    running.watch(1, 900)
+    path = f'servers/{uuid_of(running, "db")}'
     assert api(path, '2.16')['server']['host_status'] == 'UNKNOWN'
 
 

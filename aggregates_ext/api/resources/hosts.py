@@ -113,7 +113,9 @@ def update(
         operation = domain.maintenance.enter(ctx, host_name)
         shown['maintenance_mode'] = 'on_maintenance'
     elif mode:
-        operation = domain.maintenance.leave(ctx, host_name)
+        operation = domain.maintenance.leave(
+            ctx, host_name, enable=status == 'enable'
+        )
         shown['maintenance_mode'] = 'off_maintenance'
     if status:
         wanted = records.DISABLED if status == 'disable' else records.ENABLED

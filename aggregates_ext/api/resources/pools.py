@@ -15,6 +15,7 @@ from aggregates_ext.api.forms import shapes
 from aggregates_ext.api.resources import operations
 from aggregates_ext.db import records
 from aggregates_ext.domain import endings
+from aggregates_ext.domain import inventory
 from aggregates_ext.domain import operations as states
 from aggregates_ext.domain import sight
 
@@ -144,7 +145,7 @@ def _host(
         'enabled': found.get('enabled') if told else None,
         'live': found.get('live') if told else None,
         'service': _service(host),
-        'disabled_reason': host.disabled_reason
+        'disabled_reason': inventory.told_reason(host)
         if host and host.disabled
         else None,
         'maintenance': (host.maintenance or 'off') if host else None,

@@ -293,6 +293,7 @@ def follow(
             {
                 'service': records.DISABLED if disabled else records.ENABLED,
                 'maintenance': host.maintenance if disabled else None,
+                'maintenance_of': host.maintenance_of if disabled else None,
                 'disabled_reason': None,
                 'disabled_start': seen.agent_start_time if disabled else None,
             },

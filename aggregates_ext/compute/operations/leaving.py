@@ -22,7 +22,8 @@ from aggregates_ext.domain import operations
 def leave(run: compute_run.Run) -> None:
     """Let a host take guests again, and bring back those it had.
 
-    That some do not come back is no failure: their moves tell why.
+    That some do not come back is no failure: their moves tell why. None does
+    to one that somebody had disabled before, which stays so.
 
     :raises outcomes.Failed: it takes no guests, as before.
     :raises outcomes.Postpone: to be gone on with.
@@ -35,20 +36,32 @@ def leave(run: compute_run.Run) -> None:
         names = maintenance.names([move.guest_name for move in waiting])
         run.note(step=f'{len(waiting)} guest(s) to come back', progress=50)
         raise maintenance.watch(run, f'Guests come back: {names}.')
+    disabled = run.host().disabled
     with enabling.changing(run) as change:
-        change.enable()
-        _bring_back(run, change)
+        if disabled:
+            change.disable()
+        else:
+            change.enable()
+            _bring_back(run, change)
         change.finish_as(
-            True, lambda connection, _start: _note_left(connection, run)
+            not disabled,
+            lambda connection, start: _note_left(
+                connection, run, start if disabled else None
+            ),
         )
 
 
-def _note_left(connection: Any, run: compute_run.Run) -> None:
-    """Unless it is to be in maintenance again, by a request just now."""
-    values: dict[str, Any] = {'disabled_start': None}
+def _note_left(
+    connection: Any, run: compute_run.Run, start: float | None
+) -> None:
+    """Unless it is to be in maintenance again, by a request just now.
+
+    :param start: of its xapi, where it stays disabled.
+    """
+    values: dict[str, Any] = {'disabled_start': start}
     found = db_hosts.get(connection, run.host_name)
     if found.maintenance == records.LEAVING:
-        values['maintenance'] = None
+        values |= {'maintenance': None, 'maintenance_of': None}
     db_hosts.update(connection, run.host_name, values)
 
 

@@ -98,6 +98,8 @@ hosts = sa.Table(
     sa.Column('disabled_start', sa.Double),
     # Whether its guests are to be elsewhere; NULL: they are not.
     sa.Column('maintenance', sa.String(16)),
+    # By which request, and what it was before, see ``records.Host``.
+    sa.Column('maintenance_of', NULLABLE_JSON),
     # Of a free host: when it was last asked, and when it last answered.
     sa.Column('looked_at', sa.Double),
     sa.Column('seen_at', sa.Double),
