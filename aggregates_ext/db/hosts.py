@@ -211,21 +211,20 @@ def update(
 
 
 def take_back_service(
-    connection: sa.Connection, name: str, aggregate_id: int
+    connection: sa.Connection, name: str, aggregate_id: int, *, stays: bool
 ) -> None:
     """Let a host be what it was last proven to be: disabled, or not.
 
-    One that was on its way into maintenance is not any more.
+    :param stays: whether one that is disabled is still in maintenance, or on
+        its way there, if it was.
     """
     proven = _TABLE.c.disabled_start.is_not(None)
-    stays = _TABLE.c.maintenance == records.IN_MAINTENANCE
+    kept = _TABLE.c.maintenance if stays else None
     connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.name == name, _TABLE.c.aggregate_id == aggregate_id)
         .values(
-            maintenance=sa.case(
-                (sa.and_(proven, stays), _TABLE.c.maintenance), else_=None
-            ),
+            maintenance=sa.case((proven, kept), else_=None),
             service=sa.case((proven, records.DISABLED), else_=records.ENABLED),
         )
     )

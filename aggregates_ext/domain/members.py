@@ -359,7 +359,7 @@ def move_out(
 def drop_service(connection: Any, aggregate_id: int, host: str) -> None:
     """End what is queued of a member's service: it would keep it there."""
     if db_operations.cancel_service(connection, aggregate_id, host):
-        db_hosts.take_back_service(connection, host, aggregate_id)
+        db_hosts.take_back_service(connection, host, aggregate_id, stays=False)
 
 
 def _check_forgettable(

@@ -291,7 +291,8 @@ def _take_back_service(
             }
             db_hosts.update(connection, host, values)
         else:
-            db_hosts.take_back_service(connection, host, key)
+            stays = operation.kind != ENTER_MAINTENANCE
+            db_hosts.take_back_service(connection, host, key, stays=stays)
 
 
 def _phase_before(connection: Any, removal: records.Operation) -> str:

@@ -116,6 +116,35 @@ def test_start_of_the_host_leaves_it_in_maintenance(
     assert codes(running, kept) == []
 
 
+def test_start_of_a_host_that_stays_on_its_way_is_undone(
+    running: service.Service, key: int
+) -> None:
+    """What was asked for is proven as far as it came."""
+    running.maintenance.enter(running.ctx, 'xen2', stay_on_failure=True)
+    maintenance.go_on(running, key)
+    running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
+    assert maintenance.finish(running, key).state == 'failed'
+    running.sim.restart_toolstack('xen2')
+    running.clock.advance(START)
+    assert maintenance.is_enabled(running)
+    look(running, key)
+    settle(running, key)
+    assert not maintenance.is_enabled(running)
+    assert maintenance.host(running).maintenance == 'entering'
+    assert codes(running, key) == []
+    # A refusal does not end it.
+    running.sim.restart_toolstack('xen2')
+    running.sim.plant(
+        'host.disable',
+        code='HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN',
+        action='fail',
+    )
+    look(running, key)
+    settle(running, key)
+    assert maintenance.host(running).maintenance == 'entering'
+    assert codes(running, key) == ['HOST_ENABLED']
+
+
 def test_refusal_after_a_start_ends_no_maintenance(
     running: service.Service, kept: int
 ) -> None:

@@ -197,12 +197,23 @@ class _Entering:
                     self._change.enable()
                 except exception.AggregatesError as exc:
                     became = f'It stays disabled: {exc}'
+        if not self._change.listed.enabled:
+            self._keep_start()
         return outcomes.Failed(
             STUCK,
             f'Host {name} is not in maintenance: {len(guests)} guest(s) '
             f'remain. {reasons} {became} Guests that were moved stay where '
             'they are.',
             {'guests': [guest.uuid for guest in guests]},
+        )
+
+    def _keep_start(self) -> None:
+        """What its xapi has proven: its next start is known as one."""
+        name, start = self._run.host_name, self._change.listed.agent_start_time
+        self._run.write(
+            lambda connection: db_hosts.update(
+                connection, name, {'disabled_start': start}
+            )
         )
 
     def _told(self, guest: records.Guest) -> str:

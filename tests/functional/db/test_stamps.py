@@ -208,7 +208,7 @@ CASES: dict[str, list[Case]] = {
         Case(lambda c: hosts.change_credential(c, 1, 'x'))
     ],
     'hosts.take_back_service': [
-        Case(lambda c: hosts.take_back_service(c, 'h1', 1))
+        Case(lambda c: hosts.take_back_service(c, 'h1', 1, stays=True))
     ],
     'hosts.grant': [Case(lambda c: hosts.grant(c, 'h1', {'srs': []}, 9.0))],
     'hosts.use_consent': [Case(lambda c: hosts.use_consent(c, 'h1'))],
