@@ -270,29 +270,36 @@ def _take_back_service(
     """Unless a later request has said what the host is to be.
 
     One that did not come out of maintenance is still in it, and one whose
-    guests were to go again; one that was to stay is on its way there.
+    guests were to go again; one that was to stay is on its way there. A later
+    request to disable it says nothing of its maintenance.
     """
-    key = operation.aggregate_id
+    key, kind = operation.aggregate_id, operation.kind
     parameters = operation.parameters
     if parameters.get('stay') and parameters.get('disabling'):
         return
     pending, _now = db_operations.unfinished(connection, key)
-    if not any(
-        other.kind in db_operations.OF_THE_SERVICE
+    later = {
+        other.kind
+        for other in pending
+        if other.kind in db_operations.OF_THE_SERVICE
         and other.host == host
         and other.id != operation.id
-        for other in pending
-    ):
-        again = operation.kind == ENTER_MAINTENANCE and parameters.get('again')
-        if operation.kind == LEAVE_MAINTENANCE or again:
-            values = {
-                'maintenance': records.IN_MAINTENANCE,
-                'service': records.DISABLED,
-            }
-            db_hosts.update(connection, host, values)
-        else:
-            stays = operation.kind != ENTER_MAINTENANCE
-            db_hosts.take_back_service(connection, host, key, stays=stays)
+    }
+    again = kind == ENTER_MAINTENANCE and parameters.get('again')
+    still = (kind == LEAVE_MAINTENANCE or again) and ENABLE_HOST not in later
+    if later & {ENTER_MAINTENANCE, LEAVE_MAINTENANCE}:
+        return
+    if still:
+        values = {
+            'maintenance': records.IN_MAINTENANCE,
+            'service': records.DISABLED,
+        }
+        db_hosts.update(connection, host, values)
+    elif not later:
+        stays = kind != ENTER_MAINTENANCE
+        db_hosts.take_back_service(connection, host, key, stays=stays)
+    elif kind in (ENTER_MAINTENANCE, LEAVE_MAINTENANCE):
+        db_hosts.update(connection, host, {'maintenance': None})
 
 
 def _phase_before(connection: Any, removal: records.Operation) -> str:

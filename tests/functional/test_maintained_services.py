@@ -118,6 +118,23 @@ def test_entry_that_fails_leaves_the_reason(
     assert not maintenance.is_enabled(running)
 
 
+def test_to_disable_it_meanwhile_is_no_word_for_an_entry_that_fails(
+    running: service.Service, key: int, api: servers.Api
+) -> None:
+    """It was left on its way for good."""
+    running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
+    running.maintenance.enter(running.ctx, 'xen2')
+    running.enabling.set_service(
+        running.ctx, 'xen2', records.DISABLED, 'bad fan'
+    )
+    settle(running, key)
+    states = [o.state for o in running.operations.get_all(key)[:2]]
+    assert states == ['succeeded', 'failed']
+    assert maintenance.host(running).maintenance is None
+    assert told(api) == ('disabled', 'bad fan')
+    assert not maintenance.is_enabled(running)
+
+
 def test_both_keys_of_a_host_enable_it(
     running: service.Service, key: int, api: servers.Api
 ) -> None:

@@ -92,7 +92,7 @@ class _Following:
         if verdict is verdicts.Verdict.UNKNOWN:
             self.call['task'] = None
             said = codes.meaning(code, parameters).sentence
-            self._leave_open(f'it ended in {code}: {said}')
+            self._leave_open(f'it ended in {code}: {said.rstrip(".")}')
             return False
         return self._failed(task, verdict, code, parameters)
 
