@@ -283,7 +283,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'xensim/hosts/': (
         'xensim/calls/',
         'xensim/exclusion/',
-        'xensim/install/',
         'xensim/join/',
         'xensim/life/',
         'xensim/machines/',

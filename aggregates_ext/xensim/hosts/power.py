@@ -6,9 +6,9 @@ See xapi#host-operations and xapi#maintenance-calls.
 from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.hosts import calls as host_calls
-from aggregates_ext.xensim.install import records as host_records
 from aggregates_ext.xensim.life import lifecycle
 from aggregates_ext.xensim.life import liveness
+from aggregates_ext.xensim.life import plugging
 from aggregates_ext.xensim.machines import powerstate
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
@@ -35,13 +35,12 @@ def reboot(context: operations.Context, ref: str) -> operations.Steps:
     world = context.world
 
     def down() -> None:
+        if world.faults.take(('no_boot',), '', host.name) is not None:
+            lifecycle.restart(world, host, world.times.restart)
+            return
         _leave(context, db, ref)
-        domains.lose_power(world, host)
-        booted = host_records.start_time(context.now + world.times.reboot)
-        if db.exists('host', ref):
-            db.row('host', ref)['other_config']['boot_time'] = booted
         host.disabled_until_reboot = False
-        lifecycle.restart(world, host, world.times.reboot)
+        lifecycle.reboot(world, host)
 
     _go_down(context, host, down)
     return ''
@@ -81,7 +80,7 @@ def _prepare(
 def _leave(
     context: operations.Context, db: database.Database, ref: str
 ) -> None:
-    """Guests are shut down; a clean end is told.
+    """Guests are shut down, storage is detached; a clean end is told.
 
     See xapi#simulated-behaviour-13.
     """
@@ -91,6 +90,7 @@ def _leave(
     context.world.lost += [] if host is None else host.domains
     for vm in db.where('VM', resident_on=ref, is_control_domain=False):
         powerstate.stop(db, vm)
+    plugging.unplug(db, ref)
     if ref != db.pool['master']:
         liveness.set_live(context.world, db, ref, live=False)
     memory.refresh(db, ref)

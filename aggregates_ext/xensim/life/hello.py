@@ -6,6 +6,7 @@ from aggregates_ext.xensim.calls import tasks
 from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.install import records as host_records
 from aggregates_ext.xensim.life import liveness
+from aggregates_ext.xensim.life import plugging
 from aggregates_ext.xensim.life import poolnetworks
 from aggregates_ext.xensim.machines import adoption
 from aggregates_ext.xensim.records import database
@@ -121,7 +122,7 @@ def _welcome(
 
     def tell_start() -> None:
         if xapi.alive and db.exists('host', ref):
-            liveness.mark_start(world, row)
+            liveness.mark_start(world, host, row)
 
     world.later(world.times.agent_started, tell_start)
     row['cpu_info'] = host_records.cpu_info(host.spec.cpu)
@@ -135,7 +136,7 @@ def _welcome(
 
     def storage_ready() -> None:
         if xapi.alive and db.exists('host', ref):
-            _plug_storage(world, host, db)
+            plugging.plug(world, host, db)
             xapi.complete = True
             adoption.settle(world, db, ref, host)
             liveness.set_enabled(row, host.auto_enable)
@@ -155,24 +156,3 @@ def _cancel_tasks(
             del xapi.forwarded[task]
             if db.exists('task', task) and tasks.unfinished(db, task):
                 tasks.end(world, db, task, status='cancelled')
-
-
-def _plug_storage(
-    world: worlds.World, member: hosts.Host, db: database.Database
-) -> None:
-    """Attach all storage, the pool's shared SRs included.
-
-    What lies on the disks of another host cannot be, whatever its flag says.
-    See xapi#join-copies.
-    """
-    host = db.by_uuid('host', member.uuid)
-    others = [other for other in world.hosts.values() if other is not member]
-    away = {uuid for other in others for uuid in other.storage}
-    for sr in db.where('SR', shared=True):
-        existing = db.where('PBD', SR=sr)
-        if existing and not db.where('PBD', SR=sr, host=host):
-            config = db.row('PBD', existing[0])['device_config']
-            db.create('PBD', SR=sr, host=host, device_config=config)
-    for pbd in db.where('PBD', host=host):
-        row = db.row('PBD', pbd)
-        row['currently_attached'] = db.row('SR', row['SR'])['uuid'] not in away

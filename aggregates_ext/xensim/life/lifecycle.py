@@ -66,6 +66,13 @@ def kill(world: worlds.World, host: hosts.Host) -> None:
     stop(world, host)
 
 
+def reboot(world: worlds.World, host: hosts.Host) -> None:
+    """End the machine at once, and boot it, unless it is not to return."""
+    power_off(world, host)
+    if world.faults.take(('no_return',), '', host.name) is None:
+        power_on(world, host)
+
+
 def hold(world: worlds.World, host: hosts.Host) -> None:
     """Kill xapi for good; the machine stays up (xapi#dead-hosts)."""
     kill(world, host)
@@ -102,6 +109,7 @@ def power_on(world: worlds.World, host: hosts.Host) -> None:
     """Switch the machine on; it boots."""
     if not host.powered:
         host.powered = True
+        host.booted = world.clock.time()
         world.later(world.times.reboot, lambda: start(world, host))
 
 

@@ -7,9 +7,15 @@ from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import world as worlds
 
 
-def mark_start(world: worlds.World, row: database.Record) -> None:
-    started = host_records.start_time(world.clock.time())
-    row['other_config']['agent_start_time'] = started
+def mark_start(
+    world: worlds.World, host: hosts.Host, row: database.Record
+) -> None:
+    """Tell when xapi has started, and the machine, where that is new."""
+    config = row['other_config']
+    config['agent_start_time'] = host_records.start_time(world.clock.time())
+    if host.booted is not None:
+        config['boot_time'] = host_records.start_time(host.booted)
+        host.booted = None
 
 
 def set_enabled(row: database.Record, enabled: bool) -> None:

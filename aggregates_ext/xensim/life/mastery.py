@@ -5,6 +5,7 @@ See xapi#restarts.
 
 from aggregates_ext.xensim.exclusion import pool as pool_exclusion
 from aggregates_ext.xensim.life import liveness
+from aggregates_ext.xensim.life import plugging
 from aggregates_ext.xensim.machines import adoption
 from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import world as worlds
@@ -23,11 +24,12 @@ def begin(
     for _, row in db.rows('host'):
         liveness.set_enabled(row, False)
     master = db.pool['master']
-    liveness.mark_start(world, db.row('host', master))
+    liveness.mark_start(world, host, db.row('host', master))
     xapi.complete = False
 
     def storage_ready() -> None:
         if xapi.alive:
+            plugging.plug(world, host, db)
             xapi.complete = True
             liveness.set_enabled(db.row('host', master), host.auto_enable)
             adoption.settle(world, db, master, host)

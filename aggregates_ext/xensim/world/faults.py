@@ -15,7 +15,9 @@ ACTIONS = frozenset(
         'halt',
         'skip',
         'die',
+        'no_boot',
         'no_return',
+        'no_storage',
         'late_writes',
     }
 )
@@ -32,7 +34,9 @@ class Fault:
     parameters. half_join: the join fails late, when the joiner's role is
     written (with seconds: its record becomes live after them). skip: step S6 of a join copies nothing, silently. die: xapi
     is killed, and started again by its watchdog. no_return: a host (name
-    the victim) stays off after its eject. halt: a migration fails,
+    the victim) stays off after its eject or its reboot. no_boot: a reboot
+    starts its xapi alone, the machine runs on. no_storage: at its next start
+    a host finds none of its storage. halt: a migration fails,
     and leaves its machine halted (xapi#migration). late_writes: from now on the
     database of a master (host) goes to its disk every five minutes; killed,
     it comes back with what was written last.

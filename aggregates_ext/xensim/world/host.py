@@ -120,6 +120,8 @@ class Host:
     disabled_until_reboot: bool = False
     """It was told to go down while HA was on (xapi#maintenance-calls)."""
     powered: bool = True
+    booted: float | None = None
+    """When the machine has booted, as long as no xapi has told it."""
     storage: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     """The SRs which lie on its disks, with disks of which no record is left.
 

@@ -196,3 +196,88 @@ def test_enable_of_a_host_that_is_away_stays_in_its_operations(pool, clk, sim):
     assert pool('task.get_status', task) == 'pending'
     assert pool('host.evacuate', ref) == ''
     assert pool.prevented('xen2') == {}
+
+
+def booted(pool, name='xen2'):
+    return pool.host(name)['other_config']['boot_time']
+
+
+def reboot(pool, name='xen2'):
+    pool('host.disable', pool.hosts[name], False)
+    assert pool('Async.host.reboot', pool.hosts[name]).startswith('OpaqueRef')
+
+
+def test_the_boot_is_told_when_the_host_is_back(pool, clk):
+    before = booted(pool)
+    reboot(pool)
+    clk.advance(17)
+    assert booted(pool) == before
+    clk.advance(15)
+    assert booted(pool) != before
+    again = booted(pool)
+    pool('host.restart_agent', pool.hosts['xen2'])
+    clk.advance(20)
+    assert booted(pool) == again
+
+
+def test_the_boot_of_a_master_is_told(pool, clk):
+    before = booted(pool, 'xen1')
+    reboot(pool, 'xen1')
+    clk.advance(40)
+    pool.login()
+    assert booted(pool, 'xen1') != before
+    assert pool.host('xen1')['enabled'] is False
+
+
+def test_power_that_returns_is_a_boot(pool, clk, sim):
+    before = booted(pool)
+    clk.advance(5)
+    sim.power_off('xen2')
+    sim.power_on('xen2')
+    clk.advance(30)
+    assert booted(pool) != before
+
+
+def test_a_host_that_does_not_come_back(pool, clk, sim):
+    sim.plant(host='xen2', action='no_return')
+    reboot(pool)
+    clk.advance(60)
+    assert sim.state()['hosts']['xen2']['phase'] == 'off'
+    assert pool.operations('xen2') == ['shutdown']
+
+
+def test_a_reboot_that_starts_xapi_alone(pool, clk, sim):
+    vm = pool.vm('xen2', 'stays')
+    before, started = booted(pool), agent(pool.host('xen2'))
+    sim.plant(host='xen2', action='no_boot')
+    reboot(pool)
+    clk.advance(40)
+    assert pool.operations('xen2') == []
+    assert booted(pool) == before
+    assert agent(pool.host('xen2')) != started
+    assert pool.places(vm) == ['xen2']
+
+
+@pytest.mark.parametrize('planted', [False, True])
+def test_storage_that_does_not_come_back(pool, clk, sim, planted):
+    if planted:
+        sim.plant(host='xen2', action='no_storage')
+    reboot(pool)
+    clk.advance(40)
+    pbds = pool('PBD.get_all_records').values()
+    mine = [p for p in pbds if p['host'] == pool.hosts['xen2']]
+    attached = [p['currently_attached'] for p in mine]
+    assert attached == [not planted] * len(mine)
+    assert mine
+
+
+def test_a_master_that_reboots_has_what_it_wrote(pool, clk, sim):
+    sim.plant(host='xen1', action='late_writes')
+    pool('host.set_name_description', pool.hosts['xen2'], 'kept')
+    assert pool('pool.sync_database') == ''
+    pool('host.set_name_description', pool.hosts['xen3'], 'lost')
+    reboot(pool, 'xen1')
+    clk.advance(40)
+    pool.login()
+    told = [pool.host(n)['name_description'] for n in ('xen2', 'xen3')]
+    assert told == ['kept', 'Default install']
