@@ -304,6 +304,24 @@ COMPUTE_OPTS = [
         'given up.',
     ),
     cfg.FloatOpt(
+        'power_timeout',
+        mutable=True,
+        default=1800.0,
+        min=1,
+        help='Seconds after which a host that was told to reboot, to shut '
+        'down or to start, and is not seen to have done so, is given up.',
+    ),
+    cfg.FloatOpt(
+        'power_wait',
+        mutable=True,
+        default=60.0,
+        min=0.01,
+        help='Seconds after a host was told to reboot, to shut down or to '
+        'start in which that is not repeated, though nothing of it is seen. '
+        'A host goes down ten seconds after it was told: shorten it for '
+        'simulated hosts alone.',
+    ),
+    cfg.FloatOpt(
         'retry_interval',
         mutable=True,
         default=5.0,

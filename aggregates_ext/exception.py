@@ -238,6 +238,15 @@ class HostInMaintenance(Conflict):
     )
 
 
+class HostNotInMaintenance(Conflict):
+    message = (
+        'Host {host} is not in maintenance: only one that is, and is empty, '
+        'is rebooted, shut down or started here. Take it there first '
+        '("enter_maintenance"), and wait until GET …/pool tells that it is '
+        '"on".'
+    )
+
+
 class JoinUnknown(Conflict):
     message = (
         'Host {host} is joining the pool of aggregate {aggregate_id}, and '

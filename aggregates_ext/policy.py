@@ -33,11 +33,15 @@ REAPPLY = POOLS.format('reapply')
 FORCE_REMOVE_HOST = POOLS.format('force_remove_host')
 SET_MASTER = POOLS.format('set_master')
 MAINTENANCE = POOLS.format('maintenance')
+POWER = POOLS.format('power')
 
 HOSTS = 'os_compute_api:os-hosts'
 HOSTS_LIST = f'{HOSTS}:list'
 HOSTS_SHOW = f'{HOSTS}:show'
 HOSTS_UPDATE = f'{HOSTS}:update'
+HOSTS_START = f'{HOSTS}:start'
+HOSTS_SHUTDOWN = f'{HOSTS}:shutdown'
+HOSTS_REBOOT = f'{HOSTS}:reboot'
 
 SERVICES = 'os_compute_api:os-services'
 SERVICES_LIST = f'{SERVICES}:list'
@@ -140,6 +144,12 @@ _RULES = (
     (REAPPLY, 'POST', _ACTION, 'Make a pool what its aggregate says.'),
     (SET_MASTER, 'POST', _ACTION, 'Make another host the master of a pool.'),
     (MAINTENANCE, 'POST', _ACTION, 'Take a host into maintenance, or out.'),
+    (
+        POWER,
+        'POST',
+        _ACTION,
+        'Reboot a host in maintenance, shut it down, or start it.',
+    ),
 )
 
 
@@ -156,6 +166,9 @@ _PATTERN = '/os-hypervisors/{hypervisor_hostname_pattern}'
 _READ = (
     (HOSTS_LIST, '/os-hosts', 'List hosts.'),
     (HOSTS_SHOW, '/os-hosts/{host_name}', 'Show a host.'),
+    (HOSTS_START, '/os-hosts/{host_name}/startup', 'Start a host.'),
+    (HOSTS_SHUTDOWN, '/os-hosts/{host_name}/shutdown', 'Shut a host down.'),
+    (HOSTS_REBOOT, '/os-hosts/{host_name}/reboot', 'Reboot a host.'),
     (SERVICES_LIST, '/os-services', 'List hosts as compute services.'),
     (HYPERVISORS_LIST, '/os-hypervisors', 'List hosts as hypervisors.'),
     (

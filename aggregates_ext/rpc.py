@@ -8,6 +8,7 @@ History of the interface:
 * 1.0: ``wake_up()``, ``check_host(host, aggregate_id, purpose,
   accept_data_loss)``
 * 1.1: ``check_host`` takes the purpose 'maintenance', and ``shut_down``
+* 1.2: ``check_host`` takes the purposes 'reboot', 'shutdown' and 'startup'
 """
 
 import functools
@@ -65,9 +66,14 @@ _TRIES = re.compile(
     r'^\[[0-9a-f-]+\] |\.? ?(Trying again in|\(retrying in) [0-9.]+ seconds.*$'
 )
 TOPIC = 'aggregates-ext-compute'
-VERSION = '1.1'
+VERSION = '1.2'
 # What a service of before answers too is asked in its version.
 FIRST = '1.0'
+WITH_MAINTENANCE = '1.1'
+VERSIONS = {
+    'maintenance': WITH_MAINTENANCE,
+    **dict.fromkeys(('reboot', 'shutdown', 'startup'), VERSION),
+}
 # Options that oslo.messaging has since 16 and 18 and does not list.
 _GLOBAL_OPTS = (
     ('oslo_messaging._metrics.client', 'oslo_messaging_metrics'),
@@ -176,18 +182,19 @@ class ComputeAPI:
     ) -> dict[str, Any] | None:
         """Ask a compute service to check a host; None: there is no answer.
 
-        :param purpose: 'add', 'remove', 'maintenance' or 'contact'.
+        :param purpose: 'add', 'remove', 'maintenance', 'reboot', 'shutdown',
+            'startup' or 'contact'.
         :param shut_down: uuids of guests that maintenance may shut down.
         :returns: ``preflight.Report.as_dict()``.
         """
         if self._client is None or not self.asks:
             return None
-        newer = purpose == 'maintenance'
-        more = {'shut_down': list(shut_down)} if newer else {}
+        version = VERSIONS.get(purpose, FIRST)
+        more = {} if version == FIRST else {'shut_down': list(shut_down)}
         prepared = self._client.prepare(
             timeout=self._check_timeout,
             retry=0,
-            version=VERSION if newer else FIRST,
+            version=version,
         )
         call = functools.partial(
             prepared.call,

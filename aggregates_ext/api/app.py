@@ -265,9 +265,10 @@ def _check_project(ctx: context.RequestContext, project: str | None) -> None:
 
 def _route(match: routing.Match, method: str) -> routing.Route:
     route = match.methods.get('GET' if method == 'HEAD' else method)
-    if route is None:
+    read = match.methods.get('GET')
+    if route is None or (method == 'HEAD' and route.changes):
         allowed = [*match.methods]
-        if 'GET' in allowed:
+        if read is not None and not read.changes:
             allowed.append('HEAD')
         raise exception.MethodNotAllowed(
             method=ascii(method[:20]), allowed=', '.join(allowed)

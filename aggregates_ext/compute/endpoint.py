@@ -23,6 +23,7 @@ from aggregates_ext.compute import shares
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import pool
+from aggregates_ext.compute.operations import powering
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import successor
@@ -90,8 +91,8 @@ class Endpoint:
         It ends within ``observe_timeout``, whatever the host does.
 
         :param aggregate_id: that it is added to, removed from or in.
-        :param purpose: 'add', 'remove', 'maintenance', or 'contact' (can it
-            be worked with).
+        :param purpose: 'add', 'remove', 'maintenance', 'reboot', 'shutdown',
+            'startup', or 'contact' (can it be worked with).
         :param shut_down: uuids of guests that maintenance may shut down.
         """
         LOG.debug('Asked about host %s: %s', host, purpose)
@@ -118,6 +119,14 @@ class Endpoint:
                 if purpose == 'maintenance' and aggregate is not None:
                     report = check.check_maintenance(
                         found, hosts, aggregate, shut_down
+                    )
+                elif purpose in powering.CALLS and aggregate is not None:
+                    report = powering.check_host(
+                        self._connector.within(),
+                        found,
+                        hosts,
+                        aggregate,
+                        purpose,
                     )
                 else:
                     report = check.check(

@@ -20,10 +20,12 @@ from aggregates_ext.compute.operations import join
 from aggregates_ext.compute.operations import leaving
 from aggregates_ext.compute.operations import maintenance
 from aggregates_ext.compute.operations import pool
+from aggregates_ext.compute.operations import powering
 from aggregates_ext.compute.operations import reapply
 from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.run import lease as compute_lease
 from aggregates_ext.compute.run import outcomes
+from aggregates_ext.compute.run import powers
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import connections
@@ -45,6 +47,7 @@ STEPS: dict[str, Callable[[compute_run.Run], None]] = {
     operations.ENABLE_HOST: enabling.enable_host,
     operations.ENTER_MAINTENANCE: entering.enter,
     operations.LEAVE_MAINTENANCE: leaving.leave,
+    operations.POWER_HOST: powering.power_host,
 }
 MAX_BACKOFF = 60.0
 # Enough for any retry_interval to come to a minute.
@@ -212,6 +215,9 @@ class Runner:
             # It ends by itself.
             limit = maintenance.MOVES_EACH * self._options.move_timeout
             return float(limit) + MAX_BACKOFF
+        if operation.kind == operations.POWER_HOST:
+            # It ends by itself: one time until it is sent, one after that.
+            return 2 * float(self._options.power_timeout) + MAX_BACKOFF
         if operation.kind == operations.REMOVE_HOST:
             return float(self._options.eject_timeout) + designations.allowance(
                 operation, master_timeout
@@ -227,6 +233,7 @@ def _step(run: compute_run.Run) -> None:
     """
     try:
         designations.await_others(run)
+        powers.await_others(run)
         compute_run.await_moves(run)
         STEPS[run.operation.kind](run)
     except failures.HostError as exc:

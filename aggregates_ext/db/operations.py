@@ -38,12 +38,22 @@ OF_THE_SERVICE = (
     'enter_maintenance',
     'leave_maintenance',
 )
+POWER_HOST = 'power_host'
 # Kinds that start a toolstack, change the master, join or eject.
-STRUCTURAL = ('add_host', 'remove_host', 'set_master', 'reapply', 'delete')
+STRUCTURAL = (
+    'add_host',
+    'remove_host',
+    'set_master',
+    'reapply',
+    'delete',
+    POWER_HOST,
+)
 # Kinds after which the pool is what is wanted: nothing counts from before.
 SETTLES_ALL = ('adopt',)
 # The parameter that tells of a change of master that was sent.
 DESIGNATED = 'designated'
+# The parameter that tells of a call by which a host goes down or starts.
+POWERED = 'power'
 
 
 def hidden(column: Any) -> Any:

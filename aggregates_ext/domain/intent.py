@@ -119,9 +119,14 @@ class Intent:
             self._sleep(SETTLE_POLL)
             waited += SETTLE_POLL
 
-    def await_end(self, queued: records.Operation) -> records.Operation:
+    def await_end(
+        self,
+        queued: records.Operation,
+        enough: Callable[[records.Operation], bool] = lambda _operation: False,
+    ) -> records.Operation:
         """Wait for the end of an operation, if it comes soon.
 
+        :param enough: whether one that has not ended is waited for no longer.
         :returns: it, as it is then, ended or not.
         :raises exception.Conflict: it has failed; whoever asked is told so,
             and it counts no longer.
@@ -133,7 +138,8 @@ class Intent:
 
         def look() -> records.Operation:
             found = read()
-            if found.state in db_operations.UNFINISHED:
+            going_on = found.state in db_operations.UNFINISHED
+            if going_on and not enough(found):
                 raise _Unfinished
             return found
 

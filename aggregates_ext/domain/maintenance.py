@@ -5,6 +5,7 @@ a while for how that ends (design#maintenance).
 """
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_utils import uuidutils
@@ -17,8 +18,11 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.domain import enabling
 from aggregates_ext.domain import intent
+from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
 
+# What a host is told to do, by the action.
+WORDS = {'reboot': 'reboot', 'shutdown': 'shut down', 'startup': 'start'}
 KINDS = (operations.ENTER_MAINTENANCE, operations.LEAVE_MAINTENANCE)
 # Guests are on a host that is in maintenance: a code of drift.
 GUESTS_ARRIVED = 'GUESTS_ARRIVED'
@@ -92,6 +96,62 @@ class Maintenance:
             {'restore': restore} | ({'enable': True} if enable else {}),
         )
 
+    def power(
+        self,
+        ctx: context.RequestContext,
+        host: str,
+        action: str,
+        aggregate_id: int | None = None,
+    ) -> str:
+        """Reboot a host in maintenance, shut it down, or start it.
+
+        Asked again while that goes on it is the same.
+
+        :param action: 'reboot', 'shutdown' or 'startup'.
+        :param aggregate_id: of the host; None: it is looked up.
+        :returns: uuid of the operation, ended or not.
+        :raises exception.HostNotFound: it is not registered.
+        :raises exception.HostNotInMaintenance: it is not in maintenance.
+        :raises exception.Refused: something else forbids it.
+        :raises exception.Conflict: it has failed, with what was in its way.
+        """
+        key = aggregate_id or enabling.find(self._intent, host)
+        if key is None:
+            raise exception.HostNotInMaintenance(host=host)
+        with self._intent.database.reader() as connection:
+            same = _powering(connection, key, host, action)
+        if same is None:
+            self._check_power(key, host, action)
+        uuid = uuidutils.generate_uuid()
+
+        def work(connection: Any) -> records.Operation:
+            self._intent.lock(connection, key)
+            return _powering(
+                connection, key, host, action
+            ) or db_operations.insert(
+                connection,
+                uuid,
+                operations.POWER_HOST,
+                key,
+                host,
+                operations.asked_by(ctx),
+                {'action': action},
+            )
+
+        queued = self._intent.database.write(work, operations.is_written)
+        self._intent.compute.wake_up()
+        return self._intent.await_end(queued, _is_told).uuid
+
+    def _check_power(self, key: int, host: str, action: str) -> None:
+        """Ask the pool; what passes by itself is waited for.
+
+        :raises exception.Refused: naming every reason.
+        """
+        members.refuse(
+            f'Host {host} is not told to {WORDS[action]}:',
+            self._intent.compute.check_host(host, key, action),
+        )
+
     def _ask(
         self,
         ctx: context.RequestContext,
@@ -142,6 +202,7 @@ class Maintenance:
             again = enters and _has_guests(connection, bound, key)
             if not (again or _is_needed(bound, kind)):
                 return None
+            _check_rests(key, going_on)
             given = {**parameters, 'again': True} if again else parameters
             values = intended(bound, kind, given, uuid)
             db_hosts.update(connection, host, values)
@@ -166,6 +227,59 @@ def _has_guests(connection: Any, host: records.Host, key: int) -> bool:
         entry.code == GUESTS_ARRIVED and entry.host == host.name
         for entry in db_aggregates.get(connection, key).drift
     )
+
+
+def _check_rests(key: int, going_on: Sequence[records.Operation]) -> None:
+    """:raises exception.AggregateBusy: the host goes down, or starts."""
+    for operation in going_on:
+        if operation.kind == operations.POWER_HOST:
+            raise _busy(key, operation)
+
+
+def _busy(key: int, operation: records.Operation) -> exception.AggregateBusy:
+    return exception.AggregateBusy(
+        aggregate_id=key,
+        operation=operation.uuid,
+        what=operation.title,
+        state=operation.state,
+    )
+
+
+def _powering(
+    connection: Any, key: int, host: str, action: str
+) -> records.Operation | None:
+    """What was asked already and goes on; None: it may be asked.
+
+    :raises exception.HostNotInMaintenance: it is not in maintenance.
+    :raises exception.AggregateBusy: something else goes on with the host.
+    """
+    bound, going_on = db_operations.of_host(connection, key, host)
+    for operation in going_on:
+        if operation.kind != operations.POWER_HOST:
+            continue
+        if operation.parameters.get('action') == action:
+            return operation
+        raise _busy(key, operation)
+    here = (bound.aggregate_id, bound.phase) == (key, 'member')
+    if not here or bound.maintenance != records.IN_MAINTENANCE:
+        raise exception.HostNotInMaintenance(host=host)
+    return None
+
+
+def check_power(connection: Any, old: records.Operation) -> None:
+    """Whether what an operation did not do may be asked once more.
+
+    :raises exception.Conflict: it may not.
+    """
+    action = str(old.parameters.get('action'))
+    found = _powering(connection, old.aggregate_id, str(old.host), action)
+    if found is not None:
+        raise _busy(old.aggregate_id, found)
+
+
+def _is_told(operation: records.Operation) -> bool:
+    """Whether the host was told, and only its end is to be seen."""
+    return db_operations.POWERED in operation.parameters
 
 
 def _is_needed(host: records.Host, kind: str) -> bool:

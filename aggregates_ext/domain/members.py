@@ -243,18 +243,29 @@ class Members:
         report = self._intent.compute.check_host(
             host, aggregate_id, purpose, accept_data_loss
         )
-        blockers = report['blockers'] if report else []
-        if not all(blocker.get('heals') for blocker in blockers):
-            what = 'join' if purpose == 'add' else 'leave'
-            raise exception.Refused(
-                f'Host {host} cannot {what} the pool of aggregate '
-                f'{aggregate_id}:',
-                [
-                    Problem(blocker['code'], blocker['message'])
-                    for blocker in blockers
-                ],
-            )
+        what = 'join' if purpose == 'add' else 'leave'
+        refuse(
+            f'Host {host} cannot {what} the pool of aggregate {aggregate_id}:',
+            report,
+        )
         return report
+
+
+def refuse(subject: str, report: dict[str, Any] | None) -> None:
+    """Refuse what a check forbids; what passes by itself is waited for.
+
+    :param report: of ``check_host``; None: there was no check.
+    :raises exception.Refused: naming every reason.
+    """
+    blockers = report['blockers'] if report else []
+    if not all(blocker.get('heals') for blocker in blockers):
+        raise exception.Refused(
+            subject,
+            [
+                Problem(blocker['code'], blocker['message'])
+                for blocker in blockers
+            ],
+        )
 
 
 def bind(connection: Any, aggregate: Any, host: records.Host) -> None:

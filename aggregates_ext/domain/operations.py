@@ -33,6 +33,7 @@ DISABLE_HOST = 'disable_host'
 ENABLE_HOST = 'enable_host'
 ENTER_MAINTENANCE = 'enter_maintenance'
 LEAVE_MAINTENANCE = 'leave_maintenance'
+POWER_HOST = db_operations.POWER_HOST
 
 # The phase that an outcome named by `reset` gives to a bound host.
 OUTCOMES = {'member': 'member', 'free': 'free'}
@@ -142,7 +143,7 @@ class Operations:
                 raise exception.OperationNotCancellable(
                     operation=uuid,
                     state=operation.state,
-                    remedy=_REMEDIES[operation.state],
+                    remedy=_remedy(operation),
                 )
             take_back(connection, operation)
             return cancelled
@@ -243,6 +244,16 @@ _REMEDIES = {
     'cancelled': 'It is cancelled already.',
     'unresolved': 'Use reset to tell what became of the host.',
 }
+
+
+def _remedy(operation: records.Operation) -> str:
+    """What there is to do about one that cannot be cancelled."""
+    if (operation.kind, operation.state) == (POWER_HOST, 'running'):
+        return (
+            'What a host was told to do cannot be taken back: wait for the '
+            'end, which comes within [compute] power_timeout.'
+        )
+    return _REMEDIES[operation.state]
 
 
 def take_back(connection: Any, operation: records.Operation) -> None:

@@ -28,6 +28,7 @@ from aggregates_ext.domain import operations
 ASKED = (
     'accept_data_loss',
     'accepted_by',
+    'action',
     'again',
     'disks',
     'enable',
@@ -36,6 +37,8 @@ ASKED = (
     'restore',
     'stay',
 )
+# Kinds of which a host is to be what they ask for, or has to be.
+AGAIN = (*db_operations.OF_THE_SERVICE, operations.POWER_HOST)
 # Kinds that are written as done and are nothing to be tried.
 RECORDS = (operations.RESET,)
 
@@ -166,7 +169,7 @@ class Retries:
             return lambda connection, aggregate: members.move_out(
                 connection, key, host, db_aggregates.LISTED_PHASES
             )
-        if old.kind in db_operations.OF_THE_SERVICE:
+        if old.kind in AGAIN:
             return lambda connection, aggregate: _ask_again(
                 connection, old, uuid
             )
@@ -223,6 +226,9 @@ def _ask_again(connection: Any, old: records.Operation, uuid: str) -> None:
 
     :raises exception.HostNotInPool: it is no member any more.
     """
+    if old.kind == operations.POWER_HOST:
+        maintenance.check_power(connection, old)
+        return
     found = db_hosts.get(connection, str(old.host))
     enabling.check_member(found, old.aggregate_id)
     if old.kind in maintenance.KINDS:

@@ -157,3 +157,16 @@ class Pool(Service):
             for name in HOSTS[:2]:
                 hosts.bind(connection, name, key)
                 hosts.move(connection, name, key, ('joining',), 'member')
+
+
+class Maintained(Pool):
+    """The same, and xen2 is in maintenance."""
+
+    def start_fixture(self) -> None:
+        super().start_fixture()
+        with self._database.writer() as connection:
+            hosts.update(
+                connection,
+                HOSTS[1],
+                {'maintenance': 'on', 'service': 'disabled'},
+            )

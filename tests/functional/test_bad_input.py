@@ -158,7 +158,12 @@ ACTION = [
         'remove_host.accept_data_loss',
     ),
     ('{"check_host": {"host": "xen1"}}', 'check_host has no for'),
-    ('{"check_host": {"host": "xen1", "for": "x"}}', '"add", "remove" or'),
+    ('{"check_host": {"host": "xen1", "for": "x"}}', '"add", "remove", "'),
+    ('{"power_host": {"host": "xen1"}}', 'power_host has no action'),
+    (
+        '{"power_host": {"host": "xen1", "action": "halt"}}',
+        'power_host.action must be "reboot", "shutdown" or "startup"',
+    ),
     (
         '{"check_host": {"host": "xen1", "for": "maintenance", '
         '"shut_down": "all"}}',
@@ -222,7 +227,7 @@ XML_ACTION = [
         '</remove_host>',
         'accept_data_loss has elements alone',
     ),
-    ('<check_host host="a" for="b"/>', '"add", "remove" or'),
+    ('<check_host host="a" for="b"/>', '"add", "remove", "'),
     ('<set_master/>', 'set_master has no host'),
     ('<adopt host="a"/>', 'adopt has the unknown host'),
     ('<reapply>x</reapply>', 'reapply must be an object'),

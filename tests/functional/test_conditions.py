@@ -28,6 +28,7 @@ BODIES: dict[str, Any] = {
     'set_master': {'host': 'xen2'},
     'enter_maintenance': {'host': 'xen1'},
     'leave_maintenance': {'host': 'xen2'},
+    'power_host': {'host': 'xen2', 'action': 'reboot'},
     'cancel_operation': {'operation': OPERATION},
     'retry_operation': {'operation': OPERATION},
     'reset': {'host': 'xen2', 'outcome': 'free'},
@@ -45,6 +46,7 @@ class Api:
         self.execute(
             "UPDATE operations SET state = 'succeeded', settled = 1",
             "UPDATE hosts SET phase = 'member' WHERE aggregate_id = 1",
+            "UPDATE hosts SET maintenance = 'on' WHERE name = 'xen2'",
             "UPDATE aggregates SET pool_uuid = 'p'",
         )
 

@@ -38,6 +38,7 @@ ROUTES = [
     ('POST', '/1/action', {'set_master': 1}, policy.SET_MASTER),
     ('POST', '/1/action', {'enter_maintenance': 1}, policy.MAINTENANCE),
     ('POST', '/1/action', {'leave_maintenance': 1}, policy.MAINTENANCE),
+    ('POST', '/1/action', {'power_host': 1}, policy.POWER),
 ]
 CHANGES = [
     ('/v2.1/os-hosts/xen1', policy.HOSTS_UPDATE),
@@ -47,6 +48,9 @@ CHANGES = [
 NEIGHBOURS = [
     ('/v2.1/os-hosts', policy.HOSTS_LIST),
     ('/v2.1/os-hosts/xen1', policy.HOSTS_SHOW),
+    ('/v2.1/os-hosts/xen1/startup', policy.HOSTS_START),
+    ('/v2.1/os-hosts/xen1/shutdown', policy.HOSTS_SHUTDOWN),
+    ('/v2.1/os-hosts/xen1/reboot', policy.HOSTS_REBOOT),
     ('/v2.1/os-services', policy.SERVICES_LIST),
     (HYPERVISORS, policy.HYPERVISORS_LIST),
     (f'{HYPERVISORS}/detail', policy.HYPERVISORS_DETAIL),

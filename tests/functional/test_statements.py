@@ -214,6 +214,17 @@ CASES = {
         {'leave_maintenance': {'host': 'xen2'}},
         ("UPDATE hosts SET maintenance = 'on' WHERE name = 'xen2'",),
     ),
+    'power_host': Case(
+        {'power_host': {'host': 'xen2', 'action': 'reboot'}},
+        ("UPDATE hosts SET maintenance = 'on' WHERE name = 'xen2'",),
+    ),
+    'retry of a reboot': Case(
+        RETRY,
+        (
+            "UPDATE hosts SET maintenance = 'on' WHERE name = 'xen2'",
+            was('power_host', 'failed', 'xen2'),
+        ),
+    ),
     'retry of an entry': Case(
         RETRY, (was('enter_maintenance', 'failed', 'xen2'),)
     ),
@@ -270,6 +281,15 @@ CASES = {
     'disable a host': Case(
         {'status': 'disable'}, method='PUT', path='/v2.1/os-hosts/xen1'
     ),
+    **{
+        f'{action} a host': Case(
+            None,
+            ("UPDATE hosts SET maintenance = 'on' WHERE name = 'xen2'",),
+            method='GET',
+            path=f'/v2.1/os-hosts/xen2/{action}',
+        )
+        for action in ('startup', 'shutdown', 'reboot')
+    },
     'disable a service': Case(
         {'host': 'xen1', 'binary': 'nova-compute'},
         method='PUT',

@@ -22,6 +22,8 @@ NAMES = st.sampled_from(
         'set_master',
         'enter_maintenance',
         'leave_maintenance',
+        'power_host',
+        'action',
         'stay_on_failure',
         'restore',
         'reason',

@@ -47,6 +47,7 @@ REQUESTS: dict[str, tuple[tuple[str, str, Any], int]] = {
     policy.REAPPLY: (action('reapply'), 404),
     policy.SET_MASTER: (action('set_master', host='xen1'), 404),
     policy.MAINTENANCE: (action('enter_maintenance', host='xen1'), 404),
+    policy.POWER: (action('power_host', host='xen1', action='reboot'), 404),
     policy.SERVICES_LIST: (('GET', '/os-services', None), 200),
     policy.SERVICES_UPDATE: (
         ('PUT', f'/os-services/{UUID}', {'status': 'enabled'}),
@@ -73,6 +74,9 @@ OLD_REQUESTS: dict[str, tuple[tuple[str, str, Any], int]] = {
         ('PUT', '/os-hosts/xen1', {'status': 'enable'}),
         200,
     ),
+    policy.HOSTS_START: (('GET', '/os-hosts/xen1/startup', None), 409),
+    policy.HOSTS_SHUTDOWN: (('GET', '/os-hosts/xen1/shutdown', None), 409),
+    policy.HOSTS_REBOOT: (('GET', '/os-hosts/xen1/reboot', None), 409),
     policy.HYPERVISORS_STATISTICS: (
         ('GET', '/os-hypervisors/statistics', None),
         200,

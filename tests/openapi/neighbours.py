@@ -6,6 +6,7 @@ together, since no schema can depend on a header.
 
 from typing import Any
 
+from aggregates_ext.api.forms import schema
 from aggregates_ext.api.resources import absent as absent_resources
 from aggregates_ext.domain import moves
 from tests.openapi import responses
@@ -49,6 +50,17 @@ CHANGED_HOST = responses.obj(
     host=responses.TEXT,
     status=_STATUS,
     maintenance_mode={'enum': ['on_maintenance', 'off_maintenance']},
+)
+POWERED_HOST = responses.obj(
+    host=responses.TEXT,
+    power_action={'enum': [*schema.POWER_ACTIONS]},
+)
+# Of the actions that are about a host.
+ACTED_HOST = responses.obj(
+    ('maintenance_mode', 'power_action'),
+    host=responses.TEXT,
+    maintenance_mode={'enum': ['on_maintenance', 'off_maintenance']},
+    power_action={'enum': [*schema.POWER_ACTIONS]},
 )
 STATISTICS = responses.obj(count=responses.NUMBER, **_FIGURES)
 

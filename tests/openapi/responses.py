@@ -82,7 +82,9 @@ CHECK = obj(
     ('disks', 'plan', 'shut_down'),
     **{
         'host': TEXT,
-        'for': {'enum': ['add', 'remove', 'maintenance']},
+        'for': {
+            'enum': ['add', 'remove', 'maintenance', *schema.POWER_ACTIONS]
+        },
         'blockers': items(PROBLEM),
         'warnings': items(PROBLEM),
         # Of a removal: by the SR that holds them.
@@ -160,6 +162,7 @@ def operation(face: str) -> Schema:
             (
                 'accept_data_loss',
                 'accepted_by',
+                'action',
                 'force',
                 'outcome',
                 'reason',
@@ -170,6 +173,7 @@ def operation(face: str) -> Schema:
             accepted_by=maybe(TEXT),
             retry_of=TEXT,
             retried_by=maybe(TEXT),
+            action={'enum': [*schema.POWER_ACTIONS]},
             force=FLAG,
             outcome=TEXT,
             reason=TEXT,

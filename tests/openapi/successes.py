@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from aggregates_ext.api.forms import schema
 from tests.openapi import neighbours
 from tests.openapi import responses
 from tests.openapi import xmlforms
@@ -58,6 +59,7 @@ def shown(face: str, template: str, method: str) -> dict[str, Schema] | None:
             'aggregate': aggregate,
             'check': ref('check'),
             'operation': operation,
+            NO_ROOT: neighbours.ACTED_HOST,
         },
         ('GET', '/os-hosts'): {'hosts': responses.items(neighbours.HOST)},
         ('GET', '/os-hosts/{host_name}'): {
@@ -66,6 +68,12 @@ def shown(face: str, template: str, method: str) -> dict[str, Schema] | None:
             )
         },
         ('PUT', '/os-hosts/{host_name}'): {NO_ROOT: neighbours.CHANGED_HOST},
+        **{
+            ('GET', f'/os-hosts/{{host_name}}/{action}'): {
+                NO_ROOT: neighbours.POWERED_HOST
+            }
+            for action in schema.POWER_ACTIONS
+        },
         ('PUT', '/os-services/{service_id}'): {
             'service': neighbours.changed_service(face)
         },

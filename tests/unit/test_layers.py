@@ -175,6 +175,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'compute/run/',
         'compute/xen/',
         'db/',
+        'db/engine/',
         'domain/',
         'exception.py',
     ),

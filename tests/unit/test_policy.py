@@ -36,6 +36,9 @@ HOSTS = [
     policy.HOSTS_LIST,
     policy.HOSTS_SHOW,
     policy.HOSTS_UPDATE,
+    policy.HOSTS_START,
+    policy.HOSTS_SHUTDOWN,
+    policy.HOSTS_REBOOT,
 ]
 SERVICES = [policy.SERVICES, policy.SERVICES_LIST, policy.SERVICES_UPDATE]
 # For everybody, of what is his.

@@ -83,12 +83,15 @@ class Route(NamedTuple):
     :ivar until: the first microversion that does not have it any more.
     :ivar since: the first one that has it; before, and on the legacy face,
         there is none.
+    :ivar changes: whether a GET changes something, as Nova's does: no HEAD
+        stands for it.
     """
 
     handler: Callable[..., Any]
     takes: str = ''
     until: tuple[int, int] | None = None
     since: tuple[int, int] | None = None
+    changes: bool = False
 
     def serves(self, shape: shapes.Shape) -> bool:
         """Whether it is there for a client."""

@@ -97,6 +97,7 @@ SET_METADATA = _body(
     ),
 )
 ADD_HOST = _body('add_host', lambda texts: _object(('host',), host=texts.host))
+POWER_ACTIONS = ('reboot', 'shutdown', 'startup')
 REMOVE_HOST = _body(
     'remove_host',
     lambda texts: _object(
@@ -119,8 +120,9 @@ CHECK_HOST = _body(
             host=texts.host,
             **{
                 'for': {
-                    'enum': ['add', 'remove', 'maintenance'],
-                    'description': '"add", "remove" or "maintenance"',
+                    'enum': ['add', 'remove', 'maintenance', *POWER_ACTIONS],
+                    'description': '"add", "remove", "maintenance", '
+                    '"reboot", "shutdown" or "startup"',
                 }
             },
             shut_down={
@@ -184,6 +186,17 @@ ENTER_MAINTENANCE = _body(
 LEAVE_MAINTENANCE = _body(
     'leave_maintenance',
     lambda texts: _object(('host',), host=texts.host, restore=_TRUTH),
+)
+POWER_HOST = _body(
+    'power_host',
+    lambda texts: _object(
+        ('host', 'action'),
+        host=texts.host,
+        action={
+            'enum': [*POWER_ACTIONS],
+            'description': '"reboot", "shutdown" or "startup"',
+        },
+    ),
 )
 _FORCED_DOWN = {
     'enum': [True, False, *fields.BOOLEAN['enum']],

@@ -127,6 +127,51 @@ def update(
     return routing.Named(shown, operation)
 
 
+def startup(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    host_name: str,
+) -> routing.Named:
+    """Start a host in maintenance."""
+    ctx.can(policy.HOSTS_START)
+    return _power(ctx, domain, host_name, 'startup')
+
+
+def shutdown(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    host_name: str,
+) -> routing.Named:
+    """Shut down a host in maintenance."""
+    ctx.can(policy.HOSTS_SHUTDOWN)
+    return _power(ctx, domain, host_name, 'shutdown')
+
+
+def reboot(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    host_name: str,
+) -> routing.Named:
+    """Reboot a host in maintenance."""
+    ctx.can(policy.HOSTS_REBOOT)
+    return _power(ctx, domain, host_name, 'reboot')
+
+
+def _power(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    host_name: str,
+    action: str,
+) -> routing.Named:
+    """As the action ``power_host``, with Nova's answer."""
+    operation = domain.maintenance.power(ctx, host_name, action)
+    shown = {'host': host_name, 'power_action': action}
+    return routing.Named(shown, operation)
+
+
 def _in_lower_case(body: Any) -> Any:
     """The fields of a body and their texts as Nova 2012.1 read them."""
     if not isinstance(body, dict):
@@ -144,5 +189,14 @@ ROUTES: routing.Routes = {
     '/os-hosts/{host_name}': {
         'GET': routing.Route(show, until=_UNTIL),
         'PUT': routing.Route(update, 'fields', until=_UNTIL),
+    },
+    '/os-hosts/{host_name}/startup': {
+        'GET': routing.Route(startup, until=_UNTIL, changes=True)
+    },
+    '/os-hosts/{host_name}/shutdown': {
+        'GET': routing.Route(shutdown, until=_UNTIL, changes=True)
+    },
+    '/os-hosts/{host_name}/reboot': {
+        'GET': routing.Route(reboot, until=_UNTIL, changes=True)
     },
 }

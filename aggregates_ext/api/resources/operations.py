@@ -22,6 +22,7 @@ _PAGE = 1000
 _SHOWN_PARAMETERS = (
     'accept_data_loss',
     'accepted_by',
+    'action',
     'force',
     'outcome',
     'reason',

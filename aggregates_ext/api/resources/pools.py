@@ -281,6 +281,23 @@ def leave_maintenance(
     return routing.Named(shown, operation)
 
 
+def power_host(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> routing.Named:
+    """Reboot a host in maintenance, shut it down, or start it."""
+    ctx.can(policy.POWER)
+    fields = schema.check(body, schema.POWER_HOST, strict=shape.strict)
+    host, action = fields['host'], fields['action']
+    operation = domain.maintenance.power(
+        ctx, host, action, shape.aggregate_id(aggregate_id)
+    )
+    return routing.Named({'host': host, 'power_action': action}, operation)
+
+
 ROUTES: routing.Routes = {
     '/os-aggregates/{aggregate_id}/pool': {'GET': routing.Route(pool)},
 }
@@ -292,4 +309,5 @@ ACTIONS = {
     'set_master': set_master,
     'enter_maintenance': enter_maintenance,
     'leave_maintenance': leave_maintenance,
+    'power_host': power_host,
 }

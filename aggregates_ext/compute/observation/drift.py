@@ -53,11 +53,21 @@ class Intent:
 
     :ivar bound: the aggregate's hosts in any phase.
     :ivar pending: its unfinished operations.
+    :ivar away: names of hosts that are away because they are to be.
     """
 
     aggregate: records.Aggregate
     bound: Sequence[records.Host]
     pending: Sequence[records.Operation]
+    away: frozenset[str] = frozenset()
+
+    @property
+    def leader_away(self) -> bool:
+        """Whether the master of the last look is away, as it is to be."""
+        last = (self.aggregate.observation or {}).get('master')
+        return any(
+            host.name in self.away and host.uuid == last for host in self.bound
+        )
 
     @property
     def kinds(self) -> set[str]:
@@ -90,7 +100,7 @@ def find(
     if intent.members:
         found += _of_the_pool(intent, view)
     for host in intent.members:
-        found += _of_a_member(host, view)
+        found += _of_a_member(host, view, host.name in intent.away)
     found += _of_services(intent, view)
     found += _doubles(intent.members)
     found += _of_others(intent, view, strangers)
@@ -164,7 +174,7 @@ def _of_the_pool(
 
 
 def _of_a_member(
-    host: records.Host, view: views.PoolView
+    host: records.Host, view: views.PoolView, away: bool
 ) -> Iterator[records.Drift]:
     listed = view.hosts.find(host.uuid)
     if listed is None and view.hosts.unnamed:
@@ -184,7 +194,7 @@ def _of_a_member(
             host.name,
             host.uuid,
         )
-    elif listed.live is False:
+    elif listed.live is False and not away:
         yield records.Drift(
             MEMBER_DEAD,
             f'Member {host.name} ({host.uuid}) is not live. Start it or '

@@ -5,6 +5,7 @@ repaired here; differences are written down and shown (design#drift).
 """
 
 import dataclasses
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from aggregates_ext.compute.observation import undone
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.observation import witness
 from aggregates_ext.compute.run import lease as compute_lease
+from aggregates_ext.compute.run import powers
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
@@ -31,10 +33,13 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
+from aggregates_ext.domain import maintenance
 
 LOG = logging.getLogger(__name__)
 # What of one look is told in the log.
 ODDITIES = 5
+# What was done last with a host in maintenance.
+LASTING = (powers.KIND, *maintenance.KINDS)
 UNSETTLED = views.RUNNING | {'success'}
 
 
@@ -79,11 +84,33 @@ def observe(
 
 
 def _read(connection: Any, aggregate_id: int) -> drift.Intent:
+    bound = db_hosts.get_all(connection, aggregate_id)
+    pending, _now = db_operations.unfinished(connection, aggregate_id)
     return drift.Intent(
         db_aggregates.get(connection, aggregate_id, deleted=True),
-        db_hosts.get_all(connection, aggregate_id),
-        db_operations.unfinished(connection, aggregate_id)[0],
+        bound,
+        pending,
+        frozenset(_away(connection, bound, pending)),
     )
+
+
+def _away(
+    connection: Any,
+    bound: Sequence[records.Host],
+    pending: Sequence[records.Operation],
+) -> Iterator[str]:
+    """Hosts that go down or start, and those that were shut down."""
+    for operation in pending:
+        if powers.is_under_way(operation) and operation.host is not None:
+            yield operation.host
+    for host in bound:
+        if host.maintenance != records.IN_MAINTENANCE:
+            continue
+        last = db_operations.latest(
+            connection, int(host.aggregate_id or 0), host.name, LASTING
+        )
+        if last is not None and powers.is_off(last):
+            yield host.name
 
 
 def _look(
@@ -107,6 +134,8 @@ def _look(
             view = views.pool_view(master.session, master.pools, lenient=True)
             news = _guests(master.session, view, intent.aggregate)
     except obstacles.NoMaster as exc:
+        if intent.leader_away:
+            return Look([])
         return Look([records.Drift(exc.code, str(exc))])
     except failures.OddAnswer as exc:
         return Look([records.Drift(exc.code, str(exc))])

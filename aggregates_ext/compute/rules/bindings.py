@@ -15,6 +15,7 @@ class Binding:
 
 
 Rule = preflight.Rule[Binding]
+NOT_A_MEMBER = 'NOT_A_MEMBER'
 
 
 def _where(host: records.Host) -> str:
@@ -56,7 +57,7 @@ def _elsewhere(facts: Binding) -> str:
 
 REMOVE_RULES: tuple[Rule, ...] = (
     Rule(
-        'NOT_A_MEMBER',
+        NOT_A_MEMBER,
         'only a host of the aggregate can be removed from it',
         'Name a host that the aggregate lists.',
         lambda facts: (
@@ -66,9 +67,27 @@ REMOVE_RULES: tuple[Rule, ...] = (
         ),
     ),
 )
+POWER_RULES: tuple[Rule, ...] = (
+    Rule(
+        NOT_A_MEMBER,
+        'only a member of the aggregate can be rebooted, shut down or started',
+        'Name a host that the aggregate lists, when it has joined.',
+        _elsewhere,
+    ),
+    Rule(
+        'NOT_IN_MAINTENANCE',
+        'only a host in maintenance can be rebooted, shut down or started',
+        'Take it into maintenance first ("enter_maintenance").',
+        lambda facts: (
+            ''
+            if facts.host.maintenance == records.IN_MAINTENANCE
+            else facts.host.maintenance or 'a host in service'
+        ),
+    ),
+)
 MAINTENANCE_RULES: tuple[Rule, ...] = (
     Rule(
-        'NOT_A_MEMBER',
+        NOT_A_MEMBER,
         'only a member of the aggregate can be put into maintenance',
         'Name a host that the aggregate lists, when it has joined.',
         _elsewhere,

@@ -45,6 +45,7 @@ EXPECTED = {
     exception.HostNotMember: (409, 'conflictingRequest'),
     exception.HostNotInPool: (409, 'conflictingRequest'),
     exception.HostInMaintenance: (409, 'conflictingRequest'),
+    exception.HostNotInMaintenance: (409, 'conflictingRequest'),
     exception.JoinUnknown: (409, 'conflictingRequest'),
     exception.HostZoneMismatch: (409, 'conflictingRequest'),
     exception.AggregateBusy: (409, 'conflictingRequest'),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aggregates_ext.compute.rules import bindings
+from aggregates_ext.compute.rules import powering
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.evacuating import evacuation
 from aggregates_ext.compute.rules.evacuating import guests
@@ -36,6 +37,10 @@ SECTIONS: dict[str, Rules] = {
     'To leave as the last': leaving_requirements.LAST_RULES,
     'Worth knowing before an eject': remains.LEAVE_WARNINGS,
     'To put any host into maintenance': bindings.MAINTENANCE_RULES,
+    'To reboot, shut down or start any host': bindings.POWER_RULES,
+    'To go down': powering.RULES[powering.SHUTDOWN],
+    'To be started': powering.UP_RULES,
+    'Worth knowing before a host goes down': powering.ALL_WARNINGS,
     'To empty a host': evacuation.POOL_RULES,
     'Guests that can move': guests.GUEST_RULES,
     'Hosts that take guests': hosts.HOST_RULES,

@@ -1,0 +1,359 @@
+"""Rebooting, shutting down and starting a host in maintenance.
+
+xapi does not ask for guests (xapi#reboots): two looks that find the host
+empty stand before the call, the second right before it. What became of it is
+told by what the master shows, never by an answer (design#power).
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.rules import bindings
+from aggregates_ext.compute.rules import powering as rules
+from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.run import outcomes
+from aggregates_ext.compute.run import powers
+from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import text
+from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
+
+CALLS = {
+    rules.REBOOT: 'host.reboot',
+    rules.SHUTDOWN: 'host.shutdown',
+    rules.STARTUP: 'host.power_on',
+}
+WORDS = {
+    rules.REBOOT: 'rebooted',
+    rules.SHUTDOWN: 'shut down',
+    rules.STARTUP: 'started',
+}
+# Answers after which nothing has happened; any other may come from the
+# middle, as one of a host that could not be reached.
+REFUSALS = frozenset(
+    {
+        'CLUSTERED_SR_DEGRADED',
+        'HANDLE_INVALID',
+        'HA_LOST_STATEFILE',
+        'HOST_IS_LIVE',
+        'HOST_IS_SLAVE',
+        'HOST_NOT_DISABLED',
+        'HOST_POWER_ON_MODE_DISABLED',
+        'HOST_STILL_BOOTING',
+        'MESSAGE_METHOD_UNKNOWN',
+        'OTHER_OPERATION_IN_PROGRESS',
+        'PERMISSION_DENIED',
+        'RBAC_PERMISSION_DENIED',
+        'SESSION_INVALID',
+    }
+)
+# How often it is sent, where it left no trace.
+MOST_SENT = 2
+# Seconds that what else went with the host may take after it is back.
+LATER_WAIT = 120.0
+# Looks at a host until there is one at what becomes of it.
+LOOKS = 4
+NOT_BACK = 'HOST_NOT_BACK'
+NOT_WHOLE = 'POOL_NOT_WHOLE'
+
+
+def check_host(
+    connector: connections.Connector,
+    host: records.Host,
+    hosts: Sequence[records.Host],
+    aggregate: records.Aggregate,
+    action: str,
+) -> preflight.Report:
+    """What forbids a host to go down, or to be started, on request.
+
+    :raises exception.AggregatesError: it could not be told.
+    """
+    unfit = preflight.evaluate(
+        bindings.POWER_RULES, bindings.Binding(host, aggregate)
+    )
+    if any(problem.code == bindings.NOT_A_MEMBER for problem in unfit):
+        return preflight.Report(blockers=unfit)
+    with masters.master_of(connector, aggregate, hosts) as master:
+        master.look()
+        found = rules.read(master.session, host.uuid)
+    report = rules.check(found, host.uuid, action)
+    return dataclasses.replace(report, blockers=(*unfit, *report.blockers))
+
+
+def power_host(run: compute_run.Run) -> None:
+    """Reboot a host, shut it down, or start it.
+
+    :raises outcomes.Failed: it was not told to, or its time is over.
+    :raises outcomes.Postpone: to be gone on with.
+    """
+    step = _Power(run)
+    try:
+        step.go_on()
+    except (failures.HostError, outcomes.Postpone) as exc:
+        if not powers.sent(run.operation):
+            # What was seen before counts no more.
+            if not isinstance(exc, outcomes.Watching):
+                run.remember(ready=None)
+            raise
+        # Of a master that is away nothing else can be expected.
+        step.check_time(str(exc))
+        raise step.watch(str(exc)) from exc
+
+
+def _is_refusal(code: str) -> bool:
+    """Whether an error proves that a host was not told."""
+    return code in REFUSALS
+
+
+class _Power:
+    """One step of one host."""
+
+    def __init__(self, run: compute_run.Run) -> None:
+        self._run = run
+        self._action = run.operation.parameters['action']
+        self._call = CALLS[self._action]
+        self._now = run.held.read(engine.read_clock)
+
+    def go_on(self) -> None:
+        """Go on, as far as it goes now."""
+        run = self._run
+        run.end_recorded_session()
+        aggregate, hosts = run.aggregate(), masters.all_hosts(run)
+        with masters.master_of(run.connector, aggregate, hosts) as master:
+            if not powers.sent(run.operation):
+                master.look()
+                self._prepare(master)
+            elif self._follow(master):
+                self._end(master)
+
+    def watch(self, reason: str) -> outcomes.Watching:
+        """What lets it rest until there is more to see."""
+        seconds = LOOKS * float(self._run.options.watch_interval)
+        return outcomes.Watching(seconds, reason=reason)
+
+    def check_time(self, state: str) -> None:
+        """:raises outcomes.Failed: it has had all the time that it may have.
+
+        :param state: of the host, in a sentence.
+        """
+        limit = float(self._run.options.power_timeout)
+        age = self._now - powers.sent(self._run.operation)['at']
+        if age >= limit:
+            raise outcomes.Failed(
+                NOT_BACK,
+                f'Host {self._run.host_name} was to be '
+                f'{WORDS[self._action]} {age:.0f} s ago, and is not seen to '
+                f'be: {state} It stays in maintenance; look at its console, '
+                'then use "retry_operation".',
+            )
+
+    def _prepare(self, master: masters.Master) -> None:
+        """Look whether it may be told, and tell it at the second look."""
+        run, limit = self._run, float(self._run.options.power_timeout)
+        if run.elapsed() >= limit:
+            raise outcomes.Failed(
+                'TIMEOUT',
+                f'Host {run.host_name} could not be {WORDS[self._action]} '
+                f'within {limit:.0f} s; it was not told to.',
+            )
+        run.note(step='looking whether the host is empty', progress=5)
+        if run.operation.parameters.get('ready'):
+            self._send(master, 1)
+        self._check(master.session)
+        run.remember(ready=True)
+        raise self.watch('It is looked at once more, then told.')
+
+    def _check(self, session: xenapi.Session) -> rules.Powering:
+        """What the master shows of the host, if it may be told.
+
+        :raises outcomes.Failed: something forbids it.
+        :raises outcomes.Postpone: something does that passes.
+        """
+        run = self._run
+        host = run.host()
+        found = rules.read(session, host.uuid)
+        unfit = preflight.evaluate(
+            bindings.POWER_RULES, bindings.Binding(host, run.aggregate())
+        )
+        report = rules.check(found, host.uuid, self._action)
+        blockers = (*unfit, *report.blockers)
+        if blockers or found is None:
+            raise outcomes.refuse(
+                f'Host {host.name} is not {WORDS[self._action]}:',
+                preflight.Report(blockers=blockers),
+            )
+        return found
+
+    def _send(self, master: masters.Master, times: int) -> None:
+        """Tell the host, from a session of its own, at a last look.
+
+        :raises outcomes.Watching: it is told.
+        """
+        run = self._run
+        with contextlib.closing(master.login()) as session:
+
+            def look() -> None:
+                self._check(session)
+
+            found = self._check(session)
+            if found.is_master:
+                # What it has not written is lost (xapi#late-writes).
+                session.call('pool.sync_database')
+            told = {
+                'boot_time': found.boot_time,
+                'master': found.is_master,
+                'storage': sorted(_storage(session, found.ref, True)),
+                'enabled': sorted(found.others_enabled),
+                **powers.sent(run.operation),
+                'times': times,
+            }
+            run.note(step=f'the host is being {WORDS[self._action]}')
+            try:
+                run.change(
+                    session,
+                    f'Async.{self._call}',
+                    found.ref,
+                    check=look,
+                    known=lambda connection: _known(connection, told),
+                    proves=_is_refusal,
+                )
+            except outcomes.Answered as exc:
+                if _is_refusal(exc.answer.code):
+                    raise
+                raise self.watch(str(exc)) from exc
+        run.note(progress=30)
+        raise self.watch('The host is told.')
+
+    def _follow(self, master: masters.Master) -> bool:
+        """Whether the host is seen to have done what it was told.
+
+        :raises outcomes.Watching: not yet.
+        """
+        run, told = self._run, powers.sent(self._run.operation)
+        found = rules.read(master.session, run.host().uuid)
+        if found is None:
+            raise self.watch('Its master does not list it.')
+        down = found.operations & rules.GOING_DOWN
+        booted = found.boot_time != told['boot_time']
+        if found.is_live and booted and not down:
+            return True
+        if self._action == rules.SHUTDOWN and not found.is_live:
+            answer = views.ask(run.connector, run.host(), run.aggregate())
+            if answer.role == 'silent':
+                return True
+        task = self._task(master.session)
+        if task is not None and task.error and _is_refusal(task.error[0]):
+            self._take_back(master.session, task)
+        quiet = self._now - told['last'] >= float(run.options.power_wait)
+        traceless = not down and not booted and task is None
+        again = traceless and quiet and told['times'] < MOST_SENT
+        if again and found.is_live is (self._action != rules.STARTUP):
+            self._send(master, told['times'] + 1)
+        raise self.watch(_state(found, booted))
+
+    def _task(self, session: xenapi.Session) -> views.Task | None:
+        """The task of the call, unless it has ended well."""
+        call = self._run.operation.call or {}
+        for task in views.tasks(session, self._call):
+            mine = task.ref == call.get('task')
+            if task.status in views.RUNNING or (mine and task.error):
+                return task
+        return None
+
+    def _take_back(self, session: xenapi.Session, task: views.Task) -> None:
+        """The call was refused after all: nothing has happened.
+
+        :raises outcomes.Answered: with what it was refused.
+        """
+        parameters = {
+            name: value
+            for name, value in self._run.operation.parameters.items()
+            if name not in (db_operations.POWERED, 'changed', 'sent', 'ready')
+        }
+        self._run.note(call=None, parameters=parameters)
+        code, *said = task.error
+        raise outcomes.answered(
+            failures.XenAPIError(session.host, code, tuple(said))
+        )
+
+    def _end(self, master: masters.Master) -> None:
+        """The host is back, or off: wait for what went with it, and end."""
+        run, error = self._run, None
+        if self._action != rules.SHUTDOWN:
+            error = self._missing(master)
+        run.write(
+            lambda connection: db_operations.finish(
+                connection, run.operation, 'succeeded', error
+            )
+        )
+
+    def _missing(self, master: masters.Master) -> dict[str, Any] | None:
+        """What was there before the host went and is not, to be told.
+
+        :raises outcomes.Watching: it may still come.
+        """
+        run, told = self._run, powers.sent(self._run.operation)
+        found = rules.read(master.session, run.host().uuid)
+        ref = found.ref if found is not None else ''
+        enabled = found.others_enabled if found is not None else set()
+        storage = _storage(master.session, ref, False) & set(told['storage'])
+        # All are disabled for a while when a master starts.
+        hosts = set(told['enabled']) - enabled if told['master'] else set()
+        if not storage and not hosts:
+            return None
+        if 'back' not in run.operation.parameters:
+            run.remember(back=self._now)
+        if self._now - run.operation.parameters['back'] < LATER_WAIT:
+            run.note(step='waiting for storage and other hosts', progress=90)
+            raise self.watch('The host is back, not all that went with it is.')
+        return {
+            'code': NOT_WHOLE,
+            'parameters': {'pbds': sorted(storage), 'hosts': sorted(hosts)},
+            'message': f'Host {run.host_name} is back, and not all that was '
+            f'there before: {_tell(storage, hosts)}.',
+        }
+
+
+def _known(connection: Any, told: dict[str, Any]) -> dict[str, Any]:
+    """What is written with the call; ``at`` is when it was first sent."""
+    now = engine.read_clock(connection)
+    return {db_operations.POWERED: {'at': now, **told, 'last': now}}
+
+
+def _storage(session: xenapi.Session, ref: str, attached: bool) -> set[str]:
+    """Uuids of the PBDs of a host that are attached, or are not."""
+    return {
+        pbd['uuid']
+        for pbd in session.records('PBD').values()
+        if pbd['host'] == ref and pbd['currently_attached'] is attached
+    }
+
+
+def _tell(storage: set[str], hosts: set[str]) -> str:
+    """What is missing, and what to do about it."""
+    told: list[str] = []
+    if storage:
+        told.append(
+            f'PBDs {text.listed(storage)} are not attached; plug them ("xe '
+            'pbd-plug uuid=UUID" on the master) before it leaves maintenance'
+        )
+    if hosts:
+        told.append(f'hosts {text.listed(hosts)} are not enabled')
+    return '; '.join(told)
+
+
+def _state(found: rules.Powering, booted: bool) -> str:
+    """How the master lists a host, in a sentence."""
+    live = 'live' if found.is_live else 'not live'
+    boot = 'a new' if booted else 'the old'
+    doing = text.listed(found.operations)
+    beside = f', with {doing} under way' if doing else ''
+    return f'Its master lists it as {live}, with {boot} boot_time{beside}.'

@@ -1,0 +1,510 @@
+"""Hosts in maintenance that are rebooted, shut down and started.
+
+No guest is ever halted for it, whatever happens and whoever is killed.
+"""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from aggregates_ext import exception
+from aggregates_ext.compute.operations import powering
+from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.db import operations
+from aggregates_ext.db import records
+from aggregates_ext.xensim.plan import presets
+from tests.functional import service
+
+NEWEST = list(presets.PRESETS)[-1]
+OLDEST = next(iter(presets.PRESETS))
+GIB = 1 << 30
+REBOOT = 'Async.host.reboot'
+SHUTDOWN = 'Async.host.shutdown'
+STARTUP = 'Async.host.power_on'
+
+
+def hosts(version: str) -> dict[str, Any]:
+    """Three hosts of a release."""
+    names = ('xen1', 'xen2', 'xen3')
+    return {'hosts': [{'name': n, 'version': version} for n in names]}
+
+
+@pytest.fixture
+def running(make_service: Callable[..., service.Service]) -> service.Service:
+    """Hosts that stay disabled over a start."""
+    made = make_service(hosts(NEWEST))
+    made.conf.set_override('retry_interval', 0.01, 'compute')
+    return made
+
+
+@pytest.fixture
+def key(running: service.Service) -> int:
+    """A pool of three, with a guest on xen3."""
+    return make_pool(running)
+
+
+def make_pool(running: service.Service) -> int:
+    found = running.create('xen1', 'xen2', 'xen3')
+    running.sim.add_vm('xen3', 'g', memory=GIB)
+    running.watch(found, 0)
+    return found
+
+
+def go_on(running: service.Service, key: int, seconds: float = 3.0) -> None:
+    """Let time pass, then take what rests one step further."""
+    running.clock.advance(seconds)
+    with running.database.writer() as connection:
+        connection.exec_driver_sql('UPDATE operations SET not_before = NULL')
+        connection.exec_driver_sql('UPDATE moves SET not_before = NULL')
+    running.manager.work_on(key)
+
+
+def finish(running: service.Service, key: int) -> records.Operation:
+    """Let the newest operation end."""
+    for _ in range(80):
+        go_on(running, key)
+        found = running.operation(key)
+        if found.state not in ('queued', 'running'):
+            return found
+    raise AssertionError(found)
+
+
+def enter(running: service.Service, key: int, host: str = 'xen2') -> None:
+    running.maintenance.enter(running.ctx, host)
+    assert finish(running, key).state == 'succeeded'
+
+
+def ask(
+    running: service.Service, host: str = 'xen2', action: str = 'reboot'
+) -> str:
+    return running.maintenance.power(running.ctx, host, action)
+
+
+def record(running: service.Service, name: str = 'xen2') -> dict[str, Any]:
+    """A host as the database of its master has it."""
+    for ref, row in running.sim.host('xen1').database.rows('host'):
+        if row['name_label'] == name:
+            return {'ref': ref, **row}
+    raise LookupError(name)
+
+
+def booted(running: service.Service, name: str = 'xen2') -> str:
+    return str(record(running, name)['other_config']['boot_time'])
+
+
+def set_power_on_mode(running: service.Service) -> None:
+    ref = record(running)['ref']
+    running.sim.set_record('xen1', 'host', ref, power_on_mode='IPMI')
+
+
+def drift(running: service.Service, key: int) -> list[str]:
+    return [entry.code for entry in running.aggregates.get(key).drift]
+
+
+def fails(running: service.Service, key: int) -> dict[str, Any]:
+    """The error of the newest operation, which nothing came of."""
+    ended = finish(running, key)
+    assert ended.state == 'failed', ended
+    assert ended.error is not None
+    return ended.error
+
+
+def test_a_member_is_rebooted(running: service.Service, key: int) -> None:
+    enter(running, key)
+    before = booted(running)
+    ask(running)
+    seen: set[str] = set()
+    for _ in range(60):
+        go_on(running, key)
+        seen |= set(drift(running, key))
+        if running.operation(key).state == 'succeeded':
+            break
+    assert running.operation(key).error is None
+    assert booted(running) != before
+    assert len(running.arrivals(REBOOT)) == 1
+    assert seen == set()
+    go_on(running, key, 10)
+    assert record(running)['enabled'] is False
+    assert running.hosts.get('xen2').maintenance == 'on'
+    assert running.state(key) == 'active'
+    running.maintenance.leave(running.ctx, 'xen2')
+    assert finish(running, key).state == 'succeeded'
+    assert record(running)['enabled'] is True
+
+
+def test_a_host_that_its_boot_enables_is_disabled_again(
+    make_service: Callable[..., service.Service],
+) -> None:
+    """Releases without auto_enable."""
+    running = make_service(hosts(OLDEST))
+    key = make_pool(running)
+    enter(running, key)
+    ask(running)
+    for _ in range(20):
+        go_on(running, key)
+    kinds = [(o.kind, o.state) for o in running.operations.get_all(key)[:2]]
+    assert kinds == [
+        ('disable_host', 'succeeded'),
+        ('power_host', 'succeeded'),
+    ]
+    assert record(running)['enabled'] is False
+    assert drift(running, key) == []
+
+
+def test_the_master_is_rebooted(running: service.Service, key: int) -> None:
+    """What it knew is written before: the guest that left it runs on."""
+    running.sim.plant(host='xen1', action='late_writes')
+    running.sim.add_vm('xen1', 'g1', memory=GIB)
+    running.watch(key, 0)
+    enter(running, key, 'xen1')
+    before = booted(running, 'xen1')
+    ask(running, 'xen1')
+    seen: set[str] = set()
+    for _ in range(60):
+        go_on(running, key)
+        seen |= set(drift(running, key))
+        if running.operation(key).state == 'succeeded':
+            break
+    assert running.operation(key).error is None
+    assert booted(running, 'xen1') != before
+    assert running.arrivals('pool.sync_database') != []
+    assert len(running.arrivals(REBOOT)) == 1
+    assert seen == set()
+    assert record(running, 'xen1')['enabled'] is False
+    assert [record(running, n)['enabled'] for n in ('xen2', 'xen3')] == [
+        True,
+        True,
+    ]
+    running.clock.advance(20)
+    vms = running.sim.host('xen1').database.rows('VM')
+    states = {v['name_label']: v['power_state'] for _, v in vms}
+    assert states['g1'] == 'Running'
+    assert running.sim.harmed() == []
+
+
+@pytest.mark.parametrize('host', ['xen1', 'xen2'])
+def test_a_host_that_never_comes_back(
+    running: service.Service, key: int, host: str
+) -> None:
+    enter(running, key, host)
+    running.sim.plant(host=host, action='no_return')
+    ask(running, host)
+    for _ in range(10):
+        go_on(running, key)
+    assert running.operation(key).state == 'running', running.operation(key)
+    assert drift(running, key) == []
+    running.conf.set_override('power_timeout', 1.0, 'compute')
+    age(running, 2)
+    error = fails(running, key)
+    assert error['code'] == powering.NOT_BACK
+    told = 'No host answers' if host == 'xen1' else 'not live'
+    assert told in error['message']
+    assert 'It stays in maintenance' in error['message']
+    assert len(running.arrivals(REBOOT)) == 1
+    lost = ['NO_MASTER'] if host == 'xen1' else ['MEMBER_DEAD']
+    assert drift(running, key) == lost
+    assert running.hosts.get(host).maintenance == 'on'
+
+
+def age(running: service.Service, seconds: float) -> None:
+    """Let the call have been sent so long ago."""
+    with running.database.writer() as connection:
+        for found in operations.get_all(
+            connection, states=('running',), kinds=('power_host',)
+        ):
+            known = dict(found.parameters['power'])
+            known['at'] -= seconds
+            known['last'] -= seconds
+            parameters = {**found.parameters, 'power': known}
+            operations.update(connection, found.id, {'parameters': parameters})
+
+
+@pytest.mark.parametrize('twice', [False, True])
+def test_a_host_that_comes_back_with_the_old_boot_time(
+    running: service.Service, key: int, twice: bool
+) -> None:
+    """Its toolstack alone has started: it is told once more, and no more."""
+    enter(running, key)
+    before = booted(running)
+    running.sim.plant(host='xen2', action='no_boot', times=0 if twice else 1)
+    ask(running)
+    for _ in range(14):
+        go_on(running, key)
+    assert len(running.arrivals(REBOOT)) == 1
+    assert running.operation(key).state == 'running', running.operation(key)
+    age(running, 61)
+    for _ in range(14):
+        go_on(running, key)
+    assert len(running.arrivals(REBOOT)) == 2
+    if not twice:
+        assert running.operation(key).state == 'succeeded'
+        assert booted(running) != before
+        return
+    age(running, 2000)
+    error = fails(running, key)
+    assert 'with the old boot_time' in error['message']
+    assert len(running.arrivals(REBOOT)) == 2
+    assert booted(running) == before
+
+
+def test_it_is_not_told_twice_while_it_goes_down(
+    running: service.Service, key: int
+) -> None:
+    enter(running, key)
+    ask(running)
+    for _ in range(14):
+        go_on(running, key)
+        age(running, 61)
+        if running.operation(key).state == 'succeeded':
+            break
+    assert len(running.arrivals(REBOOT)) == 1
+
+
+def test_a_guest_that_appears_between_the_looks(
+    running: service.Service, key: int
+) -> None:
+    enter(running, key)
+    ask(running)
+    go_on(running, key)
+    running.sim.add_vm('xen2', 'late', memory=GIB)
+    error = fails(running, key)
+    assert error['code'] == 'HOST_NOT_EMPTY'
+    assert '"late"' in error['message']
+    assert running.arrivals(REBOOT) == []
+    assert running.sim.harmed() == []
+
+
+def test_a_guest_that_appears_right_before_the_call(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call is recorded already; the last look stops it."""
+    enter(running, key)
+    original = compute_run.Run._record
+
+    def recorded(self: Any, call: dict[str, Any], *more: Any) -> Any:
+        if call['call'] == REBOOT:
+            running.sim.add_vm('xen2', 'late', memory=GIB)
+        return original(self, call, *more)
+
+    monkeypatch.setattr(compute_run.Run, '_record', recorded)
+    ask(running)
+    error = fails(running, key)
+    assert error['code'] == 'HOST_NOT_EMPTY'
+    assert running.arrivals(REBOOT) == []
+    running.clock.advance(30)
+    assert running.sim.harmed() == []
+
+
+@pytest.mark.parametrize('action', ['drop_answer', 'reset', 'fail'])
+def test_an_answer_that_is_lost_or_an_error(
+    running: service.Service, key: int, action: str
+) -> None:
+    enter(running, key)
+    running.sim.plant(REBOOT, action=action)
+    ask(running)
+    for _ in range(14):
+        go_on(running, key)
+    lost = action != 'drop_answer'
+    assert running.operation(key).state == (
+        'running' if lost else 'succeeded'
+    ), running.operation(key)
+    assert len(running.arrivals(REBOOT)) == 1
+    if lost:
+        age(running, 61)
+        assert finish(running, key).state == 'succeeded'
+        assert len(running.arrivals(REBOOT)) == 2
+
+
+def test_a_refusal_of_the_host_itself(
+    running: service.Service, key: int
+) -> None:
+    enter(running, key)
+    running.sim.plant(
+        'host.reboot', code='HA_LOST_STATEFILE', parameters=['OpaqueRef:h']
+    )
+    running.sim.plant(
+        REBOOT, code='HA_LOST_STATEFILE', parameters=['OpaqueRef:h']
+    )
+    ask(running)
+    assert fails(running, key)['code'] == 'HA_LOST_STATEFILE'
+    assert 'power' not in running.operation(key).parameters
+
+
+def test_others_wait(running: service.Service, key: int) -> None:
+    """Joins, changes of master and moves; so does a second host."""
+    enter(running, key)
+    ask(running)
+    for _ in range(4):
+        go_on(running, key)
+    assert len(running.arrivals(REBOOT)) == 1
+    running.pools.set_master(running.ctx, key, 'xen3')
+    for _ in range(5):
+        go_on(running, key)
+        found = running.operation(key)
+        assert found.state == 'queued'
+        assert found.error is not None
+        assert 'power_host xen2' in found.error['message']
+    assert running.arrivals('pool.designate_new_master') == []
+    for _ in range(80):
+        go_on(running, key)
+        if {o.state for o in running.operations.get_all(key)} == {'succeeded'}:
+            break
+    (reboot,) = running.arrivals(REBOOT)
+    (change,) = running.arrivals('pool.designate_new_master')
+    assert change > reboot + 10
+
+
+def test_moves_are_waited_for_and_wait(
+    running: service.Service, key: int
+) -> None:
+    enter(running, key)
+    uuid = next(
+        v['uuid']
+        for _ref, v in running.sim.host('xen1').database.rows('VM')
+        if v['name_label'] == 'g'
+    )
+    vm = running.sim.host('xen1').database.by_uuid('VM', uuid)
+    with contextlib.closing(running.login('xen1')) as session:
+        session.call(
+            'Async.VM.pool_migrate',
+            vm,
+            record(running, 'xen1')['ref'],
+            {'live': 'true'},
+        )
+    ask(running)
+    go_on(running, key, 0.1)
+    found = running.operation(key)
+    assert found.state == 'queued'
+    assert found.error is not None
+    assert found.error['code'] == 'MACHINES_MOVE'
+    assert finish(running, key).state == 'succeeded'
+    assert running.sim.places(uuid) == ['xen1']
+
+
+def test_off_and_on(running: service.Service, key: int) -> None:
+    enter(running, key)
+    ask(running, action='shutdown')
+    assert finish(running, key).state == 'succeeded'
+    assert running.sim.state()['hosts']['xen2']['phase'] == 'off'
+    running.watch(key, 700)
+    assert drift(running, key) == []
+    ask(running, action='startup')
+    error = fails(running, key)
+    assert error['code'] == 'HOST_POWER_ON_MODE_DISABLED'
+    set_power_on_mode(running)
+    before = booted(running)
+    ask(running, action='startup')
+    assert finish(running, key).state == 'succeeded'
+    assert booted(running) != before
+    assert len(running.arrivals(SHUTDOWN)) == 1
+    assert len(running.arrivals(STARTUP)) == 1
+    assert record(running)['enabled'] is False
+    assert drift(running, key) == []
+
+
+def test_one_that_dies_later_is_told(
+    running: service.Service, key: int
+) -> None:
+    """A shutdown of another time does not hide it."""
+    enter(running, key)
+    set_power_on_mode(running)
+    for action in ('shutdown', 'startup'):
+        ask(running, action=action)
+        assert finish(running, key).state == 'succeeded'
+    running.sim.power_off('xen2')
+    running.watch(key, 700)
+    assert drift(running, key) == ['MEMBER_DEAD']
+
+
+def refused(running: service.Service, key: int, host: str, action: str) -> str:
+    ask(running, host, action)
+    return str(fails(running, key)['code'])
+
+
+def test_what_forbids_it(running: service.Service, key: int) -> None:
+    with pytest.raises(exception.HostNotInMaintenance):
+        ask(running)
+    with pytest.raises(exception.HostNotFound):
+        ask(running, 'xen9')
+    enter(running, key, 'xen1')
+    assert refused(running, key, 'xen1', 'startup') == 'HOST_IS_LIVE'
+    assert refused(running, key, 'xen1', 'shutdown') == 'HOST_IS_MASTER'
+    running.sim.set_pool('xen1', ha_enabled=True)
+    assert refused(running, key, 'xen1', 'reboot') == 'MASTER_UNDER_HA'
+    running.sim.set_pool('xen1', ha_enabled=False)
+    running.sim.set_host('xen1', enabled=True)
+    assert refused(running, key, 'xen1', 'reboot') == 'HOST_NOT_DISABLED'
+    running.sim.set_host('xen1', enabled=False)
+    ref = running.sim.start_pool_operation('xen1', 'apply_updates')
+    ask(running, 'xen1')
+    go_on(running, key)
+    assert (running.operation(key).error or {})['code'] == 'POOL_BUSY'
+    running.sim.end_pool_operation('xen1', ref)
+    assert finish(running, key).state == 'succeeded'
+    assert len(running.arrivals(REBOOT)) == 1
+
+
+def test_asked_again_and_cancelled(running: service.Service, key: int) -> None:
+    enter(running, key)
+    first = ask(running)
+    assert ask(running) == first
+    with pytest.raises(exception.AggregateBusy):
+        ask(running, action='shutdown')
+    running.operations.cancel(key, first)
+    assert running.operation(key).state == 'cancelled'
+    again = running.retries.retry(running.ctx, key, first)
+    assert again.parameters['action'] == 'reboot'
+    for _ in range(3):
+        go_on(running, key)
+    with pytest.raises(
+        exception.OperationNotCancellable, match='cannot be taken back'
+    ):
+        running.operations.cancel(key, again.uuid)
+    assert finish(running, key).state == 'succeeded'
+    assert len(running.arrivals(REBOOT)) == 1
+
+
+def test_left_meanwhile_it_is_not_told(
+    running: service.Service, key: int
+) -> None:
+    """A request of before is carried out first, as all of one host."""
+    enter(running, key)
+    uuid = ask(running)
+    go_on(running, key)
+    with running.database.writer() as connection:
+        connection.exec_driver_sql(
+            "UPDATE hosts SET maintenance = NULL WHERE name = 'xen2'"
+        )
+    assert fails(running, key)['code'] == 'NOT_IN_MAINTENANCE'
+    assert running.arrivals(REBOOT) == []
+    with pytest.raises(exception.HostNotInMaintenance):
+        running.retries.retry(running.ctx, key, uuid)
+
+
+def test_storage_that_does_not_come_back_is_told(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(powering, 'LATER_WAIT', 0.0)
+    running.sim.add_sr('xen2', 'data')
+    enter(running, key)
+    running.sim.plant(host='xen2', action='no_storage')
+    ask(running)
+    ended = finish(running, key)
+    assert ended.state == 'succeeded'
+    assert ended.error is not None
+    assert ended.error['code'] == powering.NOT_WHOLE
+    assert 'xe pbd-plug' in ended.error['message']
+
+
+def test_another_service_goes_on(running: service.Service, key: int) -> None:
+    enter(running, key)
+    ask(running)
+    for _ in range(60):
+        running.manager = running.new_manager()
+        go_on(running, key)
+        if running.operation(key).state == 'succeeded':
+            break
+    assert running.operation(key).state == 'succeeded'
+    assert len(running.arrivals(REBOOT)) == 1
