@@ -316,8 +316,8 @@ COMPUTE_OPTS = [
         mutable=True,
         default=60.0,
         min=0.01,
-        help='Seconds after a host was told to reboot, to shut down or to '
-        'start in which that is not repeated, though nothing of it is seen. '
+        help='Seconds for which nothing must be seen of what a host was told, '
+        'to reboot, to shut down or to start, before that is repeated, once. '
         'A host goes down ten seconds after it was told: shorten it for '
         'simulated hosts alone.',
     ),

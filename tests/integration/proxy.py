@@ -28,7 +28,8 @@ Hook = Callable[[], object]
 def changes_pool(method: str) -> bool:
     """Whether a method is more than a look."""
     class_, _dot, verb = method.removeprefix('Async.').partition('.')
-    asks = verb.startswith(('get_', 'assert_'))
+    # A database that is written is as it was.
+    asks = verb.startswith(('get_', 'assert_')) or verb == 'sync_database'
     return class_ not in PRIVATE_CLASSES and not asks
 
 

@@ -23,6 +23,7 @@ DESTROY = 'host.destroy'
 RESTART = 'host.restart_agent'
 DESIGNATE = 'pool.designate_new_master'
 MOVE = 'Async.VM.pool_migrate'
+REBOOT = 'Async.host.reboot'
 
 
 @dataclasses.dataclass
@@ -150,6 +151,27 @@ def _act(scene: Scene, action: str) -> None:
     body = {action: {'host': scene.hosts[1]}}
     path = f'/os-aggregates/{scene.key}/action'
     scene.client.done('POST', path, body)
+
+
+def _reboot(scene: Scene, number: int) -> None:
+    """Reboot a host, of whose last boot its pool tells."""
+    host = scene.hosts[number]
+    body = {'power_host': {'host': host, 'action': 'reboot'}}
+    path = f'/os-aggregates/{scene.key}/action'
+    scene.client.done('POST', path, body)
+
+
+def _be_empty(scene: Scene, number: int) -> None:
+    """Be in maintenance; the guest runs on the other host."""
+    name = scene.site.new_name()
+    guest = scene.site.sim.add_vm(scene.hosts[1 - number], name)
+    scene.guests.append(guest)
+    host = scene.hosts[number]
+    path = f'/os-aggregates/{scene.key}/action'
+    scene.client.done('POST', path, {'enter_maintenance': {'host': host}})
+    ended = scene.client.settle(scene.key)
+    assert ended['state'] == 'succeeded', ended
+    scene.site.sim.host(host).auto_enable = False
 
 
 def _be_in_maintenance(scene: Scene) -> None:
@@ -294,6 +316,26 @@ MAINTENANCE = (
         _be_in_maintenance,
         # One that was on its way when a toolstack ended stays.
         guests_on=((1,), (0,)),
+    ),
+)
+POWER = (
+    Story(
+        'reboot-a-member',
+        (REBOOT,),
+        2,
+        functools.partial(_reboot, number=1),
+        ((0, 1),),
+        functools.partial(_be_empty, number=1),
+        guests_on=((0,),),
+    ),
+    Story(
+        'reboot-the-master',
+        (REBOOT,),
+        2,
+        functools.partial(_reboot, number=0),
+        ((0, 1),),
+        functools.partial(_be_empty, number=0),
+        guests_on=((1,),),
     ),
 )
 BY_NAME = {story.name: story for story in STORIES}

@@ -61,6 +61,8 @@ MOST_SENT = 2
 LATER_WAIT = 120.0
 # Looks at a host until there is one at what becomes of it.
 LOOKS = 4
+# The parameter that tells since when a call has left no trace.
+QUIET = 'quiet'
 NOT_BACK = 'HOST_NOT_BACK'
 NOT_WHOLE = 'POOL_NOT_WHOLE'
 
@@ -252,12 +254,34 @@ class _Power:
         task = self._task(master.session)
         if task is not None and task.error and _is_refusal(task.error[0]):
             self._take_back(master.session, task)
-        quiet = self._now - told['last'] >= float(run.options.power_wait)
         traceless = not down and not booted and task is None
-        again = traceless and quiet and told['times'] < MOST_SENT
-        if again and found.is_live is (self._action != rules.STARTUP):
+        still = found.is_live is (self._action != rules.STARTUP)
+        if self._is_quiet(traceless and still):
             self._send(master, told['times'] + 1)
         raise self.watch(_state(found, booted))
+
+    def _is_quiet(self, traceless: bool) -> bool:
+        """Whether the call has left no trace for so long that it is repeated.
+
+        Not that it was sent long ago: a host that comes back tells its boot
+        some moments after it is live (xapi#reboots).
+
+        :param traceless: whether there is none now.
+        """
+        run = self._run
+        since = run.operation.parameters.get(QUIET)
+        if not traceless or since is None:
+            found = self._now if traceless else None
+            if found != since:
+                run.remember(**{QUIET: found})
+            return False
+        # One that was switched on may take its time.
+        done = self._action == rules.STARTUP and 'task' in (
+            run.operation.call or {}
+        )
+        most = powers.sent(run.operation)['times'] >= MOST_SENT
+        wait = float(run.options.power_wait)
+        return not (done or most) and self._now - since >= wait
 
     def _task(self, session: xenapi.Session) -> views.Task | None:
         """The task of the call, unless it has ended well."""
@@ -324,8 +348,8 @@ class _Power:
 
 def _known(connection: Any, told: dict[str, Any]) -> dict[str, Any]:
     """What is written with the call; ``at`` is when it was first sent."""
-    now = engine.read_clock(connection)
-    return {db_operations.POWERED: {'at': now, **told, 'last': now}}
+    sent = {'at': engine.read_clock(connection), **told}
+    return {db_operations.POWERED: sent, QUIET: None}
 
 
 def _storage(session: xenapi.Session, ref: str, attached: bool) -> set[str]:
