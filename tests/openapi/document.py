@@ -317,6 +317,8 @@ def _statuses(template: str, method: str) -> list[int]:
         found.add(409)
     elif method != 'GET' or template == _ONE:
         found |= {*_OF_CHANGES}
+    elif ROUTES[template][method].changes:
+        found.add(409)
     if template == _UPTIME or (method, template) == ('PUT', _HOST):
         found.add(501)
     return sorted(found)
