@@ -110,6 +110,7 @@ class Maintenance:
         :param action: 'reboot', 'shutdown' or 'startup'.
         :param aggregate_id: of the host; None: it is looked up.
         :returns: uuid of the operation, ended or not.
+        :raises exception.AggregateNotFound: there is none.
         :raises exception.HostNotFound: it is not registered.
         :raises exception.HostNotInMaintenance: it is not in maintenance.
         :raises exception.Refused: something else forbids it.
@@ -119,6 +120,8 @@ class Maintenance:
         if key is None:
             raise exception.HostNotInMaintenance(host=host)
         with self._intent.database.reader() as connection:
+            if aggregate_id is not None:
+                db_aggregates.check(connection, aggregate_id)
             same = _powering(connection, key, host, action)
         if same is None:
             self._check_power(key, host, action)
@@ -138,7 +141,13 @@ class Maintenance:
                 {'action': action},
             )
 
-        queued = self._intent.database.write(work, operations.is_written)
+        try:
+            queued = self._intent.database.write(work, operations.is_written)
+        except exception.AggregateNotFound:
+            if aggregate_id is not None:
+                raise
+            # A deleted one only lets go what is still bound to it.
+            raise exception.HostNotInMaintenance(host=host) from None
         self._intent.compute.wake_up()
         return self._intent.await_end(queued, _is_told).uuid
 

@@ -10,10 +10,15 @@ from typing import Any
 import pytest
 
 from aggregates_ext import exception
+from aggregates_ext.compute import endpoint
 from aggregates_ext.compute.operations import powering
 from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import connections
 from aggregates_ext.db import operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import intent
+from aggregates_ext.domain import maintenance
+from aggregates_ext.domain import members
 from aggregates_ext.xensim.plan import presets
 from tests.functional import service
 
@@ -458,6 +463,50 @@ def test_what_forbids_it(running: service.Service, key: int) -> None:
     running.sim.end_pool_operation('xen1', ref)
     assert finish(running, key).state == 'succeeded'
     assert len(running.arrivals(REBOOT)) == 1
+
+
+class Answering(service.Silence):
+    """A compute service that answers checks."""
+
+    def __init__(self, running: service.Service) -> None:
+        self._endpoint = endpoint.Endpoint(
+            running.database,
+            connections.Connector(running.conf),
+            lambda: None,
+        )
+
+    def check_host(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs.pop('shut_down', None)
+        return self._endpoint.check_host({}, *args, **kwargs)
+
+
+def test_a_request_is_refused_with_every_reason(
+    running: service.Service, key: int
+) -> None:
+    """Before anything is queued; what passes is waited for."""
+    enter(running, key)
+    asked = maintenance.Maintenance(
+        intent.Intent(running.database, Answering(running), 0)
+    )
+    running.sim.add_vm('xen2', 'late', memory=GIB)
+    running.sim.set_host('xen2', enabled=True)
+    before = len(running.operations.get_all(key))
+    with pytest.raises(exception.Refused) as caught:
+        asked.power(running.ctx, 'xen2', 'reboot')
+    told = str(caught.value)
+    assert told.startswith('Host xen2 is not told to reboot: (1) HOST_NOT_EM')
+    assert '"late"' in told
+    assert '(2) HOST_NOT_DISABLED' in told
+    assert len(running.operations.get_all(key)) == before
+    with pytest.raises(exception.Refused, match='HOST_IS_LIVE'):
+        asked.power(running.ctx, 'xen2', 'startup')
+    running.members = members.Members(
+        intent.Intent(running.database, Answering(running), 0)
+    )
+    report = running.members.check_host(key, 'xen1', 'reboot')
+    codes = [blocker['code'] for blocker in report['blockers']]
+    assert codes == ['NOT_IN_MAINTENANCE', 'HOST_NOT_DISABLED']
+    assert [w['code'] for w in report['warnings']] == ['MASTER']
 
 
 def test_asked_again_and_cancelled(running: service.Service, key: int) -> None:

@@ -125,6 +125,30 @@ def test_novaclient_of_2012(
     assert answer.status == 404
 
 
+def test_novaclient_of_2012_reboots_a_host(
+    site: processes.Site, api: processes.Client, old: processes.Client
+) -> None:
+    """``nova host-update --maintenance enable``, then ``host-action``."""
+    first, host = site.take_hosts(2)
+    key = api.make_pool(site.new_name(), [first, host])
+    path = f'/os-hosts/{host}'
+    refused = old.ask('GET', f'{path}/reboot', prefix=f'/v1.1/{PROJECT}')
+    assert refused.status == 409
+    told = refused.body['conflictingRequest']['message']
+    assert told.startswith(f'Host {host} is not in maintenance')
+    shown = ask_old(old, 'PUT', path, {'maintenance_mode': 'enable'})
+    assert shown == {'host': host, 'maintenance_mode': 'on_maintenance'}
+    assert api.settle(key)['state'] == 'succeeded'
+    shown = ask_old(old, 'GET', f'{path}/reboot')
+    assert shown == {'host': host, 'power_action': 'reboot'}
+    ended = api.settle(key)
+    assert ended['state'] == 'succeeded', ended
+    assert {o['kind'] for o in api.operations(key)} >= {'power_host'}
+    shown = ask_old(old, 'PUT', path, {'maintenance_mode': 'disable'})
+    assert shown == {'host': host, 'maintenance_mode': 'off_maintenance'}
+    assert api.settle(key)['state'] == 'succeeded'
+
+
 def text(element: Any, path: str) -> str:
     """What stands at a path below an element."""
     found = element.findtext(path)
