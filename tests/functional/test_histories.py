@@ -84,6 +84,8 @@ class Histories(stateful.RuleBasedStateMachine):
     """Everything that can happen to a site, one thing at a time."""
 
     template: pathlib.Path
+    # What is simulated.
+    site: dict[str, Any] = {'hosts': [{'name': name} for name in HOSTS]}
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,8 +95,7 @@ class Histories(stateful.RuleBasedStateMachine):
         self.clock = sim_clock.SteppedClock()
         self.conf = _configure(directory, self.template)
         self.sim = simulator.Simulator(
-            topology.load({'hosts': [{'name': name} for name in HOSTS]}),
-            clock=self.clock,
+            topology.load(self.site), clock=self.clock
         )
         self.sim.start()
         self.stack.callback(self.sim.stop)
@@ -560,10 +561,18 @@ STEPS = int(os.environ.get('AGGREGATES_EXT_HISTORY_STEPS', 30))
 @pytest.mark.usefixtures('template')
 def test_histories() -> None:
     """The same ones each time, unless more are asked for."""
+    run(Histories, 25)
+
+
+def run(machine: type[Histories], examples: int) -> None:
+    """Make up histories.
+
+    :param examples: how many, where not so many others are asked for.
+    """
     stateful.run_state_machine_as_test(
-        Histories,
+        machine,
         settings=hypothesis.settings(
-            max_examples=EXAMPLES or 25,
+            max_examples=EXAMPLES or examples,
             stateful_step_count=STEPS,
             derandomize=not EXAMPLES,
             deadline=None,
