@@ -373,6 +373,25 @@ def test_others_wait(running: service.Service, key: int) -> None:
     assert change > reboot + 10
 
 
+def test_nothing_is_asked_of_a_master_that_is_away(
+    running: service.Service, key: int
+) -> None:
+    enter(running, key, 'xen1')
+    ask(running, 'xen1')
+    for _ in range(3):
+        go_on(running, key)
+    assert len(running.arrivals(REBOOT)) == 1
+    running.enabling.set_service(running.ctx, 'xen3', records.DISABLED)
+    for _ in range(4):
+        go_on(running, key)
+        found = running.operation(key)
+        assert found.state == 'queued'
+        assert found.error is not None
+        assert 'power_host xen1' in found.error['message']
+    assert finish(running, key).state == 'succeeded'
+    assert record(running, 'xen3')['enabled'] is False
+
+
 def test_moves_are_waited_for_and_wait(
     running: service.Service, key: int
 ) -> None:
@@ -507,6 +526,11 @@ def test_a_request_is_refused_with_every_reason(
     codes = [blocker['code'] for blocker in report['blockers']]
     assert codes == ['NOT_IN_MAINTENANCE', 'HOST_NOT_DISABLED']
     assert [w['code'] for w in report['warnings']] == ['MASTER']
+    db = running.sim.host('xen1').database
+    config = {**db.pool['other_config'], 'auto_poweron': 'true'}
+    running.sim.set_pool('xen1', other_config=config)
+    report = running.members.check_host(key, 'xen2', 'reboot')
+    assert [w['code'] for w in report['warnings']] == ['AUTO_POWERON']
 
 
 def test_asked_again_and_cancelled(running: service.Service, key: int) -> None:

@@ -227,12 +227,22 @@ _NO_WAY_UP = Rule(
     'by hand.',
     lambda facts: '' if facts.host['power_on_mode'] else 'no mode',
 )
+_AUTOSTART = Rule(
+    'AUTO_POWERON',
+    'no boot of a host should start guests that are to stay halted',
+    'Take auto_poweron off the pool, or off these guests, for the time.',
+    lambda facts: (
+        'auto_poweron of the pool'
+        if facts.pool['other_config'].get('auto_poweron') == 'true'
+        else ''
+    ),
+)
 WARNINGS: dict[str, tuple[Rule, ...]] = {
-    REBOOT: (_RESTARTS, _HA_ON),
+    REBOOT: (_RESTARTS, _HA_ON, _AUTOSTART),
     SHUTDOWN: (_HA_ON, _NO_WAY_UP),
-    STARTUP: (),
+    STARTUP: (_AUTOSTART,),
 }
-ALL_WARNINGS = (_RESTARTS, _HA_ON, _NO_WAY_UP)
+ALL_WARNINGS = (_RESTARTS, _HA_ON, _NO_WAY_UP, _AUTOSTART)
 
 
 def check(
