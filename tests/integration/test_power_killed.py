@@ -1,4 +1,4 @@
-"""The compute service is killed, or hears nothing, while a host is rebooted.
+"""The compute service is killed or frozen, or hears nothing, in a reboot.
 
 Around each call that changes something, and around COMMITs of all its parts.
 Whatever it is, the host is rebooted once, by this service or by another, and
@@ -56,11 +56,13 @@ def test_a_service_killed_anywhere_reboots_once(
     assert set(outcomes.values()) == {'converged'}, outcomes
 
 
-def test_an_answer_that_is_lost_reboots_once(player: plays.Player) -> None:
+def test_a_lost_answer_or_a_frozen_service_reboots_once(
+    player: plays.Player,
+) -> None:
     outcomes = {
         str(point): play(player, point)
         for point in points(player.story)
         if point.call != plays.COMMIT and point.moment == 'after'
-        for play in (plays.lose_answer, plays.fall_silent)
+        for play in (plays.lose_answer, plays.fall_silent, plays.overtake)
     }
     assert set(outcomes.values()) == {'converged'}, outcomes
