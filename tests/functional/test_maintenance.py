@@ -138,6 +138,24 @@ def test_guests_that_cannot_go_undo_it(
     assert [len(p) for p in places(running)] == [1] * 4
 
 
+@pytest.mark.parametrize('action', ['reset', 'drop_answer'])
+def test_an_undo_that_is_disturbed_is_gone_on_with(
+    running: service.Service, key: int, action: str
+) -> None:
+    """Not given up, with the host disabled by nobody's wish."""
+    running.maintenance.enter(running.ctx, 'xen2')
+    go_on(running, key)
+    running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
+    running.sim.plant('host.enable', action=action)
+    ended = finish(running, key)
+    assert (ended.error or {})['code'] == entering.STUCK
+    assert 'It takes guests as before.' in (ended.error or {})['message']
+    assert is_enabled(running)
+    assert not host(running).disabled
+    go_on(running, key)
+    assert running.aggregates.get(key).drift == ()
+
+
 @pytest.mark.parametrize('stay', [False, True])
 def test_what_forbids_it_is_told_before_anything_is_done(
     running: service.Service, key: int, stay: bool

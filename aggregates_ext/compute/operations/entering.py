@@ -9,7 +9,6 @@ from typing import Any
 
 from oslo_utils import uuidutils
 
-from aggregates_ext import exception
 from aggregates_ext.compute.operations import enabling
 from aggregates_ext.compute.operations import maintenance
 from aggregates_ext.compute.rules.evacuating import evacuation
@@ -179,7 +178,11 @@ class _Entering:
         return [m for m in self._moves if m.guest_uuid == guest.uuid]
 
     def _fail(self, guests: Sequence[records.Guest]) -> outcomes.Failed:
-        """Give up, with the host as it was before, unless it is to stay."""
+        """Give up, with the host as it was before, unless it is to stay.
+
+        :raises outcomes.Postpone: it could not be enabled, or that is not
+            known; to be tried again.
+        """
         run = self._run
         name = run.host_name
         reasons = text.listed(
@@ -187,18 +190,17 @@ class _Entering:
             maintenance.MOST_TOLD,
             ' ',
         )
-        became = 'It stays disabled, as was asked.'
-        if run.operation.parameters.get('again'):
-            became = 'It stays in maintenance, disabled.'
-        elif not run.operation.parameters.get('stay'):
+        asked = run.operation.parameters
+        if asked.get('again') or asked.get('stay'):
+            became = 'It stays disabled, as was asked.'
+            self._keep_start()
+        else:
             became = 'It takes guests as before.'
-            if run.operation.parameters.get('disabling'):
+            if asked.get('disabling'):
                 try:
                     self._change.enable()
-                except exception.AggregatesError as exc:
+                except outcomes.Failed as exc:
                     became = f'It stays disabled: {exc}'
-        if not self._change.listed.enabled:
-            self._keep_start()
         return outcomes.Failed(
             STUCK,
             f'Host {name} is not in maintenance: {len(guests)} guest(s) '
