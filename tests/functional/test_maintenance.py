@@ -225,6 +225,40 @@ def test_to_enter_calls_a_way_out_off(
     assert ['xen2'] not in places(running)
 
 
+@pytest.mark.parametrize(
+    'call', ['host.disable', 'host.enable', 'Async.VM.pool_migrate']
+)
+def test_a_lost_answer_is_found_out(
+    running: service.Service, key: int, call: str
+) -> None:
+    """What was done is seen, and nothing is done twice."""
+    running.sim.plant(call, action='drop_answer')
+    running.maintenance.enter(running.ctx, 'xen2')
+    assert finish(running, key).state == 'succeeded'
+    running.maintenance.leave(running.ctx, 'xen2')
+    assert finish(running, key).state == 'succeeded'
+    assert host(running).maintenance is None
+    assert is_enabled(running)
+    assert places(running) == [['xen2']] * 3
+    assert len(running.arrivals('host.disable')) == 1
+    assert len(running.arrivals('host.enable')) == 1
+    assert len(running.arrivals('Async.VM.pool_migrate')) == 6
+
+
+def test_a_lost_answer_to_a_cancel(running: service.Service, key: int) -> None:
+    running.maintenance.enter(running.ctx, 'xen2')
+    for _ in range(3):
+        go_on(running, key, 0.1)
+    assert running.arrivals('Async.VM.pool_migrate')
+    running.sim.plant('task.cancel', action='drop_answer')
+    running.maintenance.leave(running.ctx, 'xen2')
+    assert finish(running, key).state == 'succeeded'
+    assert running.arrivals('task.cancel')
+    assert host(running).maintenance is None
+    assert is_enabled(running)
+    assert places(running) == [['xen2']] * 3
+
+
 def test_adoption_ends_a_maintenance_that_somebody_has_ended(
     running: service.Service, key: int
 ) -> None:
