@@ -20,10 +20,10 @@ from oslo_log import log as logging
 from aggregates_ext import exception
 from aggregates_ext import rpc
 from aggregates_ext.compute import shares
+from aggregates_ext.compute.maintenance import powering
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import pool
-from aggregates_ext.compute.operations import powering
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import successor

@@ -9,18 +9,18 @@ from oslo_db import exception as db_exc
 from oslo_log import log as logging
 
 from aggregates_ext import exception
+from aggregates_ext.compute.maintenance import entering
+from aggregates_ext.compute.maintenance import leaving
+from aggregates_ext.compute.maintenance import powering
+from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.mastership import designate
 from aggregates_ext.compute.mastership import designations
 from aggregates_ext.compute.operations import adopt
 from aggregates_ext.compute.operations import dissolve
 from aggregates_ext.compute.operations import eject
 from aggregates_ext.compute.operations import enabling
-from aggregates_ext.compute.operations import entering
 from aggregates_ext.compute.operations import join
-from aggregates_ext.compute.operations import leaving
-from aggregates_ext.compute.operations import maintenance
 from aggregates_ext.compute.operations import pool
-from aggregates_ext.compute.operations import powering
 from aggregates_ext.compute.operations import reapply
 from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.run import lease as compute_lease
@@ -213,7 +213,7 @@ class Runner:
             operations.LEAVE_MAINTENANCE,
         ):
             # It ends by itself.
-            limit = maintenance.MOVES_EACH * self._options.move_timeout
+            limit = shared.MOVES_EACH * self._options.move_timeout
             return float(limit) + MAX_BACKOFF
         if operation.kind == operations.POWER_HOST:
             # It ends by itself: one time until it is sent, one after that.

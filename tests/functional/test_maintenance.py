@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from aggregates_ext import exception
-from aggregates_ext.compute.operations import entering
+from aggregates_ext.compute.maintenance import entering
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from tests.functional import service

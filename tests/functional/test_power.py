@@ -11,7 +11,7 @@ import pytest
 
 from aggregates_ext import exception
 from aggregates_ext.compute import endpoint
-from aggregates_ext.compute.operations import powering
+from aggregates_ext.compute.maintenance import powering
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.db import operations

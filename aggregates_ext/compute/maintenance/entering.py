@@ -9,8 +9,8 @@ from typing import Any
 
 from oslo_utils import uuidutils
 
+from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.operations import enabling
-from aggregates_ext.compute.operations import maintenance
 from aggregates_ext.compute.rules.evacuating import evacuation
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
@@ -34,10 +34,10 @@ def enter(run: compute_run.Run) -> None:
     :raises outcomes.Postpone: to be gone on with.
     """
     if run.host().maintenance != records.ENTERING:
-        maintenance.call_off(run)
+        shared.call_off(run)
         return
-    moves = maintenance.moves_of(run)
-    waiting = maintenance.still_open(moves)
+    moves = shared.moves_of(run)
+    waiting = shared.still_open(moves)
     if waiting and not _is_over(run):
         raise _wait(run, moves, waiting)
     with enabling.changing(run) as change:
@@ -46,7 +46,7 @@ def enter(run: compute_run.Run) -> None:
 
 def _is_over(run: compute_run.Run) -> bool:
     """Whether its guests had more time than they may take."""
-    limit = maintenance.MOVES_EACH * float(run.options.move_timeout)
+    limit = shared.MOVES_EACH * float(run.options.move_timeout)
     return run.elapsed() >= limit
 
 
@@ -63,11 +63,9 @@ def _wait(
     )
     for move in waiting:
         if move.state == db_moves.UNRESOLVED:
-            return maintenance.watch(
-                run, str((move.error or {}).get('message'))
-            )
-    names = maintenance.names([move.guest_name for move in waiting])
-    return maintenance.watch(run, f'Guests are on the move: {names}.')
+            return shared.watch(run, str((move.error or {}).get('message')))
+    names = shared.names([move.guest_name for move in waiting])
+    return shared.watch(run, f'Guests are on the move: {names}.')
 
 
 class _Entering:
@@ -87,7 +85,7 @@ class _Entering:
         """Go on, as far as it goes now."""
         run = self._run
         if _is_over(run):
-            maintenance.stop(run)
+            shared.stop(run)
             guests = self._residents()
             if guests:
                 raise self._fail(guests)
@@ -95,7 +93,7 @@ class _Entering:
         self._change.disable()
         arriving = self._change.listed.operations & ARRIVALS
         if arriving:
-            raise maintenance.watch(
+            raise shared.watch(
                 run, f'Guests arrive still: {text.listed(arriving)}.'
             )
         guests = self._residents()
@@ -133,7 +131,7 @@ class _Entering:
         run = self._run
         here = self._change.listed
         return [
-            maintenance.guest(run, record)
+            shared.guest(run, record)
             for record in self._change.session.records('VM').values()
             if record['resident_on'] == here.ref
             and not record['is_control_domain']
@@ -157,7 +155,7 @@ class _Entering:
                 run.operation.id,
                 {'parameters': {**run.operation.parameters, 'empty': None}},
             )
-            taken = maintenance.taken(connection, run)
+            taken = shared.taken(connection, run)
             for guest in sorted(going, key=lambda g: -g.memory):
                 # On the move for somebody else: it is looked at again.
                 if guest.uuid not in taken:
@@ -169,9 +167,9 @@ class _Entering:
                         operation_id=run.operation.id,
                     )
 
-        maintenance.queue(run, work)
-        names = maintenance.names([guest.name for guest in going])
-        raise maintenance.watch(run, f'Guests are to be moved: {names}.')
+        shared.queue(run, work)
+        names = shared.names([guest.name for guest in going])
+        raise shared.watch(run, f'Guests are to be moved: {names}.')
 
     def _sent(self, guest: records.Guest) -> list[records.Move]:
         """The moves of a guest by this operation."""
@@ -187,7 +185,7 @@ class _Entering:
         name = run.host_name
         reasons = text.listed(
             (self._told(guest) for guest in guests),
-            maintenance.MOST_TOLD,
+            shared.MOST_TOLD,
             ' ',
         )
         asked = run.operation.parameters
@@ -230,7 +228,7 @@ class _Entering:
         run = self._run
         if not run.operation.parameters.get('empty'):
             run.remember(empty=True)
-            raise maintenance.watch(
+            raise shared.watch(
                 run, 'The host is empty; it is looked at once more.'
             )
         name = run.host_name

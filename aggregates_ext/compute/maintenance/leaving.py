@@ -8,8 +8,8 @@ from typing import Any
 
 from oslo_utils import uuidutils
 
+from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.operations import enabling
-from aggregates_ext.compute.operations import maintenance
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import moves as db_moves
@@ -29,13 +29,13 @@ def leave(run: compute_run.Run) -> None:
     :raises outcomes.Postpone: to be gone on with.
     """
     if run.host().maintenance != records.LEAVING:
-        maintenance.call_off(run)
+        shared.call_off(run)
         return
-    waiting = maintenance.still_open(maintenance.moves_of(run))
+    waiting = shared.still_open(shared.moves_of(run))
     if waiting:
-        names = maintenance.names([move.guest_name for move in waiting])
+        names = shared.names([move.guest_name for move in waiting])
         run.note(step=f'{len(waiting)} guest(s) to come back', progress=50)
-        raise maintenance.watch(run, f'Guests come back: {names}.')
+        raise shared.watch(run, f'Guests come back: {names}.')
     disabled = run.host().disabled
     with enabling.changing(run) as change:
         if disabled:
@@ -76,8 +76,8 @@ def _bring_back(run: compute_run.Run, change: enabling.Change) -> None:
         return
     if not run.operation.parameters.get('asked'):
         _ask_back(run, change)
-    if maintenance.still_open(maintenance.moves_of(run)):
-        raise maintenance.watch(run, 'Guests are to come back.')
+    if shared.still_open(shared.moves_of(run)):
+        raise shared.watch(run, 'Guests are to come back.')
 
 
 def _ask_back(run: compute_run.Run, change: enabling.Change) -> None:
@@ -95,7 +95,7 @@ def _ask_back(run: compute_run.Run, change: enabling.Change) -> None:
             host.uuid: host.name
             for host in db_hosts.get_all(connection, run.aggregate_id)
         }
-        taken = maintenance.taken(connection, run)
+        taken = shared.taken(connection, run)
         for move in reversed(_away(connection, run)):
             record, there = guests.get(move.guest_uuid, (None, None))
             host = names.get(there) if there else None
@@ -103,9 +103,7 @@ def _ask_back(run: compute_run.Run, change: enabling.Change) -> None:
                 continue
             if move.guest_uuid in taken:
                 continue
-            guest = dataclasses.replace(
-                maintenance.guest(run, record), host=host
-            )
+            guest = dataclasses.replace(shared.guest(run, record), host=host)
             db_moves.insert(
                 connection,
                 uuidutils.generate_uuid(),
@@ -119,7 +117,7 @@ def _ask_back(run: compute_run.Run, change: enabling.Change) -> None:
             connection, run.operation.id, {'parameters': parameters}
         )
 
-    maintenance.queue(run, work)
+    shared.queue(run, work)
 
 
 def _away(connection: Any, run: compute_run.Run) -> list[records.Move]:
