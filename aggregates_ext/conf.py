@@ -322,6 +322,15 @@ COMPUTE_OPTS = [
         'simulated hosts alone.',
     ),
     cfg.FloatOpt(
+        'shutdown_timeout',
+        mutable=True,
+        default=600.0,
+        min=1,
+        help='Seconds that a guest has to go down which is shut down by '
+        'consent for maintenance; then that fails, or it is shut down hard '
+        'where that was allowed.',
+    ),
+    cfg.FloatOpt(
         'retry_interval',
         mutable=True,
         default=5.0,

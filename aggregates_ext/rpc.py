@@ -8,7 +8,8 @@ History of the interface:
 * 1.0: ``wake_up()``, ``check_host(host, aggregate_id, purpose,
   accept_data_loss)``
 * 1.1: ``check_host`` takes the purpose 'maintenance', and ``shut_down``
-* 1.2: ``check_host`` takes the purposes 'reboot', 'shutdown' and 'startup'
+* 1.2: ``check_host`` takes the purposes 'reboot', 'shutdown' and 'startup',
+  and ``hard``
 """
 
 import functools
@@ -179,18 +180,26 @@ class ComputeAPI:
         purpose: str,
         accept_data_loss: Sequence[str] = (),
         shut_down: Sequence[str] = (),
+        *,
+        hard: bool = False,
     ) -> dict[str, Any] | None:
         """Ask a compute service to check a host; None: there is no answer.
 
         :param purpose: 'add', 'remove', 'maintenance', 'reboot', 'shutdown',
             'startup' or 'contact'.
         :param shut_down: uuids of guests that maintenance may shut down.
+        :param hard: whether it may do so hard.
         :returns: ``preflight.Report.as_dict()``.
         """
         if self._client is None or not self.asks:
             return None
         version = VERSIONS.get(purpose, FIRST)
-        more = {} if version == FIRST else {'shut_down': list(shut_down)}
+        more: dict[str, Any] = {}
+        if version != FIRST:
+            more = {'shut_down': list(shut_down)}
+        if hard:
+            more['hard'] = hard
+            version = VERSION
         prepared = self._client.prepare(
             timeout=self._check_timeout,
             retry=0,

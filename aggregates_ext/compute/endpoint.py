@@ -28,6 +28,7 @@ from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import successor
 from aggregates_ext.compute.rules.evacuating import evacuation
+from aggregates_ext.compute.rules.evacuating import shutdowns
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.rules.leaving import guard
@@ -85,6 +86,7 @@ class Endpoint:
         purpose: str,
         accept_data_loss: Sequence[str] = (),
         shut_down: Sequence[str] = (),
+        hard: bool = False,
     ) -> dict[str, Any]:
         """Every blocker and warning, as ``preflight.Report.as_dict``.
 
@@ -94,6 +96,7 @@ class Endpoint:
         :param purpose: 'add', 'remove', 'maintenance', 'reboot', 'shutdown',
             'startup', or 'contact' (can it be worked with).
         :param shut_down: uuids of guests that maintenance may shut down.
+        :param hard: whether it may do so hard.
         """
         LOG.debug('Asked about host %s: %s', host, purpose)
         with self._database.reader() as connection:
@@ -118,7 +121,7 @@ class Endpoint:
                 check = _Check(self._connector.within())
                 if purpose == 'maintenance' and aggregate is not None:
                     report = check.check_maintenance(
-                        found, hosts, aggregate, shut_down
+                        found, hosts, aggregate, shut_down, hard
                     )
                 elif purpose in powering.CALLS and aggregate is not None:
                     report = powering.check_host(
@@ -196,10 +199,12 @@ class _Check:
         hosts: Sequence[records.Host],
         aggregate: records.Aggregate,
         shut_down: Sequence[str],
+        hard: bool,
     ) -> preflight.Report:
         """What forbids to empty a host, and where its guests would go.
 
-        :param shut_down: uuids of guests that are shut down instead.
+        :param shut_down: uuids of guests that may be shut down instead.
+        :param hard: whether they may be so hard.
         :raises exception.AggregatesError: it could not be made.
         """
         unfit = preflight.evaluate(
@@ -210,9 +215,11 @@ class _Check:
         members = [h for h in hosts if h.aggregate_id == aggregate.id]
         with masters.master_of(self._connector, aggregate, hosts) as master:
             master.look()
-            answer = evacuation.look(master.session, host, members, shut_down)
+            answer = evacuation.look(
+                master.session, host, members, shut_down, hard=hard
+            )
         blockers = (
-            *evacuation.refuse(answer.unknown),
+            *shutdowns.refuse(answer.unknown),
             *answer.report.blockers,
         )
         return dataclasses.replace(answer.report, blockers=blockers)

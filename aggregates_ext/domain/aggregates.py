@@ -17,6 +17,7 @@ from aggregates_ext.db import records
 from aggregates_ext.db import stamps as db_stamps
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import intent
+from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import services
 from aggregates_ext.domain import sight
@@ -270,9 +271,10 @@ class Aggregates:
                 standing = services.tell(
                     connection, db_operations.standing(connection, found.id)
                 )
+            bound = db_hosts.get_all(connection, aggregate_id)
             return Pool(
                 found,
-                db_hosts.get_all(connection, aggregate_id),
+                bound,
                 standing,
                 sight.Sight.of(
                     found.observation,
@@ -280,7 +282,26 @@ class Aggregates:
                     engine.read_clock(connection),
                     self._interval,
                 ),
+                {
+                    host.name: _halted(connection, found.id, host.name)
+                    for host in bound
+                    if host.maintenance is not None
+                },
             )
+
+
+def _halted(
+    connection: Any, aggregate_id: int, host: str
+) -> list[dict[str, str]]:
+    """The guests that are down for the maintenance of a host."""
+    history = db_operations.get_all(
+        connection, aggregate_id, kinds=maintenance.KINDS, host=host
+    )
+    down = maintenance.halted(history)
+    return [
+        {'name': entry['name'], 'uuid': uuid}
+        for uuid, entry in sorted(down.items())
+    ]
 
 
 class Pool(NamedTuple):
@@ -288,12 +309,14 @@ class Pool(NamedTuple):
 
     :ivar hosts: all that are bound.
     :ivar standing: the operations that count for the state.
+    :ivar halted: guests that are down for maintenance, by name of the host.
     """
 
     aggregate: records.Aggregate
     hosts: list[records.Host]
     standing: list[records.Operation]
     seen: sight.Sight
+    halted: dict[str, list[dict[str, str]]]
 
 
 def _check_empty(aggregate: records.Aggregate) -> None:

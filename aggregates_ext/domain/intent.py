@@ -37,6 +37,8 @@ class Compute(Protocol):
         purpose: str,
         accept_data_loss: Sequence[str] = (),
         shut_down: Sequence[str] = (),
+        *,
+        hard: bool = False,
     ) -> dict[str, Any] | None: ...
 
 

@@ -26,6 +26,16 @@ WORDS = {'reboot': 'reboot', 'shutdown': 'shut down', 'startup': 'start'}
 KINDS = (operations.ENTER_MAINTENANCE, operations.LEAVE_MAINTENANCE)
 # Guests are on a host that is in maintenance: a code of drift.
 GUESTS_ARRIVED = 'GUESTS_ARRIVED'
+# The parameter of an operation that tells of guests which it shuts down or
+# starts, by uuid; and the states that they have in it.
+GUESTS = 'guests'
+STOPPING = 'stopping'
+HALTED = 'halted'
+STARTING = 'starting'
+RUNNING = 'running'
+FAILED = 'failed'
+UNDER_WAY = (STOPPING, STARTING)
+STATES = (STOPPING, HALTED, STARTING, RUNNING, FAILED)
 
 
 class Maintenance:
@@ -49,6 +59,8 @@ class Maintenance:
         reason: str | None = None,
         *,
         stay_on_failure: bool = False,
+        shut_down: Sequence[str] = (),
+        hard: bool = False,
     ) -> str | None:
         """Let a host take no guests, and move those that it has.
 
@@ -56,6 +68,9 @@ class Maintenance:
         :param reason: why.
         :param stay_on_failure: whether it stays disabled where not all
             guests could be moved.
+        :param shut_down: uuids of guests that may be shut down, where they
+            cannot move.
+        :param hard: whether they may be so hard, if they do not go down.
         :returns: uuid of the operation, ended or not; None: it is so already.
         :raises exception.HostNotFound: it is not registered.
         :raises exception.HostNotInPool: it is no member.
@@ -64,6 +79,9 @@ class Maintenance:
         parameters: dict[str, Any] = {'stay': stay_on_failure}
         if reason is not None:
             parameters['reason'] = reason
+        if shut_down:
+            parameters['shut_down'] = sorted(set(shut_down))
+            parameters['hard'] = hard
         return self._ask(
             ctx, host, aggregate_id, operations.ENTER_MAINTENANCE, parameters
         )
@@ -206,6 +224,7 @@ class Maintenance:
             enabling.check_member(bound, key)
             last = enabling.last_of_service(going_on)
             if last is not None and last.kind == kind:
+                _check_consent(last, parameters)
                 return last
             enters = kind == operations.ENTER_MAINTENANCE
             again = enters and _has_guests(connection, bound, key)
@@ -289,6 +308,51 @@ def check_power(connection: Any, old: records.Operation) -> None:
 def _is_told(operation: records.Operation) -> bool:
     """Whether the host was told, and only its end is to be seen."""
     return db_operations.POWERED in operation.parameters
+
+
+def _check_consent(
+    going_on: records.Operation, parameters: dict[str, Any]
+) -> None:
+    """Refuse a consent that what is under way does not have.
+
+    :raises exception.Conflict: it has another.
+    """
+    names = ('shut_down', 'hard')
+    had = [going_on.parameters.get(name) for name in names]
+    if 'shut_down' in parameters and had != [parameters[n] for n in names]:
+        raise exception.Conflict(
+            reason=f'Operation {going_on.uuid} ({going_on.title}) is under '
+            'way, with other guests that may be shut down. Wait for its end, '
+            'or call it off with "leave_maintenance"; then ask again.'
+        )
+
+
+def halted(history: Sequence[records.Operation]) -> dict[str, dict[str, Any]]:
+    """The guests that are down for a host's maintenance, by uuid.
+
+    :param history: its operations of these kinds, the newest first.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for operation in reversed(since_it_left(history)):
+        found.update(operation.parameters.get(GUESTS, {}))
+    return {
+        uuid: entry
+        for uuid, entry in found.items()
+        if entry['state'] == HALTED
+    }
+
+
+def since_it_left(
+    history: Sequence[records.Operation],
+) -> list[records.Operation]:
+    """Those after the host last came out of maintenance, the newest first."""
+    since = []
+    for operation in history:
+        left = operation.kind == operations.LEAVE_MAINTENANCE
+        if left and operation.state == 'succeeded':
+            break
+        since.append(operation)
+    return since
 
 
 def _is_needed(host: records.Host, kind: str) -> bool:

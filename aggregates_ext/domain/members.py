@@ -201,11 +201,14 @@ class Members:
         host: str,
         purpose: str,
         shut_down: Sequence[str] = (),
+        *,
+        hard: bool = False,
     ) -> dict[str, Any]:
         """Every blocker and warning of what is to be done with a host.
 
         :param purpose: 'add', 'remove' or 'maintenance'.
         :param shut_down: uuids of guests that maintenance may shut down.
+        :param hard: whether it may do so hard.
         :raises exception.Unavailable: no compute service makes the check.
         :raises exception.Invalid: one of these is no guest on the host.
         """
@@ -213,7 +216,7 @@ class Members:
             db_hosts.get(connection, host)
             db_aggregates.get(connection, aggregate_id)
         report = self._intent.compute.check_host(
-            host, aggregate_id, purpose, shut_down=shut_down
+            host, aggregate_id, purpose, shut_down=shut_down, hard=hard
         )
         if report is None:
             raise exception.Unavailable(
@@ -224,7 +227,7 @@ class Members:
         for blocker in report['blockers']:
             if blocker['code'] == UNKNOWN_GUEST:
                 raise exception.Invalid(
-                    reason=f'shut_down names what does not run on host {host}'
+                    reason=f'shut_down names what is not on host {host}'
                     f': {blocker["found"]}. {blocker["remedy"]}'
                 )
         return report

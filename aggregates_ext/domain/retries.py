@@ -33,8 +33,10 @@ ASKED = (
     'disks',
     'enable',
     'force',
+    'hard',
     'reason',
     'restore',
+    'shut_down',
     'stay',
 )
 # Kinds of which a host is to be what they ask for, or has to be.

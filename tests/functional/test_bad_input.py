@@ -178,6 +178,26 @@ ACTION = [
         '{"check_host": {"host": "xen1", "for": "add", "shut_down": []}}',
         'check_host.for must be "maintenance" with shut_down',
     ),
+    (
+        '{"check_host": {"host": "xen1", "for": "maintenance", "hard": true}}',
+        'check_host has no shut_down',
+    ),
+    (
+        '{"enter_maintenance": {"host": "xen1", "shut_down": ["web"]}}',
+        'must be a UUID',
+    ),
+    (
+        '{"enter_maintenance": {"host": "xen1", "shut_down": "all"}}',
+        'a list of up to 1000 UUIDs of guests',
+    ),
+    (
+        '{"enter_maintenance": {"host": "xen1", "hard": true}}',
+        'enter_maintenance has no shut_down',
+    ),
+    (
+        '{"enter_maintenance": {"host": "xen1", "shut_down": [], "hard": 1}}',
+        'true or false',
+    ),
     ('{"check_host": {"host": 1, "for": "add"}}', 'check_host.host must be'),
     ('{"set_master": {}}', 'set_master has no host'),
     ('{"set_master": {"host": {}}}', 'set_master.host must be text'),

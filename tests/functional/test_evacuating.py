@@ -12,6 +12,7 @@ from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.evacuating import evacuation
 from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.rules.evacuating import planning
+from aggregates_ext.compute.rules.evacuating import shutdowns
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import records
 from aggregates_ext.xensim.plan import presets
@@ -69,10 +70,12 @@ class Pool:
     def of(self, vm: str, field: str) -> Any:
         return self.db.row('VM', vm)[field]
 
-    def check(self, *shut_down: str) -> evacuation.Answer:
+    def check(self, *shut_down: str, hard: bool = False) -> evacuation.Answer:
         """What our rules say."""
         (xen2,) = (m for m in self.members if m.name == 'xen2')
-        answer = evacuation.look(self.session, xen2, self.members, shut_down)
+        answer = evacuation.look(
+            self.session, xen2, self.members, shut_down, hard=hard
+        )
         stage.assert_readable(answer.report)
         return answer
 
@@ -83,8 +86,12 @@ class Pool:
 
     def move(self, vm: str, host: str) -> str:
         """The code with which the pool refuses a move; empty: it moves."""
+        return self.ask(MOVE, vm, self.ref(host), {'live': 'true'})
+
+    def ask(self, method: str, *params: Any) -> str:
+        """The code with which the pool refuses a call; empty: it does it."""
         try:
-            self.session.call(MOVE, vm, self.ref(host), {'live': 'true'})
+            self.session.call(method, *params)
         except failures.XenAPIError as exc:
             return exc.code
         return ''
@@ -265,12 +272,75 @@ def test_what_stays_is_told_as_the_pool_refuses_it(
 
 
 @pytest.mark.parametrize('index', range(len(KINDS)))
-def test_what_is_shut_down_is_no_matter(pool: Pool, index: int) -> None:
+def test_a_named_guest_is_told_as_the_pool_shuts_it_down(
+    pool: Pool, index: int
+) -> None:
+    change, _code, blocker = KINDS[index]
     vm = pool.guest()
-    KINDS[index][0](pool, vm)
-    answer = pool.check(pool.of(vm, 'uuid'))
+    change(pool, vm)
+    uuid = pool.of(vm, 'uuid')
+    answer = pool.check(uuid, hard=True)
+    if blocker == 'GUEST_BUSY':
+        # It moves when that has ended.
+        assert codes(answer.report.blockers) == [blocker]
+        assert (answer.down, answer.consent) == ((), ())
+        return
     assert answer.report.blockers == ()
     assert answer.plan == ()
+    assert [step.guest.uuid for step in answer.down] == [uuid]
+    assert answer.consent == (uuid,)
+    refused = pool.check(uuid).report.blockers
+    assert codes(refused) in ([], [shutdowns.CODE])
+    refusal = pool.ask('VM.clean_shutdown', vm)
+    assert bool(refused) == bool(refusal)
+    if refusal:
+        assert f': {refusal}, ' in refused[0].found
+        assert '"hard": true' in refused[0].remedy
+        assert pool.ask('VM.hard_shutdown', vm) == ''
+
+
+def test_a_shutdown_that_is_blocked(pool: Pool) -> None:
+    vm = pool.guest()
+    pool.set('VM', vm, VUSBs=['x'], blocked_operations={'hard_shutdown': 'no'})
+    uuid = pool.of(vm, 'uuid')
+    assert pool.check(uuid).report.blockers == ()
+    (problem,) = pool.check(uuid, hard=True).report.blockers
+    assert problem.code == shutdowns.CODE
+    assert 'OPERATION_BLOCKED, "no" as the reason' in problem.found
+
+
+def test_a_clean_shutdown_that_is_blocked(pool: Pool) -> None:
+    vm = pool.guest()
+    pool.set('VM', vm, VUSBs=['x'], blocked_operations={'clean_shutdown': ''})
+    uuid = pool.of(vm, 'uuid')
+    (problem,) = pool.check(uuid).report.blockers
+    assert 'OPERATION_BLOCKED, no reason' in problem.found
+    assert pool.check(uuid, hard=True).report.blockers == ()
+
+
+def test_a_named_guest_that_can_move_moves(pool: Pool) -> None:
+    uuid = pool.of(pool.guest(), 'uuid')
+    answer = pool.check(uuid)
+    (step,) = answer.plan
+    assert step.target is not None
+    assert (answer.down, answer.consent) == ((), ())
+
+
+def test_named_guests_have_the_room_that_is_left(pool: Pool) -> None:
+    """Each host has some 60 GiB: one guest of three is left over."""
+    uuids = [
+        pool.of(pool.guest(name, memory=size * GIB), 'uuid')
+        for name, size in (('a', 40), ('b', 35), ('c', 30))
+    ]
+    answer = pool.check()
+    assert codes(answer.report.blockers) == ['NOT_ENOUGH_MEMORY']
+    assert answer.consent == (uuids[2],)
+    for uuid in uuids:
+        answer = pool.check(uuid)
+        assert answer.report.blockers == ()
+        assert [step.guest.uuid for step in answer.down] == [uuid]
+    answer = pool.check(*uuids)
+    assert [step.guest.uuid for step in answer.down] == [uuids[2]]
 
 
 def feature(pool: Pool, vm: str) -> None:
@@ -644,11 +714,12 @@ def test_an_account_that_may_only_read(make_stage: Make) -> None:
 def test_a_consent_names_guests_of_the_host(pool: Pool) -> None:
     uuid = pool.of(pool.guest(), 'uuid')
     elsewhere = pool.sim.add_vm('xen1', 'elsewhere')
-    answer = pool.check(uuid, elsewhere, 'nobody')
+    halted = pool.of(pool.guest('off', power_state='Halted'), 'uuid')
+    answer = pool.check(uuid, elsewhere, 'nobody', halted)
     assert answer.unknown == tuple(sorted([elsewhere, 'nobody']))
-    (problem,) = evacuation.refuse(answer.unknown)
+    (problem,) = shutdowns.refuse(answer.unknown)
     assert problem.found == ', '.join(answer.unknown)
-    assert evacuation.refuse(pool.check(uuid).unknown) == ()
+    assert shutdowns.refuse(pool.check(uuid).unknown) == ()
 
 
 def test_the_number_of_calls_is_fixed(pool: Pool) -> None:

@@ -6,22 +6,22 @@ import pytest
 
 from aggregates_ext.db import records
 from tests.functional import byhand
+from tests.functional import maintaining
 from tests.functional import service
 from tests.functional import test_enabling as enabling
-from tests.functional import test_maintenance as maintenance
 
 GIB = 1 << 30
 # Long enough for a toolstack to start, and to report.
 START = 120.0
-key = maintenance.key
-running = maintenance.running
+key = maintaining.key
+running = maintaining.running
 
 
 @pytest.fixture
 def kept(running: service.Service, key: int) -> int:
     """The same pool with xen2 in maintenance."""
     running.maintenance.enter(running.ctx, 'xen2', reason='fans')
-    assert maintenance.finish(running, key).state == 'succeeded'
+    assert maintaining.finish(running, key).state == 'succeeded'
     assert codes(running, key) == []
     return key
 
@@ -37,7 +37,7 @@ def look(running: service.Service, key: int, seconds: float = START) -> None:
 def settle(running: service.Service, key: int) -> None:
     """Let all that is due be done."""
     for _ in range(60):
-        maintenance.go_on(running, key)
+        maintaining.go_on(running, key)
         if running.state(key) != 'changing':
             return
     raise AssertionError(running.operation(key))
@@ -59,7 +59,7 @@ def test_guests_that_appear_are_told_and_left_alone(
     for _ in range(3):
         look(running, kept)
     assert len(running.arrivals('Async.VM.pool_migrate')) == sent
-    assert maintenance.host(running).maintenance == 'on'
+    assert maintaining.host(running).maintenance == 'on'
 
 
 def test_drift_ends_when_the_guests_are_gone(
@@ -81,9 +81,9 @@ def test_to_enter_again_moves_them(
     running.sim.add_vm('xen2', 'g9', memory=GIB)
     look(running, kept)
     assert running.maintenance.enter(running.ctx, 'xen2') is not None
-    assert maintenance.finish(running, kept).state == 'succeeded'
-    assert maintenance.host(running).maintenance == 'on'
-    assert ['xen2'] not in maintenance.places(running)
+    assert maintaining.finish(running, kept).state == 'succeeded'
+    assert maintaining.host(running).maintenance == 'on'
+    assert ['xen2'] not in maintaining.places(running)
     assert codes(running, kept) == []
     assert running.maintenance.enter(running.ctx, 'xen2') is None
 
@@ -94,10 +94,10 @@ def test_one_that_cannot_go_ends_no_maintenance(
     running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
     look(running, kept)
     running.maintenance.enter(running.ctx, 'xen2')
-    assert maintenance.finish(running, kept).state == 'failed'
-    assert maintenance.host(running).maintenance == 'on'
-    assert maintenance.host(running).disabled
-    assert not maintenance.is_enabled(running)
+    assert maintaining.finish(running, kept).state == 'failed'
+    assert maintaining.host(running).maintenance == 'on'
+    assert maintaining.host(running).disabled
+    assert not maintaining.is_enabled(running)
     look(running, kept)
     assert codes(running, kept) == ['GUESTS_ARRIVED']
 
@@ -108,11 +108,11 @@ def test_start_of_the_host_leaves_it_in_maintenance(
     """Its release enables it; that is undone quietly."""
     running.sim.restart_toolstack('xen2')
     running.clock.advance(START)
-    assert maintenance.is_enabled(running)
+    assert maintaining.is_enabled(running)
     look(running, kept)
     settle(running, kept)
-    assert not maintenance.is_enabled(running)
-    assert maintenance.host(running).maintenance == 'on'
+    assert not maintaining.is_enabled(running)
+    assert maintaining.host(running).maintenance == 'on'
     assert codes(running, kept) == []
 
 
@@ -121,16 +121,16 @@ def test_start_of_a_host_that_stays_on_its_way_is_undone(
 ) -> None:
     """What was asked for is proven as far as it came."""
     running.maintenance.enter(running.ctx, 'xen2', stay_on_failure=True)
-    maintenance.go_on(running, key)
+    maintaining.go_on(running, key)
     running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
-    assert maintenance.finish(running, key).state == 'failed'
+    assert maintaining.finish(running, key).state == 'failed'
     running.sim.restart_toolstack('xen2')
     running.clock.advance(START)
-    assert maintenance.is_enabled(running)
+    assert maintaining.is_enabled(running)
     look(running, key)
     settle(running, key)
-    assert not maintenance.is_enabled(running)
-    assert maintenance.host(running).maintenance == 'entering'
+    assert not maintaining.is_enabled(running)
+    assert maintaining.host(running).maintenance == 'entering'
     assert codes(running, key) == []
     # A refusal does not end it.
     running.sim.restart_toolstack('xen2')
@@ -141,7 +141,7 @@ def test_start_of_a_host_that_stays_on_its_way_is_undone(
     )
     look(running, key)
     settle(running, key)
-    assert maintenance.host(running).maintenance == 'entering'
+    assert maintaining.host(running).maintenance == 'entering'
     assert codes(running, key) == ['HOST_ENABLED']
 
 
@@ -158,7 +158,7 @@ def test_refusal_after_a_start_ends_no_maintenance(
     settle(running, kept)
     look(running, kept)
     assert codes(running, kept) == ['HOST_ENABLED']
-    assert maintenance.host(running).maintenance == 'on'
+    assert maintaining.host(running).maintenance == 'on'
 
 
 @pytest.mark.parametrize('way', ['reapply', 'adopt'])
@@ -171,14 +171,14 @@ def test_host_that_somebody_enables(
     assert entry.code == 'HOST_ENABLED'
     assert 'in maintenance' in entry.message
     assert '"adopt" ends its maintenance' in entry.message
-    assert maintenance.is_enabled(running)
+    assert maintaining.is_enabled(running)
     getattr(running.pools, way)(running.ctx, kept)
     settle(running, kept)
     look(running, kept)
     assert codes(running, kept) == []
     adopted = way == 'adopt'
-    assert maintenance.is_enabled(running) is adopted
-    found = maintenance.host(running)
+    assert maintaining.is_enabled(running) is adopted
+    found = maintaining.host(running)
     assert found.maintenance == (None if adopted else records.IN_MAINTENANCE)
 
 
@@ -200,5 +200,5 @@ def test_restart_of_the_host_is_no_drift_for_its_time(
     settle(running, kept)
     look(running, kept)
     assert codes(running, kept) == []
-    assert not maintenance.is_enabled(running)
-    assert maintenance.host(running).maintenance == 'on'
+    assert not maintaining.is_enabled(running)
+    assert maintaining.host(running).maintenance == 'on'

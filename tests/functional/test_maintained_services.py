@@ -3,13 +3,13 @@
 import pytest
 
 from aggregates_ext.db import records
+from tests.functional import maintaining
 from tests.functional import service
 from tests.functional import test_maintained
-from tests.functional import test_maintenance as maintenance
 from tests.functional import test_servers as servers
 
-key = maintenance.key
-running = maintenance.running
+key = maintaining.key
+running = maintaining.running
 settle = test_maintained.settle
 
 
@@ -27,7 +27,7 @@ def told(api: servers.Api, microversion: str = '2.1') -> tuple[str, str]:
 def enter(running: service.Service, key: int, reason: str | None) -> str:
     """Take xen2 into maintenance; uuid of the operation."""
     found = running.maintenance.enter(running.ctx, 'xen2', reason=reason)
-    assert maintenance.finish(running, key).state == 'succeeded'
+    assert maintaining.finish(running, key).state == 'succeeded'
     assert found is not None
     return found
 
@@ -49,13 +49,13 @@ def test_reason_names_maintenance_and_request(
         'disabled',
         f'{reason} (its pool has it enabled, as last seen)',
     )
-    assert maintenance.finish(running, key).state == 'succeeded'
+    assert maintaining.finish(running, key).state == 'succeeded'
     assert told(api, microversion) == ('disabled', reason)
     shown = api('os-aggregates/1/pool')['pool']['hosts']
     [found] = [h for h in shown if h['name'] == 'xen2']
     assert found['disabled_reason'] == reason
     running.maintenance.leave(running.ctx, 'xen2')
-    assert maintenance.finish(running, key).state == 'succeeded'
+    assert maintaining.finish(running, key).state == 'succeeded'
     assert told(api, microversion) == ('enabled', None)
 
 
@@ -85,12 +85,12 @@ def test_what_somebody_had_disabled_stays_so_with_his_reason(
     asked = enter(running, key, 'memory')
     assert told(api)[1] == f'maintenance: memory (operation {asked})'
     running.maintenance.leave(running.ctx, 'xen2')
-    assert maintenance.finish(running, key).state == 'succeeded'
+    assert maintaining.finish(running, key).state == 'succeeded'
     assert told(api) == ('disabled', 'bad fan')
-    assert maintenance.host(running).maintenance is None
-    assert not maintenance.is_enabled(running)
+    assert maintaining.host(running).maintenance is None
+    assert not maintaining.is_enabled(running)
     # It would take none of those back.
-    assert ['xen2'] not in maintenance.places(running)
+    assert ['xen2'] not in maintaining.places(running)
     running.enabling.set_service(running.ctx, 'xen2', records.ENABLED)
     settle(running, key)
     assert told(api) == ('enabled', None)
@@ -103,7 +103,7 @@ def test_disabled_in_maintenance_is_disabled_after_it(
     disable(running, key)
     assert told(api)[1] == f'maintenance (operation {asked})'
     running.maintenance.leave(running.ctx, 'xen2')
-    assert maintenance.finish(running, key).state == 'succeeded'
+    assert maintaining.finish(running, key).state == 'succeeded'
     assert told(api) == ('disabled', 'bad fan')
 
 
@@ -113,9 +113,9 @@ def test_entry_that_fails_leaves_the_reason(
     disable(running, key)
     running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
     running.maintenance.enter(running.ctx, 'xen2', reason='memory')
-    assert maintenance.finish(running, key).state == 'failed'
+    assert maintaining.finish(running, key).state == 'failed'
     assert told(api) == ('disabled', 'bad fan')
-    assert not maintenance.is_enabled(running)
+    assert not maintaining.is_enabled(running)
 
 
 def test_to_disable_it_meanwhile_is_no_word_for_an_entry_that_fails(
@@ -130,9 +130,9 @@ def test_to_disable_it_meanwhile_is_no_word_for_an_entry_that_fails(
     settle(running, key)
     states = [o.state for o in running.operations.get_all(key)[:2]]
     assert states == ['succeeded', 'failed']
-    assert maintenance.host(running).maintenance is None
+    assert maintaining.host(running).maintenance is None
     assert told(api) == ('disabled', 'bad fan')
-    assert not maintenance.is_enabled(running)
+    assert not maintaining.is_enabled(running)
 
 
 def test_both_keys_of_a_host_enable_it(
@@ -141,6 +141,6 @@ def test_both_keys_of_a_host_enable_it(
     disable(running, key)
     enter(running, key, None)
     running.maintenance.leave(running.ctx, 'xen2', enable=True)
-    assert maintenance.finish(running, key).state == 'succeeded'
+    assert maintaining.finish(running, key).state == 'succeeded'
     assert told(api) == ('enabled', None)
-    assert maintenance.places(running) == [['xen2']] * 3
+    assert maintaining.places(running) == [['xen2']] * 3

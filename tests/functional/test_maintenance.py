@@ -6,95 +6,42 @@ import pytest
 
 from aggregates_ext import exception
 from aggregates_ext.compute.maintenance import entering
-from aggregates_ext.db import moves
 from aggregates_ext.db import records
+from tests.functional import maintaining
 from tests.functional import service
 
 GIB = 1 << 30
 
 
-@pytest.fixture
-def running(running: service.Service) -> service.Service:
-    running.conf.set_override('retry_interval', 0.01, 'compute')
-    return running
-
-
-@pytest.fixture
-def key(running: service.Service) -> int:
-    """A pool of three, with three guests on xen2."""
-    found = running.create('xen1', 'xen2', 'xen3')
-    for number in range(3):
-        running.sim.add_vm('xen2', f'g{number}', memory=GIB)
-    running.sim.add_vm('xen2', 'off', power_state='Halted')
-    running.watch(found, 0)
-    return found
-
-
-def go_on(running: service.Service, key: int, seconds: float = 1.0) -> None:
-    """Let time pass, then take what rests one step further."""
-    running.clock.advance(seconds)
-    with running.database.writer() as connection:
-        for move in moves.open_of(connection, key)[0]:
-            moves.rest(connection, [move], -1.0)
-        connection.exec_driver_sql('UPDATE operations SET not_before = NULL')
-    running.manager.work_on(key)
-
-
-def finish(
-    running: service.Service, key: int, seconds: float = 1.0
-) -> records.Operation:
-    """Let the newest operation end."""
-    for _ in range(60):
-        go_on(running, key, seconds)
-        found = running.operation(key)
-        if found.state not in ('queued', 'running'):
-            return found
-    raise AssertionError(found)
-
-
-def host(running: service.Service, name: str = 'xen2') -> records.Host:
-    return running.hosts.get(name)
-
-
-def places(running: service.Service, master: str = 'xen1') -> list[list[str]]:
-    """Where the guests really run."""
-    found = []
-    with contextlib.closing(running.login(master)) as session:
-        for record in session.records('VM').values():
-            if record['name_label'].startswith('g'):
-                found.append(running.sim.places(record['uuid']))
-    return found
-
-
-def is_enabled(running: service.Service, name: str = 'xen2') -> bool:
-    with contextlib.closing(running.login('xen1')) as session:
-        found = session.records('host').values()
-    return next(h['enabled'] for h in found if h['name_label'] == name)
+key = maintaining.key
+running = maintaining.running
 
 
 def test_guests_go_and_come_back(running: service.Service, key: int) -> None:
     running.maintenance.enter(running.ctx, 'xen2', reason='memory')
-    assert host(running).maintenance == 'entering'
-    assert finish(running, key).state == 'succeeded'
-    assert host(running).maintenance == 'on'
-    assert host(running).disabled_reason is None
-    assert (host(running).maintenance_of or {})['reason'] == 'memory'
-    assert not is_enabled(running)
-    assert sorted(p for [p] in places(running)) == [
+    assert maintaining.host(running).maintenance == 'entering'
+    assert maintaining.finish(running, key).state == 'succeeded'
+    assert maintaining.host(running).maintenance == 'on'
+    assert maintaining.host(running).disabled_reason is None
+    assert (maintaining.host(running).maintenance_of or {})[
+        'reason'
+    ] == 'memory'
+    assert not maintaining.is_enabled(running)
+    assert sorted(p for [p] in maintaining.places(running)) == [
         'xen1',
         'xen1',
         'xen3',
-    ] or ('xen2' not in [p for [p] in places(running)])
+    ] or ('xen2' not in [p for [p] in maintaining.places(running)])
     # Asked again it is the same, and nothing is done.
     assert running.maintenance.enter(running.ctx, 'xen2') is None
     with pytest.raises(exception.HostInMaintenance):
         running.enabling.set_service(running.ctx, 'xen2', records.ENABLED)
     running.maintenance.leave(running.ctx, 'xen2')
-    assert finish(running, key).state == 'succeeded'
-    assert host(running).maintenance is None
-    assert not host(running).disabled
-    assert is_enabled(running)
-    assert places(running) == [['xen2']] * 3
+    assert maintaining.finish(running, key).state == 'succeeded'
+    assert maintaining.host(running).maintenance is None
+    assert not maintaining.host(running).disabled
+    assert maintaining.is_enabled(running)
+    assert maintaining.places(running) == [['xen2']] * 3
     assert len(running.arrivals('Async.VM.pool_migrate')) == 6
     assert running.state(key) == 'active'
 
@@ -103,19 +50,19 @@ def test_asked_twice_it_is_one_operation(
     running: service.Service, key: int
 ) -> None:
     first = running.maintenance.enter(running.ctx, 'xen2')
-    go_on(running, key)
+    maintaining.go_on(running, key)
     assert running.maintenance.enter(running.ctx, 'xen2') == first
-    assert finish(running, key).uuid == first
+    assert maintaining.finish(running, key).uuid == first
 
 
 def test_a_guest_that_appears_meanwhile_goes_too(
     running: service.Service, key: int
 ) -> None:
     running.maintenance.enter(running.ctx, 'xen2')
-    go_on(running, key)
+    maintaining.go_on(running, key)
     running.sim.add_vm('xen2', 'g9', memory=GIB)
-    assert finish(running, key).state == 'succeeded'
-    assert ['xen2'] not in places(running)
+    assert maintaining.finish(running, key).state == 'succeeded'
+    assert ['xen2'] not in maintaining.places(running)
 
 
 def test_guests_that_cannot_go_undo_it(
@@ -123,19 +70,19 @@ def test_guests_that_cannot_go_undo_it(
 ) -> None:
     """All hosts are full for one: it is named, and the host as before."""
     running.maintenance.enter(running.ctx, 'xen2')
-    go_on(running, key)
+    maintaining.go_on(running, key)
     # After the check.
     running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
-    ended = finish(running, key)
+    ended = maintaining.finish(running, key)
     assert ended.state == 'failed'
     assert ended.error is not None
     assert ended.error['code'] == entering.STUCK
     assert '"ghuge"' in ended.error['message']
     assert 'HOST_NOT_ENOUGH_FREE_MEMORY' in ended.error['message']
-    assert host(running).maintenance is None
-    assert not host(running).disabled
-    assert is_enabled(running)
-    assert [len(p) for p in places(running)] == [1] * 4
+    assert maintaining.host(running).maintenance is None
+    assert not maintaining.host(running).disabled
+    assert maintaining.is_enabled(running)
+    assert [len(p) for p in maintaining.places(running)] == [1] * 4
 
 
 @pytest.mark.parametrize('action', ['reset', 'drop_answer'])
@@ -144,15 +91,15 @@ def test_an_undo_that_is_disturbed_is_gone_on_with(
 ) -> None:
     """Not given up, with the host disabled by nobody's wish."""
     running.maintenance.enter(running.ctx, 'xen2')
-    go_on(running, key)
+    maintaining.go_on(running, key)
     running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
     running.sim.plant('host.enable', action=action)
-    ended = finish(running, key)
+    ended = maintaining.finish(running, key)
     assert (ended.error or {})['code'] == entering.STUCK
     assert 'It takes guests as before.' in (ended.error or {})['message']
-    assert is_enabled(running)
-    assert not host(running).disabled
-    go_on(running, key)
+    assert maintaining.is_enabled(running)
+    assert not maintaining.host(running).disabled
+    maintaining.go_on(running, key)
     assert running.aggregates.get(key).drift == ()
 
 
@@ -162,13 +109,13 @@ def test_what_forbids_it_is_told_before_anything_is_done(
 ) -> None:
     running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
     running.maintenance.enter(running.ctx, 'xen2', stay_on_failure=stay)
-    ended = finish(running, key)
+    ended = maintaining.finish(running, key)
     assert ended.state == 'failed'
     assert ended.error is not None
     assert ended.error['code'] == 'NOT_ENOUGH_MEMORY', ended.error
     assert 'ghuge' in ended.error['message']
-    assert host(running).maintenance is None
-    assert not host(running).disabled
+    assert maintaining.host(running).maintenance is None
+    assert not maintaining.host(running).disabled
     assert running.arrivals('host.disable') == []
     assert running.arrivals('Async.VM.pool_migrate') == []
 
@@ -177,11 +124,11 @@ def test_it_stays_disabled_where_that_is_asked(
     running: service.Service, key: int
 ) -> None:
     running.maintenance.enter(running.ctx, 'xen2', stay_on_failure=True)
-    go_on(running, key)
+    maintaining.go_on(running, key)
     running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
-    assert finish(running, key).state == 'failed'
-    assert not is_enabled(running)
-    assert host(running).maintenance == 'entering'
+    assert maintaining.finish(running, key).state == 'failed'
+    assert not maintaining.is_enabled(running)
+    assert maintaining.host(running).maintenance == 'entering'
     with contextlib.closing(running.login('xen1')) as session:
         [ref] = [
             ref
@@ -190,21 +137,21 @@ def test_it_stays_disabled_where_that_is_asked(
         ]
         session.call('VM.hard_shutdown', ref)
     running.maintenance.enter(running.ctx, 'xen2')
-    assert finish(running, key).state == 'succeeded'
-    assert host(running).maintenance == 'on'
+    assert maintaining.finish(running, key).state == 'succeeded'
+    assert maintaining.host(running).maintenance == 'on'
 
 
 def test_to_leave_calls_an_entry_off(
     running: service.Service, key: int
 ) -> None:
     running.maintenance.enter(running.ctx, 'xen2')
-    go_on(running, key, 0.1)
-    go_on(running, key, 0.1)
+    maintaining.go_on(running, key, 0.1)
+    maintaining.go_on(running, key, 0.1)
     running.maintenance.leave(running.ctx, 'xen2')
-    assert finish(running, key).state == 'succeeded'
-    assert host(running).maintenance is None
-    assert is_enabled(running)
-    assert places(running) == [['xen2']] * 3
+    assert maintaining.finish(running, key).state == 'succeeded'
+    assert maintaining.host(running).maintenance is None
+    assert maintaining.is_enabled(running)
+    assert maintaining.places(running) == [['xen2']] * 3
     assert running.state(key) == 'active'
 
 
@@ -213,16 +160,16 @@ def test_to_enter_calls_a_way_out_off(
 ) -> None:
     """What was asked last decides, whatever has ended meanwhile."""
     running.maintenance.enter(running.ctx, 'xen2')
-    assert finish(running, key).state == 'succeeded'
+    assert maintaining.finish(running, key).state == 'succeeded'
     running.maintenance.leave(running.ctx, 'xen2')
-    go_on(running, key, 0.1)
+    maintaining.go_on(running, key, 0.1)
     running.maintenance.enter(running.ctx, 'xen2')
-    assert finish(running, key).state == 'succeeded'
+    assert maintaining.finish(running, key).state == 'succeeded'
     states = [o.state for o in running.operations.get_all(key)[:3]]
     assert states == ['succeeded', 'cancelled', 'succeeded']
-    assert host(running).maintenance == 'on'
-    assert not is_enabled(running)
-    assert ['xen2'] not in places(running)
+    assert maintaining.host(running).maintenance == 'on'
+    assert not maintaining.is_enabled(running)
+    assert ['xen2'] not in maintaining.places(running)
 
 
 @pytest.mark.parametrize(
@@ -234,12 +181,12 @@ def test_a_lost_answer_is_found_out(
     """What was done is seen, and nothing is done twice."""
     running.sim.plant(call, action='drop_answer')
     running.maintenance.enter(running.ctx, 'xen2')
-    assert finish(running, key).state == 'succeeded'
+    assert maintaining.finish(running, key).state == 'succeeded'
     running.maintenance.leave(running.ctx, 'xen2')
-    assert finish(running, key).state == 'succeeded'
-    assert host(running).maintenance is None
-    assert is_enabled(running)
-    assert places(running) == [['xen2']] * 3
+    assert maintaining.finish(running, key).state == 'succeeded'
+    assert maintaining.host(running).maintenance is None
+    assert maintaining.is_enabled(running)
+    assert maintaining.places(running) == [['xen2']] * 3
     assert len(running.arrivals('host.disable')) == 1
     assert len(running.arrivals('host.enable')) == 1
     assert len(running.arrivals('Async.VM.pool_migrate')) == 6
@@ -248,34 +195,34 @@ def test_a_lost_answer_is_found_out(
 def test_a_lost_answer_to_a_cancel(running: service.Service, key: int) -> None:
     running.maintenance.enter(running.ctx, 'xen2')
     for _ in range(3):
-        go_on(running, key, 0.1)
+        maintaining.go_on(running, key, 0.1)
     assert running.arrivals('Async.VM.pool_migrate')
     running.sim.plant('task.cancel', action='drop_answer')
     running.maintenance.leave(running.ctx, 'xen2')
-    assert finish(running, key).state == 'succeeded'
+    assert maintaining.finish(running, key).state == 'succeeded'
     assert running.arrivals('task.cancel')
-    assert host(running).maintenance is None
-    assert is_enabled(running)
-    assert places(running) == [['xen2']] * 3
+    assert maintaining.host(running).maintenance is None
+    assert maintaining.is_enabled(running)
+    assert maintaining.places(running) == [['xen2']] * 3
 
 
 def test_adoption_ends_a_maintenance_that_somebody_has_ended(
     running: service.Service, key: int
 ) -> None:
     running.maintenance.enter(running.ctx, 'xen2')
-    assert finish(running, key).state == 'succeeded'
+    assert maintaining.finish(running, key).state == 'succeeded'
     running.sim.set_host('xen2', enabled=True)
     running.pools.adopt(running.ctx, key)
-    assert finish(running, key).state == 'succeeded'
-    assert host(running).maintenance is None
-    assert not host(running).disabled
+    assert maintaining.finish(running, key).state == 'succeeded'
+    assert maintaining.host(running).maintenance is None
+    assert not maintaining.host(running).disabled
 
 
 def test_what_others_have_moved_stays(
     running: service.Service, key: int
 ) -> None:
     running.maintenance.enter(running.ctx, 'xen2')
-    finish(running, key)
+    maintaining.finish(running, key)
     with contextlib.closing(running.login('xen1')) as session:
         refs = {
             h['name_label']: ref for ref, h in session.records('host').items()
@@ -289,25 +236,27 @@ def test_what_others_have_moved_stays(
         other = 'xen1' if there == ['xen3'] else 'xen3'
         session.call('VM.pool_migrate', vm[0], refs[other], {'live': 'true'})
     running.maintenance.leave(running.ctx, 'xen2')
-    assert finish(running, key).state == 'succeeded'
-    assert sorted(places(running)) == sorted([[other], ['xen2'], ['xen2']])
+    assert maintaining.finish(running, key).state == 'succeeded'
+    assert sorted(maintaining.places(running)) == sorted(
+        [[other], ['xen2'], ['xen2']]
+    )
 
 
 def test_a_master_change_meanwhile_waits(
     running: service.Service, key: int
 ) -> None:
     running.maintenance.enter(running.ctx, 'xen2')
-    go_on(running, key, 0.1)
-    go_on(running, key, 0.1)
+    maintaining.go_on(running, key, 0.1)
+    maintaining.go_on(running, key, 0.1)
     running.pools.set_master(running.ctx, key, 'xen3')
     for _ in range(80):
-        go_on(running, key)
+        maintaining.go_on(running, key)
         if {o.state for o in running.operations.get_all(key)} == {'succeeded'}:
             break
     found = running.operations.get_all(key)
     assert {o.state for o in found} == {'succeeded'}, found[:2]
-    assert host(running).maintenance == 'on'
-    assert ['xen2'] not in places(running, 'xen3')
+    assert maintaining.host(running).maintenance == 'on'
+    assert ['xen2'] not in maintaining.places(running, 'xen3')
     assert len(running.arrivals('pool.designate_new_master')) == 1
 
 
@@ -315,10 +264,10 @@ def test_another_service_goes_on(running: service.Service, key: int) -> None:
     running.maintenance.enter(running.ctx, 'xen2')
     for _ in range(60):
         running.manager = running.new_manager()
-        go_on(running, key, 0.5)
+        maintaining.go_on(running, key, 0.5)
         if running.operation(key).state == 'succeeded':
             break
-    assert host(running).maintenance == 'on'
+    assert maintaining.host(running).maintenance == 'on'
     assert len(running.arrivals('Async.VM.pool_migrate')) == 3
 
 

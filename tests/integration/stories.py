@@ -8,6 +8,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 from tests.integration import processes
 from tests.integration import proxy
@@ -24,6 +25,8 @@ RESTART = 'host.restart_agent'
 DESIGNATE = 'pool.designate_new_master'
 MOVE = 'Async.VM.pool_migrate'
 REBOOT = 'Async.host.reboot'
+SHUT_DOWN = 'Async.VM.clean_shutdown'
+START = 'Async.VM.start_on'
 
 
 @dataclasses.dataclass
@@ -147,8 +150,8 @@ def _leave(scene: Scene) -> None:
     _act(scene, 'leave_maintenance')
 
 
-def _act(scene: Scene, action: str) -> None:
-    body = {action: {'host': scene.hosts[1]}}
+def _act(scene: Scene, action: str, **more: Any) -> None:
+    body = {action: {'host': scene.hosts[1], **more}}
     path = f'/os-aggregates/{scene.key}/action'
     scene.client.done('POST', path, body)
 
@@ -177,6 +180,27 @@ def _be_empty(scene: Scene, number: int) -> None:
 def _be_in_maintenance(scene: Scene) -> None:
     _have_a_guest(scene)
     _enter(scene)
+    ended = scene.client.settle(scene.key)
+    assert ended['state'] == 'succeeded', ended
+    _stay_disabled(scene)
+
+
+def _have_a_tied_guest(scene: Scene) -> None:
+    """The second host has one that cannot move."""
+    _have_a_guest(scene)
+    db = scene.site.sim.host(scene.hosts[0]).database
+    assert db is not None
+    ref = db.by_uuid('VM', scene.guests[0])
+    scene.site.sim.set_record(scene.hosts[0], 'VM', ref, VUSBs=['x'])
+
+
+def _enter_with_it_down(scene: Scene) -> None:
+    _act(scene, 'enter_maintenance', shut_down=scene.guests)
+
+
+def _be_in_maintenance_with_it_down(scene: Scene) -> None:
+    _have_a_tied_guest(scene)
+    _enter_with_it_down(scene)
     ended = scene.client.settle(scene.key)
     assert ended['state'] == 'succeeded', ended
     _stay_disabled(scene)
@@ -316,6 +340,24 @@ MAINTENANCE = (
         _be_in_maintenance,
         # One that was on its way when a toolstack ended stays.
         guests_on=((1,), (0,)),
+    ),
+    Story(
+        'enter-shutting-down',
+        (DISABLE, SHUT_DOWN),
+        2,
+        _enter_with_it_down,
+        ((0, 1),),
+        _have_a_tied_guest,
+        guests_on=((),),
+    ),
+    Story(
+        'leave-starting',
+        (ENABLE, START),
+        2,
+        _leave,
+        ((0, 1),),
+        _be_in_maintenance_with_it_down,
+        guests_on=((1,),),
     ),
 )
 POWER = (

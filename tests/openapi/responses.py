@@ -8,6 +8,7 @@ from typing import Any
 from aggregates_ext.api.edge import faults
 from aggregates_ext.api.forms import schema
 from aggregates_ext.db import moves
+from aggregates_ext.domain import maintenance
 
 Schema = dict[str, Any]
 
@@ -79,7 +80,7 @@ MOVE = obj(
     reason=maybe(TEXT),
 )
 CHECK = obj(
-    ('disks', 'plan', 'shut_down'),
+    ('disks', 'plan', 'shut_down', 'hard'),
     **{
         'host': TEXT,
         'for': {
@@ -92,6 +93,7 @@ CHECK = obj(
         # Of maintenance.
         'plan': maybe(items(MOVE)),
         'shut_down': items(TEXT),
+        'hard': FLAG,
     },
 )
 
@@ -145,11 +147,21 @@ _MOVE = obj(
 )
 
 
+# One that an operation shuts down, or starts again.
+_GUEST = obj(
+    name=TEXT,
+    uuid=TEXT,
+    state={'enum': [*maintenance.STATES]},
+    error=maybe(obj(code=TEXT, message=TEXT)),
+)
+
+
 def operation(face: str) -> Schema:
     time = maybe(TIMES[face])
     return obj(
-        ('moves',),
+        ('moves', 'guests'),
         moves=items(_MOVE),
+        guests=items(_GUEST),
         uuid=UUID,
         kind=TEXT,
         aggregate_id=NUMBER,
@@ -164,10 +176,12 @@ def operation(face: str) -> Schema:
                 'accepted_by',
                 'action',
                 'force',
+                'hard',
                 'outcome',
                 'reason',
                 'retry_of',
                 'retried_by',
+                'shut_down',
             ),
             accept_data_loss=items(TEXT),
             accepted_by=maybe(TEXT),
@@ -175,6 +189,8 @@ def operation(face: str) -> Schema:
             retried_by=maybe(TEXT),
             action={'enum': [*schema.POWER_ACTIONS]},
             force=FLAG,
+            hard=FLAG,
+            shut_down=items(TEXT),
             outcome=TEXT,
             reason=TEXT,
         ),
@@ -211,6 +227,7 @@ def pool(face: str) -> Schema:
         drift=items(TEXT),
         alarm=maybe(TEXT),
         seen_at=time,
+        shut_down=items(obj(name=TEXT, uuid=TEXT)),
     )
     return obj(
         aggregate_id=NUMBER,

@@ -52,7 +52,7 @@ _JSON_BODIES = {'', 'text/plain', *(o.content_type for o in _OFFERS[:2])}
 _XML_BODIES = {'text/xml', *(o.content_type for o in _OFFERS[2:])}
 
 # Fields that are true or false; in XML they come as text.
-_FLAGS = {'force'}
+_FLAGS = {'force', 'hard', 'restore', 'stay_on_failure'}
 _BOOLEANS = {'true': True, 'false': False}
 # Elements whose children are items of a list.
 _LISTS = {'accept_data_loss', 'shut_down'}
@@ -74,6 +74,7 @@ ITEMS = {
     'used_by': 'machine',
     'plan': 'move',
     'shut_down': 'guest',
+    'guests': 'guest',
 }
 # Elements whose children are named by a uuid, which no element can be.
 _BY_UUID = {'disks': 'sr'}

@@ -112,6 +112,15 @@ REMOVE_HOST = _body(
         force={'type': 'boolean', 'description': 'true or false'},
     ),
 )
+_TRUTH = {'type': 'boolean', 'description': 'true or false'}
+_GUESTS = {
+    'type': 'array',
+    'items': fields.UUID,
+    'maxItems': 1000,
+    'description': 'a list of up to 1000 UUIDs of guests',
+}
+# Only what may be shut down may be so hard.
+_HARD = {'dependentSchemas': {'hard': {'required': ['shut_down']}}}
 CHECK_HOST = _body(
     'check_host',
     lambda texts: {
@@ -125,12 +134,8 @@ CHECK_HOST = _body(
                     '"reboot", "shutdown" or "startup"',
                 }
             },
-            shut_down={
-                'type': 'array',
-                'items': fields.UUID,
-                'maxItems': 1000,
-                'description': 'a list of up to 1000 UUIDs of guests',
-            },
+            shut_down=_GUESTS,
+            hard=_TRUTH,
         ),
         'if': {'required': ['shut_down']},
         'then': {
@@ -141,6 +146,7 @@ CHECK_HOST = _body(
                 }
             }
         },
+        **_HARD,
     },
 )
 CANCEL_OPERATION = _body(
@@ -176,12 +182,19 @@ _REASON = {
     'pattern': fields.VALUE['pattern'],
     'description': 'text of 1 to 255 characters without control characters',
 }
-_TRUTH = {'type': 'boolean', 'description': 'true or false'}
 ENTER_MAINTENANCE = _body(
     'enter_maintenance',
-    lambda texts: _object(
-        ('host',), host=texts.host, reason=_REASON, stay_on_failure=_TRUTH
-    ),
+    lambda texts: {
+        **_object(
+            ('host',),
+            host=texts.host,
+            reason=_REASON,
+            stay_on_failure=_TRUTH,
+            shut_down=_GUESTS,
+            hard=_TRUTH,
+        ),
+        **_HARD,
+    },
 )
 LEAVE_MAINTENANCE = _body(
     'leave_maintenance',

@@ -15,6 +15,7 @@ from aggregates_ext.api.edge import routing
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
 from aggregates_ext.db import records
+from aggregates_ext.domain import maintenance
 
 # More than that are not shown at once.
 _PAGE = 1000
@@ -24,10 +25,12 @@ _SHOWN_PARAMETERS = (
     'accepted_by',
     'action',
     'force',
+    'hard',
     'outcome',
     'reason',
     'retry_of',
     'retried_by',
+    'shut_down',
 )
 
 
@@ -59,7 +62,7 @@ def show(
     shape: shapes.Shape,
     uuid: str,
 ) -> dict[str, Any]:
-    """One operation, with its progress, and the guests that it moves."""
+    """One operation, with its progress, and what it does with guests."""
     ctx.can(policy.OPERATIONS)
     if not uuidutils.is_uuid_like(uuid):
         raise exception.OperationNotFound(operation=uuid[:40])
@@ -68,6 +71,9 @@ def show(
     moves = [_move(move) for move in domain.moves.of_operation(found)]
     if moves:
         shown['moves'] = moves
+    guests = found.parameters.get(maintenance.GUESTS, {})
+    if guests:
+        shown['guests'] = [_guest(u, e) for u, e in sorted(guests.items())]
     return {'operation': shown}
 
 
@@ -81,6 +87,16 @@ def _move(move: records.Move) -> dict[str, Any]:
         'state': move.state,
         'progress': move.progress,
         'error': move.error,
+    }
+
+
+def _guest(uuid: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A guest that an operation shuts down, or starts again."""
+    return {
+        'name': entry['name'],
+        'uuid': uuid,
+        'state': entry['state'],
+        'error': entry['error'],
     }
 
 

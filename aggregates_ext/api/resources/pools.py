@@ -42,7 +42,7 @@ def pool(
     """
     ctx.can(policy.POOL)
     key = shape.aggregate_id(aggregate_id)
-    aggregate, hosts, standing, seen = domain.aggregates.pool(key)
+    aggregate, hosts, standing, seen, halted = domain.aggregates.pool(key)
     observation = aggregate.observation or {}
     seen_at = shape.time(shapes.moment(seen.seen_at))
     name_of = {
@@ -66,7 +66,10 @@ def pool(
                 }
                 for entry in aggregate.drift
             ],
-            'hosts': _hosts(hosts, seen, seen_at, aggregate.drift),
+            'hosts': [
+                {**shown, 'shut_down': halted.get(shown['name'], [])}
+                for shown in _hosts(hosts, seen, seen_at, aggregate.drift)
+            ],
             'operations': [_standing(operation) for operation in standing],
         }
     }
@@ -184,7 +187,11 @@ def check_host(
     key = shape.aggregate_id(aggregate_id)
     purpose = fields['for']
     report = domain.members.check_host(
-        key, fields['host'], purpose, fields.get('shut_down', ())
+        key,
+        fields['host'],
+        purpose,
+        fields.get('shut_down', ()),
+        hard=fields.get('hard', False),
     )
     names = ['blockers', 'warnings', *_BESIDE.get(purpose, ())]
     shown = {name: report[name] for name in names}
@@ -247,7 +254,10 @@ def enter_maintenance(
     aggregate_id: str,
     body: Any,
 ) -> routing.Named:
-    """Let a host take no guests, and move those that it has."""
+    """Let a host take no guests, and move those that it has.
+
+    Those that cannot move are shut down, if they are named.
+    """
     ctx.can(policy.MAINTENANCE)
     fields = schema.check(body, schema.ENTER_MAINTENANCE, strict=shape.strict)
     operation = domain.maintenance.enter(
@@ -256,6 +266,8 @@ def enter_maintenance(
         shape.aggregate_id(aggregate_id),
         fields.get('reason'),
         stay_on_failure=fields.get('stay_on_failure', False),
+        shut_down=fields.get('shut_down', ()),
+        hard=fields.get('hard', False),
     )
     shown = {'host': fields['host'], 'maintenance_mode': 'on_maintenance'}
     return routing.Named(shown, operation)

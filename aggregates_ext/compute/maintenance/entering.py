@@ -6,12 +6,16 @@ See design#maintenance.
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
+from typing import NoReturn
 
 from oslo_utils import uuidutils
 
+from aggregates_ext.compute.maintenance import downtime
 from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.operations import enabling
+from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.evacuating import evacuation
+from aggregates_ext.compute.rules.evacuating import shutdowns
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import text
@@ -19,12 +23,15 @@ from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import maintenance as wanted
 
 # Operations of a host at which guests still arrive (xapi#maintenance-calls).
 ARRIVALS = frozenset({'provision', 'vm_start', 'vm_resume', 'vm_migrate'})
 # How often a guest is sent away before it is given up.
 MOST_MOVES = 2
 STUCK = 'GUESTS_REMAIN'
+# The parameter of one that is being undone: why it has failed.
+FAILING = 'failing'
 
 
 def enter(run: compute_run.Run) -> None:
@@ -34,6 +41,7 @@ def enter(run: compute_run.Run) -> None:
     :raises outcomes.Postpone: to be gone on with.
     """
     if run.host().maintenance != records.ENTERING:
+        downtime.call_off(run)
         shared.call_off(run)
         return
     moves = shared.moves_of(run)
@@ -80,10 +88,18 @@ class _Entering:
         self._run = run
         self._change = change
         self._moves = moves
+        self._downtime = downtime.Downtime(run, change)
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        """What was asked for, and what was found out since."""
+        return self._run.operation.parameters
 
     def step(self) -> None:
         """Go on, as far as it goes now."""
         run = self._run
+        if self._asked.get(FAILING):
+            raise self._undo()
         if _is_over(run):
             shared.stop(run)
             guests = self._residents()
@@ -96,8 +112,11 @@ class _Entering:
             raise shared.watch(
                 run, f'Guests arrive still: {text.listed(arriving)}.'
             )
+        self._downtime.follow()
         guests = self._residents()
-        if guests:
+        if guests and self._asked.get('shut_down'):
+            self._part(guests)
+        elif guests:
             self._send_away(guests)
         self._conclude()
 
@@ -114,14 +133,116 @@ class _Entering:
             lambda connection: db_hosts.get_all(connection, run.aggregate_id)
         )
         run.note(step='checking what the host has')
-        report = evacuation.look(
-            self._change.session, run.host(), members
-        ).report
-        if report.blockers:
-            raise outcomes.refuse(
-                f'Host {run.host_name} cannot go into maintenance:', report
-            )
+        answer = self._look(members)
+        self._refuse(
+            answer,
+            dataclasses.replace(
+                answer.report,
+                blockers=(
+                    *shutdowns.refuse(answer.unknown),
+                    *answer.report.blockers,
+                ),
+            ),
+        )
         run.remember(checked=True)
+
+    def _look(self, members: Sequence[records.Host]) -> evacuation.Answer:
+        """What forbids it now, and who would go where or down."""
+        return evacuation.look(
+            self._change.session,
+            self._run.host(),
+            members,
+            self._asked.get('shut_down', ()),
+            hard=self._asked.get('hard', False),
+        )
+
+    def _refuse(
+        self, answer: evacuation.Answer, report: preflight.Report
+    ) -> None:
+        """:raises outcomes.Failed: there are blockers; or Postpone."""
+        if not report.blockers:
+            return
+        refusal = outcomes.refuse(
+            f'Host {self._run.host_name} cannot go into maintenance:', report
+        )
+        named = set(self._asked.get('shut_down', ()))
+        if set(answer.consent) - named and isinstance(
+            refusal, outcomes.Failed
+        ):
+            told = ', '.join(f'"{uuid}"' for uuid in answer.consent)
+            raise outcomes.Failed(
+                refusal.error['code'],
+                f'{refusal} To let all guests be shut down that cannot move: '
+                f'"shut_down": [{told}].',
+                {
+                    **refusal.error['parameters'],
+                    'shut_down': list(answer.consent),
+                },
+            )
+        raise refusal
+
+    def _part(self, guests: Sequence[records.Guest]) -> None:
+        """Send away who can move; when they are gone, shut down the rest.
+
+        Nobody is shut down who is not named, or whom a move may still help;
+        and none of them while another stands in the way of all.
+
+        :raises outcomes.Watching: guests are going, or going down.
+        :raises outcomes.Failed: some cannot.
+        """
+        run, named = self._run, set(self._asked['shut_down'])
+        going_down = [g for g in guests if self._downtime.stops(g.uuid)]
+        if going_down:
+            self._shut_down(going_down)
+        members = run.held.read(
+            lambda connection: db_hosts.get_all(connection, run.aggregate_id)
+        )
+        answer = self._look(members)
+        if answer.report.heals:
+            raise shared.watch(run, answer.report.blockers[0].message)
+        down = {step.guest.uuid for step in answer.down}
+        moving = [g for g in guests if g.uuid not in down]
+        tried = [g for g in moving if len(self._sent(g)) >= MOST_MOVES]
+        stuck = [g for g in tried if g.uuid not in named]
+        if stuck:
+            raise self._fail(stuck)
+        if answer.report.blockers:
+            raise self._stop(answer)
+        if len(moving) > len(tried):
+            self._send_away(moving)
+        self._shut_down([g for g in guests if g.uuid in named])
+
+    def _stop(self, answer: evacuation.Answer) -> Exception:
+        """What was not there before stands in the way of all."""
+        try:
+            self._refuse(answer, answer.report)
+        except outcomes.Failed as exc:
+            error = exc.error
+            return self._give_up(
+                error['code'], error['message'], error['parameters']
+            )
+        return shared.watch(self._run, 'It is looked at again.')
+
+    def _shut_down(self, guests: Sequence[records.Guest]) -> NoReturn:
+        """Let the guests that remain go down, all of them at once.
+
+        :raises outcomes.Watching: they are going down.
+        :raises outcomes.Failed: some did not.
+        """
+        run = self._run
+        run.note(step=f'{len(guests)} guest(s) to shut down', progress=90)
+        late = self._downtime.shut_down(
+            guests, hard=self._asked.get('hard', False)
+        )
+        if late:
+            told = text.listed(late, shared.MOST_TOLD, ' ')
+            raise self._give_up(
+                downtime.STAYS_UP,
+                f'Host {run.host_name} is not in maintenance. {told}',
+                {'guests': [guest.uuid for guest in guests]},
+            )
+        names = shared.names([guest.name for guest in guests])
+        raise shared.watch(run, f'Guests are going down: {names}.')
 
     def _residents(self) -> list[records.Guest]:
         """The guests of the host, as its master lists them now.
@@ -175,35 +296,17 @@ class _Entering:
         """The moves of a guest by this operation."""
         return [m for m in self._moves if m.guest_uuid == guest.uuid]
 
-    def _fail(self, guests: Sequence[records.Guest]) -> outcomes.Failed:
-        """Give up, with the host as it was before, unless it is to stay.
-
-        :raises outcomes.Postpone: it could not be enabled, or that is not
-            known; to be tried again.
-        """
-        run = self._run
-        name = run.host_name
+    def _fail(self, guests: Sequence[records.Guest]) -> Exception:
+        """Give up, since guests remain."""
         reasons = text.listed(
             (self._told(guest) for guest in guests),
             shared.MOST_TOLD,
             ' ',
         )
-        asked = run.operation.parameters
-        if asked.get('again') or asked.get('stay'):
-            became = 'It stays disabled, as was asked.'
-            self._keep_start()
-        else:
-            became = 'It takes guests as before.'
-            if asked.get('disabling'):
-                try:
-                    self._change.enable()
-                except outcomes.Failed as exc:
-                    became = f'It stays disabled: {exc}'
-        return outcomes.Failed(
+        return self._give_up(
             STUCK,
-            f'Host {name} is not in maintenance: {len(guests)} guest(s) '
-            f'remain. {reasons} {became} Guests that were moved stay where '
-            'they are.',
+            f'Host {self._run.host_name} is not in maintenance: '
+            f'{len(guests)} guest(s) remain. {reasons}',
             {'guests': [guest.uuid for guest in guests]},
         )
 
@@ -215,6 +318,63 @@ class _Entering:
                 connection, name, {'disabled_start': start}
             )
         )
+
+    def _give_up(self, code: str, message: str, found: Any) -> Exception:
+        """End it, and undo first what it has done."""
+        failing = {
+            'code': code,
+            'message': message,
+            'found': found,
+            'at': self._run.elapsed(),
+        }
+        self._run.remember(**{FAILING: failing})
+        return self._undo()
+
+    def _undo(self) -> outcomes.Failed:
+        """Make the host as it was before, unless it is to stay.
+
+        Guests that were shut down are started again then.
+
+        :raises outcomes.Postpone: it is not done yet.
+        """
+        run = self._run
+        failing = self._asked[FAILING]
+        self._downtime.settle((wanted.STOPPING,))
+        if self._asked.get('again') or self._asked.get('stay'):
+            became = 'It stays disabled, as was asked.'
+            self._keep_start()
+        else:
+            became = 'It takes guests as before.'
+            if self._asked.get('disabling'):
+                try:
+                    self._change.enable(failing['at'])
+                except outcomes.Failed as exc:
+                    became = f'It stays disabled: {exc}'
+            guests = wanted.halted([run.operation])
+            if self._downtime.start_again(guests):
+                raise shared.watch(run, 'Guests are started again.')
+        return outcomes.Failed(
+            failing['code'],
+            f'{failing["message"]} {became} Guests that were moved stay where '
+            f'they are.{self._fates()}',
+            failing['found'],
+        )
+
+    def _fates(self) -> str:
+        """What became of guests that were shut down, as one more sentence."""
+        entries = downtime.find(self._run).values()
+        told = ''
+        for state, words in (
+            (wanted.HALTED, 'Guests that are down'),
+            (wanted.RUNNING, 'Guests that were started again'),
+        ):
+            names = [e['name'] for e in entries if e['state'] == state]
+            if names:
+                told += f' {words}: {shared.names(names)}.'
+        for entry in entries:
+            if (entry['error'] or {}).get('code') == downtime.STAYS_DOWN:
+                told += f' {entry["error"]["message"]}'
+        return told
 
     def _told(self, guest: records.Guest) -> str:
         """Why a guest has not gone."""

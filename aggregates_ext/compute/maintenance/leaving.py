@@ -8,9 +8,11 @@ from typing import Any
 
 from oslo_utils import uuidutils
 
+from aggregates_ext.compute.maintenance import downtime
 from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.operations import enabling
 from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import text
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
@@ -29,6 +31,7 @@ def leave(run: compute_run.Run) -> None:
     :raises outcomes.Postpone: to be gone on with.
     """
     if run.host().maintenance != records.LEAVING:
+        downtime.call_off(run)
         shared.call_off(run)
         return
     waiting = shared.still_open(shared.moves_of(run))
@@ -42,12 +45,15 @@ def leave(run: compute_run.Run) -> None:
             change.disable()
         else:
             change.enable()
+        down = _start_again(run, change, not disabled)
+        if not disabled:
             _bring_back(run, change)
         change.finish_as(
             not disabled,
             lambda connection, start: _note_left(
                 connection, run, start if disabled else None
             ),
+            down,
         )
 
 
@@ -63,6 +69,48 @@ def _note_left(
     if found.maintenance == records.LEAVING:
         values |= {'maintenance': None, 'maintenance_of': None}
     db_hosts.update(connection, run.host_name, values)
+
+
+def _start_again(
+    run: compute_run.Run, change: enabling.Change, enabled: bool
+) -> dict[str, Any] | None:
+    """Start what was shut down for the maintenance, before moves come home.
+
+    :param enabled: whether the host takes guests.
+    :returns: who stays down, if anybody does.
+    :raises outcomes.Watching: guests are on their way up.
+    """
+    history = run.held.read(lambda connection: _history(connection, run))
+    guests = wanted.halted([o for o in history if o.id != run.operation.id])
+    told = []
+    if enabled and run.operation.parameters.get('restore'):
+        starting = downtime.Downtime(run, change)
+        starting.follow()
+        if starting.start_again(guests):
+            run.note(step='guests are started again', progress=30)
+            raise shared.watch(run, 'Guests are started again.')
+        entries = downtime.find(run).values()
+        told = [
+            e['error']['message']
+            for e in entries
+            if e['state'] == wanted.FAILED
+        ]
+    elif guests:
+        names = shared.names([e['name'] for e in guests.values()])
+        told = [f'Guests were shut down, and are not started: {names}.']
+    if not told:
+        return None
+    return {
+        'code': downtime.STAYS_DOWN,
+        'message': text.listed(told, shared.MOST_TOLD, ' '),
+    }
+
+
+def _history(connection: Any, run: compute_run.Run) -> list[records.Operation]:
+    """The maintenance of the host, the newest first."""
+    return db_operations.get_all(
+        connection, run.aggregate_id, kinds=wanted.KINDS, host=run.host_name
+    )
 
 
 def _bring_back(run: compute_run.Run, change: enabling.Change) -> None:
@@ -122,16 +170,11 @@ def _ask_back(run: compute_run.Run, change: enabling.Change) -> None:
 
 def _away(connection: Any, run: compute_run.Run) -> list[records.Move]:
     """Moves off the host since it last came out of maintenance, by guest."""
-    key, name = run.aggregate_id, run.host_name
-    history = db_operations.get_all(
-        connection, key, kinds=wanted.KINDS, host=name
-    )
-    ids = []
-    # The newest first.
-    for operation in history:
-        if operation.kind == operations.ENTER_MAINTENANCE:
-            ids.append(operation.id)
-        elif operation.state == 'succeeded':
-            break
+    name = run.host_name
+    ids = [
+        operation.id
+        for operation in wanted.since_it_left(_history(connection, run))
+        if operation.kind == operations.ENTER_MAINTENANCE
+    ]
     found = {m.guest_uuid: m for m in db_moves.homes(connection, name, ids)}
     return sorted(found.values(), key=lambda move: move.id)

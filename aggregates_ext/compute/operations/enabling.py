@@ -108,13 +108,28 @@ class Change:
         """One at the master, for what changes nothing."""
         return self._master.session
 
+    def login(self) -> xenapi.Session:
+        """Another one there, for a call that is recorded."""
+        return self._master.login()
+
+    def starts(self) -> dict[str, float]:
+        """When the toolstacks of the host and of its master have started."""
+        return {
+            host.uuid: host.agent_start_time
+            for host in (self.listed, self._view.master)
+        }
+
     def finish_as(
-        self, enabled: bool, work: Callable[[Any, float], None]
+        self,
+        enabled: bool,
+        work: Callable[[Any, float], None],
+        error: dict[str, Any] | None = None,
     ) -> None:
         """End the operation by what is seen of the host.
 
         :param work: writes what is true of the host then; gets the start of
             its xapi.
+        :param error: what could not be done beside.
         :raises outcomes.Postpone: it is not as it was made.
         """
         run, name, view = self._run, self._host.name, self._view
@@ -129,7 +144,7 @@ class Change:
         def both(connection: Any) -> None:
             work(connection, start)
             observe.keep(connection, run.aggregate_id, view)
-            db_operations.finish(connection, run.operation, 'succeeded')
+            db_operations.finish(connection, run.operation, 'succeeded', error)
 
         run.write(both)
 
@@ -151,15 +166,16 @@ class Change:
         if self.listed.enabled:
             self.send(DISABLE, *self.for_good(), disabling=True)
 
-    def enable(self) -> None:
+    def enable(self, since: float = 0.0) -> None:
         """Enable the host, if it is disabled.
 
+        :param since: when that began, in seconds of the operation.
         :raises outcomes.Failed: it takes none, as before.
         :raises outcomes.Postpone: to be tried again.
         """
         if not self.listed.enabled:
             self.refuse_going_down()
-            self.send(ENABLE)
+            self.send(ENABLE, since=since)
 
     def is_own(self) -> bool:
         """Whether a disabled host was disabled by us, as it is to be."""
@@ -202,15 +218,22 @@ class Change:
                 parameters=sorted(self.listed.operations),
             )
 
-    def send(self, method: str, *arguments: Any, **known: Any) -> None:
+    def send(
+        self,
+        method: str,
+        *arguments: Any,
+        since: float = 0.0,
+        **known: Any,
+    ) -> None:
         """Send a call from a session of its own, and look again.
 
+        :param since: when its time began, in seconds of the operation.
         :param known: what is true of the operation once it is sent.
         :raises outcomes.Failed: it was refused, or the time is over.
         """
         run, word = self._run, _WORDS[method]
         limit = float(run.options.join_timeout)
-        if run.elapsed() >= limit:
+        if run.elapsed() - since >= limit:
             raise outcomes.Failed(
                 'TIMEOUT',
                 f'Host {self._host.name} could not be {word} within '

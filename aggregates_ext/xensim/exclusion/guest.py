@@ -8,11 +8,15 @@ from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 
 MIGRATE = 'pool_migrate'
+PARAVIRTUAL = ('pv', 'pv_in_pvh', 'pvh')
 SOON = 60.0
 """Seconds after which a waiting call looks less often."""
 
 HARD = frozenset({'hard_reboot', 'hard_shutdown'})
-"""They break off a move instead of waiting for it."""
+"""They break off a move, and what asks a guest, instead of waiting."""
+
+ASKING = frozenset({'clean_reboot', 'clean_shutdown', 'suspend'})
+"""What a guest has to do itself."""
 
 DRIVEN = frozenset(
     {'checkpoint', 'clean_reboot', 'clean_shutdown', MIGRATE, 'suspend'}
@@ -91,7 +95,8 @@ def _blocker(
     db: database.Database, ref: str, operation: str
 ) -> failure.Failure | None:
     for task, running in db.row('VM', ref)['current_operations'].items():
-        if operation not in HARD or running != MIGRATE:
+        broken_off = running == MIGRATE or running in ASKING
+        if operation not in HARD or not broken_off:
             return failure.Failure(
                 'OTHER_OPERATION_IN_PROGRESS', 'VM', ref, running, task
             )
@@ -120,25 +125,34 @@ def refresh(db: database.Database, ref: str) -> None:
 def _allowed(db: database.Database, row: database.Record) -> list[str]:
     running = set(row['current_operations'].values())
     if running:
-        return sorted(HARD) if running == {MIGRATE} else []
+        return sorted(HARD) if running <= {MIGRATE, *ASKING} else []
     if row['is_control_domain'] or row['is_a_template']:
         return []
     possible = ALLOWED.get(row['power_state'], ())
     barred = set(row['blocked_operations'])
-    if not _driven(db, row):
-        barred |= DRIVEN
+    barred |= {name for name in DRIVEN if not _driven(db, row, name)}
     return [name for name in possible if name not in barred]
 
 
-def assert_driven(db: database.Database, ref: str) -> None:
-    """Refuse what a guest without drivers cannot do."""
-    if not _driven(db, db.row('VM', ref)):
+def assert_driven(db: database.Database, ref: str, operation: str) -> None:
+    """Refuse what a guest without drivers cannot do (xapi#shutdowns)."""
+    if not _driven(db, db.row('VM', ref), operation):
         raise failure.Failure('VM_LACKS_FEATURE', ref)
 
 
-def _driven(db: database.Database, row: database.Record) -> bool:
-    guest = row['guest_metrics']
-    known = db.exists('VM_guest_metrics', guest)
-    return known and bool(
-        db.row('VM_guest_metrics', guest)['PV_drivers_detected']
+def _driven(
+    db: database.Database, row: database.Record, operation: str
+) -> bool:
+    metrics, guest = row['metrics'], row['guest_metrics']
+    if db.exists('VM_metrics', metrics):
+        kind = db.row('VM_metrics', metrics)['current_domain_type']
+        if kind in PARAVIRTUAL:
+            return True
+    if not db.exists('VM_guest_metrics', guest):
+        return False
+    told = db.row('VM_guest_metrics', guest)
+    stops = operation in ('clean_shutdown', 'clean_reboot')
+    feature = 'feature-shutdown' if stops else 'feature-suspend'
+    return bool(
+        told['PV_drivers_detected'] or told['other'].get(feature) == '1'
     )

@@ -3,6 +3,7 @@
 import collections.abc
 
 from aggregates_ext.xensim.calls import operations
+from aggregates_ext.xensim.calls import tasks
 from aggregates_ext.xensim.exclusion import guest
 from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.machines import moving
@@ -106,6 +107,7 @@ def _load(
     guest.occupy(db, ref, operation, task)
     row['scheduled_to_be_resident_on'] = host
     try:
+        yield from _fault(context, ref)
         yield context.world.times.vm_start
         machine = domains.machine(context.world, db, host)
         found = machine is not None and row['uuid'] in machine.domains
@@ -136,9 +138,12 @@ def _change(
     db, task = context.db, context.task
     yield from guest.turn(db, context.world.times, ref, operation)
     powerstate.assert_in(db, ref, *states)
+    broken_off = _asking(db, ref)
     guest.occupy(db, ref, operation, task)
     try:
         yield from moving.break_off(context, db, ref)
+        yield from _end_asking(context, ref, broken_off)
+        yield from _fault(context, ref)
         row = powerstate.assert_in(db, ref, *states)
         if row['power_state'] in memory.LOADED:
             domains.assert_runs(context.world, db, ref)
@@ -147,6 +152,51 @@ def _change(
     finally:
         guest.release(db, ref, task)
     return ''
+
+
+def _asking(db: database.Database, ref: str) -> list[str]:
+    """The tasks of what a guest has to do itself."""
+    running = db.row('VM', ref)['current_operations']
+    return [task for task, name in running.items() if name in guest.ASKING]
+
+
+def _end_asking(
+    context: operations.Context, ref: str, broken_off: list[str]
+) -> operations.Steps:
+    """A guest that is stopped hard is not asked any more."""
+    for task in broken_off:
+        if context.db.exists('task', task):
+            tasks.cancel(context, task)
+    while set(broken_off) & set(_asking(context.db, ref)):
+        yield context.world.times.guest_wait
+
+
+def _fault(context: operations.Context, ref: str) -> operations.Steps:
+    """A guest that does not do as it is told (xapi#shutdowns).
+
+    One that hangs has acknowledged, and is waited for until it is told to
+    end, or xapi has waited long enough.
+    """
+    method = context.method.rpartition('Async.')[2]
+    fault = context.world.faults.take(
+        ('fail', 'hang', 'delay'),
+        method,
+        context.host.name,
+        context.db.row('VM', ref)['uuid'],
+    )
+    if fault is None:
+        return
+    if fault.action == 'fail':
+        yield fault.pause
+        raise failure.Failure(fault.code, *fault.parameters)
+    times = context.world.times
+    limit = fault.pause if fault.action == 'delay' else times.shutdown_wait
+    waited = 0.0
+    while waited < limit and not fault.released.is_set():
+        yield times.shutdown_poll
+        waited += times.shutdown_poll
+    if fault.action == 'hang' and not fault.released.is_set():
+        raise failure.Failure('VM_SHUTDOWN_TIMEOUT', ref, f'{limit:.0f}.')
 
 
 def _halt(context: operations.Context, ref: str) -> None:
@@ -203,7 +253,7 @@ def suspend(context: operations.Context, ref: str) -> operations.Steps:
 def _clean(
     context: operations.Context, ref: str, operation: str, change: Change
 ) -> operations.Steps:
-    guest.assert_driven(context.db, ref)
+    guest.assert_driven(context.db, ref, operation)
     return (yield from _change(context, ref, operation, ('Running',), change))
 
 

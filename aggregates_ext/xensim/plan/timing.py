@@ -88,6 +88,9 @@ class Times:
     guest_wait: float = 0.05
     guest_wait_later: float = 2.0
     guest_retry: float = 2.8
+    # xapi#shutdowns: how long a guest that has acknowledged is waited for.
+    shutdown_wait: float = 1200.0
+    shutdown_poll: float = 1.0
     # xapi#reboots: the start of an agent is told after it is heard.
     agent_started: float = 0.4
     host_operation: float = 0.05

@@ -64,6 +64,72 @@ def test_a_guest_without_drivers(pool):
 
 
 @pytest.mark.parametrize(
+    ('class_', 'field', 'value'),
+    [
+        ('VM_guest_metrics', 'other', {'feature-shutdown': '1'}),
+        ('VM_metrics', 'current_domain_type', 'pv'),
+    ],
+)
+def test_a_guest_that_can_be_shut_down_without_drivers(
+    pool, sim, class_, field, value
+):
+    vm = pool.vm('xen2', 'v', pv_drivers=False)
+    names = {'VM_guest_metrics': 'guest_metrics', 'VM_metrics': 'metrics'}
+    ref = pool(f'VM.get_{names[class_]}', vm)
+    sim.set_record('xen1', class_, ref, **{field: value})
+    assert pool('VM.clean_shutdown', vm) == ''
+    assert state(pool, vm) == ('Halted', None, [])
+
+
+def hang(pool, sim, vm, **more):
+    uuid = pool('VM.get_uuid', vm)
+    sim.plant('VM.clean_shutdown', 'xen1', 'hang', step=uuid, **more)
+    return pool('Async.VM.clean_shutdown', vm)
+
+
+def test_a_guest_that_does_not_go_down(pool, sim, clk):
+    vm = pool.vm('xen2', 'v')
+    task = hang(pool, sim, vm)
+    clk.advance(600)
+    assert pool.doing(vm) == ['clean_shutdown']
+    allowed = pool('VM.get_allowed_operations', vm)
+    assert sorted(allowed) == ['hard_reboot', 'hard_shutdown']
+    clk.advance(601)
+    assert pool('task.get_error_info', task) == [
+        'VM_SHUTDOWN_TIMEOUT',
+        vm,
+        '1200.',
+    ]
+    assert pool.doing(vm) == []
+    assert state(pool, vm) == ('Running', 'xen2', ['xen2'])
+    # It is asked once more, and goes down.
+    assert pool('VM.clean_shutdown', vm) == ''
+    assert state(pool, vm) == ('Halted', None, [])
+
+
+def test_a_shutdown_that_is_cancelled(pool, sim, clk):
+    vm = pool.vm('xen2', 'v')
+    task = hang(pool, sim, vm)
+    clk.advance(5)
+    assert pool('task.cancel', task) == ''
+    clk.advance(2)
+    assert pool('task.get_status', task) == 'cancelled'
+    assert pool.doing(vm) == []
+    assert state(pool, vm) == ('Running', 'xen2', ['xen2'])
+
+
+def test_a_hard_shutdown_breaks_a_clean_one_off(pool, sim, clk):
+    vm = pool.vm('xen2', 'v')
+    task = hang(pool, sim, vm)
+    clk.advance(5)
+    hard = pool('Async.VM.hard_shutdown', vm)
+    clk.advance(3)
+    assert pool('task.get_status', task) == 'cancelled'
+    assert pool('task.get_status', hard) == 'success'
+    assert state(pool, vm) == ('Halted', None, [])
+
+
+@pytest.mark.parametrize(
     ('method', 'operation', 'on_host'),
     [('VM.start', 'start', 'vm_start'), ('VM.start_on', 'start_on', None)],
 )

@@ -124,6 +124,7 @@ WRITTEN: dict[str, tuple[str, Any]] = {
                         'drift': ['LABEL'],
                         'alarm': None,
                         'seen_at': None,
+                        'shut_down': [],
                     }
                 ],
                 'operations': [

@@ -59,6 +59,11 @@ def _odd(staying: Sequence[Step]) -> Iterator[Problem]:
                 yield problem
 
 
+def is_busy(step: Step) -> bool:
+    """Whether nothing keeps a guest but what runs on it and ends."""
+    return step.target is None and _kind(step) == 'GUEST_BUSY'
+
+
 def _kind(step: Step) -> str:
     told = step.problems if step.lacks_memory else step.all_problems
     found = {(problem.code, problem.rule) for problem in told}

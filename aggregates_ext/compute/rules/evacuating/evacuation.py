@@ -12,6 +12,7 @@ from aggregates_ext.compute.rules.evacuating import blockers
 from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.rules.evacuating import hosts
 from aggregates_ext.compute.rules.evacuating import planning
+from aggregates_ext.compute.rules.evacuating import shutdowns
 from aggregates_ext.compute.rules.evacuating import targets
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.leaving import leaver
@@ -20,7 +21,6 @@ from aggregates_ext.db import records
 
 # What a role below pool-operator may not do, in lower case as they are told.
 CALLS = ('host.disable', 'vm.pool_migrate')
-UNKNOWN_GUEST = 'GUEST_UNKNOWN'
 # What xapi's own plan says of guests: a code by reference.
 Advice = Mapping[str, str]
 
@@ -31,7 +31,7 @@ class Evacuation:
 
     :ivar ref: its reference.
     :ivar others: the other hosts of the pool.
-    :ivar steps: the plan.
+    :ivar steps: the plan of those that move.
     :ivar shut_down: uuids of guests that are shut down instead.
     :ivar advice: what xapi's own plan says of guests, by reference.
     """
@@ -299,11 +299,15 @@ class Answer(NamedTuple):
 
     :ivar plan: a step for each guest that would move, the largest first.
     :ivar unknown: what was to be shut down and is no guest on the host.
+    :ivar down: a step for each guest that would be shut down.
+    :ivar consent: uuids of all guests that have to be named.
     """
 
     report: preflight.Report
     plan: tuple[planning.Step, ...] = ()
     unknown: tuple[str, ...] = ()
+    down: tuple[planning.Step, ...] = ()
+    consent: tuple[str, ...] = ()
 
 
 def look(
@@ -311,6 +315,8 @@ def look(
     host: records.Host,
     members: Sequence[records.Host],
     shut_down: Collection[str] = (),
+    *,
+    hard: bool = False,
 ) -> Answer:
     """The same as ``check``, on what a pool shows now, and with its advice.
 
@@ -322,7 +328,7 @@ def look(
     known = facts.read(session)
     ref = _find(known, host)
     found = advice.ask(session, ref) if ref else {}
-    return check(known, host, members, shut_down, found)
+    return check(known, host, members, shut_down, found, hard=hard)
 
 
 def check(
@@ -331,31 +337,42 @@ def check(
     members: Sequence[records.Host],
     shut_down: Collection[str] = (),
     advised: Advice | None = None,
+    *,
+    hard: bool = False,
 ) -> Answer:
     """Every requirement of emptying a host, and where its guests would go.
 
     :param host: the host that is to be emptied.
     :param members: the hosts of its aggregate, in any phase.
-    :param shut_down: uuids of guests that are shut down instead; one that is
-        not on the host forbids nothing.
+    :param shut_down: uuids of guests that may be shut down, where they cannot
+        move; one that is not on the host forbids nothing.
     :param advised: of ``advice.ask``.
+    :param hard: whether they may be shut down hard.
     """
     ref = _find(known, host)
     if ref is None:
         return Answer(preflight.Report(blockers=(_absent(host),)))
     others = hosts.candidates(known, ref, members)
     steps, ledger = planning.plan(known, ref, others, shut_down)
-    found = Evacuation(known, ref, others, steps, shut_down, advised or {})
+    moving, down = shutdowns.split(steps, shut_down)
+    gone = {step.guest.uuid for step in down}
+    found = Evacuation(known, ref, others, moving, gone, advised or {})
     report = preflight.Report(
         blockers=(
             *preflight.evaluate(POOL_RULES, found),
-            *blockers.find(steps, others, ledger),
+            *blockers.find(moving, others, ledger),
+            *shutdowns.find(down, hard=hard),
         ),
         warnings=preflight.evaluate(WARNINGS, found),
-        plan=[step.as_dict() for step in steps],
+        plan=[step.as_dict() for step in moving],
     )
-    there = {guest.uuid for guest in known.guests.get(ref, ())}
-    return Answer(report, steps, tuple(sorted(set(shut_down) - there)))
+    return Answer(
+        report,
+        moving,
+        shutdowns.unknown(known, ref, shut_down),
+        down,
+        shutdowns.consent(steps),
+    )
 
 
 def _find(known: facts.Known, host: records.Host) -> str | None:
@@ -369,18 +386,4 @@ def _absent(host: records.Host) -> preflight.Problem:
         'only a host that the pool lists can be emptied',
         f'uuid {host.uuid} not listed',
         'GET /os-aggregates/ID/pool shows what is in the pool.',
-    )
-
-
-def refuse(unknown: Collection[str]) -> tuple[preflight.Problem, ...]:
-    """What is wrong with a consent that names other than guests there."""
-    if not unknown:
-        return ()
-    return (
-        preflight.Problem(
-            UNKNOWN_GUEST,
-            'only guests that run on the host can be shut down for it',
-            kinds.listed(unknown),
-            'Ask again without them, and look who is to be shut down.',
-        ),
     )

@@ -55,9 +55,10 @@ def _other(told: facts.Record) -> dict[str, str]:
     return found
 
 
-def _undriven(guest: Guest) -> str:
+def undriven(guest: Guest, feature: str) -> str:
+    """Whether a guest lacks what it needs for what it is asked to do."""
     told = _metrics(guest)
-    if _other(told).get('feature-suspend') == '1' or _is_driven(told):
+    if _other(told).get(feature) == '1' or _is_driven(told):
         return ''
     return '' if _is_paravirtual(guest) else 'none'
 
@@ -151,7 +152,7 @@ GUEST_RULES: tuple[Rule, ...] = (
         'VM_LACKS_FEATURE',
         'the guest must have drivers that can suspend it',
         f'Install the guest tools, wait if it has just booted, or {_OFF}.',
-        _undriven,
+        lambda guest: undriven(guest, 'feature-suspend'),
     ),
     Rule(
         'VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION',

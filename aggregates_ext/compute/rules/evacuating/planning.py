@@ -100,25 +100,29 @@ def plan(
     known: facts.Known,
     source: str,
     others: Sequence[hosts.Candidate],
-    left_out: Collection[str] = (),
+    named: Collection[str] = (),
 ) -> tuple[tuple[Step, ...], pairs.Ledger]:
     """Place the guests of a host, the largest first.
 
+    Those that may be shut down come last: they have what room is left.
+
     :param source: the reference of the host that they leave.
-    :param left_out: uuids of guests that do not move.
-    :returns: a step for each of the others, and what is left when all are
-        placed.
+    :param named: uuids of guests that may be shut down.
+    :returns: a step for each guest, and what is left when all are placed.
     """
     ledger = pairs.Ledger(known)
     found = []
-    leaving = [
-        guest
-        for guest in known.guests.get(source, ())
-        if guest.uuid not in left_out
-    ]
-    leaving.sort(key=lambda guest: (-size(guest), guest.name, guest.uuid))
+    leaving = list(known.guests.get(source, ()))
+    leaving.sort(
+        key=lambda guest: (
+            guest.uuid in named,
+            -size(guest),
+            guest.name,
+            guest.uuid,
+        )
+    )
     for guest in leaving:
-        found.append(_place(guest, others, ledger))
+        found.append(_place(guest, others, ledger, guest.uuid in named))
     return tuple(found), ledger
 
 
@@ -126,15 +130,18 @@ def _place(
     guest: facts.Guest,
     others: Sequence[hosts.Candidate],
     ledger: pairs.Ledger,
+    is_named: bool,
 ) -> Step:
     """The best host for a guest, which takes its room there.
 
-    So does one that cannot move: it is to, when that is mended.
+    So does one that cannot move: it is to, when that is mended; but not one
+    that is shut down instead.
     """
     problems = guests.reasons(guest)
     choice = targets.choose(guest, others, ledger, enough=1)
     if not choice.targets:
         return Step(guest, None, problems, choice.refused)
     target = choice.targets[0]
-    ledger.put(guest, target.host.ref)
+    if not (problems and is_named):
+        ledger.put(guest, target.host.ref)
     return Step(guest, None if problems else target, problems)

@@ -73,7 +73,7 @@ def show_pool(*found: Any, now: float = 10.0) -> dict[str, Any]:
     looked = sight.Sight.of(
         shown_of.observation, shown_of.observed_at, now, 60.0
     )
-    told = aggregates.Pool(shown_of, hosts, [], looked)
+    told = aggregates.Pool(shown_of, hosts, [], looked, {})
     domain: Any = types.SimpleNamespace(
         aggregates=types.SimpleNamespace(pool=lambda key: told)
     )

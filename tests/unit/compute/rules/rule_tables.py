@@ -17,6 +17,7 @@ from aggregates_ext.compute.rules.evacuating import evacuation
 from aggregates_ext.compute.rules.evacuating import guests
 from aggregates_ext.compute.rules.evacuating import hosts
 from aggregates_ext.compute.rules.evacuating import pairs
+from aggregates_ext.compute.rules.evacuating import shutdowns
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.leaving import remains
 from aggregates_ext.compute.rules.leaving import (
@@ -45,10 +46,18 @@ SECTIONS: dict[str, Rules] = {
     'Guests that can move': guests.GUEST_RULES,
     'Hosts that take guests': hosts.HOST_RULES,
     'A guest and the host that it moves to': pairs.PAIR_RULES,
+    'Guests that can be shut down': shutdowns.CLEAN_RULES,
+    'Guests that can be shut down hard': shutdowns.HARD_RULES,
     'Worth knowing before a host is emptied': evacuation.WARNINGS,
 }
 # Of these a blocker with a code of its own tells, and whether it waits.
-PARTS = (guests.GUEST_RULES, hosts.HOST_RULES, pairs.PAIR_RULES)
+PARTS = (
+    guests.GUEST_RULES,
+    hosts.HOST_RULES,
+    pairs.PAIR_RULES,
+    shutdowns.CLEAN_RULES,
+    shutdowns.HARD_RULES,
+)
 
 
 def render() -> str:
