@@ -69,7 +69,6 @@ OUTCOME = re.compile(
     re.MULTILINE,
 )
 # Tests that fail here, and why.
-NO_POWER = 'hosts have no power actions'
 NO_FLAVORS = 'guests have no flavors, and are not resized'
 LEFT_OUT = {
     'AggregatesAdminTestJSON.test_aggregate_add_host_create_server_with_az': (
@@ -87,14 +86,6 @@ LEFT_OUT = {
             'test_list_migrations_in_flavor_resize_situation',
             'test_resize_server_revert_deleted_flavor',
             'test_revert_cold_migration',
-        )
-    },
-    **{
-        f'HostsAdminNegativeTestJSON.{name}': NO_POWER
-        for name in (
-            'test_reboot_host_with_non_admin_user',
-            'test_shutdown_host_with_non_admin_user',
-            'test_startup_host_with_non_admin_user',
         )
     },
 }
