@@ -90,9 +90,14 @@ def _ends(
             _OPERATIONS.c.designated < designated,
         ),
     )
-    bound = sa.exists().where(
+    here = (
         _HOSTS.c.name == _OPERATIONS.c.host,
         _HOSTS.c.aggregate_id == _OPERATIONS.c.aggregate_id,
+    )
+    bound = sa.exists().where(*here)
+    brings_back = sa.and_(
+        _OPERATIONS.c.kind.in_(operations.OF_MAINTENANCE),
+        sa.exists().where(*here, _HOSTS.c.maintenance.is_not(None)),
     )
     replaced = sa.exists().where(
         # By the index of hosts: a host has less history.
@@ -103,6 +108,7 @@ def _ends(
     )
     # Cases, so that SQLite asks no more than is needed.
     tells_nothing = sa.case(
+        (brings_back, sa.false()),
         (_OPERATIONS.c.kind.not_in(telling), sa.true()),
         (~bound, sa.true()),
         else_=replaced,

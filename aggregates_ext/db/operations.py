@@ -39,6 +39,8 @@ OF_THE_SERVICE = (
     'leave_maintenance',
 )
 POWER_HOST = 'power_host'
+# Kinds that tell of a host in maintenance where its guests are.
+OF_MAINTENANCE = ('enter_maintenance', 'leave_maintenance', POWER_HOST)
 # Kinds that start a toolstack, change the master, join or eject.
 STRUCTURAL = (
     'add_host',

@@ -13,6 +13,7 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.db.schema import models
 from aggregates_ext.domain import history
+from tests.functional import maintaining
 from tests.functional import service
 from tests.functional.db import test_moves
 
@@ -314,6 +315,21 @@ def test_moves_go_as_operations_do(
     assert names(running) == ['d', 'c', 'a']
     assert past.purge(0) == (0, 1, 0)
     assert names(running) == ['c', 'a']
+
+
+def test_what_brings_guests_back_stays(running: service.Service) -> None:
+    key = running.create('xen1', 'xen2')
+    running.sim.add_vm('xen2', 'g1', memory=1 << 30)
+    running.watch(key, 0)
+    running.maintenance.enter(running.ctx, 'xen2')
+    assert maintaining.finish(running, key).state == 'succeeded'
+    past = history.History(running.database, 180)
+    assert past.purge(0) == (0, 0, 0)
+    assert maintaining.places(running) == [['xen1']]
+    running.maintenance.leave(running.ctx, 'xen2')
+    assert maintaining.finish(running, key).state == 'succeeded'
+    assert maintaining.places(running) == [['xen2']]
+    assert past.purge(0) == (2, 2, 0)
 
 
 def test_a_compute_service_purges_moves(running: service.Service) -> None:
