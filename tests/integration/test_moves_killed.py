@@ -1,8 +1,8 @@
 """The compute service is killed while guests make way for maintenance.
 
 They are moved, or shut down and started again. Around each call that changes
-something, and around COMMITs of all its parts. Whatever it is, another service ends it:
-each guest runs on one host, or on none if that was agreed to.
+something, and around COMMITs of all its parts. Whatever it is, another service
+ends it: each guest runs on one host, or on none if that was agreed to.
 """
 
 from collections.abc import Iterator
