@@ -360,11 +360,8 @@ def cancel(
 
 def cancel_service(
     connection: sa.Connection, aggregate_id: int, host: str
-) -> bool:
-    """Cancel what is queued about whether a host takes machines.
-
-    :returns: whether there was any.
-    """
+) -> None:
+    """Cancel what is queued about whether a host takes machines."""
     result = connection.execute(
         sa.update(_TABLE)
         .where(
@@ -379,7 +376,6 @@ def cancel_service(
     )
     if result.rowcount:
         stamps.renew(connection, aggregate_id)
-    return bool(result.rowcount)
 
 
 def replace(

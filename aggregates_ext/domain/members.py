@@ -296,8 +296,7 @@ def forget(connection: Any, aggregate_id: int, host: str) -> None:
         _replace_removals(connection, aggregate_id, host, going_on)
     else:
         move_out(connection, aggregate_id, host, ('member',))
-        if any(o.kind in db_operations.OF_THE_SERVICE for o in going_on):
-            drop_service(connection, aggregate_id, host)
+        drop_service(connection, aggregate_id, host)
 
 
 def _check_zone(aggregate: Any, host: records.Host) -> None:
@@ -371,9 +370,21 @@ def move_out(
 
 
 def drop_service(connection: Any, aggregate_id: int, host: str) -> None:
-    """End what is queued of a member's service: it would keep it there."""
-    if db_operations.cancel_service(connection, aggregate_id, host):
-        db_hosts.take_back_service(connection, host, aggregate_id, stays=False)
+    """Take back what is queued of a member's service: it would keep it there.
+
+    It is what it was before that was asked, should it stay after all.
+    """
+    _host, going_on = db_operations.of_host(connection, aggregate_id, host)
+    queued = [
+        operation
+        for operation in going_on
+        if operation.state == 'queued'
+        and operation.kind in db_operations.OF_THE_SERVICE
+    ]
+    db_operations.cancel_service(connection, aggregate_id, host)
+    # What the first of them has found counts.
+    for operation in reversed(queued):
+        operations.take_back(connection, operation)
 
 
 def _check_forgettable(

@@ -278,3 +278,24 @@ def test_of_no_host(running: service.Service, key: int, name: str) -> None:
     with pytest.raises(exception.HostNotFound):
         running.maintenance.leave(running.ctx, name)
     assert running.maintenance.leave(running.ctx, 'xen2') is None
+
+
+@pytest.mark.parametrize('asked', [('leave',), ('leave', 'enter')])
+def test_a_removal_that_is_refused_leaves_it_in_maintenance(
+    running: service.Service, key: int, asked: tuple[str, ...]
+) -> None:
+    """What was queued meanwhile is taken back; it is as it was before."""
+    running.maintenance.enter(running.ctx, 'xen2', reason='memory')
+    assert maintaining.finish(running, key).state == 'succeeded'
+    for request in asked:
+        getattr(running.maintenance, request)(running.ctx, 'xen2')
+    running.sim.add_sr('xen2', 'data', vdis=[{'name': 'd'}])
+    running.members.remove_host(running.ctx, key, 'xen2')
+    assert maintaining.finish(running, key).state == 'failed'
+    found = maintaining.host(running)
+    assert (found.phase, found.maintenance) == ('member', 'on')
+    assert found.disabled
+    running.operations.reset(running.ctx, key, 'xen2', 'member')
+    running.maintenance.leave(running.ctx, 'xen2')
+    assert maintaining.finish(running, key).state == 'succeeded'
+    assert maintaining.places(running) == [['xen2']] * 3
