@@ -5,6 +5,7 @@ them (design#history).
 """
 
 import dataclasses
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -189,6 +190,32 @@ def get_all(
             .order_by(_TABLE.c.id.desc())
         )
     return [_record(row) for row in connection.execute(query)]
+
+
+def of_hosts(
+    connection: sa.Connection,
+    aggregate_id: int,
+    names: Collection[str],
+    kinds: tuple[str, ...],
+) -> dict[str, list[records.Operation]]:
+    """Operations of some kinds on each of some hosts, the newest first."""
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(
+            # A host has less history than its aggregate.
+            hidden(_TABLE.c.aggregate_id) == aggregate_id,
+            _TABLE.c.host.in_(names),
+            _TABLE.c.kind.in_(kinds),
+        )
+        .order_by(hidden(_TABLE.c.id).desc())
+    )
+    found: dict[str, list[records.Operation]] = {name: [] for name in names}
+    for row in rows:
+        operation = _record(row)
+        # Some databases do not tell case apart.
+        if operation.host in found:
+            found[operation.host].append(operation)
+    return found
 
 
 def unfinished(

@@ -282,26 +282,27 @@ class Aggregates:
                     engine.read_clock(connection),
                     self._interval,
                 ),
-                {
-                    host.name: _halted(connection, found.id, host.name)
-                    for host in bound
-                    if host.maintenance is not None
-                },
+                _halted(connection, found.id, bound),
             )
 
 
 def _halted(
-    connection: Any, aggregate_id: int, host: str
-) -> list[dict[str, str]]:
-    """The guests that are down for the maintenance of a host."""
-    history = db_operations.get_all(
-        connection, aggregate_id, kinds=maintenance.KINDS, host=host
+    connection: Any, aggregate_id: int, bound: Sequence[records.Host]
+) -> dict[str, list[dict[str, str]]]:
+    """The guests that are down for the maintenance of hosts, by their names."""
+    names = [host.name for host in bound if host.maintenance is not None]
+    if not names:
+        return {}
+    histories = db_operations.of_hosts(
+        connection, aggregate_id, names, maintenance.KINDS
     )
-    down = maintenance.halted(history)
-    return [
-        {'name': entry['name'], 'uuid': uuid}
-        for uuid, entry in sorted(down.items())
-    ]
+    return {
+        host: [
+            {'name': entry['name'], 'uuid': uuid}
+            for uuid, entry in sorted(maintenance.halted(history).items())
+        ]
+        for host, history in histories.items()
+    }
 
 
 class Pool(NamedTuple):

@@ -413,6 +413,23 @@ def test_lists_of_any_length_cost_the_same(service: Counted) -> None:
     assert short <= long <= 3
 
 
+def test_a_pool_costs_the_same_however_many_are_in_maintenance(
+    service: Counted,
+) -> None:
+    costs = []
+    for number in (1, 2, 3):
+        service.execute(
+            moved(f'xen{number}', 'member'),
+            f"UPDATE hosts SET maintenance = 'on' WHERE name = 'xen{number}'",  # noqa: S608
+        )
+        count, answer = service.send('GET', f'{ONE}/pool')
+        shown = answer.json['pool']['hosts']
+        assert [h['maintenance'] for h in shown].count('on') == number
+        costs.append(count)
+    assert costs == [costs[0]] * 3
+    assert costs[0] <= BUDGET
+
+
 @pytest.mark.parametrize('path', NEIGHBOURS)
 def test_neighbours_cost_the_same_whatever_there_is(
     service: Counted, path: str

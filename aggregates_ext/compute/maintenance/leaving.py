@@ -108,9 +108,10 @@ def _start_again(
 
 def _history(connection: Any, run: compute_run.Run) -> list[records.Operation]:
     """The maintenance of the host, the newest first."""
-    return db_operations.get_all(
-        connection, run.aggregate_id, kinds=wanted.KINDS, host=run.host_name
-    )
+    name = run.host_name
+    return db_operations.of_hosts(
+        connection, run.aggregate_id, (name,), wanted.KINDS
+    )[name]
 
 
 def _bring_back(run: compute_run.Run, change: enabling.Change) -> None:

@@ -104,6 +104,9 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     'a host in an aggregate': lambda c: operations.get_all(
         c, LONG, host=HOST, limit=1
     ),
+    'the maintenance of hosts': lambda c: operations.of_hosts(
+        c, LONG, ('xen99991', 'xen99992'), ('enter_maintenance',)
+    ),
     'a removal before': lambda c: operations.get_all(
         c, LONG, kinds=('add_host',), host=HOST, before=LAST, limit=1
     ),
