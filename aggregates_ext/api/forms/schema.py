@@ -16,6 +16,7 @@ from jsonschema import exceptions as jsonschema_exceptions
 
 from aggregates_ext import exception
 from aggregates_ext.api.forms import fields
+from aggregates_ext.domain import maintenance
 
 OPERATION_STATES = (
     'queued',
@@ -25,6 +26,7 @@ OPERATION_STATES = (
     'cancelled',
     'unresolved',
 )
+POWER_ACTIONS = tuple(maintenance.WORDS)
 
 
 def _object(required: tuple[str, ...] = (), **properties: Any) -> Any:
@@ -83,6 +85,7 @@ UPDATE = _body(
         'minProperties': 1,
     },
 )
+_TRUTH = {'type': 'boolean', 'description': 'true or false'}
 SET_METADATA = _body(
     'set_metadata',
     lambda texts: _object(
@@ -97,7 +100,6 @@ SET_METADATA = _body(
     ),
 )
 ADD_HOST = _body('add_host', lambda texts: _object(('host',), host=texts.host))
-POWER_ACTIONS = ('reboot', 'shutdown', 'startup')
 REMOVE_HOST = _body(
     'remove_host',
     lambda texts: _object(
@@ -109,10 +111,9 @@ REMOVE_HOST = _body(
             'maxItems': 255,
             'description': 'a list of up to 255 SR UUIDs',
         },
-        force={'type': 'boolean', 'description': 'true or false'},
+        force=_TRUTH,
     ),
 )
-_TRUTH = {'type': 'boolean', 'description': 'true or false'}
 _GUESTS = {
     'type': 'array',
     'items': fields.UUID,

@@ -33,13 +33,10 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
-from aggregates_ext.domain import maintenance
 
 LOG = logging.getLogger(__name__)
 # What of one look is told in the log.
 ODDITIES = 5
-# What was done last with a host in maintenance.
-LASTING = (powers.KIND, *maintenance.KINDS)
 UNSETTLED = views.RUNNING | {'success'}
 
 
@@ -107,7 +104,10 @@ def _away(
         if host.maintenance != records.IN_MAINTENANCE:
             continue
         last = db_operations.latest(
-            connection, int(host.aggregate_id or 0), host.name, LASTING
+            connection,
+            int(host.aggregate_id or 0),
+            host.name,
+            db_operations.OF_MAINTENANCE,
         )
         if last is not None and powers.is_off(last):
             yield host.name
