@@ -6,7 +6,6 @@ messaging before a request is accepted, or by ``check_host``.
 
 import concurrent.futures
 import contextlib
-import dataclasses
 import socket
 from collections.abc import Callable
 from collections.abc import Hashable
@@ -20,6 +19,7 @@ from oslo_log import log as logging
 from aggregates_ext import exception
 from aggregates_ext import rpc
 from aggregates_ext.compute import shares
+from aggregates_ext.compute.maintenance import entering
 from aggregates_ext.compute.maintenance import powering
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
@@ -27,8 +27,6 @@ from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import successor
-from aggregates_ext.compute.rules.evacuating import evacuation
-from aggregates_ext.compute.rules.evacuating import shutdowns
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.rules.leaving import guard
@@ -118,21 +116,22 @@ class Endpoint:
             if full is not None:
                 return preflight.Report(blockers=(_busy(full),)).as_dict()
             try:
-                check = _Check(self._connector.within())
+                connector = self._connector.within()
                 if purpose == 'maintenance' and aggregate is not None:
-                    report = check.check_maintenance(
-                        found, hosts, aggregate, shut_down, hard
-                    )
-                elif purpose in powering.CALLS and aggregate is not None:
-                    report = powering.check_host(
-                        self._connector.within(),
+                    report = entering.check_host(
+                        connector,
                         found,
                         hosts,
                         aggregate,
-                        purpose,
+                        shut_down,
+                        hard=hard,
+                    )
+                elif purpose in powering.CALLS and aggregate is not None:
+                    report = powering.check_host(
+                        connector, found, hosts, aggregate, purpose
                     )
                 else:
-                    report = check.check(
+                    report = _Check(connector).check(
                         found,
                         hosts,
                         aggregate,
@@ -192,37 +191,6 @@ class _Check:
                 return self._check_beside(host, founder, aggregate)
             return self._check_alone(host, aggregate)
         return self._check_join(host, hosts, aggregate)
-
-    def check_maintenance(
-        self,
-        host: records.Host,
-        hosts: Sequence[records.Host],
-        aggregate: records.Aggregate,
-        shut_down: Sequence[str],
-        hard: bool,
-    ) -> preflight.Report:
-        """What forbids to empty a host, and where its guests would go.
-
-        :param shut_down: uuids of guests that may be shut down instead.
-        :param hard: whether they may be so hard.
-        :raises exception.AggregatesError: it could not be made.
-        """
-        unfit = preflight.evaluate(
-            bindings.MAINTENANCE_RULES, bindings.Binding(host, aggregate)
-        )
-        if unfit:
-            return preflight.Report(blockers=unfit)
-        members = [h for h in hosts if h.aggregate_id == aggregate.id]
-        with masters.master_of(self._connector, aggregate, hosts) as master:
-            master.look()
-            answer = evacuation.look(
-                master.session, host, members, shut_down, hard=hard
-            )
-        blockers = (
-            *shutdowns.refuse(answer.unknown),
-            *answer.report.blockers,
-        )
-        return dataclasses.replace(answer.report, blockers=blockers)
 
     def _check_alone(
         self, host: records.Host, aggregate: records.Aggregate

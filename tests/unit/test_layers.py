@@ -205,7 +205,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'compute/observation/',
         'compute/operations/',
         'compute/rules/',
-        'compute/rules/evacuating/',
         'compute/rules/joining/',
         'compute/rules/leaving/',
         'compute/run/',

@@ -12,26 +12,55 @@ from oslo_utils import uuidutils
 
 from aggregates_ext.compute.maintenance import downtime
 from aggregates_ext.compute.maintenance import shared
+from aggregates_ext.compute.maintenance import undoing
+from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.operations import enabling
+from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.evacuating import evacuation
-from aggregates_ext.compute.rules.evacuating import shutdowns
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import text
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
-from aggregates_ext.domain import maintenance as wanted
 
 # Operations of a host at which guests still arrive (xapi#maintenance-calls).
 ARRIVALS = frozenset({'provision', 'vm_start', 'vm_resume', 'vm_migrate'})
 # How often a guest is sent away before it is given up.
 MOST_MOVES = 2
 STUCK = 'GUESTS_REMAIN'
-# The parameter of one that is being undone: why it has failed.
-FAILING = 'failing'
+
+
+def check_host(
+    connector: connections.Connector,
+    host: records.Host,
+    hosts: Sequence[records.Host],
+    aggregate: records.Aggregate,
+    shut_down: Sequence[str],
+    *,
+    hard: bool,
+) -> preflight.Report:
+    """What forbids to empty a host, and where its guests would go.
+
+    :param shut_down: uuids of guests that may be shut down instead.
+    :param hard: whether they may be so hard.
+    :raises exception.AggregatesError: it could not be told.
+    """
+    unfit = preflight.evaluate(
+        bindings.MAINTENANCE_RULES, bindings.Binding(host, aggregate)
+    )
+    if unfit:
+        return preflight.Report(blockers=unfit)
+    members = [h for h in hosts if h.aggregate_id == aggregate.id]
+    with masters.master_of(connector, aggregate, hosts) as master:
+        master.look()
+        answer = evacuation.look(
+            master.session, host, members, shut_down, hard=hard
+        )
+    return answer.of_the_request()
 
 
 def enter(run: compute_run.Run) -> None:
@@ -98,8 +127,8 @@ class _Entering:
     def step(self) -> None:
         """Go on, as far as it goes now."""
         run = self._run
-        if self._asked.get(FAILING):
-            raise self._undo()
+        if undoing.has_failed(run):
+            raise undoing.undo(run, self._change, self._downtime)
         if _is_over(run):
             shared.stop(run)
             guests = self._residents()
@@ -134,16 +163,7 @@ class _Entering:
         )
         run.note(step='checking what the host has')
         answer = self._look(members)
-        self._refuse(
-            answer,
-            dataclasses.replace(
-                answer.report,
-                blockers=(
-                    *shutdowns.refuse(answer.unknown),
-                    *answer.report.blockers,
-                ),
-            ),
-        )
+        self._refuse(answer, answer.of_the_request())
         run.remember(checked=True)
 
     def _look(self, members: Sequence[records.Host]) -> evacuation.Answer:
@@ -310,71 +330,10 @@ class _Entering:
             {'guests': [guest.uuid for guest in guests]},
         )
 
-    def _keep_start(self) -> None:
-        """What its xapi has proven: its next start is known as one."""
-        name, start = self._run.host_name, self._change.listed.agent_start_time
-        self._run.write(
-            lambda connection: db_hosts.update(
-                connection, name, {'disabled_start': start}
-            )
-        )
-
     def _give_up(self, code: str, message: str, found: Any) -> Exception:
         """End it, and undo first what it has done."""
-        failing = {
-            'code': code,
-            'message': message,
-            'found': found,
-            'at': self._run.elapsed(),
-        }
-        self._run.remember(**{FAILING: failing})
-        return self._undo()
-
-    def _undo(self) -> outcomes.Failed:
-        """Make the host as it was before, unless it is to stay.
-
-        Guests that were shut down are started again then.
-
-        :raises outcomes.Postpone: it is not done yet.
-        """
-        run = self._run
-        failing = self._asked[FAILING]
-        self._downtime.settle((wanted.STOPPING,))
-        if self._asked.get('again') or self._asked.get('stay'):
-            became = 'It stays disabled, as was asked.'
-            self._keep_start()
-        else:
-            became = 'It takes guests as before.'
-            if self._asked.get('disabling'):
-                try:
-                    self._change.enable(failing['at'])
-                except outcomes.Failed as exc:
-                    became = f'It stays disabled: {exc}'
-            guests = wanted.halted([run.operation])
-            if self._downtime.start_again(guests):
-                raise shared.watch(run, 'Guests are started again.')
-        return outcomes.Failed(
-            failing['code'],
-            f'{failing["message"]} {became} Guests that were moved stay where '
-            f'they are.{self._fates()}',
-            failing['found'],
-        )
-
-    def _fates(self) -> str:
-        """What became of guests that were shut down, as one more sentence."""
-        entries = downtime.find(self._run).values()
-        told = ''
-        for state, words in (
-            (wanted.HALTED, 'Guests that are down'),
-            (wanted.RUNNING, 'Guests that were started again'),
-        ):
-            names = [e['name'] for e in entries if e['state'] == state]
-            if names:
-                told += f' {words}: {shared.names(names)}.'
-        for entry in entries:
-            if (entry['error'] or {}).get('code') == downtime.STAYS_DOWN:
-                told += f' {entry["error"]["message"]}'
-        return told
+        undoing.note_failure(self._run, code, message, found)
+        return undoing.undo(self._run, self._change, self._downtime)
 
     def _told(self, guest: records.Guest) -> str:
         """Why a guest has not gone."""

@@ -1,7 +1,7 @@
 """What entering and leaving maintenance share (design#maintenance).
 
 Guests go by moves of their own (design#moves), and the operations rest
-meanwhile. No guest is ever stopped.
+meanwhile. None is stopped that was not named (design#shut-down).
 """
 
 from collections.abc import Callable

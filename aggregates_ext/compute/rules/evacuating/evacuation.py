@@ -309,6 +309,11 @@ class Answer(NamedTuple):
     down: tuple[planning.Step, ...] = ()
     consent: tuple[str, ...] = ()
 
+    def of_the_request(self) -> preflight.Report:
+        """The report, with what is wrong with the consent that was given."""
+        blockers = (*shutdowns.refuse(self.unknown), *self.report.blockers)
+        return dataclasses.replace(self.report, blockers=blockers)
+
 
 def look(
     session: xenapi.Session,
