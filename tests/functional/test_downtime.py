@@ -11,6 +11,8 @@ import webob
 from aggregates_ext import exception
 from aggregates_ext.api.edge import wire
 from aggregates_ext.compute.maintenance import downtime
+from aggregates_ext.compute.maintenance import entering
+from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.db import records
 from aggregates_ext.domain import maintenance as wanted
 from tests.functional import maintaining
@@ -298,6 +300,63 @@ def test_an_answer_that_is_lost_is_looked_for(
     assert set(site.where().values()) == {'xen2'}
     assert site.sent(call) == (2 if effect == 'drop_answer' else 3)
     assert site.sim.harmed() == []
+
+
+def test_a_call_that_was_lost_is_sent_again_after_two_looks(
+    site: Site,
+) -> None:
+    """Nothing is seen of it at one look: it may still be on its way."""
+    site.call('gusb', 'VM.hard_shutdown')
+    site.sim.plant(CLEAN, action='reset')
+    site.enter('gtied')
+    site.until_sent(CLEAN)
+    site.go_on()
+    assert site.sent(CLEAN) == 1
+    site.go_on()
+    assert site.sent(CLEAN) == 2
+    assert site.finish().state == 'succeeded'
+    assert site.where()['gtied'] == ''
+
+
+def test_one_that_is_elsewhere_right_before_the_call_stays_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call is recorded already; the last look stops it."""
+    original = compute_run.Run._record
+
+    def recorded(self: Any, call: dict[str, Any], *more: Any) -> Any:
+        if call['call'] == CLEAN and 'xen1' not in site.where()['gtied']:
+            site.call('gtied', 'VM.hard_shutdown')
+            site.sim.set_record(
+                'xen1',
+                'VM',
+                maintaining.guest(site.running, 'gtied')[0],
+                VUSBs=[],
+            )
+            there = site.sim.host('xen1').database
+            assert there is not None
+            ref = there.by_uuid('host', site.sim.host('xen1').uuid)
+            site.call('gtied', 'VM.start_on', ref, False, False)
+        return original(self, call, *more)
+
+    monkeypatch.setattr(compute_run.Run, '_record', recorded)
+    site.call('gusb', 'VM.hard_shutdown')
+    site.enter('gtied')
+    assert site.finish().state == 'succeeded'
+    assert site.where()['gtied'] == 'xen1'
+    assert site.sent(CLEAN) == 0
+
+
+def test_nobody_goes_down_while_one_that_is_not_named_remains(
+    site: Site,
+) -> None:
+    site.sim.plant(MOVE, code='VM_LACKS_FEATURE', times=0)
+    site.enter('gtied', 'gusb')
+    ended = site.finish()
+    assert (ended.error or {})['code'] == entering.STUCK
+    assert '"gfree"' in (ended.error or {})['message']
+    assert set(site.where().values()) == {'xen2'}
+    assert site.sent(CLEAN) == 0
 
 
 def test_another_service_goes_on_at_each_step(site: Site) -> None:

@@ -102,6 +102,21 @@ def test_one_that_cannot_go_ends_no_maintenance(
     assert codes(running, kept) == ['GUESTS_ARRIVED']
 
 
+def test_one_that_comes_too_late_to_go_ends_no_maintenance(
+    running: service.Service, kept: int
+) -> None:
+    running.sim.add_vm('xen2', 'g8', memory=1 << 30)
+    look(running, kept)
+    running.maintenance.enter(running.ctx, 'xen2')
+    maintaining.go_on(running, kept)
+    # After the check.
+    running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
+    ended = maintaining.finish(running, kept)
+    assert 'It stays disabled, as was asked.' in (ended.error or {})['message']
+    assert maintaining.host(running).maintenance == 'on'
+    assert not maintaining.is_enabled(running)
+
+
 def test_start_of_the_host_leaves_it_in_maintenance(
     running: service.Service, kept: int
 ) -> None:

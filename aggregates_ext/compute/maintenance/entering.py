@@ -339,7 +339,8 @@ class _Entering:
         """Why a guest has not gone."""
         for move in reversed(self._sent(guest)):
             if move.error:
-                return str(move.error['message'])
+                # A host may answer without a name, or with another.
+                return f'"{guest.name}": {move.error["message"]}'
         return f'Guest "{guest.name}" has not gone.'
 
     def _conclude(self) -> None:
