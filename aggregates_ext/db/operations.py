@@ -385,26 +385,6 @@ def cancel(
     return dataclasses.replace(operation, **values)
 
 
-def cancel_service(
-    connection: sa.Connection, aggregate_id: int, host: str
-) -> None:
-    """Cancel what is queued about whether a host takes machines."""
-    result = connection.execute(
-        sa.update(_TABLE)
-        .where(
-            _TABLE.c.aggregate_id == aggregate_id,
-            _is_open(('queued',)),
-            _TABLE.c.host == host,
-            _TABLE.c.kind.in_(OF_THE_SERVICE),
-        )
-        .values(
-            state='cancelled', settled=True, finished_at=timeutils.utcnow()
-        )
-    )
-    if result.rowcount:
-        stamps.renew(connection, aggregate_id)
-
-
 def replace(
     connection: sa.Connection, replaced: Sequence[records.Operation]
 ) -> bool:

@@ -136,7 +136,10 @@ class Members:
             phases = db_aggregates.LISTED_PHASES
             move_out(connection, aggregate_id, host, phases)
             if not joining:
-                drop_service(connection, aggregate_id, host)
+                _host, going_on = db_operations.of_host(
+                    connection, aggregate_id, host
+                )
+                drop_service(connection, going_on)
             db_operations.insert(
                 connection,
                 uuid,
@@ -296,7 +299,7 @@ def forget(connection: Any, aggregate_id: int, host: str) -> None:
         _replace_removals(connection, aggregate_id, host, going_on)
     else:
         move_out(connection, aggregate_id, host, ('member',))
-        drop_service(connection, aggregate_id, host)
+        drop_service(connection, going_on)
 
 
 def _check_zone(aggregate: Any, host: records.Host) -> None:
@@ -369,21 +372,24 @@ def move_out(
         raise endings.no_host(connection, aggregate_id, host)
 
 
-def drop_service(connection: Any, aggregate_id: int, host: str) -> None:
+def drop_service(
+    connection: Any, going_on: Sequence[records.Operation]
+) -> None:
     """Take back what is queued of a member's service: it would keep it there.
 
     It is what it was before that was asked, should it stay after all.
+
+    :param going_on: the open operations of the host.
     """
-    _host, going_on = db_operations.of_host(connection, aggregate_id, host)
-    queued = [
+    dropped = [
         operation
         for operation in going_on
         if operation.state == 'queued'
         and operation.kind in db_operations.OF_THE_SERVICE
+        and db_operations.cancel(connection, operation)
     ]
-    db_operations.cancel_service(connection, aggregate_id, host)
     # What the first of them has found counts.
-    for operation in reversed(queued):
+    for operation in reversed(dropped):
         operations.take_back(connection, operation)
 
 

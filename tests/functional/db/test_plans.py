@@ -130,9 +130,6 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
         c, operation(LAST)(c), 'succeeded'
     ),
     'a reset': lambda c: operations.reset(c, LONG, HOST),
-    'what is queued of a host': lambda c: operations.cancel_service(
-        c, LONG, HOST
-    ),
     'a part of the purge': lambda c: history.delete_operations(
         c, OLD, ('add_host', 'reset'), 100, after=50_000
     ),

@@ -86,10 +86,6 @@ def queue(
     return operations.insert(connection, UUIDS[kind], verb, 1, 'h2', asked)
 
 
-def queue_disabling(connection: Any) -> Any:
-    return queue(connection, verb='disable_host')
-
-
 def fail(connection: Any) -> None:
     failed = queue(connection, 'failed')
     operations.finish(connection, failed, 'failed', {'code': 'X'})
@@ -233,9 +229,6 @@ CASES: dict[str, list[Case]] = {
         )
     ],
     'operations.cancel': [Case(lambda c: operations.cancel(c, of(c)), queue)],
-    'operations.cancel_service': [
-        Case(lambda c: operations.cancel_service(c, 1, 'h2'), queue_disabling)
-    ],
     'operations.replace': [
         Case(lambda c: operations.replace(c, [of(c)]), queue)
     ],
