@@ -19,16 +19,18 @@ from aggregates_ext.api.edge import looks
 from aggregates_ext.api.edge import routing
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import aggregates
-from aggregates_ext.domain import enabling
 from aggregates_ext.domain import guests
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import inventory
-from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import members
 from aggregates_ext.domain import moves
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import pools
 from aggregates_ext.domain import retries
+from aggregates_ext.domain.maintenance import again
+from aggregates_ext.domain.maintenance import enabling
+from aggregates_ext.domain.maintenance import entering
+from aggregates_ext.domain.maintenance import powering
 
 LOG = logging.getLogger(__name__)
 
@@ -57,10 +59,11 @@ def build(
         members=membership,
         operations=operations.Operations(database),
         pools=pools.Pools(intended),
-        retries=retries.Retries(intended, membership),
+        retries=retries.Retries(intended, membership, again.ask_again),
         looks=looks.Looks(found, looks.Kept(conf.api.cache_size * 2**20)),
         enabling=enabling.Enabling(intended),
-        maintenance=maintenance.Maintenance(intended),
+        maintenance=entering.Maintenance(intended),
+        powering=powering.Powering(intended),
         inventory=known_hosts,
         moves=moves.Moves(intended),
         guests=guests.Guests(

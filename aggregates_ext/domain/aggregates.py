@@ -16,8 +16,8 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.db import stamps as db_stamps
 from aggregates_ext.db.engine import engine
+from aggregates_ext.domain import downtime
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import services
 from aggregates_ext.domain import sight
@@ -294,12 +294,12 @@ def _halted(
     if not names:
         return {}
     histories = db_operations.of_hosts(
-        connection, aggregate_id, names, maintenance.KINDS
+        connection, aggregate_id, names, downtime.KINDS
     )
     return {
         host: [
             {'name': entry['name'], 'uuid': uuid}
-            for uuid, entry in sorted(maintenance.halted(history).items())
+            for uuid, entry in sorted(downtime.halted(history).items())
         ]
         for host, history in histories.items()
     }

@@ -65,3 +65,13 @@ def no_host(
     return exception.AggregateHostNotFound(
         aggregate_id=aggregate_id, host=host, became=became
     )
+
+
+def busy(operation: records.Operation) -> exception.AggregateBusy:
+    """What refuses a request because of an operation that goes on."""
+    return exception.AggregateBusy(
+        aggregate_id=operation.aggregate_id,
+        operation=operation.uuid,
+        what=operation.title,
+        state=operation.state,
+    )

@@ -13,9 +13,9 @@ from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import records
+from aggregates_ext.domain import downtime
 from aggregates_ext.domain import guests
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import operations
 
 ACTION = 'os-migrateLive'
@@ -149,7 +149,7 @@ class Moves:
 
     def of_operation(self, operation: records.Operation) -> list[records.Move]:
         """The moves that an operation consists of, in order."""
-        if operation.kind not in maintenance.KINDS:
+        if operation.kind not in downtime.KINDS:
             return []
         with self._database.reader() as connection:
             return db_moves.of_operation(connection, operation.id)

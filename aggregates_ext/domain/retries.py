@@ -16,10 +16,8 @@ from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
-from aggregates_ext.domain import enabling
 from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
 
@@ -47,6 +45,7 @@ RECORDS = (operations.RESET,)
 # Writes into a transaction what a request writes beside its operation;
 # gets the connection and the locked aggregate.
 Queue = Callable[[Any, Any], None]
+AskAgain = Callable[[Any, records.Operation, str], None]
 
 
 class Retries:
@@ -54,17 +53,28 @@ class Retries:
 
     :param intended: how it gets into the database.
     :param membership: whose rules joins and removals keep.
+    :param ask_again: writes once more what a host is to be, for the kinds of
+        ``AGAIN``; gets the connection, the old operation, and the uuid of
+        the new one.
     """
 
     def __init__(
-        self, intended: intent.Intent, membership: members.Members
+        self,
+        intended: intent.Intent,
+        membership: members.Members,
+        ask_again: AskAgain,
     ) -> None:
         self._intent = intended
         self._members = membership
+        self._ask_again = ask_again
 
     def under(self, guard: db_aggregates.Guard) -> 'Retries':
         """The same for a request that wants a certain state."""
-        return Retries(self._intent.under(guard), self._members.under(guard))
+        return Retries(
+            self._intent.under(guard),
+            self._members.under(guard),
+            self._ask_again,
+        )
 
     def retry(
         self,
@@ -172,7 +182,7 @@ class Retries:
                 connection, key, host, db_aggregates.LISTED_PHASES
             )
         if old.kind in AGAIN:
-            return lambda connection, aggregate: _ask_again(
+            return lambda connection, aggregate: self._ask_again(
                 connection, old, uuid
             )
         if old.kind == operations.ADOPT:
@@ -221,29 +231,6 @@ def _check_latest(connection: Any, old: records.Operation) -> None:
 
 def _queue_plain(connection: Any, aggregate: Any) -> None:
     """For what binds no host: the aggregate is there, that is all."""
-
-
-def _ask_again(connection: Any, old: records.Operation, uuid: str) -> None:
-    """Write once more what a host is to be.
-
-    :raises exception.HostNotInPool: it is no member any more.
-    """
-    if old.kind == operations.POWER_HOST:
-        maintenance.check_power(connection, old)
-        return
-    found = db_hosts.get(connection, str(old.host))
-    enabling.check_member(found, old.aggregate_id)
-    if old.kind in maintenance.KINDS:
-        values = maintenance.intended(found, old.kind, old.parameters, uuid)
-        db_hosts.update(connection, found.name, values)
-        return
-    services = {kind: service for service, kind in enabling.KINDS.items()}
-    enabling.write(
-        connection,
-        found,
-        services[old.kind],
-        old.parameters.get('reason'),
-    )
 
 
 def _check_member(connection: Any, aggregate_id: int, host: str) -> None:

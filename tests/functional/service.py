@@ -19,14 +19,16 @@ from aggregates_ext.db import records
 from aggregates_ext.db import services as db_services
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import aggregates
-from aggregates_ext.domain import enabling
 from aggregates_ext.domain import hosts
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import pools
 from aggregates_ext.domain import retries
+from aggregates_ext.domain.maintenance import again
+from aggregates_ext.domain.maintenance import enabling
+from aggregates_ext.domain.maintenance import entering
+from aggregates_ext.domain.maintenance import powering
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.world import clock as sim_clock
 
@@ -100,8 +102,9 @@ class Service:
         self.operations = operations.Operations(database)
         self.pools = pools.Pools(intended)
         self.enabling = enabling.Enabling(intended)
-        self.maintenance = maintenance.Maintenance(intended)
-        self.retries = retries.Retries(intended, self.members)
+        self.maintenance = entering.Maintenance(intended)
+        self.powering = powering.Powering(intended)
+        self.retries = retries.Retries(intended, self.members, again.ask_again)
         self.manager = self.new_manager()
         self.beat()
 

@@ -14,7 +14,7 @@ from aggregates_ext.compute.maintenance import downtime
 from aggregates_ext.compute.maintenance import entering
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.db import records
-from aggregates_ext.domain import maintenance as wanted
+from aggregates_ext.domain import downtime as wanted
 from tests.functional import maintaining
 from tests.functional import service
 from tests.functional import test_migrations

@@ -7,8 +7,8 @@ import pytest
 
 from aggregates_ext import exception
 from aggregates_ext.db import records
-from aggregates_ext.domain import enabling
 from aggregates_ext.domain import intent
+from aggregates_ext.domain.maintenance import enabling
 from tests.functional import byhand
 from tests.functional import service
 

@@ -22,10 +22,10 @@ from aggregates_ext import exception
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import records
+from aggregates_ext.domain import downtime
 from aggregates_ext.domain import guests
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import inventory
-from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import moves
 from tests.functional import service
 from tests.functional import test_histories as histories
@@ -500,8 +500,7 @@ class GuestHistories(histories.Histories):
         history = [
             operation
             for operation in self.service.operations.get_all(host.aggregate_id)
-            if operation.host == host.name
-            and operation.kind in maintenance.KINDS
+            if operation.host == host.name and operation.kind in downtime.KINDS
         ]
         if host.maintenance != records.IN_MAINTENANCE:
             assert history[0].state in ('failed', 'unresolved'), tell(

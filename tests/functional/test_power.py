@@ -17,8 +17,8 @@ from aggregates_ext.compute.xen import connections
 from aggregates_ext.db import operations
 from aggregates_ext.db import records
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import members
+from aggregates_ext.domain.maintenance import powering as requests
 from aggregates_ext.xensim.plan import presets
 from tests.functional import service
 
@@ -84,7 +84,7 @@ def enter(running: service.Service, key: int, host: str = 'xen2') -> None:
 def ask(
     running: service.Service, host: str = 'xen2', action: str = 'reboot'
 ) -> str:
-    return running.maintenance.power(running.ctx, host, action)
+    return running.powering.power(running.ctx, host, action)
 
 
 def record(running: service.Service, name: str = 'xen2') -> dict[str, Any]:
@@ -504,7 +504,7 @@ def test_a_request_is_refused_with_every_reason(
 ) -> None:
     """Before anything is queued; what passes is waited for."""
     enter(running, key)
-    asked = maintenance.Maintenance(
+    asked = requests.Powering(
         intent.Intent(running.database, Answering(running), 0)
     )
     running.sim.add_vm('xen2', 'late', memory=GIB)

@@ -8,7 +8,7 @@ from typing import Any
 from aggregates_ext.api.edge import faults
 from aggregates_ext.api.forms import schema
 from aggregates_ext.db import moves
-from aggregates_ext.domain import maintenance
+from aggregates_ext.domain import downtime
 
 Schema = dict[str, Any]
 
@@ -151,7 +151,7 @@ _MOVE = obj(
 _GUEST = obj(
     name=TEXT,
     uuid=TEXT,
-    state={'enum': [*maintenance.STATES]},
+    state={'enum': [*downtime.STATES]},
     error=maybe(obj(code=TEXT, message=TEXT)),
 )
 

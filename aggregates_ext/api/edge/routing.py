@@ -20,15 +20,16 @@ from aggregates_ext.api.edge import remembered
 from aggregates_ext.api.forms import shapes
 from aggregates_ext.db import records
 from aggregates_ext.domain import aggregates
-from aggregates_ext.domain import enabling
 from aggregates_ext.domain import guests
 from aggregates_ext.domain import inventory
-from aggregates_ext.domain import maintenance
 from aggregates_ext.domain import members
 from aggregates_ext.domain import moves
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import pools
 from aggregates_ext.domain import retries
+from aggregates_ext.domain.maintenance import enabling
+from aggregates_ext.domain.maintenance import entering
+from aggregates_ext.domain.maintenance import powering
 
 LEGACY = 'legacy'
 MODERN = 'modern'
@@ -51,7 +52,8 @@ class Domain(NamedTuple):
     inventory: inventory.Inventory
     looks: looks.Looks
     enabling: enabling.Enabling
-    maintenance: maintenance.Maintenance
+    maintenance: entering.Maintenance
+    powering: powering.Powering
     guests: guests.Guests
     moves: moves.Moves
 
@@ -68,6 +70,7 @@ class Domain(NamedTuple):
             # What is asked there is about no aggregate.
             self.enabling,
             self.maintenance.under(guard),
+            self.powering.under(guard),
             self.guests,
             self.moves,
         )

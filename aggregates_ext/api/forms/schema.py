@@ -16,7 +16,7 @@ from jsonschema import exceptions as jsonschema_exceptions
 
 from aggregates_ext import exception
 from aggregates_ext.api.forms import fields
-from aggregates_ext.domain import maintenance
+from aggregates_ext.domain.maintenance import powering
 
 OPERATION_STATES = (
     'queued',
@@ -26,7 +26,7 @@ OPERATION_STATES = (
     'cancelled',
     'unresolved',
 )
-POWER_ACTIONS = tuple(maintenance.WORDS)
+POWER_ACTIONS = tuple(powering.WORDS)
 
 
 def _object(required: tuple[str, ...] = (), **properties: Any) -> Any:

@@ -167,7 +167,7 @@ def _power(
     action: str,
 ) -> routing.Named:
     """As the action ``power_host``, with Nova's answer."""
-    operation = domain.maintenance.power(ctx, host_name, action)
+    operation = domain.powering.power(ctx, host_name, action)
     shown = {'host': host_name, 'power_action': action}
     return routing.Named(shown, operation)
 

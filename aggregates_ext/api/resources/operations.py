@@ -15,7 +15,7 @@ from aggregates_ext.api.edge import routing
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
 from aggregates_ext.db import records
-from aggregates_ext.domain import maintenance
+from aggregates_ext.domain import downtime
 
 # More than that are not shown at once.
 _PAGE = 1000
@@ -71,7 +71,7 @@ def show(
     moves = [_move(move) for move in domain.moves.of_operation(found)]
     if moves:
         shown['moves'] = moves
-    guests = found.parameters.get(maintenance.GUESTS, {})
+    guests = found.parameters.get(downtime.GUESTS, {})
     if guests:
         shown['guests'] = [_guest(u, e) for u, e in sorted(guests.items())]
     return {'operation': shown}

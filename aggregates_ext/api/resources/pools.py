@@ -304,7 +304,7 @@ def power_host(
     ctx.can(policy.POWER)
     fields = schema.check(body, schema.POWER_HOST, strict=shape.strict)
     host, action = fields['host'], fields['action']
-    operation = domain.maintenance.power(
+    operation = domain.powering.power(
         ctx, host, action, shape.aggregate_id(aggregate_id)
     )
     return routing.Named({'host': host, 'power_action': action}, operation)

@@ -10,6 +10,7 @@ from aggregates_ext.domain import history
 from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import retries
+from aggregates_ext.domain.maintenance import again
 
 STATES = (
     'queued',
@@ -131,9 +132,9 @@ def retry(tools: group.Tools) -> int:
     """Try an operation again, and print the one that does."""
     intended = tools.intent()
     found = operations.Operations(tools.database).get(tools.asked.uuid)
-    tried = retries.Retries(intended, members.Members(intended)).retry(
-        tools.context(), found.aggregate_id, found.uuid
-    )
+    tried = retries.Retries(
+        intended, members.Members(intended), again.ask_again
+    ).retry(tools.context(), found.aggregate_id, found.uuid)
     print(tried.uuid)
     return 0
 

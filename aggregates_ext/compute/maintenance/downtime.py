@@ -19,7 +19,7 @@ from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
-from aggregates_ext.domain import maintenance as wanted
+from aggregates_ext.domain import downtime as wanted
 
 CLEAN = 'VM.clean_shutdown'
 HARD = 'VM.hard_shutdown'

@@ -17,7 +17,7 @@ from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
-from aggregates_ext.domain import maintenance as wanted
+from aggregates_ext.domain import downtime as wanted
 from aggregates_ext.domain import operations
 
 

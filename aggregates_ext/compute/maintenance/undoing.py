@@ -12,7 +12,7 @@ from aggregates_ext.compute.operations import enabling
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.db import hosts as db_hosts
-from aggregates_ext.domain import maintenance as wanted
+from aggregates_ext.domain import downtime as wanted
 
 # The parameter of an operation that is being undone: why it has failed.
 FAILING = 'failing'

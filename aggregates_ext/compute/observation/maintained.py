@@ -13,7 +13,7 @@ from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.xen import text
 from aggregates_ext.db import guests as db_guests
 from aggregates_ext.db import records
-from aggregates_ext.domain import maintenance
+from aggregates_ext.domain import downtime
 
 # Guests that a message names.
 MOST_TOLD = 5
@@ -50,7 +50,7 @@ def _arrived(
     if count > len(guests):
         told += f' and {count - len(guests)} more'
     return records.Drift(
-        maintenance.GUESTS_ARRIVED,
+        downtime.GUESTS_ARRIVED,
         f'Member {host.name} ({host.uuid}) is in maintenance, and guests are '
         f'on it: {told}. They are not moved by themselves: to enter '
         'maintenance again moves them all, a live migration one of them; to '

@@ -16,26 +16,11 @@ from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
-from aggregates_ext.domain import enabling
+from aggregates_ext.domain import downtime
+from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
-
-# What a host is told to do, by the action.
-WORDS = {'reboot': 'reboot', 'shutdown': 'shut down', 'startup': 'start'}
-KINDS = (operations.ENTER_MAINTENANCE, operations.LEAVE_MAINTENANCE)
-# Guests are on a host that is in maintenance: a code of drift.
-GUESTS_ARRIVED = 'GUESTS_ARRIVED'
-# The parameter of an operation that tells of guests which it shuts down or
-# starts, by uuid; and the states that they have in it.
-GUESTS = 'guests'
-STOPPING = 'stopping'
-HALTED = 'halted'
-STARTING = 'starting'
-RUNNING = 'running'
-FAILED = 'failed'
-UNDER_WAY = (STOPPING, STARTING)
-STATES = (STOPPING, HALTED, STARTING, RUNNING, FAILED)
+from aggregates_ext.domain.maintenance import enabling
 
 
 class Maintenance:
@@ -114,71 +99,6 @@ class Maintenance:
             {'restore': restore} | ({'enable': True} if enable else {}),
         )
 
-    def power(
-        self,
-        ctx: context.RequestContext,
-        host: str,
-        action: str,
-        aggregate_id: int | None = None,
-    ) -> str:
-        """Reboot a host in maintenance, shut it down, or start it.
-
-        Asked again while that goes on it is the same.
-
-        :param action: 'reboot', 'shutdown' or 'startup'.
-        :param aggregate_id: of the host; None: it is looked up.
-        :returns: uuid of the operation, ended or not.
-        :raises exception.AggregateNotFound: there is none.
-        :raises exception.HostNotFound: it is not registered.
-        :raises exception.HostNotInMaintenance: it is not in maintenance.
-        :raises exception.Refused: something else forbids it.
-        :raises exception.Conflict: it has failed, with what was in its way.
-        """
-        key = aggregate_id or enabling.find(self._intent, host)
-        if key is None:
-            raise exception.HostNotInMaintenance(host=host)
-        with self._intent.database.reader() as connection:
-            if aggregate_id is not None:
-                db_aggregates.check(connection, aggregate_id)
-            same = _powering(connection, key, host, action)
-        if same is None:
-            self._check_power(key, host, action)
-        uuid = uuidutils.generate_uuid()
-
-        def work(connection: Any) -> records.Operation:
-            self._intent.lock(connection, key)
-            return _powering(
-                connection, key, host, action
-            ) or db_operations.insert(
-                connection,
-                uuid,
-                operations.POWER_HOST,
-                key,
-                host,
-                operations.asked_by(ctx),
-                {'action': action},
-            )
-
-        try:
-            queued = self._intent.database.write(work, operations.is_written)
-        except exception.AggregateNotFound:
-            if aggregate_id is not None:
-                raise
-            # A deleted one only lets go what is still bound to it.
-            raise exception.HostNotInMaintenance(host=host) from None
-        self._intent.compute.wake_up()
-        return self._intent.await_end(queued, _is_told).uuid
-
-    def _check_power(self, key: int, host: str, action: str) -> None:
-        """Ask the pool; what passes by itself is waited for.
-
-        :raises exception.Refused: naming every reason.
-        """
-        members.refuse(
-            f'Host {host} is not told to {WORDS[action]}:',
-            self._intent.compute.check_host(host, key, action),
-        )
-
     def _ask(
         self,
         ctx: context.RequestContext,
@@ -252,7 +172,7 @@ def _has_guests(connection: Any, host: records.Host, key: int) -> bool:
     if host.maintenance != records.IN_MAINTENANCE:
         return False
     return any(
-        entry.code == GUESTS_ARRIVED and entry.host == host.name
+        entry.code == downtime.GUESTS_ARRIVED and entry.host == host.name
         for entry in db_aggregates.get(connection, key).drift
     )
 
@@ -261,53 +181,7 @@ def _check_rests(key: int, going_on: Sequence[records.Operation]) -> None:
     """:raises exception.AggregateBusy: the host goes down, or starts."""
     for operation in going_on:
         if operation.kind == operations.POWER_HOST:
-            raise _busy(key, operation)
-
-
-def _busy(key: int, operation: records.Operation) -> exception.AggregateBusy:
-    return exception.AggregateBusy(
-        aggregate_id=key,
-        operation=operation.uuid,
-        what=operation.title,
-        state=operation.state,
-    )
-
-
-def _powering(
-    connection: Any, key: int, host: str, action: str
-) -> records.Operation | None:
-    """What was asked already and goes on; None: it may be asked.
-
-    :raises exception.HostNotInMaintenance: it is not in maintenance.
-    :raises exception.AggregateBusy: something else goes on with the host.
-    """
-    bound, going_on = db_operations.of_host(connection, key, host)
-    for operation in going_on:
-        if operation.kind != operations.POWER_HOST:
-            continue
-        if operation.parameters.get('action') == action:
-            return operation
-        raise _busy(key, operation)
-    here = (bound.aggregate_id, bound.phase) == (key, 'member')
-    if not here or bound.maintenance != records.IN_MAINTENANCE:
-        raise exception.HostNotInMaintenance(host=host)
-    return None
-
-
-def check_power(connection: Any, old: records.Operation) -> None:
-    """Whether what an operation did not do may be asked once more.
-
-    :raises exception.Conflict: it may not.
-    """
-    action = str(old.parameters.get('action'))
-    found = _powering(connection, old.aggregate_id, str(old.host), action)
-    if found is not None:
-        raise _busy(old.aggregate_id, found)
-
-
-def _is_told(operation: records.Operation) -> bool:
-    """Whether the host was told, and only its end is to be seen."""
-    return db_operations.POWERED in operation.parameters
+            raise endings.busy(operation)
 
 
 def _check_consent(
@@ -325,34 +199,6 @@ def _check_consent(
             'way, with other guests that may be shut down. Wait for its end, '
             'or call it off with "leave_maintenance"; then ask again.'
         )
-
-
-def halted(history: Sequence[records.Operation]) -> dict[str, dict[str, Any]]:
-    """The guests that are down for a host's maintenance, by uuid.
-
-    :param history: its operations of these kinds, the newest first.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    for operation in reversed(since_it_left(history)):
-        found.update(operation.parameters.get(GUESTS, {}))
-    return {
-        uuid: entry
-        for uuid, entry in found.items()
-        if entry['state'] == HALTED
-    }
-
-
-def since_it_left(
-    history: Sequence[records.Operation],
-) -> list[records.Operation]:
-    """Those after the host last came out of maintenance, the newest first."""
-    since = []
-    for operation in history:
-        left = operation.kind == operations.LEAVE_MAINTENANCE
-        if left and operation.state == 'succeeded':
-            break
-        since.append(operation)
-    return since
 
 
 def _is_needed(host: records.Host, kind: str) -> bool:

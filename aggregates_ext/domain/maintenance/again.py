@@ -1,0 +1,41 @@
+"""Asking once more for what an operation on a host did not do.
+
+What the host is to be is written as the first request has written it
+(design#operations).
+"""
+
+from typing import Any
+
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import records
+from aggregates_ext.domain import downtime
+from aggregates_ext.domain import operations
+from aggregates_ext.domain.maintenance import enabling
+from aggregates_ext.domain.maintenance import entering
+from aggregates_ext.domain.maintenance import powering
+
+
+def ask_again(connection: Any, old: records.Operation, uuid: str) -> None:
+    """Write once more what a host is to be.
+
+    :param old: one of the service of a host, of its maintenance or its power.
+    :param uuid: of the operation that takes its place.
+    :raises exception.HostNotInPool: it is no member any more.
+    :raises exception.Conflict: something else goes on with the host.
+    """
+    if old.kind == operations.POWER_HOST:
+        powering.check_power(connection, old)
+        return
+    found = db_hosts.get(connection, str(old.host))
+    enabling.check_member(found, old.aggregate_id)
+    if old.kind in downtime.KINDS:
+        values = entering.intended(found, old.kind, old.parameters, uuid)
+        db_hosts.update(connection, found.name, values)
+        return
+    services = {kind: service for service, kind in enabling.KINDS.items()}
+    enabling.write(
+        connection,
+        found,
+        services[old.kind],
+        old.parameters.get('reason'),
+    )

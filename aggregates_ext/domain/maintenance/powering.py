@@ -1,0 +1,138 @@
+"""Hosts in maintenance that are rebooted, shut down and started.
+
+See design#power.
+"""
+
+from typing import Any
+
+from oslo_utils import uuidutils
+
+from aggregates_ext import context
+from aggregates_ext import exception
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+from aggregates_ext.domain import endings
+from aggregates_ext.domain import intent
+from aggregates_ext.domain import members
+from aggregates_ext.domain import operations
+from aggregates_ext.domain.maintenance import enabling
+
+# What a host is told to do, by the action.
+WORDS = {'reboot': 'reboot', 'shutdown': 'shut down', 'startup': 'start'}
+
+
+class Powering:
+    """Reboots hosts in maintenance, shuts them down, and starts them.
+
+    :param intended: how it gets into the database.
+    """
+
+    def __init__(self, intended: intent.Intent) -> None:
+        self._intent = intended
+
+    def under(self, guard: db_aggregates.Guard) -> 'Powering':
+        """The same for a request that wants a certain state."""
+        return Powering(self._intent.under(guard))
+
+    def power(
+        self,
+        ctx: context.RequestContext,
+        host: str,
+        action: str,
+        aggregate_id: int | None = None,
+    ) -> str:
+        """Reboot a host in maintenance, shut it down, or start it.
+
+        Asked again while that goes on it is the same.
+
+        :param action: 'reboot', 'shutdown' or 'startup'.
+        :param aggregate_id: of the host; None: it is looked up.
+        :returns: uuid of the operation, ended or not.
+        :raises exception.AggregateNotFound: there is none.
+        :raises exception.HostNotFound: it is not registered.
+        :raises exception.HostNotInMaintenance: it is not in maintenance.
+        :raises exception.Refused: something else forbids it.
+        :raises exception.Conflict: it has failed, with what was in its way.
+        """
+        key = aggregate_id or enabling.find(self._intent, host)
+        if key is None:
+            raise exception.HostNotInMaintenance(host=host)
+        with self._intent.database.reader() as connection:
+            if aggregate_id is not None:
+                db_aggregates.check(connection, aggregate_id)
+            same = _powering(connection, key, host, action)
+        if same is None:
+            self._check_power(key, host, action)
+        uuid = uuidutils.generate_uuid()
+
+        def work(connection: Any) -> records.Operation:
+            self._intent.lock(connection, key)
+            return _powering(
+                connection, key, host, action
+            ) or db_operations.insert(
+                connection,
+                uuid,
+                operations.POWER_HOST,
+                key,
+                host,
+                operations.asked_by(ctx),
+                {'action': action},
+            )
+
+        try:
+            queued = self._intent.database.write(work, operations.is_written)
+        except exception.AggregateNotFound:
+            if aggregate_id is not None:
+                raise
+            # A deleted one only lets go what is still bound to it.
+            raise exception.HostNotInMaintenance(host=host) from None
+        self._intent.compute.wake_up()
+        return self._intent.await_end(queued, _is_told).uuid
+
+    def _check_power(self, key: int, host: str, action: str) -> None:
+        """Ask the pool; what passes by itself is waited for.
+
+        :raises exception.Refused: naming every reason.
+        """
+        members.refuse(
+            f'Host {host} is not told to {WORDS[action]}:',
+            self._intent.compute.check_host(host, key, action),
+        )
+
+
+def _powering(
+    connection: Any, key: int, host: str, action: str
+) -> records.Operation | None:
+    """What was asked already and goes on; None: it may be asked.
+
+    :raises exception.HostNotInMaintenance: it is not in maintenance.
+    :raises exception.AggregateBusy: something else goes on with the host.
+    """
+    bound, going_on = db_operations.of_host(connection, key, host)
+    for operation in going_on:
+        if operation.kind != operations.POWER_HOST:
+            continue
+        if operation.parameters.get('action') == action:
+            return operation
+        raise endings.busy(operation)
+    here = (bound.aggregate_id, bound.phase) == (key, 'member')
+    if not here or bound.maintenance != records.IN_MAINTENANCE:
+        raise exception.HostNotInMaintenance(host=host)
+    return None
+
+
+def check_power(connection: Any, old: records.Operation) -> None:
+    """Whether what an operation did not do may be asked once more.
+
+    :raises exception.Conflict: it may not.
+    """
+    action = str(old.parameters.get('action'))
+    found = _powering(connection, old.aggregate_id, str(old.host), action)
+    if found is not None:
+        raise endings.busy(found)
+
+
+def _is_told(operation: records.Operation) -> bool:
+    """Whether the host was told, and only its end is to be seen."""
+    return db_operations.POWERED in operation.parameters
