@@ -9,6 +9,7 @@ never taken for none, or for false (design#odd-answers).
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
+from typing import NoReturn
 
 from aggregates_ext.compute.xen import classes
 from aggregates_ext.compute.xen import failures
@@ -55,18 +56,14 @@ class Record(dict[str, Any]):
             host=self._host, what=f'{field} of {self.label} {what}'
         )
 
-    def __getitem__(self, field: str) -> Any:
-        """A field.
+    def __missing__(self, field: str) -> NoReturn:
+        """Whoever asks for what is not there is told why.
 
         :raises OddAnswer: it is not known.
         """
         if field not in classes.CLASSES[self._class]:
             raise KeyError(f'{self._class}.{field} is not among CLASSES')
-        if field in self._odd:
-            raise self._fail(field, self._odd[field])
-        if field not in self.keys():
-            raise self._fail(field, 'is missing')
-        return super().__getitem__(field)
+        raise self._fail(field, self._odd.get(field, 'is missing'))
 
     def get(self, field: str, default: Any = None) -> Any:
         """A field, or the default where a release does not have it.
