@@ -301,6 +301,7 @@ class Answer(NamedTuple):
     :ivar unknown: what was to be shut down and is no guest on the host.
     :ivar down: a step for each guest that would be shut down.
     :ivar consent: uuids of all guests that have to be named.
+    :ivar others: the other hosts of the pool.
     """
 
     report: preflight.Report
@@ -308,6 +309,7 @@ class Answer(NamedTuple):
     unknown: tuple[str, ...] = ()
     down: tuple[planning.Step, ...] = ()
     consent: tuple[str, ...] = ()
+    others: tuple[hosts.Candidate, ...] = ()
 
     def of_the_request(self) -> preflight.Report:
         """The report, with what is wrong with the consent that was given."""
@@ -331,7 +333,7 @@ def look(
     :raises failures.HostError: it cannot be told.
     """
     known = facts.read(session)
-    ref = _find(known, host)
+    ref = find(known, host)
     found = advice.ask(session, ref) if ref else {}
     return check(known, host, members, shut_down, found, hard=hard)
 
@@ -344,6 +346,7 @@ def check(
     advised: Advice | None = None,
     *,
     hard: bool = False,
+    prefer: targets.Prefer = targets.no_matter,
 ) -> Answer:
     """Every requirement of emptying a host, and where its guests would go.
 
@@ -354,11 +357,11 @@ def check(
     :param advised: of ``advice.ask``.
     :param hard: whether they may be shut down hard.
     """
-    ref = _find(known, host)
+    ref = find(known, host)
     if ref is None:
         return Answer(preflight.Report(blockers=(_absent(host),)))
     others = hosts.candidates(known, ref, members)
-    steps, ledger = planning.plan(known, ref, others, shut_down)
+    steps, ledger = planning.plan(known, ref, others, shut_down, prefer)
     moving, down = shutdowns.split(steps, shut_down)
     gone = {step.guest.uuid for step in down}
     found = Evacuation(known, ref, others, moving, gone, advised or {})
@@ -377,10 +380,11 @@ def check(
         shutdowns.unknown(known, ref, shut_down),
         down,
         shutdowns.consent(steps),
+        others,
     )
 
 
-def _find(known: facts.Known, host: records.Host) -> str | None:
+def find(known: facts.Known, host: records.Host) -> str | None:
     """The reference of a host; None: the pool does not list it."""
     return leaver.find(known.asked, known.records['host'], str(host.uuid))
 

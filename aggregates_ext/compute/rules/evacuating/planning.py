@@ -101,6 +101,7 @@ def plan(
     source: str,
     others: Sequence[hosts.Candidate],
     named: Collection[str] = (),
+    prefer: targets.Prefer = targets.no_matter,
 ) -> tuple[tuple[Step, ...], pairs.Ledger]:
     """Place the guests of a host, the largest first.
 
@@ -122,7 +123,8 @@ def plan(
         )
     )
     for guest in leaving:
-        found.append(_place(guest, others, ledger, guest.uuid in named))
+        is_named = guest.uuid in named
+        found.append(_place(guest, others, ledger, is_named, prefer))
     return tuple(found), ledger
 
 
@@ -131,6 +133,7 @@ def _place(
     others: Sequence[hosts.Candidate],
     ledger: pairs.Ledger,
     is_named: bool,
+    prefer: targets.Prefer,
 ) -> Step:
     """The best host for a guest, which takes its room there.
 
@@ -138,7 +141,7 @@ def _place(
     that is shut down instead.
     """
     problems = guests.reasons(guest)
-    choice = targets.choose(guest, others, ledger, enough=1)
+    choice = targets.choose(guest, others, ledger, 1, prefer)
     if not choice.targets:
         return Step(guest, None, problems, choice.refused)
     target = choice.targets[0]

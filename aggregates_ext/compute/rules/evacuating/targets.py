@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+from collections.abc import Callable
 from collections.abc import Sequence
 
 from aggregates_ext.compute.rules import preflight
@@ -13,6 +14,13 @@ from aggregates_ext.compute.xen import text
 from aggregates_ext.db import records
 
 Problem = preflight.Problem
+# A guest and the reference of a host -> how late that host is looked at.
+Prefer = Callable[[facts.Guest, str], int]
+
+
+def no_matter(_guest: facts.Guest, _ref: str) -> int:
+    """No host is preferred."""
+    return 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +29,13 @@ class Target:
 
     :ivar free: bytes that it has left before the guest.
     :ivar near: how many it has that the guest is to be apart from.
+    :ivar rank: how late it is looked at.
     """
 
     host: hosts.Host
     free: int
     near: int
+    rank: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,18 +62,23 @@ def choose(
     others: Sequence[hosts.Candidate],
     ledger: pairs.Ledger,
     enough: int | None = None,
+    prefer: Prefer = no_matter,
 ) -> Choice:
     """The hosts that a guest may move to, the best first.
 
-    That is the one with the fewest guests that it is to be apart from, and
-    of these the one with most free memory.
+    That is, of those that are preferred, the one with the fewest guests that
+    it is to be apart from, and of these the one with most free memory.
 
     :param enough: how many are enough; None: all are looked at.
     """
     found: list[Target] = []
     refused = {}
-    able = [_rank(guest, one.host, ledger) for one in others if one.fits]
-    able.sort(key=lambda target: (target.near, -target.free))
+    able = [
+        _look(guest, one.host, ledger, prefer(guest, one.host.ref))
+        for one in others
+        if one.fits
+    ]
+    able.sort(key=lambda target: (target.rank, target.near, -target.free))
     for target in able:
         if len(found) == enough:
             break
@@ -76,26 +91,29 @@ def choose(
     return Choice(tuple(found), dict(sorted(refused.items())), others)
 
 
-def _rank(
-    guest: facts.Guest, host: hosts.Host, ledger: pairs.Ledger
+def _look(
+    guest: facts.Guest, host: hosts.Host, ledger: pairs.Ledger, rank: int
 ) -> Target:
     """A host as a target; one whose memory cannot be told has none."""
     try:
         free = ledger.free(host.ref)
     except failures.OddAnswer:
         free = 0
-    return Target(host, free, ledger.near(guest, host.ref))
+    return Target(host, free, ledger.near(guest, host.ref), rank)
 
 
 def targets(
-    known: facts.Known, guest: facts.Guest, members: Sequence[records.Host]
+    known: facts.Known,
+    guest: facts.Guest,
+    members: Sequence[records.Host],
+    prefer: Prefer = no_matter,
 ) -> Choice:
     """Where one guest may move to, as things are now.
 
     :param members: the hosts of the aggregate, in any phase.
     """
     others = hosts.candidates(known, guest.home, members)
-    return choose(guest, others, pairs.Ledger(known))
+    return choose(guest, others, pairs.Ledger(known), prefer=prefer)
 
 
 def describe(why: dict[str, tuple[Problem, ...]]) -> text.Listed:

@@ -222,6 +222,21 @@ def test_guests_that_are_to_be_apart_count_more_than_memory() -> None:
     assert names(choice(plain)) == ['xen2', 'xen3']
 
 
+def test_hosts_that_are_preferred_count_more_than_all() -> None:
+    apart = {'groups': ['g']}
+    pool = known(
+        vm('web', **apart),
+        vm('other', resident_on='xen2', memory_dynamic_min=50 * GIB, **apart),
+        VM_group={'g': {'placement': 'anti_affinity'}},
+    )
+    guest = pool.guests['xen1'][0]
+    assert names(targets.targets(pool, guest, members())) == ['xen3', 'xen2']
+    found = targets.targets(
+        pool, guest, members(), lambda _guest, ref: int(ref != 'xen2')
+    )
+    assert names(found) == ['xen2', 'xen3']
+
+
 def test_what_is_placed_counts_for_groups_and_memory() -> None:
     pool = known(
         vm('a', groups=['g']),
