@@ -15,6 +15,7 @@ from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import successor
 from aggregates_ext.compute.rules.evacuating import evacuation
 from aggregates_ext.compute.rules.evacuating import facts
+from aggregates_ext.compute.rules.evacuating import rolling
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.rules.leaving import guard
@@ -246,6 +247,36 @@ def test_an_evacuation_is_planned_whatever_the_master_answers(
         judge(lambda lying=lying: check_evacuation(found, lying), before)
 
 
+def check_rolling(found: stage.Stage, master: Any) -> preflight.Report:
+    members = evacuating.Pool(found).members
+    return rolling.plan(facts.read(master), members, members).report
+
+
+def test_a_rolling_reboot_is_planned_whatever_the_master_answers(
+    make_stage: Make,
+) -> None:
+    found = make_stage(members=1, together=True)
+    pool = evacuating.Pool(found)
+    evacuating.on_disk(pool, pool.guest('stuck'), shared=False)
+    pool.guest('large', memory=50 * evacuating.GIB)
+    for name in ('xen1', 'xen3'):
+        found.sim.add_vm(name, name, memory=40 * evacuating.GIB)
+    found.sim.set_pool('xen1', ha_enabled=True)
+    master = record(found.master, EVACUATION)
+    del master.tables['host'][found.ref('xen3')]['other_config']['boot_time']
+    before = blockers(check_rolling(found, master))
+    assert {code for code, _rule in before} == {
+        'RBAC_PERMISSION_DENIED',
+        'HA_ON',
+        'GUEST_IMMOVABLE',
+        'NOT_ENOUGH_MEMORY',
+        'BOOT_TIME_UNKNOWN',
+    }
+    for lie in liar.all_lies(*EVACUATION):
+        lying = master.with_lie(lie, lambda one: True)
+        judge(lambda lying=lying: check_rolling(found, lying), before)
+
+
 def test_a_table_that_is_none_is_told(make_stage: Make) -> None:
     found = make_stage(members=1, together=True)
     master = record(
@@ -263,5 +294,6 @@ def test_a_table_that_is_none_is_told(make_stage: Make) -> None:
                     successor.read(lying), uuid
                 ),
                 lambda lying=lying: check_evacuation(found, lying),
+                lambda lying=lying: check_rolling(found, lying),
             ):
                 judge(look, ())

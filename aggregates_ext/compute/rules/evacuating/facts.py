@@ -1,6 +1,7 @@
 """A pool whose guests are to move, as its master shows it."""
 
 import collections
+import copy
 import dataclasses
 import functools
 from collections.abc import Mapping
@@ -49,6 +50,34 @@ class Known:
     def get(self, name: str, ref: str) -> Record:
         """One record; empty where a reference leads nowhere."""
         return self.records.get(name, {}).get(ref, {})
+
+    def changed(self, name: str, ref: str, **values: Any) -> 'Known':
+        """The same pool, with other values in one record."""
+        return self._with(name, {ref: values})
+
+    def moved(self, places: Mapping[str, str]) -> 'Known':
+        """The same pool, when guests have moved.
+
+        :param places: by the reference of a guest, that of its new host.
+        """
+        return self._with(
+            'VM',
+            {
+                ref: {
+                    'resident_on': place,
+                    'scheduled_to_be_resident_on': preflight.NULL,
+                }
+                for ref, place in places.items()
+            },
+        )
+
+    def _with(self, name: str, values: Mapping[str, Record]) -> 'Known':
+        """A copy that shares all records but those with other values."""
+        found = dict(self.records[name])
+        for ref, changes in values.items():
+            found[ref] = copy.copy(found[ref])
+            found[ref].update(changes)
+        return dataclasses.replace(self, records={**self.records, name: found})
 
     @functools.cached_property
     def pool(self) -> Record:

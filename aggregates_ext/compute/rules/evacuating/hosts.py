@@ -133,6 +133,22 @@ class Candidate:
         return not self.problems
 
 
+def registered(
+    known: facts.Known, source: str, members: Sequence[records.Host]
+) -> list[Host]:
+    """All hosts of a pool, that which guests leave too, by their names.
+
+    :param source: the reference of the host that guests leave.
+    :param members: the hosts of the aggregate, in any phase.
+    """
+    by_uuid = {member.uuid: member for member in members if member.uuid}
+    found = []
+    for ref, record in known.records['host'].items():
+        uuid = fields.collect(record, 'uuid', None, [])
+        found.append(Host(known, ref, source, by_uuid.get(uuid)))
+    return sorted(found, key=lambda host: host.name)
+
+
 def candidates(
     known: facts.Known, source: str, members: Sequence[records.Host]
 ) -> tuple[Candidate, ...]:
@@ -141,15 +157,11 @@ def candidates(
     :param source: the reference of the host that guests leave.
     :param members: the hosts of the aggregate, in any phase.
     """
-    by_uuid = {member.uuid: member for member in members if member.uuid}
-    found = []
-    for ref, record in known.records['host'].items():
-        if ref != source:
-            uuid = fields.collect(record, 'uuid', None, [])
-            host = Host(known, ref, source, by_uuid.get(uuid))
-            problems = preflight.evaluate(HOST_RULES, host)
-            found.append(Candidate(host, problems))
-    return tuple(sorted(found, key=lambda one: one.host.name))
+    return tuple(
+        Candidate(host, preflight.evaluate(HOST_RULES, host))
+        for host in registered(known, source, members)
+        if host.ref != source
+    )
 
 
 def unfit(others: Sequence[Candidate]) -> dict[str, tuple[Problem, ...]]:

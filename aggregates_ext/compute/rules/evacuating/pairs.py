@@ -24,6 +24,7 @@ class Ledger:
 
     def __init__(self, known: facts.Known) -> None:
         self._known = known
+        self._free: dict[str, int] = {}
         self._taken: collections.Counter[str] = collections.Counter()
         self._groups: collections.Counter[tuple[str, str]]
         self._groups = collections.Counter(
@@ -38,7 +39,9 @@ class Ledger:
 
         :raises OddAnswer: it cannot be told.
         """
-        return self._known.free(ref) - self._taken[ref]
+        if ref not in self._free:
+            self._free[ref] = self._known.free(ref)
+        return self._free[ref] - self._taken[ref]
 
     def near(self, guest: facts.Guest, ref: str) -> int:
         """How many a host has of those that a guest is to be apart from."""

@@ -135,6 +135,8 @@ def unknown(
 
     :param ref: the reference of the host.
     """
+    if not named:
+        return ()
     there = {guest.uuid for guest in known.guests.get(ref, ())}
     for vm in known.all('VM'):
         kept = vm['is_a_template'] or vm['is_a_snapshot']

@@ -17,6 +17,7 @@ from aggregates_ext.compute.rules.evacuating import evacuation
 from aggregates_ext.compute.rules.evacuating import guests
 from aggregates_ext.compute.rules.evacuating import hosts
 from aggregates_ext.compute.rules.evacuating import pairs
+from aggregates_ext.compute.rules.evacuating import rolling
 from aggregates_ext.compute.rules.evacuating import shutdowns
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.leaving import remains
@@ -49,6 +50,7 @@ SECTIONS: dict[str, Rules] = {
     'Guests that can be shut down': shutdowns.CLEAN_RULES,
     'Guests that can be shut down hard': shutdowns.HARD_RULES,
     'Worth knowing before a host is emptied': evacuation.WARNINGS,
+    'To restart hosts in turn': (*rolling.RULES, powering.NO_BOOT_TIME),
 }
 # Of these a blocker with a code of its own tells, and whether it waits.
 PARTS = (
