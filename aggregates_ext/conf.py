@@ -330,6 +330,15 @@ COMPUTE_OPTS = [
         'consent for maintenance; then that fails, or it is shut down hard '
         'where that was allowed.',
     ),
+    cfg.BoolOpt(
+        'xencenter_keys',
+        mutable=True,
+        default=True,
+        help='Let XenCenter know of hosts in maintenance, by the keys in '
+        'other_config of a host that it writes itself. It shows them so, and '
+        'disables them again when it connects. What is there is removed when '
+        'a host leaves maintenance, whatever this says.',
+    ),
     cfg.FloatOpt(
         'retry_interval',
         mutable=True,

@@ -20,6 +20,8 @@ JOIN = 'Async.pool.join'
 EJECT = 'Async.pool.eject'
 DISABLE = 'host.disable'
 ENABLE = 'host.enable'
+TELL = 'host.add_to_other_config'
+UNTELL = 'host.remove_from_other_config'
 DESTROY = 'host.destroy'
 RESTART = 'host.restart_agent'
 DESIGNATE = 'pool.designate_new_master'
@@ -324,7 +326,7 @@ STORIES = (
 MAINTENANCE = (
     Story(
         'enter-maintenance',
-        (DISABLE, MOVE),
+        (DISABLE, MOVE, TELL, TELL),
         2,
         _enter,
         ((0, 1),),
@@ -333,7 +335,7 @@ MAINTENANCE = (
     ),
     Story(
         'leave-maintenance',
-        (ENABLE, MOVE),
+        (UNTELL, UNTELL, ENABLE, MOVE),
         2,
         _leave,
         ((0, 1),),
@@ -343,7 +345,7 @@ MAINTENANCE = (
     ),
     Story(
         'enter-shutting-down',
-        (DISABLE, SHUT_DOWN),
+        (DISABLE, SHUT_DOWN, TELL),
         2,
         _enter_with_it_down,
         ((0, 1),),
@@ -352,7 +354,7 @@ MAINTENANCE = (
     ),
     Story(
         'leave-starting',
-        (ENABLE, START),
+        (UNTELL, ENABLE, START),
         2,
         _leave,
         ((0, 1),),

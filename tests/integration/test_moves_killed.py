@@ -33,11 +33,20 @@ def player(
     return plays.Player(theatre, request.param)
 
 
+def numbered(story: stories.Story) -> list[tuple[str, int]]:
+    """Each changing call, and how many like it there have been with it."""
+    calls = story.calls
+    return [
+        (call, calls[: place + 1].count(call))
+        for place, call in enumerate(calls)
+    ]
+
+
 def points(story: stories.Story) -> list[plays.Point]:
     return [
         plays.Point(story.name, method, host, number, moment)
         for method, host, number in (
-            *((call, 'xen1', 1) for call in story.calls),
+            *((call, 'xen1', number) for call, number in numbered(story)),
             *((plays.COMMIT, '', number) for number in COMMITS),
         )
         for moment in (('after',) if method == plays.COMMIT else BOTH)

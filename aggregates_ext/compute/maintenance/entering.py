@@ -352,6 +352,10 @@ class _Entering:
                 run, 'The host is empty; it is looked at once more.'
             )
         name = run.host_name
+        gone = run.held.read(lambda connection: shared.away(connection, run))
+        told = self._change.write_keys(
+            [move.guest_uuid for move in gone], late=_is_over(run)
+        )
         self._change.finish_as(
             False,
             lambda connection, start: db_hosts.update(
@@ -362,4 +366,5 @@ class _Entering:
                     'disabled_start': start,
                 },
             ),
+            told,
         )

@@ -3,6 +3,7 @@
 See design#maintenance.
 """
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -11,6 +12,7 @@ from oslo_utils import uuidutils
 from aggregates_ext.compute.maintenance import downtime
 from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.operations import enabling
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import text
 from aggregates_ext.db import hosts as db_hosts
@@ -18,7 +20,6 @@ from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.domain import downtime as wanted
-from aggregates_ext.domain import operations
 
 
 def leave(run: compute_run.Run) -> None:
@@ -41,10 +42,11 @@ def leave(run: compute_run.Run) -> None:
         raise shared.watch(run, f'Guests come back: {names}.')
     disabled = run.host().disabled
     with enabling.changing(run) as change:
+        kept = change.remove_keys()
         if disabled:
             change.disable()
         else:
-            change.enable()
+            _enable(run, change)
         down = _start_again(run, change, not disabled)
         if not disabled:
             _bring_back(run, change)
@@ -53,8 +55,28 @@ def leave(run: compute_run.Run) -> None:
             lambda connection, start: _note_left(
                 connection, run, start if disabled else None
             ),
-            down,
+            _beside(down, kept),
         )
+
+
+def _enable(run: compute_run.Run, change: enabling.Change) -> None:
+    """Enable the host; where it cannot be, it is in maintenance as before."""
+    try:
+        change.enable()
+    except outcomes.Failed:
+        gone = run.held.read(lambda connection: shared.away(connection, run))
+        with contextlib.suppress(outcomes.Postpone):
+            change.write_keys([move.guest_uuid for move in gone])
+        raise
+
+
+def _beside(*told: dict[str, Any] | None) -> dict[str, Any] | None:
+    """All that could not be done, under the code of the first."""
+    found = [entry for entry in told if entry]
+    if not found:
+        return None
+    message = ' '.join(entry['message'] for entry in found)
+    return {**found[0], 'message': message}
 
 
 def _note_left(
@@ -80,7 +102,7 @@ def _start_again(
     :returns: who stays down, if anybody does.
     :raises outcomes.Watching: guests are on their way up.
     """
-    history = run.held.read(lambda connection: _history(connection, run))
+    history = run.held.read(lambda connection: shared.history(connection, run))
     guests = wanted.halted([o for o in history if o.id != run.operation.id])
     told = []
     if enabled and run.operation.parameters.get('restore'):
@@ -104,14 +126,6 @@ def _start_again(
         'code': downtime.STAYS_DOWN,
         'message': text.listed(told, shared.MOST_TOLD, ' '),
     }
-
-
-def _history(connection: Any, run: compute_run.Run) -> list[records.Operation]:
-    """The maintenance of the host, the newest first."""
-    name = run.host_name
-    return db_operations.of_hosts(
-        connection, run.aggregate_id, (name,), wanted.KINDS
-    )[name]
 
 
 def _bring_back(run: compute_run.Run, change: enabling.Change) -> None:
@@ -145,7 +159,7 @@ def _ask_back(run: compute_run.Run, change: enabling.Change) -> None:
             for host in db_hosts.get_all(connection, run.aggregate_id)
         }
         taken = shared.taken(connection, run)
-        for move in reversed(_away(connection, run)):
+        for move in reversed(shared.away(connection, run)):
             record, there = guests.get(move.guest_uuid, (None, None))
             host = names.get(there) if there else None
             if record is None or host is None or host != move.target:
@@ -167,15 +181,3 @@ def _ask_back(run: compute_run.Run, change: enabling.Change) -> None:
         )
 
     shared.queue(run, work)
-
-
-def _away(connection: Any, run: compute_run.Run) -> list[records.Move]:
-    """Moves off the host since it last came out of maintenance, by guest."""
-    name = run.host_name
-    ids = [
-        operation.id
-        for operation in wanted.since_it_left(_history(connection, run))
-        if operation.kind == operations.ENTER_MAINTENANCE
-    ]
-    found = {m.guest_uuid: m for m in db_moves.homes(connection, name, ids)}
-    return sorted(found.values(), key=lambda move: move.id)

@@ -16,6 +16,8 @@ from aggregates_ext.compute.xen import text
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import downtime as wanted
+from aggregates_ext.domain import operations
 
 # Times that the guests of a host may take as long as one of them.
 MOVES_EACH = 3
@@ -46,6 +48,26 @@ def moves_of(run: compute_run.Run) -> list[records.Move]:
 def still_open(moves: Sequence[records.Move]) -> list[records.Move]:
     """Those that may still move their guest."""
     return [move for move in moves if move.state in db_moves.OPEN]
+
+
+def history(connection: Any, run: compute_run.Run) -> list[records.Operation]:
+    """The maintenance of the host, the newest first."""
+    name = run.host_name
+    return db_operations.of_hosts(
+        connection, run.aggregate_id, (name,), wanted.KINDS
+    )[name]
+
+
+def away(connection: Any, run: compute_run.Run) -> list[records.Move]:
+    """Moves off the host since it last came out of maintenance, by guest."""
+    name = run.host_name
+    ids = [
+        operation.id
+        for operation in wanted.since_it_left(history(connection, run))
+        if operation.kind == operations.ENTER_MAINTENANCE
+    ]
+    found = {m.guest_uuid: m for m in db_moves.homes(connection, name, ids)}
+    return sorted(found.values(), key=lambda move: move.id)
 
 
 def names(guests: Sequence[str]) -> str:

@@ -48,7 +48,7 @@ def undo(
     :returns: what the operation ends with.
     :raises outcomes.Postpone: it is not done yet.
     """
-    asked = run.operation.parameters
+    asked, left = run.operation.parameters, None
     failing = asked[FAILING]
     going.settle((wanted.STOPPING,))
     if asked.get('again') or asked.get('stay'):
@@ -56,6 +56,7 @@ def undo(
         _keep_start(run, change)
     else:
         became = 'It takes guests as before.'
+        left = change.remove_keys(failing['at'])
         if asked.get('disabling'):
             try:
                 change.enable(failing['at'])
@@ -66,7 +67,7 @@ def undo(
     return outcomes.Failed(
         failing['code'],
         f'{failing["message"]} {became} Guests that were moved stay where '
-        f'they are.{_fates(run)}',
+        f'they are.{_fates(run)}{" " + left["message"] if left else ""}',
         failing['found'],
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from aggregates_ext.compute.observation import rolls
 from aggregates_ext.compute.observation import undone
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.xen import failures
@@ -220,10 +221,20 @@ def _of_services(
                 HOST_ENABLED,
                 f'Member {host.name} ({host.uuid}) {wanted}, and was enabled '
                 'in the pool by somebody. "reapply" disables it again, '
-                f'"adopt" {adopted}.',
+                f'"adopt" {adopted}.{_ended(host, listed)}',
                 host.name,
                 host.uuid,
             )
+
+
+def _ended(host: records.Host, listed: views.HostView) -> str:
+    """Who has ended a maintenance, where that is to be seen."""
+    if host.maintenance is None or listed.is_in_maintenance:
+        return ''
+    return (
+        f' Its {rolls.MODE} is gone too, as when XenCenter or "xe '
+        'host-enable" ends a maintenance.'
+    )
 
 
 def _doubles(members: Sequence[records.Host]) -> Iterator[records.Drift]:

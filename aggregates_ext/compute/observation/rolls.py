@@ -21,6 +21,11 @@ from aggregates_ext.compute.xen import xenapi
 LABEL_CUT = 300
 LABELS_SHOWN = 5
 _COUNT = re.compile('[0-9]{1,6}')
+# Keys in other_config of a host that is in maintenance for XenCenter, and
+# what the first one says then (xapi#maintenance-keys).
+MODE = 'MAINTENANCE_MODE'
+MOVED = 'MAINTENANCE_MODE_EVACUATED_VMS_MIGRATED'
+IS_ON = 'true'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +37,7 @@ class HostView:
     :ivar agent_start_time: 0: not told.
     :ivar release: of its xapi, see ``releases.of``.
     :ivar operations: what is under way on the host.
+    :ivar keys: XenCenter's, as far as it has them.
     :ivar processors, memory, memory_free: 0: not told; bytes.
     """
 
@@ -45,9 +51,15 @@ class HostView:
     version: str = ''
     release: releases.Release = ()
     operations: frozenset[str] = frozenset()
+    keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
     processors: int = 0
     memory: int = 0
     memory_free: int = 0
+
+    @property
+    def is_in_maintenance(self) -> bool:
+        """Whether it is for XenCenter, whoever has written so."""
+        return self.keys.get(MODE) == IS_ON
 
 
 class Roll(dict[str, HostView]):
@@ -129,6 +141,7 @@ def _host_view(
     uuid = fields.collect(host, 'uuid', '', notes)
     version = fields.collect(host, 'software_version', {}, notes)
     running = fields.collect(host, 'current_operations', {}, notes)
+    config = fields.collect(host, 'other_config', {}, notes)
     view = HostView(
         ref=ref,
         uuid=uuid,
@@ -137,9 +150,10 @@ def _host_view(
         enabled=fields.collect(host, 'enabled', None, notes),
         live=_is_live(host, metrics, notes),
         version=version.get('product_version', '')[:LABEL_CUT],
-        agent_start_time=_start_time(host, notes),
+        agent_start_time=_start_time(host, config, notes),
         release=_release(host),
         operations=frozenset(running.values()),
+        keys={key: config[key] for key in (MODE, MOVED) if key in config},
         processors=_processors(host),
         memory=_memory(host, metrics, 'memory_total'),
         memory_free=_memory(host, metrics, 'memory_free'),
@@ -188,8 +202,9 @@ def _memory(host: dict[str, Any], metrics: dict[str, Any], field: str) -> int:
         return 0
 
 
-def _start_time(host: dict[str, Any], notes: list[str]) -> float:
-    config = fields.collect(host, 'other_config', {}, notes)
+def _start_time(
+    host: dict[str, Any], config: Mapping[str, str], notes: list[str]
+) -> float:
     text = config.get('agent_start_time', '0')
     try:
         return float(

@@ -8,12 +8,14 @@ Where its release has ``auto_enable`` it stays so over its starts
 import contextlib
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import observe
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import census
+from aggregates_ext.compute.operations import keys
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
@@ -40,7 +42,10 @@ def disable_host(run: compute_run.Run) -> None:
     """
     with changing(run) as change:
         change.disable()
-        change.finish(enabled=False)
+        told = None
+        if run.host().maintenance == records.IN_MAINTENANCE:
+            told = change.write_keys()
+        change.finish(enabled=False, error=told)
 
 
 def enable_host(run: compute_run.Run) -> None:
@@ -50,8 +55,9 @@ def enable_host(run: compute_run.Run) -> None:
     :raises outcomes.Postpone: to be tried again.
     """
     with changing(run) as change:
+        told = change.remove_keys()
         change.enable()
-        change.finish(enabled=True)
+        change.finish(enabled=True, error=told)
 
 
 @contextlib.contextmanager
@@ -177,6 +183,49 @@ class Change:
             self.refuse_going_down()
             self.send(ENABLE, since=since)
 
+    def write_keys(
+        self, moved: Sequence[str] | None = None, *, late: bool = False
+    ) -> dict[str, Any] | None:
+        """Let XenCenter know that the host is in maintenance.
+
+        :param moved: uuids of the guests that were moved away; None: what
+            it knows of them stays.
+        :param late: whether there is no time left for it.
+        :returns: what could not be done; it stops nothing.
+        :raises outcomes.Postpone: to be tried again.
+        """
+        if not self._run.options.xencenter_keys:
+            return None
+        return self._tell(keys.missing(self.listed.keys, moved), late=late)
+
+    def remove_keys(self, since: float = 0.0) -> dict[str, Any] | None:
+        """Let XenCenter know that the host is not, before it is enabled.
+
+        A XenCenter would disable it again (xapi#maintenance-keys).
+
+        :param since: when that began, in seconds of the operation.
+        :returns: what could not be done; it stops nothing.
+        :raises outcomes.Postpone: to be tried again.
+        """
+        late = self._run.elapsed() - since >= self._limit
+        return self._tell(keys.left(self.listed.keys), late=late)
+
+    def _tell(
+        self, calls: Sequence[keys.Call], *, late: bool
+    ) -> dict[str, Any] | None:
+        if not calls:
+            return None
+        told = keys.send(
+            self._run, self._master.login, self.listed.ref, calls, late=late
+        )
+        self._view, self.listed = self._look()
+        return told
+
+    @property
+    def _limit(self) -> float:
+        """Seconds that a change may take."""
+        return float(self._run.options.join_timeout)
+
     def is_own(self) -> bool:
         """Whether a disabled host was disabled by us, as it is to be."""
         own = self._run.operation.parameters.get('disabling')
@@ -232,12 +281,11 @@ class Change:
         :raises outcomes.Failed: it was refused, or the time is over.
         """
         run, word = self._run, _WORDS[method]
-        limit = float(run.options.join_timeout)
-        if run.elapsed() - since >= limit:
+        if run.elapsed() - since >= self._limit:
             raise outcomes.Failed(
                 'TIMEOUT',
                 f'Host {self._host.name} could not be {word} within '
-                f'{limit:.0f} s.',
+                f'{self._limit:.0f} s.',
             )
         run.note(step=f'the host is being {word}', progress=50)
         with contextlib.closing(self._master.login()) as session:
@@ -258,9 +306,12 @@ class Change:
                 ) from exc
         self._view, self.listed = self._look()
 
-    def finish(self, *, enabled: bool) -> None:
+    def finish(
+        self, *, enabled: bool, error: dict[str, Any] | None = None
+    ) -> None:
         """End the operation by what is seen of the host.
 
+        :param error: what could not be done beside.
         :raises outcomes.Postpone: it is not as it was made.
         """
         name = self._host.name
@@ -271,6 +322,7 @@ class Change:
                 name,
                 {'disabled_start': None if enabled else start},
             ),
+            error,
         )
 
 

@@ -8,6 +8,7 @@ from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import observe
 from aggregates_ext.compute.observation import obstacles
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.operations import keys
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
@@ -190,6 +191,9 @@ def remove_last_host(
             view.ref,
             views.MARK,
         )
+    if run.host().maintenance is not None:
+        found = keys.left(view.master.keys)
+        keys.send(run, master.login, view.master.ref, found, late=False)
     name, aggregate_id = run.host_name, run.aggregate_id
 
     def work(connection: Any) -> None:
