@@ -31,6 +31,7 @@ from aggregates_ext.domain.maintenance import again
 from aggregates_ext.domain.maintenance import enabling
 from aggregates_ext.domain.maintenance import entering
 from aggregates_ext.domain.maintenance import powering
+from aggregates_ext.domain.maintenance import rolling
 
 LOG = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ def build(
         enabling=enabling.Enabling(intended),
         maintenance=entering.Maintenance(intended),
         powering=powering.Powering(intended),
+        rolling=rolling.Rolling(intended),
         inventory=known_hosts,
         moves=moves.Moves(intended),
         guests=guests.Guests(

@@ -262,6 +262,14 @@ class OperationNotCancellable(Conflict):
     )
 
 
+class OperationNotPaused(Conflict):
+    message = (
+        'Operation {operation} is {state}, and waits with no host for '
+        '"continue_operation". One that was asked with "pause": '
+        '"before_reboot" does, when a host is empty.'
+    )
+
+
 class GuestMoves(Conflict):
     passes = True
     message = (

@@ -10,12 +10,14 @@ History of the interface:
 * 1.1: ``check_host`` takes the purpose 'maintenance', and ``shut_down``
 * 1.2: ``check_host`` takes the purposes 'reboot', 'shutdown' and 'startup',
   and ``hard``
+* 1.3: ``plan_rolling(aggregate_id, asked)``
 """
 
 import functools
 import logging as std_logging
 import re
 import sys
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,13 +69,14 @@ _TRIES = re.compile(
     r'^\[[0-9a-f-]+\] |\.? ?(Trying again in|\(retrying in) [0-9.]+ seconds.*$'
 )
 TOPIC = 'aggregates-ext-compute'
-VERSION = '1.2'
+VERSION = '1.3'
 # What a service of before answers too is asked in its version.
 FIRST = '1.0'
 WITH_MAINTENANCE = '1.1'
+WITH_POWER = '1.2'
 VERSIONS = {
     'maintenance': WITH_MAINTENANCE,
-    **dict.fromkeys(('reboot', 'shutdown', 'startup'), VERSION),
+    **dict.fromkeys(('reboot', 'shutdown', 'startup'), WITH_POWER),
 }
 # Options that oslo.messaging has since 16 and 18 and does not list.
 _GLOBAL_OPTS = (
@@ -199,15 +202,10 @@ class ComputeAPI:
             more = {'shut_down': list(shut_down)}
         if hard:
             more['hard'] = hard
-            version = VERSION
-        prepared = self._client.prepare(
-            timeout=self._check_timeout,
-            retry=0,
-            version=version,
-        )
-        call = functools.partial(
-            prepared.call,
-            {},
+            version = WITH_POWER
+        return self._ask(
+            f'host {host}',
+            version,
             'check_host',
             host=host,
             aggregate_id=aggregate_id,
@@ -215,15 +213,42 @@ class ComputeAPI:
             accept_data_loss=list(accept_data_loss),
             **more,
         )
+
+    def plan_rolling(
+        self, aggregate_id: int, asked: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """Ask a compute service what a restart of all hosts would do.
+
+        :param asked: the parameters of the operation.
+        :returns: blockers, warnings and the plan; None: there is no answer.
+        """
+        if self._client is None or not self.asks:
+            return None
+        return self._ask(
+            f'the hosts of aggregate {aggregate_id}',
+            VERSION,
+            'plan_rolling',
+            aggregate_id=aggregate_id,
+            asked=dict(asked),
+        )
+
+    def _ask(
+        self, subject: str, version: str, method: str, **arguments: Any
+    ) -> dict[str, Any] | None:
+        """Let a compute service look at hosts; None: there is no answer."""
+        if self._client is None:
+            return None
+        prepared = self._client.prepare(
+            timeout=self._check_timeout, retry=0, version=version
+        )
+        call = functools.partial(prepared.call, {}, method, **arguments)
         try:
             return self._questions.ask(call, self._check_timeout)
         except Exception as exc:
             # Of any class, as above; and of those that crossed the wire the
             # builtin ones are raised as themselves.
             LOG.info(
-                'No check of host %s before acceptance: %s',
-                host,
-                describe(exc),
+                'No check of %s before acceptance: %s', subject, describe(exc)
             )
             return None
 

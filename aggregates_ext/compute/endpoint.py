@@ -20,6 +20,7 @@ from aggregates_ext import exception
 from aggregates_ext import rpc
 from aggregates_ext.compute import shares
 from aggregates_ext.compute.maintenance import entering
+from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.maintenance import powering
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
@@ -27,6 +28,7 @@ from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import successor
+from aggregates_ext.compute.rules.evacuating import rolling
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.rules.leaving import guard
@@ -148,6 +150,40 @@ class Endpoint:
                 )
             )
         return report.as_dict()
+
+    @oslo_messaging.expected_exceptions(  # type: ignore[untyped-decorator]
+        exception.AggregatesError, db_exc.DBError
+    )
+    def plan_rolling(
+        self, ctxt: dict[str, Any], aggregate_id: int, asked: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What a restart of all hosts would do, and what forbids it.
+
+        It ends within ``observe_timeout``, whatever the hosts do.
+
+        :param asked: the parameters of the operation.
+        :returns: as ``planning.told``.
+        """
+        with self._database.reader() as connection:
+            aggregate = db_aggregates.get(connection, aggregate_id)
+            hosts = db_hosts.get_all(connection)
+        wanted: dict[Hashable, int] = {
+            f'aggregate {aggregate.id}': AGGREGATE_SHARE
+        }
+        with self._shares.take(wanted) as full:
+            if full is not None:
+                return _no_plan(_busy(full))
+            try:
+                return planning.look(
+                    self._connector.within(), hosts, aggregate, asked
+                )
+            except exception.AggregatesError as exc:
+                return _no_plan(_obstacle(exc))
+
+
+def _no_plan(problem: preflight.Problem) -> dict[str, Any]:
+    report = preflight.Report(blockers=(problem,))
+    return planning.told(rolling.RollingPlan(report))
 
 
 class _Check:

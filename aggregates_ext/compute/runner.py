@@ -12,6 +12,7 @@ from aggregates_ext import exception
 from aggregates_ext.compute.maintenance import entering
 from aggregates_ext.compute.maintenance import leaving
 from aggregates_ext.compute.maintenance import powering
+from aggregates_ext.compute.maintenance import rolling
 from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.mastership import designate
 from aggregates_ext.compute.mastership import designations
@@ -26,6 +27,7 @@ from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.run import lease as compute_lease
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import powers
+from aggregates_ext.compute.run import rollings
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import connections
@@ -48,6 +50,7 @@ STEPS: dict[str, Callable[[compute_run.Run], None]] = {
     operations.ENTER_MAINTENANCE: entering.enter,
     operations.LEAVE_MAINTENANCE: leaving.leave,
     operations.POWER_HOST: powering.power_host,
+    operations.ROLLING_REBOOT: rolling.rolling_reboot,
 }
 MAX_BACKOFF = 60.0
 # Enough for any retry_interval to come to a minute.
@@ -163,8 +166,8 @@ class Runner:
             obstacle,
         )
         values: dict[str, Any] = {'error': obstacle.error}
-        if waits:
-            values |= {'begun': None, 'step': 'waiting for another operation'}
+        if isinstance(obstacle, outcomes.Waiting):
+            values |= {'begun': None, 'step': obstacle.step}
 
         def work(connection: Any) -> None:
             state = 'running' if run.changed else 'queued'
@@ -234,6 +237,7 @@ def _step(run: compute_run.Run) -> None:
     try:
         designations.await_others(run)
         powers.await_others(run)
+        rollings.await_end(run)
         compute_run.await_moves(run)
         STEPS[run.operation.kind](run)
     except failures.HostError as exc:

@@ -182,6 +182,18 @@ def of_operation(
     return [_record(row) for row in rows]
 
 
+def of_operations(
+    connection: sa.Connection, operation_ids: Collection[int]
+) -> list[records.Move]:
+    """The moves that are a part of some operations, in order."""
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(_TABLE.c.operation_id.in_(operation_ids))
+        .order_by(_TABLE.c.id)
+    )
+    return [_record(row) for row in rows]
+
+
 def homes(
     connection: sa.Connection, host: str, operation_ids: Collection[int]
 ) -> list[records.Move]:

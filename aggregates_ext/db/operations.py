@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from oslo_utils import timeutils
+from oslo_utils import uuidutils
 
 from aggregates_ext import exception
 from aggregates_ext.db import fitting
@@ -40,6 +41,14 @@ OF_THE_SERVICE = (
     'leave_maintenance',
 )
 POWER_HOST = 'power_host'
+ROLLING_REBOOT = 'rolling_reboot'
+# Requests to an operation that goes on: they are history themselves.
+CONTINUE = 'continue_operation'
+GIVE_UP = 'cancel_operation'
+REQUESTS = (CONTINUE, GIVE_UP)
+# The parameter that names the operation which another one is a part of, or
+# is a request to.
+PART_OF = 'part_of'
 # Kinds that tell of a host in maintenance where its guests are.
 OF_MAINTENANCE = ('enter_maintenance', 'leave_maintenance', POWER_HOST)
 # Kinds that start a toolstack, change the master, join or eject.
@@ -334,6 +343,57 @@ def designations(
     ]
 
 
+def wake(connection: sa.Connection, operation_id: int) -> None:
+    """Let an operation that rests go on now."""
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == operation_id, _TABLE.c.state.in_(UNFINISHED))
+        .values(not_before=None)
+    )
+
+
+def ask(
+    connection: sa.Connection,
+    kind: str,
+    operation: records.Operation,
+    asked: Mapping[str, str | None],
+    parameters: Mapping[str, Any],
+) -> None:
+    """Write down what is asked of an operation, which goes on at once.
+
+    :param kind: one of ``REQUESTS``.
+    :param asked: who asks, as for ``insert``.
+    """
+    insert(
+        connection,
+        uuidutils.generate_uuid(),
+        kind,
+        operation.aggregate_id,
+        None,
+        asked,
+        {**parameters, PART_OF: operation.uuid},
+        done=True,
+    )
+    wake(connection, operation.id)
+
+
+def requests(
+    connection: sa.Connection, operation: records.Operation
+) -> list[records.Operation]:
+    """What was asked of an operation since it was, in order."""
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(
+            _TABLE.c.aggregate_id == operation.aggregate_id,
+            _TABLE.c.id > operation.id,
+            _TABLE.c.kind.in_(REQUESTS),
+        )
+        .order_by(_TABLE.c.id)
+    )
+    found = [_record(row) for row in rows]
+    return [f for f in found if f.parameters[PART_OF] == operation.uuid]
+
+
 def hasten(
     connection: sa.Connection,
     operation: records.Operation,
@@ -477,16 +537,17 @@ def finish(
 ) -> None:
     """End an operation; a success settles what failed before it.
 
-    One about no host (a rename) never stands: what it did not do shows as
-    drift of the pool.
+    One about no host (a rename) does not stand: what it did not do shows as
+    drift of the pool. That a restart of all hosts has stopped does not.
     """
     succeeded = state == 'succeeded'
+    stands = operation.host is not None or operation.kind == ROLLING_REBOOT
     connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.id == operation.id)
         .values(
             state=state,
-            settled=succeeded or operation.host is None,
+            settled=succeeded or not stands,
             error=fitting.fit_json(error),
             call=_TABLE.c.call if state == 'unresolved' else None,
             not_before=None,

@@ -281,3 +281,42 @@ class Lease:
     aggregate_id: int
     owner: str
     epoch: int
+
+
+class Rolling:
+    """How far a host is in a restart of all hosts of its pool (design#rolling).
+
+    A host that was in maintenance before stays in it, and one that is stopped
+    ends the run.
+    """
+
+    WAITING = 'waiting'
+    ENTERING = 'entering'
+    PAUSED = 'paused'
+    REBOOTING = 'rebooting'
+    LEAVING = 'leaving'
+    DONE = 'done'
+    SKIPPED = 'skipped'
+    STOPPED = 'stopped'
+    STATES = (
+        WAITING,
+        ENTERING,
+        PAUSED,
+        REBOOTING,
+        LEAVING,
+        DONE,
+        SKIPPED,
+        STOPPED,
+    )
+    ENDED = (DONE, SKIPPED, STOPPED)
+    # The parameter of the operation that has an entry for each host.
+    HOSTS = 'roll'
+
+    @classmethod
+    def left(cls, operation: Operation) -> list[str]:
+        """The hosts that an operation is to restart still, in order."""
+        return [
+            entry['host']
+            for entry in operation.parameters.get(cls.HOSTS, ())
+            if entry['state'] not in cls.ENDED
+        ]

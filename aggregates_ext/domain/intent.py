@@ -8,6 +8,7 @@ import copy
 import dataclasses
 import time
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import Protocol
@@ -39,6 +40,10 @@ class Compute(Protocol):
         shut_down: Sequence[str] = (),
         *,
         hard: bool = False,
+    ) -> dict[str, Any] | None: ...
+
+    def plan_rolling(
+        self, aggregate_id: int, asked: Mapping[str, Any]
     ) -> dict[str, Any] | None: ...
 
 

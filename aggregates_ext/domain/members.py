@@ -222,11 +222,7 @@ class Members:
             host, aggregate_id, purpose, shut_down=shut_down, hard=hard
         )
         if report is None:
-            raise exception.Unavailable(
-                reason='No compute service made the check in time. See that '
-                'aggregates-ext-compute runs, that transport_url and [api] '
-                'check_timeout are set, and what the log of the API says.'
-            )
+            raise no_answer()
         for blocker in report['blockers']:
             if blocker['code'] == UNKNOWN_GUEST:
                 raise exception.Invalid(
@@ -255,6 +251,15 @@ class Members:
             report,
         )
         return report
+
+
+def no_answer() -> exception.Unavailable:
+    """What there is to say where no compute service made a check."""
+    return exception.Unavailable(
+        reason='No compute service made the check in time. See that '
+        'aggregates-ext-compute runs, that transport_url and [api] '
+        'check_timeout are set, and what the log of the API says.'
+    )
 
 
 def refuse(subject: str, report: dict[str, Any] | None) -> None:

@@ -34,6 +34,7 @@ ENABLE_HOST = 'enable_host'
 ENTER_MAINTENANCE = 'enter_maintenance'
 LEAVE_MAINTENANCE = 'leave_maintenance'
 POWER_HOST = db_operations.POWER_HOST
+ROLLING_REBOOT = db_operations.ROLLING_REBOOT
 
 # The phase that an outcome named by `reset` gives to a bound host.
 OUTCOMES = {'member': 'member', 'free': 'free'}
@@ -126,8 +127,13 @@ class Operations:
         with self._database.reader() as connection:
             return db_operations.find_standing(connection, host)
 
-    def cancel(self, aggregate_id: int, uuid: str) -> records.Operation:
+    def cancel(
+        self, ctx: context.RequestContext, aggregate_id: int, uuid: str
+    ) -> records.Operation:
         """Take a queued operation back, and with it what it would do.
+
+        One that restarts hosts one after another is given up: it ends when
+        what it did to the pool is undone.
 
         :raises exception.OperationNotFound: not one of this aggregate.
         :raises exception.OperationNotCancellable: it has started or ended.
@@ -138,6 +144,15 @@ class Operations:
             operation = db_operations.get(connection, uuid)
             if operation.aggregate_id != aggregate_id:
                 raise exception.OperationNotFound(operation=uuid)
+            if _is_rolling(operation):
+                db_operations.ask(
+                    connection,
+                    db_operations.GIVE_UP,
+                    operation,
+                    asked_by(ctx),
+                    {},
+                )
+                return db_operations.get(connection, uuid)
             cancelled = db_operations.cancel(connection, operation)
             if cancelled is None:
                 raise exception.OperationNotCancellable(
@@ -208,6 +223,15 @@ class Operations:
             )
 
         return self._database.write(work, is_written)
+
+
+def _is_rolling(operation: records.Operation) -> bool:
+    """Whether it restarts hosts, and may have begun with one."""
+    return (
+        operation.kind == ROLLING_REBOOT
+        and operation.state in db_operations.UNFINISHED
+        and records.Rolling.HOSTS in operation.parameters
+    )
 
 
 def _find_marker(connection: Any, aggregate_id: int, marker: str) -> int:

@@ -32,15 +32,22 @@ ASKED = (
     'enable',
     'force',
     'hard',
+    'hosts',
+    'only_if_needed',
+    'pause',
     'reason',
     'restore',
     'shut_down',
     'stay',
+    'suspend_ha',
+    # What was switched off and is to be on again at the end.
+    'autostart_before',
+    'ha_before',
 )
 # Kinds of which a host is to be what they ask for, or has to be.
 AGAIN = (*db_operations.OF_THE_SERVICE, operations.POWER_HOST)
 # Kinds that are written as done and are nothing to be tried.
-RECORDS = (operations.RESET,)
+RECORDS = (operations.RESET, *db_operations.REQUESTS)
 
 # Writes into a transaction what a request writes beside its operation;
 # gets the connection and the locked aggregate.
@@ -207,7 +214,25 @@ def _asked(operation: records.Operation) -> dict[str, Any]:
     if operation.parameters.get('consent_used'):
         asked |= {'accept_data_loss': [], 'disks': []}
         asked.pop('accepted_by', None)
+    if records.Rolling.HOSTS in operation.parameters:
+        asked |= _gone_on_with(operation)
     return asked
+
+
+def _gone_on_with(operation: records.Operation) -> dict[str, Any]:
+    """What a restart of all hosts has done, so that the rest is left."""
+    state = records.Rolling
+    entries = [
+        entry
+        if entry['state'] in (state.DONE, state.SKIPPED)
+        else {
+            'state': state.WAITING,
+            **{n: entry[n] for n in ('host', 'entered', 'held') if n in entry},
+        }
+        for entry in operation.parameters[state.HOSTS]
+    ]
+    earlier = [*operation.parameters.get('earlier', ()), operation.id]
+    return {state.HOSTS: entries, 'earlier': earlier}
 
 
 def _check_latest(connection: Any, old: records.Operation) -> None:

@@ -29,6 +29,7 @@ from aggregates_ext.domain.maintenance import again
 from aggregates_ext.domain.maintenance import enabling
 from aggregates_ext.domain.maintenance import entering
 from aggregates_ext.domain.maintenance import powering
+from aggregates_ext.domain.maintenance import rolling
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.world import clock as sim_clock
 
@@ -42,6 +43,9 @@ class Silence:
     def wake_up(self) -> None: ...
 
     def check_host(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+    def plan_rolling(self, *args: Any, **kwargs: Any) -> None:
         return None
 
 
@@ -104,6 +108,7 @@ class Service:
         self.enabling = enabling.Enabling(intended)
         self.maintenance = entering.Maintenance(intended)
         self.powering = powering.Powering(intended)
+        self.rolling = rolling.Rolling(intended)
         self.retries = retries.Retries(intended, self.members, again.ask_again)
         self.manager = self.new_manager()
         self.beat()

@@ -323,6 +323,6 @@ def test_cancelled_removal_leaves_an_adopted_host_a_member(
     byhand.join(running, 'xen2', 'xen1')
     assert adopt(running, key).state == 'succeeded'
     change = running.members.remove_host(running.ctx, key, 'xen2')
-    running.operations.cancel(key, change.operation or '')
+    running.operations.cancel(running.ctx, key, change.operation or '')
     host = running.hosts.get('xen2')
     assert (host.phase, host.aggregate_id) == ('member', key)

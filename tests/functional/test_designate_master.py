@@ -439,6 +439,6 @@ def test_cancelled_change_leaves_the_host_what_it_is(
 ) -> None:
     key = running.create('xen1', 'xen2')
     queued = running.pools.set_master(running.ctx, key, 'xen2')
-    running.operations.cancel(key, queued.uuid)
+    running.operations.cancel(running.ctx, key, queued.uuid)
     assert running.hosts.get('xen2').phase == 'member'
     assert running.state(key) == 'active'

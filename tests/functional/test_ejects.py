@@ -268,7 +268,7 @@ def test_cancelled_removal_leaves_the_host_joining(
         operations.start(connection, running.operation(key).id)
     running.members.remove_host(running.ctx, key, 'xen2')
     assert running.hosts.get('xen2').phase == 'leaving'
-    running.operations.cancel(key, running.operation(key).uuid)
+    running.operations.cancel(running.ctx, key, running.operation(key).uuid)
     assert running.hosts.get('xen2').phase == 'joining'
 
 

@@ -217,7 +217,9 @@ class Histories(stateful.RuleBasedStateMachine):
             found = self.service.operations.get_all(key)
             chosen = found[n % min(3, len(found))] if found else None
             if chosen is not None:
-                self.service.operations.cancel(key, chosen.uuid)
+                self.service.operations.cancel(
+                    self.service.ctx, key, chosen.uuid
+                )
 
     @stateful.rule(h=numbers, lie=st.booleans())
     def reset(self, h: int, lie: bool) -> None:

@@ -66,7 +66,7 @@ def test_what_is_unfinished_stays(running: service.Service) -> None:
 def take_out_and_back(running: service.Service, key: int, host: str) -> str:
     """The phase that a cancelled removal gives back."""
     running.members.remove_host(running.ctx, key, host)
-    running.operations.cancel(key, running.operation(key).uuid)
+    running.operations.cancel(running.ctx, key, running.operation(key).uuid)
     return running.hosts.get(host).phase
 
 
@@ -97,7 +97,7 @@ def test_join_that_came_to_nothing_is_remembered_while_it_counts(
         db_operations.finish(connection, join, 'failed', {'code': 'X'})
         db_operations.update(connection, join.id, {'settled': True})
     assert purge(running) == (0, 0)
-    running.operations.cancel(key, removal.uuid)
+    running.operations.cancel(running.ctx, key, removal.uuid)
     assert running.hosts.get('xen2').phase == 'free'
     assert purge(running) == (2, 0)
 

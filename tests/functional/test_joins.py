@@ -206,7 +206,7 @@ def test_host_that_does_not_answer_holds_up_nobody(
     assert pending.error is not None
     assert 'xen2' in pending.error['message']
     assert running.state(key) == 'changing'
-    running.operations.cancel(key, pending.uuid)
+    running.operations.cancel(running.ctx, key, pending.uuid)
     assert running.hosts.get('xen2').phase == 'free'
     assert running.state(key) == 'active'
 

@@ -59,7 +59,7 @@ def test_a_host_that_stays_keeps_the_aggregate(
         for operation in running.operations.get_all(leaving)
         if (operation.kind, operation.host) == ('remove_host', 'xen1')
     ]
-    running.operations.cancel(leaving, removal.uuid)
+    running.operations.cancel(running.ctx, leaving, removal.uuid)
     running.work()
     ended = running.operations.get(uuid)
     assert ended.state == 'failed'

@@ -83,7 +83,7 @@ def test_cancelled_eject_leaves_the_host_free(
     removal = running.operation(key)
     assert (removal.kind, removal.state) == ('remove_host', 'queued')
     assert running.hosts.get('xen2').phase == 'leaving'
-    running.operations.cancel(key, removal.uuid)
+    running.operations.cancel(running.ctx, key, removal.uuid)
     assert running.hosts.get('xen2').phase == 'free'
 
 

@@ -107,7 +107,7 @@ def test_what_was_queued_is_done_unless_it_is_cancelled(
     restore()
     if cancelled:
         (queued,) = running.operations.get_all(key, state='queued')
-        running.operations.cancel(key, queued.uuid)
+        running.operations.cancel(running.ctx, key, queued.uuid)
     running.work()
     assert len(running.arrivals('Async.pool.eject')) == (1 if cancelled else 2)
     if cancelled:

@@ -132,7 +132,7 @@ def test_removal_keeps_what_was_accepted_and_nothing_found_out(
         db_operations.update(
             connection, operation.id, {'parameters': {**asked, **noise}}
         )
-    running.operations.cancel(key, operation.uuid)
+    running.operations.cancel(running.ctx, key, operation.uuid)
     again = retry(running, operation)
     assert again.parameters == {
         **asked,
@@ -218,7 +218,9 @@ def test_rules_of_the_request_hold_again(running: service.Service) -> None:
     running.members.add_host(running.ctx, other, 'xen2')
     with pytest.raises(exception.HostInOtherAggregate):
         retry(running, failed)
-    running.operations.cancel(other, running.operation(other).uuid)
+    running.operations.cancel(
+        running.ctx, other, running.operation(other).uuid
+    )
     running.aggregates.update(running.ctx, key, {'availability_zone': 'a'})
     running.hosts.change('xen2', {'availability_zone': 'b'})
     with pytest.raises(exception.HostZoneMismatch):
@@ -243,7 +245,7 @@ def test_only_a_member_becomes_the_master(running: service.Service) -> None:
     key = running.create('xen1', 'xen2')
     running.pools.set_master(running.ctx, key, 'xen2')
     asked = running.operation(key)
-    running.operations.cancel(key, asked.uuid)
+    running.operations.cancel(running.ctx, key, asked.uuid)
     running.members.remove_host(running.ctx, key, 'xen2')
     with pytest.raises(exception.AggregateHostNotFound):
         retry(running, asked)

@@ -254,7 +254,7 @@ def test_pool_is_forgotten_when_the_last_operation_on_it_ends(
     hasty.operations.reset(hasty.ctx, key, 'xen1', 'free')
     if end == 'cancelled':
         hasty.manager.work_on(key)
-        hasty.operations.cancel(key, uuid)
+        hasty.operations.cancel(hasty.ctx, key, uuid)
     else:
         with hasty.database.writer() as connection:
             begun = engine.read_clock(connection) - 60
@@ -282,7 +282,7 @@ def test_cancelled_removal_makes_no_member_of_a_failed_join(
     raise_postponed(running, key)
     running.work()
     assert running.hosts.get('xen2').phase == 'leaving'
-    running.operations.cancel(key, running.operation(key).uuid)
+    running.operations.cancel(running.ctx, key, running.operation(key).uuid)
     assert running.hosts.get('xen2').phase == 'free'
     assert running.aggregates.get(key).hosts == ('xen1',)
 

@@ -137,7 +137,7 @@ def test_a_waiting_operation_can_be_cancelled(
     running.members.add_host(running.ctx, key, 'xen2')
     running.work()
     operation = running.operation(key)
-    cancelled = running.operations.cancel(key, operation.uuid)
+    cancelled = running.operations.cancel(running.ctx, key, operation.uuid)
     assert cancelled.state == 'cancelled'
     assert running.hosts.get('xen2').phase == 'free'
 
@@ -164,7 +164,7 @@ def test_running_operation_is_not_cancelled(
     with pytest.raises(
         exception.OperationNotCancellable, match='Wait for its end'
     ):
-        running.operations.cancel(key, operation.uuid)
+        running.operations.cancel(running.ctx, key, operation.uuid)
 
 
 class WatchedClock(service.SteppedClock):

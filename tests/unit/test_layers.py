@@ -194,6 +194,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'db/',
         'db/engine/',
         'domain/',
+        'domain/maintenance/',
         'exception.py',
     ),
     'deploy.py': (
@@ -214,6 +215,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'compute/observation/',
         'compute/operations/',
         'compute/rules/',
+        'compute/rules/evacuating/',
         'compute/rules/joining/',
         'compute/rules/leaving/',
         'compute/run/',

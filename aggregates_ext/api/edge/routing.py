@@ -30,6 +30,7 @@ from aggregates_ext.domain import retries
 from aggregates_ext.domain.maintenance import enabling
 from aggregates_ext.domain.maintenance import entering
 from aggregates_ext.domain.maintenance import powering
+from aggregates_ext.domain.maintenance import rolling
 
 LEGACY = 'legacy'
 MODERN = 'modern'
@@ -54,6 +55,7 @@ class Domain(NamedTuple):
     enabling: enabling.Enabling
     maintenance: entering.Maintenance
     powering: powering.Powering
+    rolling: rolling.Rolling
     guests: guests.Guests
     moves: moves.Moves
 
@@ -71,6 +73,7 @@ class Domain(NamedTuple):
             self.enabling,
             self.maintenance.under(guard),
             self.powering.under(guard),
+            self.rolling.under(guard),
             self.guests,
             self.moves,
         )

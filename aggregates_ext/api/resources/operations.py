@@ -140,7 +140,7 @@ def cancel_operation(
     ctx.can(policy.CANCEL_OPERATION)
     fields = schema.check(body, schema.CANCEL_OPERATION, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
-    cancelled = domain.operations.cancel(key, fields['operation'])
+    cancelled = domain.operations.cancel(ctx, key, fields['operation'])
     return {'operation': view(cancelled, shape)}
 
 

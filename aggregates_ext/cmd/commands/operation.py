@@ -143,5 +143,5 @@ def cancel(tools: group.Tools) -> int:
     """Take a queued operation back."""
     done = operations.Operations(tools.database)
     found = done.get(tools.asked.uuid)
-    done.cancel(found.aggregate_id, found.uuid)
+    done.cancel(tools.context(), found.aggregate_id, found.uuid)
     return 0

@@ -272,7 +272,7 @@ class _Entering:
         run = self._run
         here = self._change.listed
         return [
-            shared.guest(run, record)
+            shared.guest(run, record, run.host_name)
             for record in self._change.session.records('VM').values()
             if record['resident_on'] == here.ref
             and not record['is_control_domain']

@@ -105,7 +105,8 @@ def _start_again(
     history = run.held.read(lambda connection: shared.history(connection, run))
     guests = wanted.halted([o for o in history if o.id != run.operation.id])
     told = []
-    if enabled and run.operation.parameters.get('restore'):
+    asked = run.operation.parameters
+    if enabled and (asked.get('restore') or asked.get('start')):
         starting = downtime.Downtime(run, change)
         starting.follow()
         if starting.start_again(guests):
@@ -166,7 +167,7 @@ def _ask_back(run: compute_run.Run, change: enabling.Change) -> None:
                 continue
             if move.guest_uuid in taken:
                 continue
-            guest = dataclasses.replace(shared.guest(run, record), host=host)
+            guest = shared.guest(run, record, host)
             db_moves.insert(
                 connection,
                 uuidutils.generate_uuid(),

@@ -75,14 +75,19 @@ def names(guests: Sequence[str]) -> str:
     return text.listed((f'"{name}"' for name in guests), MOST_TOLD)
 
 
-def guest(run: compute_run.Run, record: Mapping[str, Any]) -> records.Guest:
-    """What a move knows of a guest."""
+def guest(
+    run: compute_run.Run, record: Mapping[str, Any], host: str
+) -> records.Guest:
+    """What a move knows of a guest.
+
+    :param host: name of that on which it runs.
+    """
     return records.Guest(
         id=0,
         uuid=record['uuid'],
         name=record['name_label'],
         aggregate_id=run.aggregate_id,
-        host=run.host_name,
+        host=host,
         host_uuid=None,
         zone=None,
         power_state=record['power_state'],

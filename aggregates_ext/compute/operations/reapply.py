@@ -96,19 +96,14 @@ class _Queue:
         self, connection: Any, kind: str, host: str, **parameters: Any
     ) -> str:
         """Queue an operation in the name of who asked for this one."""
-        uuid, asked = uuidutils.generate_uuid(), self._run.operation
+        uuid = uuidutils.generate_uuid()
         db_operations.insert(
             connection,
             uuid,
             kind,
             self._run.aggregate_id,
             host,
-            {
-                'request_id': asked.request_id,
-                'user_id': asked.user_id,
-                'project_id': asked.project_id,
-                'global_request_id': asked.parameters.get('global_request_id'),
-            },
+            self._run.asked,
             {**parameters, 'reapply': True},
         )
         return f'Queued: {kind} {host}, operation {uuid}.'

@@ -35,9 +35,21 @@ class Postpone(exception.AggregatesError):
 
 
 class Waiting(Postpone):
-    """Another operation has to end first; that takes none of our time."""
+    """Another operation has to end first; that takes none of our time.
+
+    :ivar step: what the operation shows meanwhile.
+    """
 
     code = db_operations.WAITING
+    step = 'waiting for another operation'
+
+
+class Resting(Waiting):
+    """One that is a part of it has to end first, or somebody has to ask."""
+
+    def __init__(self, step: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.step = step
 
 
 class Watching(Postpone):

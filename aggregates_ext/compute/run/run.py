@@ -87,6 +87,17 @@ class Run:
             raise ValueError(f'{self.operation.kind} is about no host')
         return self.operation.host
 
+    @property
+    def asked(self) -> dict[str, str | None]:
+        """Who asked, for operations that are a part of this one."""
+        operation = self.operation
+        return {
+            'request_id': operation.request_id,
+            'user_id': operation.user_id,
+            'project_id': operation.project_id,
+            'global_request_id': operation.parameters.get('global_request_id'),
+        }
+
     def elapsed(self) -> float:
         """Seconds since the operation was first run."""
         return self.clock.monotonic() - self._began

@@ -24,8 +24,9 @@ _DECLARED: dict[str, dict[str, str]] = {
         number='ha_host_failures_to_tolerate',
         flag='ha_enabled ha_allow_overcommit is_psr_pending?'
         ' tls_verification_enabled? wlb_enabled?',
-        items='tags',
-        mapping='other_config current_operations restrictions cpu_info?',
+        items='tags ha_statefiles',
+        mapping='other_config current_operations restrictions cpu_info?'
+        ' ha_configuration',
         ref='master default_SR suspend_image_SR crash_dump_SR',
     ),
     'host': _class(
@@ -35,7 +36,9 @@ _DECLARED: dict[str, dict[str, str]] = {
         address='address',
         number='API_version_major API_version_minor memory_overhead',
         flag='enabled',
-        items='tags pending_guidances? virtual_hardware_platform_versions?',
+        items='tags pending_guidances? pending_guidances_recommended?'
+        ' pending_guidances_full? updates_requiring_reboot?'
+        ' virtual_hardware_platform_versions?',
         mapping='software_version other_config current_operations cpu_info',
         ref='metrics control_domain?',
     ),

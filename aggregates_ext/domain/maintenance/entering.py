@@ -4,7 +4,6 @@ A request writes what is to be and an operation, in one transaction, and waits
 a while for how that ends (design#maintenance).
 """
 
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -112,7 +111,12 @@ class Maintenance:
             return None
         if key is None:
             raise exception.HostNotInPool(host=host, phase='free')
-        work = self._queueing(ctx, host, key, kind, parameters)
+        uuid, asked = uuidutils.generate_uuid(), operations.asked_by(ctx)
+
+        def work(connection: Any) -> records.Operation | None:
+            self._intent.lock(connection, key)
+            return queue(connection, asked, key, host, kind, parameters, uuid)
+
         try:
             queued = self._intent.database.write(work, _is_written)
         except exception.AggregateNotFound:
@@ -127,44 +131,43 @@ class Maintenance:
         self._intent.compute.wake_up()
         return self._intent.await_end(queued).uuid
 
-    def _queueing(
-        self,
-        ctx: context.RequestContext,
-        host: str,
-        key: int,
-        kind: str,
-        parameters: dict[str, Any],
-    ) -> Callable[[Any], records.Operation | None]:
-        """What writes a request; None: there is nothing to do."""
-        uuid = uuidutils.generate_uuid()
 
-        def work(connection: Any) -> records.Operation | None:
-            self._intent.lock(connection, key)
-            bound, going_on = db_operations.of_host(connection, key, host)
-            enabling.check_member(bound, key)
-            last = enabling.last_of_service(going_on)
-            if last is not None and last.kind == kind:
-                _check_consent(last, parameters)
-                return last
-            enters = kind == operations.ENTER_MAINTENANCE
-            again = enters and _has_guests(connection, bound, key)
-            if not (again or _is_needed(bound, kind)):
-                return None
-            _check_rests(key, going_on)
-            given = {**parameters, 'again': True} if again else parameters
-            values = intended(bound, kind, given, uuid)
-            db_hosts.update(connection, host, values)
-            return db_operations.insert(
-                connection,
-                uuid,
-                kind,
-                key,
-                host,
-                operations.asked_by(ctx),
-                given,
-            )
+def queue(
+    connection: Any,
+    asked: dict[str, str | None],
+    key: int,
+    host: str,
+    kind: str,
+    parameters: dict[str, Any],
+    uuid: str,
+) -> records.Operation | None:
+    """Write what a host is to be, and the operation that makes it so.
 
-        return work
+    :param asked: who asked, as ``operations.asked_by``.
+    :param key: id of the aggregate, which is locked.
+    :param uuid: of the operation, where it is a new one.
+    :returns: it, or what was asked before and goes on; None: there is nothing
+        to do.
+    :raises exception.HostNotFound: it is not registered.
+    :raises exception.HostNotInPool: it is no member.
+    :raises exception.Conflict: something else goes on with it.
+    """
+    bound, going_on = db_operations.of_host(connection, key, host)
+    enabling.check_member(bound, key)
+    last = enabling.last_of_service(going_on)
+    if last is not None and last.kind == kind:
+        _check_consent(last, parameters)
+        return last
+    enters = kind == operations.ENTER_MAINTENANCE
+    again = enters and _has_guests(connection, bound, key)
+    if not (again or _is_needed(bound, kind)):
+        return None
+    _check_rests(going_on)
+    given = {**parameters, 'again': True} if again else parameters
+    db_hosts.update(connection, host, intended(bound, kind, given, uuid))
+    return db_operations.insert(
+        connection, uuid, kind, key, host, asked, given
+    )
 
 
 def _has_guests(connection: Any, host: records.Host, key: int) -> bool:
@@ -177,7 +180,7 @@ def _has_guests(connection: Any, host: records.Host, key: int) -> bool:
     )
 
 
-def _check_rests(key: int, going_on: Sequence[records.Operation]) -> None:
+def _check_rests(going_on: Sequence[records.Operation]) -> None:
     """:raises exception.AggregateBusy: the host goes down, or starts."""
     for operation in going_on:
         if operation.kind == operations.POWER_HOST:

@@ -64,20 +64,12 @@ class Powering:
             same = _powering(connection, key, host, action)
         if same is None:
             self._check_power(key, host, action)
-        uuid = uuidutils.generate_uuid()
+        uuid, asked = uuidutils.generate_uuid(), operations.asked_by(ctx)
 
         def work(connection: Any) -> records.Operation:
             self._intent.lock(connection, key)
-            return _powering(
-                connection, key, host, action
-            ) or db_operations.insert(
-                connection,
-                uuid,
-                operations.POWER_HOST,
-                key,
-                host,
-                operations.asked_by(ctx),
-                {'action': action},
+            return queue(
+                connection, asked, key, host, {'action': action}, uuid
             )
 
         try:
@@ -99,6 +91,37 @@ class Powering:
             f'Host {host} is not told to {WORDS[action]}:',
             self._intent.compute.check_host(host, key, action),
         )
+
+
+def queue(
+    connection: Any,
+    asked: dict[str, str | None],
+    key: int,
+    host: str,
+    parameters: dict[str, Any],
+    uuid: str,
+) -> records.Operation:
+    """Write the operation that reboots, shuts down or starts a host.
+
+    :param asked: who asked, as ``operations.asked_by``.
+    :param key: id of the aggregate, which is locked.
+    :param parameters: with the ``action``.
+    :param uuid: of the operation, where it is a new one.
+    :returns: it, or what was asked before and goes on.
+    :raises exception.HostNotFound: it is not registered.
+    :raises exception.HostNotInMaintenance: it is not in maintenance.
+    :raises exception.AggregateBusy: something else goes on with the host.
+    """
+    same = _powering(connection, key, host, parameters['action'])
+    return same or db_operations.insert(
+        connection,
+        uuid,
+        operations.POWER_HOST,
+        key,
+        host,
+        asked,
+        parameters,
+    )
 
 
 def _powering(

@@ -76,7 +76,7 @@ CHANGES: dict[str, Callable[[Api], Any]] = {
         api.ctx, api.key, api.joining
     ),
     'cancel': lambda api: api.operations.cancel(
-        api.key, str(api.join.operation)
+        api.ctx, api.key, str(api.join.operation)
     ),
     'reset': lambda api: api.operations.reset(
         api.ctx, api.key, api.free, 'free'

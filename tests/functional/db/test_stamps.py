@@ -40,6 +40,7 @@ MODULES = [
     for found in pkgutil.iter_modules(db.__path__, f'{db.__name__}.')
     if not found.ispkg
 ]
+ASKED = ('request_id', 'user_id', 'project_id')
 TABLES = ('aggregates', 'hosts', 'operations')
 Act = Callable[[Any], object]
 DEAD = records.Drift('MEMBER_DEAD', 'It is dead.', 'h1', 'u1', 1.0)
@@ -82,7 +83,7 @@ def fill(connection: Any) -> None:
 def queue(
     connection: Any, kind: str = 'queued', verb: str = 'remove_host'
 ) -> Any:
-    asked = dict.fromkeys(('request_id', 'user_id', 'project_id'))
+    asked = dict.fromkeys(ASKED)
     return operations.insert(connection, UUIDS[kind], verb, 1, 'h2', asked)
 
 
@@ -226,6 +227,18 @@ CASES: dict[str, list[Case]] = {
         Case(
             lambda c: operations.hasten(c, of(c), {}),
             lambda c: operations.postpone(c, queue(c).id, 'queued', 99),
+        )
+    ],
+    'operations.wake': [
+        Case(lambda c: operations.wake(c, of(c).id), queue, quiet=True)
+    ],
+    'operations.ask': [
+        Case(
+            lambda c: operations.ask(
+                c, operations.CONTINUE, of(c), dict.fromkeys(ASKED), {}
+            ),
+            queue,
+            spare=True,
         )
     ],
     'operations.cancel': [Case(lambda c: operations.cancel(c, of(c)), queue)],

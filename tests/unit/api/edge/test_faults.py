@@ -51,6 +51,7 @@ EXPECTED = {
     exception.AggregateBusy: (409, 'conflictingRequest'),
     exception.AggregateHasNoPool: (409, 'conflictingRequest'),
     exception.OperationNotCancellable: (409, 'conflictingRequest'),
+    exception.OperationNotPaused: (409, 'conflictingRequest'),
     exception.OperationNotRetryable: (409, 'conflictingRequest'),
     exception.HostExists: (409, 'conflictingRequest'),
     exception.GuestMoves: (409, 'conflictingRequest'),

@@ -1,0 +1,173 @@
+"""Bringing guests home when the hosts of a pool have been restarted.
+
+Once, at the end, and only those that were moved by this and that nobody has
+moved since, in the reverse of the order in which they left (design#rolling).
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_utils import uuidutils
+
+from aggregates_ext.compute.maintenance import shared
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import moves as db_moves
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+
+# A guest for which there was no room may have it when others are home.
+MOST_PASSES = 10
+# The parameter that tells how often guests were sent home.
+PASSES = 'passes'
+
+
+@dataclasses.dataclass(frozen=True)
+class _Away:
+    """A guest that does not run where it ran when it all began.
+
+    :ivar home: name of the host that it left first.
+    :ivar last: the last move by which it came to where it is.
+    """
+
+    home: str
+    last: records.Move
+
+
+def bring(
+    run: compute_run.Run, session: xenapi.Session, view: views.PoolView
+) -> list[str]:
+    """Move guests home, as far as they can.
+
+    :param session: at the master.
+    :returns: who is not at home and why, in sentences.
+    :raises outcomes.Watching: they are on their way.
+    """
+    if not run.operation.parameters.get('restore'):
+        return []
+    moves = _moves(run)
+    if shared.still_open(moves):
+        waiting = shared.still_open(moves)
+        names = shared.names([move.guest_name for move in waiting])
+        run.note(step=f'{len(waiting)} guest(s) to come home', progress=97)
+        raise shared.watch(run, f'Guests come home: {names}.')
+    hosts = run.held.read(
+        lambda connection: db_hosts.get_all(connection, run.aggregate_id)
+    )
+    names_of = {
+        seen.ref: host.name
+        for seen in view.hosts.values()
+        for host in hosts
+        if host.uuid == seen.uuid
+    }
+    guests = {
+        vm['uuid']: (vm, names_of.get(vm['resident_on']))
+        for vm in session.records('VM').values()
+        if vm['power_state'] == 'Running'
+    }
+    away = _away(moves, guests)
+    passes = int(run.operation.parameters.get(PASSES, 0))
+    again = [one for one in away if one.last.operation_id is not None]
+    if again and passes < MOST_PASSES and _helps(run, moves, passes):
+        _send_home(run, again, guests)
+    return [_told(one, moves) for one in away]
+
+
+def _moves(run: compute_run.Run) -> list[records.Move]:
+    """All moves that are a part of it, in order."""
+    entered = [
+        key
+        for entry in run.operation.parameters[records.Rolling.HOSTS]
+        for key in entry.get('entered', ())
+    ]
+    keys = [*run.operation.parameters.get('earlier', ()), run.operation.id]
+    return run.held.read(
+        lambda connection: db_moves.of_operations(
+            connection, [*entered, *keys]
+        )
+    )
+
+
+def _away(
+    moves: Sequence[records.Move],
+    guests: Mapping[str, tuple[Any, str | None]],
+) -> list[_Away]:
+    """Who is where he was sent and not at home; who left last is the first."""
+    done = [move for move in moves if move.state == db_moves.COMPLETED]
+    homes: dict[str, str] = {}
+    last: dict[str, records.Move] = {}
+    for move in done:
+        homes.setdefault(move.guest_uuid, str(move.source))
+        last[move.guest_uuid] = move
+    found = []
+    for uuid in reversed(homes):
+        _vm, here = guests.get(uuid, (None, None))
+        if here == last[uuid].target and here != homes[uuid]:
+            found.append(_Away(homes[uuid], last[uuid]))
+    return found
+
+
+def _helps(
+    run: compute_run.Run, moves: Sequence[records.Move], passes: int
+) -> bool:
+    """Whether another pass may come further than the one before."""
+    own = [move for move in moves if move.operation_id == run.operation.id]
+    done = sum(move.state == db_moves.COMPLETED for move in own)
+    return not passes or done > run.operation.parameters.get('came', 0)
+
+
+def _send_home(
+    run: compute_run.Run,
+    away: Sequence[_Away],
+    guests: Mapping[str, tuple[Any, str | None]],
+) -> None:
+    """Queue the moves home.
+
+    :raises outcomes.Watching: they are on their way.
+    """
+    asked = run.operation.parameters
+
+    def work(connection: Any) -> None:
+        taken = shared.taken(connection, run)
+        own = db_moves.of_operation(connection, run.operation.id)
+        for one in away:
+            uuid = one.last.guest_uuid
+            if uuid in taken:
+                continue
+            record, here = guests[uuid]
+            guest = shared.guest(run, record, str(here))
+            db_moves.insert(
+                connection,
+                uuidutils.generate_uuid(),
+                guest,
+                dataclasses.asdict(run.operation),
+                one.home,
+                run.operation.id,
+            )
+        came = sum(move.state == db_moves.COMPLETED for move in own)
+        known = {PASSES: asked.get(PASSES, 0) + 1, 'came': came}
+        db_operations.update(
+            connection, run.operation.id, {'parameters': {**asked, **known}}
+        )
+
+    shared.queue(run, work)
+    raise shared.watch(run, 'Guests are to come home.')
+
+
+def _told(one: _Away, moves: Sequence[records.Move]) -> str:
+    """Who is not at home, and why."""
+    failed = [
+        move
+        for move in moves
+        if move.guest_uuid == one.last.guest_uuid and move.wanted == one.home
+    ]
+    error = failed[-1].error if failed else None
+    why = f' {error["message"]}' if error else ''
+    return (
+        f'Guest "{one.last.guest_name}" is on host {one.last.target}, not at '
+        f'home on {one.home}.{why}'
+    )

@@ -1,0 +1,146 @@
+"""What a restart of all hosts goes by: its hosts, and what forbids it."""
+
+import dataclasses
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.rules.evacuating import facts
+from aggregates_ext.compute.rules.evacuating import rolling
+from aggregates_ext.compute.rules.evacuating import shutdowns
+from aggregates_ext.compute.run import outcomes
+from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import text
+from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import records
+
+# What an update asks for, that a reboot of the host does.
+_REBOOTS = 'reboot_host'
+_GUIDANCE = (
+    'pending_guidances',
+    'pending_guidances_recommended',
+    'pending_guidances_full',
+)
+
+
+def members(run: compute_run.Run) -> list[records.Host]:
+    """The hosts of the aggregate, in any phase."""
+    return run.held.read(
+        lambda connection: db_hosts.get_all(connection, run.aggregate_id)
+    )
+
+
+def choose(
+    hosts: Sequence[records.Host],
+    named: Sequence[str] | None,
+    master: str,
+) -> list[records.Host]:
+    """The hosts that are restarted, in order: the master is the first.
+
+    :param hosts: of the aggregate.
+    :param named: those that are wanted, in order; None: all members.
+    :param master: the uuid of the master.
+    :raises outcomes.Failed: one that is named is no member.
+    """
+    by_name = {host.name: host for host in hosts if host.phase == 'member'}
+    chosen = sorted(by_name) if named is None else list(dict.fromkeys(named))
+    unknown = [name for name in chosen if name not in by_name]
+    if unknown:
+        raise outcomes.Failed(
+            'NOT_A_MEMBER',
+            f'No members of the aggregate: {text.listed(unknown)}. Name '
+            'hosts that it lists, when they have joined.',
+        )
+    # The sort is stable: the others keep their order.
+    chosen.sort(key=lambda name: by_name[name].uuid != master)
+    return [by_name[name] for name in chosen]
+
+
+def look(
+    connector: connections.Connector,
+    registered: Sequence[records.Host],
+    aggregate: records.Aggregate,
+    asked: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What a restart would do, and what forbids it.
+
+    :returns: as ``told``.
+    :param registered: all registered hosts.
+    :raises exception.AggregatesError: it could not be told.
+    """
+    hosts = [h for h in registered if h.aggregate_id == aggregate.id]
+    with masters.master_of(connector, aggregate, registered) as master:
+        view = master.look()
+        chosen = choose(hosts, asked.get('hosts'), view.master.uuid)
+        return told(plan(master.session, chosen, hosts, asked))
+
+
+def plan(
+    session: xenapi.Session,
+    chosen: Sequence[records.Host],
+    hosts: Sequence[records.Host],
+    asked: Mapping[str, Any],
+) -> rolling.RollingPlan:
+    """What would go where, and what forbids it, as the pool is now.
+
+    :param session: at the master.
+    :param chosen: of ``choose``.
+    :param asked: the parameters of the request.
+    """
+    found = rolling.plan(
+        facts.read(session),
+        chosen,
+        hosts,
+        asked.get('shut_down', ()),
+        hard=bool(asked.get('hard')),
+        suspend_ha=bool(asked.get('suspend_ha')),
+        restore=bool(asked.get('restore')),
+    )
+    blockers = (*shutdowns.refuse(found.unknown), *found.report.blockers)
+    report = dataclasses.replace(found.report, blockers=blockers)
+    return dataclasses.replace(found, report=report)
+
+
+def told(found: rolling.RollingPlan) -> dict[str, Any]:
+    """A plan with what forbids it, as JSON; memory in bytes."""
+    report = found.report
+    return {
+        'blockers': [problem.as_dict() for problem in report.blockers],
+        'warnings': [problem.as_dict() for problem in report.warnings],
+        **found.as_dict(),
+    }
+
+
+def needs_reboot(session: xenapi.Session, host: records.Host) -> bool:
+    """Whether an update of a host asks for a reboot, as its master shows."""
+    for record in session.records('host').values():
+        if record['uuid'] != host.uuid:
+            continue
+        asked = [
+            str(what) for name in _GUIDANCE for what in record.get(name) or ()
+        ]
+        updates = record.get('updates_requiring_reboot') or ()
+        return bool(updates) or any(a.startswith(_REBOOTS) for a in asked)
+    return False
+
+
+def named_on(
+    session: xenapi.Session, host: records.Host, named: Collection[str]
+) -> list[str]:
+    """Which of some guests run on a host, by uuid."""
+    if not named:
+        return []
+    refs = {
+        ref
+        for ref, record in session.records('host').items()
+        if record['uuid'] == host.uuid
+    }
+    return sorted(
+        vm['uuid']
+        for vm in session.records('VM').values()
+        if vm['uuid'] in named and vm['resident_on'] in refs
+    )

@@ -1,0 +1,243 @@
+"""What is switched off while the hosts of a pool are restarted, and on again.
+
+High availability, which would make another host the master, and the start of
+halted guests with each boot. What was there is written down before it is
+switched off, and given back whatever became of the restart (design#rolling).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.run import outcomes
+from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import fields
+from aggregates_ext.db.engine import engine
+
+# The parameters of the operation that tell what was on before.
+HA = 'ha_before'
+AUTOSTART = 'autostart_before'
+# The parameter that tells since when it is being switched on again.
+SINCE = 'resuming'
+AUTO_POWERON = 'auto_poweron'
+DISABLE = 'pool.disable_ha'
+ENABLE = 'pool.enable_ha'
+# Seconds that high availability may take to be on again.
+HA_WAIT = 900.0
+# Looks until there is one at what takes a while.
+LOOKS = 4
+
+
+def suspend(
+    run: compute_run.Run, master: masters.Master, suspend_ha: bool
+) -> None:
+    """Switch off what would disturb, as far as it is on.
+
+    :param suspend_ha: whether high availability may be switched off.
+    :raises outcomes.Failed: it is on and may not, or it stays on.
+    :raises outcomes.Postpone: it goes off.
+    """
+    switch = _Switch(run, master)
+    if switch.pool['ha_enabled']:
+        if not suspend_ha:
+            raise outcomes.Failed(
+                'HA_ON',
+                'High availability is on: another host would become the '
+                'master when the master restarts. Ask with "suspend_ha": '
+                'true, and it is switched off for the time, and on again.',
+            )
+        switch.ha_off()
+    switch.autostart_off()
+
+
+def resume(run: compute_run.Run, master: masters.Master) -> list[str]:
+    """Switch on again what was switched off.
+
+    :returns: what is not as it was, and what to do about it, in sentences.
+    :raises outcomes.Postpone: it goes on.
+    """
+    switch = _Switch(run, master)
+    parameters = run.operation.parameters
+    told = []
+    if parameters.get(AUTOSTART):
+        told += _tell(switch.autostart_on)
+    if parameters.get(HA):
+        told += _tell(switch.ha_on)
+    return told
+
+
+def _tell(work: Callable[[], None]) -> list[str]:
+    """What kept it from being done for good."""
+    try:
+        work()
+    except outcomes.Failed as exc:
+        return [str(exc)]
+    return []
+
+
+class _Switch:
+    """The pool whose settings are changed, at its master."""
+
+    def __init__(self, run: compute_run.Run, master: masters.Master) -> None:
+        self._run = run
+        self._master = master
+        self._session = master.session
+        self._ref, self.pool = fields.only(
+            self._session.host, 'pool', self._session.records('pool')
+        )
+
+    def _change(self, method: str, *params: Any, **known: Any) -> None:
+        """Send a call from a session of its own."""
+        session = self._master.login()
+        try:
+            self._run.change(
+                session,
+                method,
+                self._ref,
+                *params,
+                known=(lambda _connection: known) if known else None,
+            )
+        finally:
+            session.close()
+
+    def ha_off(self) -> None:
+        """:raises outcomes.Postpone: it goes off; or Failed."""
+        run = self._run
+        run.note(step='switching high availability off')
+        if not self._is_under_way(DISABLE, 'ha_disable'):
+            run.end_recorded_session()
+            self._change_ha(DISABLE, **{HA: self._before()})
+        raise self._watch('High availability is being switched off.')
+
+    def _before(self) -> dict[str, Any]:
+        """How high availability is set up now."""
+        known = self._run.operation.parameters.get(HA)
+        if known:
+            return dict(known)
+        pool = self.pool
+        return {
+            'storage': sorted(self._storage()),
+            'configuration': pool['ha_configuration'],
+            'tolerate': pool['ha_host_failures_to_tolerate'],
+            'overcommit': pool['ha_allow_overcommit'],
+        }
+
+    def _storage(self) -> set[str]:
+        """The uuids of the SRs that have a statefile."""
+        files = set(self.pool['ha_statefiles'])
+        srs = self._session.records('SR')
+        return {
+            srs[disk['SR']]['uuid']
+            for ref, disk in self._session.records('VDI').items()
+            if files & {ref, disk['uuid']} and disk['SR'] in srs
+        }
+
+    def ha_on(self) -> None:
+        """Switch high availability on as it was.
+
+        :raises outcomes.Postpone: it goes on.
+        :raises outcomes.Failed: it is not as it was.
+        """
+        run, before = self._run, self._run.operation.parameters[HA]
+        if not self.pool['ha_enabled']:
+            run.note(step='switching high availability on')
+            if self._is_over():
+                raise self._not_restored('It did not come on in time.')
+            if not self._is_under_way(ENABLE, 'ha_enable'):
+                run.end_recorded_session()
+                srs = self._session.records('SR').items()
+                wanted = [
+                    ref for ref, sr in srs if sr['uuid'] in before['storage']
+                ]
+                self._change_ha(ENABLE, wanted, before['configuration'])
+            raise self._watch('High availability is being switched on.')
+        pool = self.pool
+        try:
+            if pool['ha_allow_overcommit'] != before['overcommit']:
+                self._change(
+                    'pool.set_ha_allow_overcommit', before['overcommit']
+                )
+            if pool['ha_host_failures_to_tolerate'] != before['tolerate']:
+                self._change(
+                    'pool.set_ha_host_failures_to_tolerate',
+                    str(before['tolerate']),
+                )
+        except outcomes.Failed as exc:
+            raise self._not_restored(str(exc)) from exc
+        run.remember(**{HA: None})
+
+    def _change_ha(self, method: str, *params: Any, **known: Any) -> None:
+        """Both calls are about the pool, and name it not."""
+        session = self._master.login()
+        try:
+            self._run.change(
+                session,
+                f'Async.{method}',
+                *params,
+                known=(lambda _connection: known) if known else None,
+            )
+        finally:
+            session.close()
+
+    def _is_under_way(self, method: str, operation: str) -> bool:
+        """Whether a call goes on.
+
+        :raises outcomes.Failed: ours has ended with an error.
+        :raises outcomes.Postpone: with one that passes.
+        """
+        if operation in self.pool['current_operations'].values():
+            return True
+        call = self._run.operation.call or {}
+        for task in views.tasks(self._session, method):
+            if task.ref != call.get('task'):
+                continue
+            if task.status in views.RUNNING:
+                return True
+            if task.error:
+                self._run.note(call=None)
+                code, *said = task.error
+                answer = failures.XenAPIError(
+                    self._session.host, code, tuple(said)
+                )
+                raise outcomes.answered(answer)
+        return False
+
+    def _is_over(self) -> bool:
+        """Whether it has had all the time that it may have."""
+        run, now = self._run, self._run.held.read(engine.read_clock)
+        since = run.operation.parameters.get(SINCE)
+        if since is None:
+            run.remember(**{SINCE: now})
+            return False
+        return bool(now - since >= HA_WAIT)
+
+    def _not_restored(self, why: str) -> outcomes.Failed:
+        before = self._run.operation.parameters[HA]
+        return outcomes.Failed(
+            'HA_NOT_RESTORED',
+            'High availability is not as it was before: '
+            f'heartbeat SRs {", ".join(before["storage"])}, '
+            f'{before["tolerate"]} failures to tolerate. {why} Switch it on '
+            'by hand ("xe pool-ha-enable").',
+        )
+
+    def autostart_off(self) -> None:
+        """Let no boot start guests."""
+        if self.pool['other_config'].get(AUTO_POWERON) == 'true':
+            self._change(
+                'pool.remove_from_other_config',
+                AUTO_POWERON,
+                **{AUTOSTART: True},
+            )
+
+    def autostart_on(self) -> None:
+        """Let boots start guests again."""
+        if AUTO_POWERON not in self.pool['other_config']:
+            self._change('pool.add_to_other_config', AUTO_POWERON, 'true')
+        self._run.remember(**{AUTOSTART: None})
+
+    def _watch(self, reason: str) -> outcomes.Watching:
+        seconds = LOOKS * float(self._run.options.watch_interval)
+        return outcomes.Watching(seconds, reason=reason)

@@ -1,0 +1,198 @@
+"""Restarting all hosts of a pool, one after another (design#rolling)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from oslo_utils import uuidutils
+
+from aggregates_ext import context
+from aggregates_ext import exception
+from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import operations as db_operations
+from aggregates_ext.db import records
+from aggregates_ext.domain import endings
+from aggregates_ext.domain import intent
+from aggregates_ext.domain import members
+from aggregates_ext.domain import operations
+
+# How a run may wait before it touches what cannot be taken back.
+NO_PAUSE, BEFORE_REBOOT = PAUSES = ('none', 'before_reboot')
+
+
+class Rolling:
+    """Restarts the hosts of pools.
+
+    :param intended: how it gets into the database.
+    """
+
+    def __init__(self, intended: intent.Intent) -> None:
+        self._intent = intended
+
+    def under(self, guard: db_aggregates.Guard) -> 'Rolling':
+        """The same for a request that wants a certain state."""
+        return Rolling(self._intent.under(guard))
+
+    def reboot(
+        self,
+        ctx: context.RequestContext,
+        aggregate_id: int,
+        asked: Mapping[str, Any],
+    ) -> records.Operation:
+        """Restart the hosts of a pool, each when its guests have left it.
+
+        :param asked: ``hosts``, names of those that are meant, in order; None
+            or absent: all. ``restore``, whether guests come home at the end.
+            ``shut_down``, uuids of guests that may be shut down where they
+            cannot move, and ``hard``, whether they may be so hard.
+            ``suspend_ha``, whether high availability may be off for the
+            time. ``pause``, one of ``PAUSES``. ``only_if_needed``, whether
+            hosts are left out of which no update asks for a reboot.
+        :returns: the operation, as it is queued.
+        :raises exception.AggregateNotFound: there is none.
+        :raises exception.Refused: something forbids it.
+        :raises exception.AggregateBusy: one goes on already.
+        """
+        with self._intent.database.reader() as connection:
+            db_aggregates.check(connection, aggregate_id)
+            _refuse_second(connection, aggregate_id)
+        parameters = _parameters(asked)
+        members.refuse(
+            f'The hosts of aggregate {aggregate_id} are not restarted:',
+            self._intent.compute.plan_rolling(aggregate_id, parameters),
+        )
+        uuid = uuidutils.generate_uuid()
+
+        def work(connection: Any) -> records.Operation:
+            self._intent.lock(connection, aggregate_id)
+            _refuse_second(connection, aggregate_id)
+            return db_operations.insert(
+                connection,
+                uuid,
+                operations.ROLLING_REBOOT,
+                aggregate_id,
+                None,
+                operations.asked_by(ctx),
+                parameters,
+            )
+
+        queued = self._intent.database.write(work, operations.is_written)
+        self._intent.compute.wake_up()
+        return queued
+
+    def plan(
+        self, aggregate_id: int, asked: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What a restart would do, and what forbids it; nothing is changed.
+
+        :param asked: as for ``reboot``.
+        :returns: ``blockers``, ``warnings``, and the plan: ``hosts``, in
+            order, each with its ``moves``; ``homes``, the moves at the end;
+            ``worst``, the host during whose absence least memory is free.
+        :raises exception.AggregateNotFound: there is none.
+        :raises exception.Unavailable: no compute service has answered.
+        """
+        with self._intent.database.reader() as connection:
+            db_aggregates.check(connection, aggregate_id)
+        found = self._intent.compute.plan_rolling(
+            aggregate_id, _parameters(asked)
+        )
+        if found is None:
+            raise members.no_answer()
+        return found
+
+    def go_on(
+        self, ctx: context.RequestContext, aggregate_id: int, uuid: str
+    ) -> records.Operation:
+        """Let a restart go on that has paused.
+
+        :returns: it, as it is.
+        :raises exception.OperationNotFound: not one of this aggregate.
+        :raises exception.OperationNotPaused: it does not wait for that.
+        """
+
+        def work(connection: Any) -> records.Operation:
+            self._intent.lock(connection, aggregate_id)
+            found = db_operations.get(connection, uuid)
+            if found.aggregate_id != aggregate_id:
+                raise exception.OperationNotFound(operation=uuid)
+            host = paused(found)
+            if host is None:
+                raise exception.OperationNotPaused(
+                    operation=uuid, state=found.state
+                )
+            db_operations.ask(
+                connection,
+                db_operations.CONTINUE,
+                found,
+                operations.asked_by(ctx),
+                {'paused': host},
+            )
+            return db_operations.get(connection, uuid)
+
+        found = self._intent.database.write(work)
+        self._intent.compute.wake_up()
+        return found
+
+
+def paused(operation: records.Operation) -> str | None:
+    """The host that an operation waits with for ``continue_operation``."""
+    if operation.state not in db_operations.UNFINISHED:
+        return None
+    if operation.parameters.get('pause') != BEFORE_REBOOT:
+        return None
+    for entry in operation.parameters.get(records.Rolling.HOSTS, ()):
+        if entry['state'] == records.Rolling.PAUSED:
+            return str(entry['host'])
+    return None
+
+
+def _parameters(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for, with what stands where nothing was said."""
+    found: dict[str, Any] = {
+        'restore': asked.get('restore', True),
+        'suspend_ha': asked.get('suspend_ha', False),
+        'pause': asked.get('pause', NO_PAUSE),
+        'only_if_needed': asked.get('only_if_needed', False),
+    }
+    if asked.get('hosts') is not None:
+        found['hosts'] = list(dict.fromkeys(asked['hosts']))
+    if asked.get('shut_down'):
+        found['shut_down'] = sorted(set(asked['shut_down']))
+        found['hard'] = asked.get('hard', False)
+    return found
+
+
+def _refuse_second(connection: Any, aggregate_id: int) -> None:
+    """:raises exception.AggregateBusy: one goes on already."""
+    for operation in db_operations.get_all(
+        connection,
+        aggregate_id,
+        states=db_operations.UNFINISHED,
+        kinds=(operations.ROLLING_REBOOT,),
+    ):
+        raise endings.busy(operation)
+
+
+def seconds_left(operation: records.Operation, now: float) -> int | None:
+    """How long a restart will take still, by what its hosts took so far.
+
+    :param now: the database's clock.
+    :returns: seconds; None where no host has ended, or it has ended itself.
+    """
+    if operation.state not in db_operations.UNFINISHED:
+        return None
+    entries = operation.parameters.get(records.Rolling.HOSTS, ())
+    took = [
+        entry['ended'] - entry['began']
+        for entry in entries
+        if entry['state'] == records.Rolling.DONE
+    ]
+    if not took:
+        return None
+    each = sum(took) / len(took)
+    left = 0.0
+    for entry in entries:
+        if entry['state'] not in records.Rolling.ENDED:
+            spent = now - entry['began'] if 'began' in entry else 0.0
+            left += max(0.0, each - spent)
+    return round(left)

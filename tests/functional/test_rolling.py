@@ -1,0 +1,416 @@
+"""All hosts of a pool are restarted, one after another, and nobody notices.
+
+No guest is ever halted that was not named, and each is at home at the end.
+"""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from aggregates_ext import exception
+from aggregates_ext.compute.maintenance import powering
+from aggregates_ext.compute.maintenance import rolling
+from aggregates_ext.db import records
+from aggregates_ext.xensim.plan import presets
+from tests.functional import restarting
+from tests.functional import service
+
+NEWEST = list(presets.PRESETS)[-1]
+GIB = 1 << 30
+REBOOT = 'Async.host.reboot'
+NAMES = ('xen1', 'xen2', 'xen3', 'xen4')
+
+
+@pytest.fixture
+def running(make_service: Callable[..., service.Service]) -> service.Service:
+    made = make_service(
+        {'hosts': [{'name': n, 'version': NEWEST} for n in NAMES]}
+    )
+    made.conf.set_override('retry_interval', 0.01, 'compute')
+    return made
+
+
+@pytest.fixture
+def key(running: service.Service) -> int:
+    """A pool of four, with a guest on each."""
+    return make_pool(running, 1)
+
+
+def make_pool(running: service.Service, each: int) -> int:
+    found = running.create(*NAMES)
+    for name in NAMES:
+        for number in range(each):
+            running.sim.add_vm(name, f'{name}-{number}', memory=GIB)
+    running.watch(found, 0)
+    return found
+
+
+def go_on(running: service.Service, key: int, seconds: float = 8.0) -> None:
+    """Let time pass, then take what rests one step further."""
+    running.clock.advance(seconds)
+    with running.database.writer() as connection:
+        connection.exec_driver_sql('UPDATE operations SET not_before = NULL')
+        connection.exec_driver_sql('UPDATE moves SET not_before = NULL')
+    running.manager.work_on(key)
+
+
+def roll(running: service.Service, key: int, **asked: Any) -> str:
+    return running.rolling.reboot(running.ctx, key, asked).uuid
+
+
+def get(running: service.Service, uuid: str) -> records.Operation:
+    return running.operations.get(uuid)
+
+
+def finish(
+    running: service.Service,
+    key: int,
+    uuid: str,
+    meanwhile: Callable[[], object] = bool,
+) -> records.Operation:
+    """Let a restart end."""
+    for _ in range(600):
+        meanwhile()
+        go_on(running, key)
+        found = get(running, uuid)
+        if found.state not in ('queued', 'running'):
+            return found
+    raise AssertionError(found)
+
+
+def guests(running: service.Service) -> dict[str, tuple[str, list[str]]]:
+    """The power state and the real places of each guest, by name."""
+    found = {}
+    with contextlib.closing(running.login('xen1')) as session:
+        for record in session.records('VM').values():
+            if '-' in record['name_label']:
+                places = running.sim.places(record['uuid'])
+                found[record['name_label']] = (record['power_state'], places)
+    return found
+
+
+def at_home(running: service.Service) -> bool:
+    return all(
+        (state, places) == ('Running', [name.split('-')[0]])
+        for name, (state, places) in guests(running).items()
+    )
+
+
+def rebooted(running: service.Service) -> list[str]:
+    """The hosts that were told to, in order."""
+    return [call.params[1] for call in running.arrivals(REBOOT)]
+
+
+def states(operation: records.Operation) -> dict[str, str]:
+    return {
+        entry['host']: entry['state']
+        for entry in operation.parameters.get(records.Rolling.HOSTS, ())
+    }
+
+
+def test_all_are_restarted(running: service.Service) -> None:
+    key = make_pool(running, 3)
+    uuid = roll(running, key)
+    seen: list[bool] = []
+
+    def look() -> None:
+        with contextlib.suppress(Exception):
+            seen.append(
+                all(
+                    state == 'Running' for state, _ in guests(running).values()
+                )
+            )
+
+    ended = finish(running, key, uuid, look)
+    assert (ended.state, ended.error) == ('succeeded', None), ended
+    assert set(states(ended).values()) == {'done'}
+    assert [e['host'] for e in ended.parameters['roll']] == list(NAMES)
+    assert len(running.arrivals(REBOOT)) == 4
+    assert all(seen)
+    assert at_home(running)
+    assert running.state(key) == 'active'
+    for name in NAMES:
+        host = running.hosts.get(name)
+        assert (host.maintenance, host.disabled) == (None, False)
+
+
+def entry(operation: records.Operation, host: str) -> dict[str, Any]:
+    return next(e for e in operation.parameters['roll'] if e['host'] == host)
+
+
+def until(
+    running: service.Service,
+    key: int,
+    uuid: str,
+    host: str,
+    state: str,
+) -> records.Operation:
+    """Let a restart go on until a host is so far."""
+    for _ in range(400):
+        found = get(running, uuid)
+        if states(found).get(host) == state:
+            return found
+        go_on(running, key)
+    raise AssertionError(get(running, uuid))
+
+
+def pool(running: service.Service, host: str = 'xen1') -> dict[str, Any]:
+    return dict(running.sim.host(host).database.pool)
+
+
+def row(running: service.Service, name: str) -> dict[str, Any]:
+    """A host as the database of its master has it."""
+    for ref, found in running.sim.host('xen1').database.rows('host'):
+        if found['name_label'] == name:
+            return {'ref': ref, **found}
+    raise LookupError(name)
+
+
+def test_no_guest_is_moved_more_often_than_it_has_to_be(
+    running: service.Service, key: int
+) -> None:
+    """Away once, to a host that is restarted already, and home."""
+    ended = finish(running, key, roll(running, key, hosts=['xen2', 'xen1']))
+    assert states(ended) == {'xen1': 'done', 'xen2': 'done'}
+    assert at_home(running)
+    assert len(running.arrivals('Async.VM.pool_migrate')) == 2 * 2
+    ended = finish(
+        running, key, roll(running, key, hosts=['xen3'], restore=False)
+    )
+    assert ended.state == 'succeeded'
+    assert not at_home(running)
+    assert all(s == 'Running' for s, _ in guests(running).values())
+
+
+def test_it_pauses_with_an_empty_host_until_somebody_lets_it_go_on(
+    running: service.Service, key: int
+) -> None:
+    uuid = roll(running, key, hosts=['xen2', 'xen3'], pause='before_reboot')
+    for number, host in enumerate(('xen2', 'xen3')):
+        until(running, key, uuid, host, 'paused')
+        for _ in range(5):
+            go_on(running, key, 10_000)
+        waiting = get(running, uuid)
+        assert (waiting.state, states(waiting)[host]) == ('running', 'paused')
+        assert 'continue_operation' in (waiting.error or {})['message']
+        assert len(running.arrivals(REBOOT)) == number
+        running.rolling.go_on(running.ctx, key, uuid)
+        until(running, key, uuid, host, 'rebooting')
+        with pytest.raises(exception.OperationNotPaused):
+            running.rolling.go_on(running.ctx, key, uuid)
+    ended = finish(running, key, uuid)
+    assert ended.state == 'succeeded'
+    assert at_home(running)
+
+
+def test_a_second_one_is_refused(running: service.Service, key: int) -> None:
+    uuid = roll(running, key)
+    with pytest.raises(exception.AggregateBusy, match=uuid):
+        roll(running, key, hosts=['xen2'])
+    go_on(running, key)
+    with pytest.raises(exception.AggregateBusy, match=uuid):
+        roll(running, key)
+
+
+@pytest.mark.parametrize('state', ['entering', 'paused', 'rebooting'])
+def test_it_is_given_up(
+    running: service.Service, key: int, state: str
+) -> None:
+    """The host at hand takes guests again, and all guests are at home."""
+    uuid = roll(running, key, hosts=['xen3', 'xen2'], pause='before_reboot')
+    until(running, key, uuid, 'xen3', 'paused')
+    running.rolling.go_on(running.ctx, key, uuid)
+    until(running, key, uuid, 'xen2', 'entering')
+    if state != 'entering':
+        until(running, key, uuid, 'xen2', 'paused')
+    if state == 'rebooting':
+        running.rolling.go_on(running.ctx, key, uuid)
+        until(running, key, uuid, 'xen2', 'rebooting')
+    running.operations.cancel(running.ctx, key, uuid)
+    ended = finish(running, key, uuid)
+    assert ended.state == 'cancelled', ended
+    assert (ended.error or {})['code'] == 'GIVEN_UP'
+    assert states(ended) == {'xen3': 'done', 'xen2': 'stopped'}
+    assert at_home(running)
+    assert running.hosts.get('xen2').maintenance is None
+    assert row(running, 'xen2')['enabled']
+    told = 2 if state == 'rebooting' else 1
+    assert len(running.arrivals(REBOOT)) == told
+    assert running.state(key) == 'active'
+
+
+def test_before_it_has_begun_it_is_taken_back(
+    running: service.Service, key: int
+) -> None:
+    uuid = roll(running, key)
+    found = running.operations.cancel(running.ctx, key, uuid)
+    assert found.state == 'cancelled'
+    go_on(running, key)
+    assert len(running.arrivals(REBOOT)) == 0
+
+
+def test_what_is_named_and_no_member_is_refused(
+    running: service.Service, key: int
+) -> None:
+    ended = finish(running, key, roll(running, key, hosts=['xen2', 'xen9']))
+    assert ended.state == 'failed'
+    assert (ended.error or {})['code'] == 'NOT_A_MEMBER'
+    assert 'xen9' in (ended.error or {})['message']
+    assert len(running.arrivals('host.disable')) == 0
+
+
+def test_joins_and_ejects_wait(running: service.Service, key: int) -> None:
+    uuid = roll(running, key, hosts=['xen2', 'xen3'])
+    until(running, key, uuid, 'xen2', 'entering')
+    running.members.remove_host(running.ctx, key, 'xen4')
+    removal = running.operation(key)
+    ended = finish(running, key, uuid)
+    assert ended.state == 'succeeded'
+    assert get(running, removal.uuid).state in ('queued', 'running', 'failed')
+    assert len(running.arrivals('Async.pool.eject')) == 0
+
+
+def test_a_host_in_maintenance_stays_in_it(
+    running: service.Service, key: int
+) -> None:
+    """It is restarted too, since that is what was asked."""
+    running.maintenance.enter(running.ctx, 'xen3', key, 'memory')
+    for _ in range(40):
+        go_on(running, key)
+    assert running.hosts.get('xen3').maintenance == 'on'
+    ended = finish(running, key, roll(running, key, hosts=['xen2', 'xen3']))
+    assert ended.state == 'succeeded', ended
+    assert running.hosts.get('xen3').maintenance == 'on'
+    assert len(running.arrivals(REBOOT)) == 2
+
+
+def test_a_host_that_does_not_come_back_stops_it(
+    running: service.Service, key: int
+) -> None:
+    """It stays in maintenance, named; a retry goes on from there."""
+    uuid = roll(running, key, hosts=['xen2', 'xen3', 'xen4'])
+    until(running, key, uuid, 'xen3', 'entering')
+    running.sim.plant(host='xen3', action='no_return')
+    until(running, key, uuid, 'xen3', 'rebooting')
+    for _ in range(4):
+        go_on(running, key)
+    restarting.age(running, 2000)
+    ended = finish(running, key, uuid)
+    assert ended.state == 'failed'
+    assert (ended.error or {})['code'] == 'HOST_NOT_BACK'
+    assert 'xen3' in (ended.error or {})['message']
+    assert states(ended) == {
+        'xen2': 'done',
+        'xen3': 'stopped',
+        'xen4': 'waiting',
+    }
+    assert running.hosts.get('xen3').maintenance == 'on'
+    assert running.state(key) == 'error'
+    running.sim.clear_faults()
+    running.sim.power_on('xen3')
+    again = running.retries.retry(running.ctx, key, uuid)
+    ended = finish(running, key, again.uuid)
+    assert ended.state == 'succeeded', ended
+    assert set(states(ended).values()) == {'done'}
+    assert at_home(running)
+    assert running.state(key) == 'active'
+    # The first time of xen3 came to nothing that was seen.
+    assert len(running.arrivals(REBOOT)) == 4
+
+
+def test_a_host_that_lacks_storage_stops_it(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uuid = roll(running, key, hosts=['xen3', 'xen4'])
+    running.sim.plant(host='xen3', action='no_storage')
+    until(running, key, uuid, 'xen3', 'rebooting')
+    monkeypatch.setattr(powering, 'LATER_WAIT', 0.0)
+    ended = finish(running, key, uuid)
+    assert (ended.error or {})['code'] == rolling.NOT_WHOLE, ended
+    assert states(ended) == {'xen3': 'stopped', 'xen4': 'waiting'}
+    assert running.hosts.get('xen3').maintenance == 'on'
+
+
+def test_another_master_stops_it(running: service.Service, key: int) -> None:
+    """Members must not be newer than their master, so it goes first."""
+    uuid = roll(running, key, hosts=['xen2', 'xen3'], pause='before_reboot')
+    until(running, key, uuid, 'xen2', 'paused')
+    with contextlib.closing(running.login('xen1')) as session:
+        session.call('pool.designate_new_master', row(running, 'xen4')['ref'])
+    running.clock.advance(120)
+    running.rolling.go_on(running.ctx, key, uuid)
+    ended = finish(running, key, uuid)
+    assert (ended.error or {})['code'] == rolling.MASTER_CHANGED, ended
+    assert states(ended) == {'xen2': 'done', 'xen3': 'stopped'}
+
+
+def test_a_guest_that_cannot_move_is_shut_down_on_its_own_host_alone(
+    running: service.Service, key: int
+) -> None:
+    uuid = running.sim.add_vm('xen3', 'xen3-9', memory=GIB)
+    with contextlib.closing(running.login('xen1')) as session:
+        ref = session.find('VM', uuid)
+    running.sim.set_record(
+        'xen1', 'VM', ref, blocked_operations={'pool_migrate': 'pinned'}
+    )
+    asked = roll(running, key, hosts=['xen2', 'xen3'], shut_down=[uuid])
+    down: set[tuple[str, str]] = set()
+
+    def look() -> None:
+        found = states(get(running, asked))
+        now = [h for h, s in found.items() if s in ('entering', 'rebooting')]
+        state, _places = guests(running)['xen3-9']
+        down.update((host, state) for host in now)
+
+    ended = finish(running, key, asked, look)
+    assert ended.state == 'succeeded', ended
+    assert ('xen2', 'Running') in down
+    assert ('xen3', 'Halted') in down
+    assert ('xen2', 'Halted') not in down
+    assert at_home(running)
+
+
+def test_only_hosts_of_which_an_update_asks_for_it(
+    running: service.Service, key: int
+) -> None:
+    running.sim.set_host('xen3', pending_guidances_recommended=['reboot_host'])
+    uuid = roll(
+        running, key, hosts=['xen2', 'xen3', 'xen4'], only_if_needed=True
+    )
+    ended = finish(running, key, uuid)
+    assert states(ended) == {
+        'xen2': 'skipped',
+        'xen3': 'done',
+        'xen4': 'skipped',
+    }
+    assert len(running.arrivals(REBOOT)) == 1
+
+
+def test_a_maintenance_that_is_called_off_stops_it(
+    running: service.Service, key: int
+) -> None:
+    uuid = roll(running, key, hosts=['xen2', 'xen3'])
+    until(running, key, uuid, 'xen2', 'entering')
+    running.maintenance.leave(running.ctx, 'xen2')
+    ended = finish(running, key, uuid)
+    assert (ended.error or {})['code'] == 'CALLED_OFF', ended
+    assert states(ended) == {'xen2': 'stopped', 'xen3': 'waiting'}
+    for _ in range(20):
+        go_on(running, key)
+    assert running.hosts.get('xen2').maintenance is None
+    assert at_home(running)
+    assert len(running.arrivals(REBOOT)) == 0
+
+
+def test_what_starts_guests_at_each_boot_is_off_for_the_time(
+    running: service.Service, key: int
+) -> None:
+    before = {**pool(running)['other_config'], 'auto_poweron': 'true'}
+    running.sim.set_pool('xen1', other_config=before)
+    uuid = roll(running, key, hosts=['xen2'])
+    until(running, key, uuid, 'xen2', 'rebooting')
+    assert 'auto_poweron' not in pool(running)['other_config']
+    assert finish(running, key, uuid).state == 'succeeded'
+    assert pool(running)['other_config'] == before
