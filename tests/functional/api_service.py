@@ -127,7 +127,12 @@ class DriftedPool(Service):
 
     def start_fixture(self) -> None:
         super().start_fixture()
-        seen = {'address': '10.0.0.1', 'enabled': True, 'version': '8.3.0'}
+        seen = {
+            'address': '10.0.0.1',
+            'enabled': True,
+            'version': '8.3.0',
+            'xencenter_maintenance': True,
+        }
         listed = [
             {**seen, 'uuid': f'u{n}', 'name_label': f'label{n}', 'live': n > 1}
             for n in (1, 2)

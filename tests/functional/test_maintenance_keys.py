@@ -15,6 +15,7 @@ from tests.functional import maintaining
 from tests.functional import service
 from tests.functional import test_enabling as enabling
 from tests.functional import test_maintained
+from tests.functional import test_servers as servers
 
 MODE, MOVED = rolls.MODE, rolls.MOVED
 ADD, REMOVE = keys.ADD, keys.REMOVE
@@ -27,11 +28,12 @@ settle = test_maintained.settle
 look = test_maintained.look
 
 
-def found(running: service.Service, host: str = 'xen2') -> dict[str, str]:
-    """The keys of a host, as its master has them."""
-    with contextlib.closing(running.login('xen1')) as session:
+def found(running: service.Service, master: str = 'xen1') -> dict[str, str]:
+    """The keys of xen2, as the master of its pool has them."""
+    with contextlib.closing(running.login(master)) as session:
         hosts = session.records('host').values()
-    config = next(h for h in hosts if h['name_label'] == host)['other_config']
+    host = next(host for host in hosts if host['name_label'] == 'xen2')
+    config = host['other_config']
     return {name: config[name] for name in (MODE, MOVED) if name in config}
 
 
@@ -41,6 +43,14 @@ def put(running: service.Service, **values: str) -> None:
         ref = session.call('host.get_by_uuid', running.sim.host('xen2').uuid)
         for name, value in values.items():
             session.call(ADD, ref, name, value)
+
+
+def shown(running: service.Service, key: int) -> tuple[Any, Any]:
+    """How the pool of an aggregate shows xen2, after a look."""
+    running.watch(key, 0)
+    pool = servers.Api(running)(f'os-aggregates/{key}/pool')['pool']
+    host = next(host for host in pool['hosts'] if host['name'] == 'xen2')
+    return host['maintenance'], host['xencenter_maintenance']
 
 
 def remove(running: service.Service, *names: str) -> None:
@@ -91,6 +101,7 @@ def test_they_are_there_while_it_is_in_maintenance(
     assert found(running) == {MODE: 'true', MOVED: guests(running)}
     assert running.operation(key).error is None
     assert sent(running) == ['host.disable', ADD, ADD]
+    assert shown(running, key) == ('on', True)
     before = len(running.sim.calls)
     assert leave(running, key).error is None
     assert found(running) == {}
@@ -120,6 +131,21 @@ def test_to_stay_disabled_is_not_to_be_in_maintenance(
     assert maintaining.finish(running, key).state == 'failed'
     assert found(running) == {}
     assert sent(running) == ['host.disable']
+
+
+def test_maintenance_of_another_tool_is_shown_and_no_drift(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shown(running, key) == ('off', False)
+    put(running, **{MODE: 'true'})
+    assert shown(running, key) == ('off', True)
+    assert running.aggregates.get(key).drift == ()
+    remove(running, MODE)
+    put(running, **{MODE: 'odd'})
+    assert shown(running, key) == ('off', False)
+    lies = liar.Liars(monkeypatch).lies
+    lies['xen1'] = liar.Lie('host', 'other_config', 5), None
+    assert shown(running, key) == ('off', None)
 
 
 def test_enabling_removes_them(running: service.Service, key: int) -> None:
@@ -278,14 +304,13 @@ def test_host_that_is_only_disabled_has_none(
 
 def test_last_host_loses_them_with_the_mark(running: service.Service) -> None:
     """They would go along when it joins another pool."""
-    key = running.create('xen2')
-    enter(running, key)
-    running.members.remove_host(running.ctx, key, 'xen2')
-    assert maintaining.finish(running, key).state == 'succeeded'
-    db = running.sim.host('xen2').database
-    assert db is not None
-    [(_ref, host)] = db.rows('host')
-    assert MODE not in host['other_config']
+    key = running.create('xen2', 'xen1')
+    assert enter(running, key).state == 'succeeded'
+    assert found(running, master='xen2') == {MODE: 'true'}
+    for host in ('xen1', 'xen2'):
+        running.members.remove_host(running.ctx, key, host)
+        assert maintaining.finish(running, key).state == 'succeeded'
+    assert found(running, master='xen2') == {}
 
 
 def test_what_cannot_be_read_stops_nothing(

@@ -223,6 +223,7 @@ def pool(face: str) -> Schema:
         service={'enum': ['enabled', 'disabled', None]},
         disabled_reason=maybe(TEXT),
         maintenance={'enum': [None, 'off', 'entering', 'on', 'leaving']},
+        xencenter_maintenance=maybe(FLAG),
         version=maybe(TEXT),
         drift=items(TEXT),
         alarm=maybe(TEXT),

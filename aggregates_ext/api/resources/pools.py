@@ -152,6 +152,9 @@ def _host(
         if host and host.disabled
         else None,
         'maintenance': (host.maintenance or 'off') if host else None,
+        'xencenter_maintenance': found.get('xencenter_maintenance')
+        if told
+        else None,
         'version': found.get('version'),
         'drift': drift,
         'alarm': host.alarm if host else None,

@@ -229,7 +229,7 @@ def _of_services(
 
 def _ended(host: records.Host, listed: views.HostView) -> str:
     """Who has ended a maintenance, where that is to be seen."""
-    if host.maintenance is None or listed.is_in_maintenance:
+    if host.maintenance is None or listed.is_in_maintenance is not False:
         return ''
     return (
         f' Its {rolls.MODE} is gone too, as when XenCenter or "xe '

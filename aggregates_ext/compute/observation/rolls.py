@@ -37,7 +37,7 @@ class HostView:
     :ivar agent_start_time: 0: not told.
     :ivar release: of its xapi, see ``releases.of``.
     :ivar operations: what is under way on the host.
-    :ivar keys: XenCenter's, as far as it has them.
+    :ivar keys: XenCenter's, as far as it has them; None: not told.
     :ivar processors, memory, memory_free: 0: not told; bytes.
     """
 
@@ -51,15 +51,15 @@ class HostView:
     version: str = ''
     release: releases.Release = ()
     operations: frozenset[str] = frozenset()
-    keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    keys: Mapping[str, str] | None = None
     processors: int = 0
     memory: int = 0
     memory_free: int = 0
 
     @property
-    def is_in_maintenance(self) -> bool:
-        """Whether it is for XenCenter, whoever has written so."""
-        return self.keys.get(MODE) == IS_ON
+    def is_in_maintenance(self) -> bool | None:
+        """Whether it is so for XenCenter, whoever has written that."""
+        return None if self.keys is None else self.keys.get(MODE) == IS_ON
 
 
 class Roll(dict[str, HostView]):
@@ -141,7 +141,7 @@ def _host_view(
     uuid = fields.collect(host, 'uuid', '', notes)
     version = fields.collect(host, 'software_version', {}, notes)
     running = fields.collect(host, 'current_operations', {}, notes)
-    config = fields.collect(host, 'other_config', {}, notes)
+    config = fields.collect(host, 'other_config', None, notes)
     view = HostView(
         ref=ref,
         uuid=uuid,
@@ -150,10 +150,10 @@ def _host_view(
         enabled=fields.collect(host, 'enabled', None, notes),
         live=_is_live(host, metrics, notes),
         version=version.get('product_version', '')[:LABEL_CUT],
-        agent_start_time=_start_time(host, config, notes),
+        agent_start_time=_start_time(host, config or {}, notes),
         release=_release(host),
         operations=frozenset(running.values()),
-        keys={key: config[key] for key in (MODE, MOVED) if key in config},
+        keys=_keys(config),
         processors=_processors(host),
         memory=_memory(host, metrics, 'memory_total'),
         memory_free=_memory(host, metrics, 'memory_free'),
@@ -161,6 +161,13 @@ def _host_view(
     if notes:
         odd.append(Oddity('; '.join(notes), uuid or None))
     return view
+
+
+def _keys(config: Mapping[str, str] | None) -> dict[str, str] | None:
+    """Those of XenCenter."""
+    if config is None:
+        return None
+    return {key: config[key] for key in (MODE, MOVED) if key in config}
 
 
 def _is_live(

@@ -72,6 +72,7 @@ class PoolView:
                     'address': host.address or None,
                     'enabled': host.enabled,
                     'live': host.live,
+                    'xencenter_maintenance': host.is_in_maintenance,
                     'version': host.version,
                     'vcpus': host.processors,
                     'memory': host.memory,

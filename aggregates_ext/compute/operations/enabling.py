@@ -196,7 +196,9 @@ class Change:
         """
         if not self._run.options.xencenter_keys:
             return None
-        return self._tell(keys.missing(self.listed.keys, moved), late=late)
+        return self._tell(
+            keys.missing(self.listed.keys or {}, moved), late=late
+        )
 
     def remove_keys(self, since: float = 0.0) -> dict[str, Any] | None:
         """Let XenCenter know that the host is not, before it is enabled.
@@ -208,7 +210,7 @@ class Change:
         :raises outcomes.Postpone: to be tried again.
         """
         late = self._run.elapsed() - since >= self._limit
-        return self._tell(keys.left(self.listed.keys), late=late)
+        return self._tell(keys.left(self.listed.keys or {}), late=late)
 
     def _tell(
         self, calls: Sequence[keys.Call], *, late: bool

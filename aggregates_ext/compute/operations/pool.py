@@ -192,7 +192,7 @@ def remove_last_host(
             views.MARK,
         )
     if run.host().maintenance is not None:
-        found = keys.left(view.master.keys)
+        found = keys.left(view.master.keys or {})
         keys.send(run, master.login, view.master.ref, found, late=False)
     name, aggregate_id = run.host_name, run.aggregate_id
 

@@ -120,6 +120,7 @@ WRITTEN: dict[str, tuple[str, Any]] = {
                         'service': 'enabled',
                         'disabled_reason': None,
                         'maintenance': 'off',
+                        'xencenter_maintenance': None,
                         'version': None,
                         'drift': ['LABEL'],
                         'alarm': None,
