@@ -44,6 +44,8 @@ FAULTS: tuple[dict[str, Any], ...] = (
             MIGRATE,
             'host.disable',
             'host.enable',
+            'host.add_to_other_config',
+            'host.remove_from_other_config',
             'task.cancel',
             'task.destroy',
             'task.get_all_records',
@@ -60,6 +62,12 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {'action': 'die', 'call': MIGRATE},
     {'action': 'die', 'call': MIGRATE, 'when': 'after'},
     {'action': 'die', 'call': 'host.disable', 'when': 'after'},
+    {'action': 'die', 'call': 'host.add_to_other_config', 'when': 'after'},
+    {
+        'action': 'die',
+        'call': 'host.remove_from_other_config',
+        'when': 'after',
+    },
     {'action': 'die', 'call': 'task.cancel'},
 )
 HANDS = (
