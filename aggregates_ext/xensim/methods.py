@@ -17,6 +17,7 @@ from aggregates_ext.xensim.machines import evacuation
 from aggregates_ext.xensim.machines import migration
 from aggregates_ext.xensim.machines import power as machine_power
 from aggregates_ext.xensim.plan import versions
+from aggregates_ext.xensim.pool import availability
 from aggregates_ext.xensim.pool import calls as pool_calls
 from aggregates_ext.xensim.pool import designate
 from aggregates_ext.xensim.pool import eject
@@ -70,8 +71,17 @@ METHODS: collections.abc.Mapping[str, signatures.Method] = {
     'pool.enable_tls_verification': _declare(
         pool_calls.enable_tls_verification
     ),
-    'pool.enable_ha': _declare(pool_calls.enable_ha, 'items mapping'),
-    'pool.disable_ha': _declare(pool_calls.disable_ha),
+    'pool.enable_ha': _declare(availability.enable, 'items mapping'),
+    'pool.disable_ha': _declare(availability.disable),
+    'pool.set_ha_host_failures_to_tolerate': _declare(
+        availability.set_failures, 'ref number'
+    ),
+    'pool.ha_compute_max_host_failures_to_tolerate': _declare(
+        availability.compute_most
+    ),
+    'pool.ha_failover_plan_exists': _declare(
+        availability.plan_exists, 'number'
+    ),
     'host.assert_can_evacuate': _declare(
         evacuation.assert_can_evacuate, 'ref'
     ),

@@ -16,6 +16,7 @@ from aggregates_ext.xensim.life import disks
 from aggregates_ext.xensim.life import latewrites
 from aggregates_ext.xensim.life import lifecycle
 from aggregates_ext.xensim.life import liveness
+from aggregates_ext.xensim.machines import haplan
 from aggregates_ext.xensim.plan import described
 from aggregates_ext.xensim.plan import presets
 from aggregates_ext.xensim.plan import topology as topologies
@@ -315,6 +316,7 @@ class Simulator:
             db, _ = self._record(host)
             change(db.pool, fields)
             pool_exclusion.refresh(db)
+            haplan.follow(db)
 
     def set_host(self, host: str, **fields: database.Value) -> None:
         """Change the record of a host."""

@@ -612,6 +612,7 @@ def test_pools_that_let_no_host_go(
 
 
 def test_the_remedy_of_high_availability_names_the_number(pool: Pool) -> None:
+    pool.set('VM', pool.guest(), ha_restart_priority='restart')
     pool.sim.set_pool('xen1', ha_enabled=True, ha_host_failures_to_tolerate=2)
     ref = pool.ref('xen2')
     with pytest.raises(failures.XenAPIError, match='FAILOVER_PLAN'):

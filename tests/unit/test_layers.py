@@ -297,6 +297,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'xensim/exclusion/',
         'xensim/install/',
         'xensim/life/',
+        'xensim/machines/',
         'xensim/plan/',
         'xensim/records/',
         'xensim/world/',

@@ -62,6 +62,18 @@ def _refusal(db: database.Database, operation: str) -> failure.Failure | None:
         return failure.Failure(
             'OTHER_OPERATION_IN_PROGRESS', 'pool', db.pool_ref, running, ref
         )
+    return _of_availability(db, operation)
+
+
+def _of_availability(
+    db: database.Database, operation: str
+) -> failure.Failure | None:
+    """What high availability stands against, itself among it."""
+    enabled = db.pool['ha_enabled']
+    if enabled and operation in ('ha_enable', 'tls_verification_enable'):
+        return failure.Failure('HA_IS_ENABLED')
+    if not enabled and operation == 'ha_disable':
+        return failure.Failure('HA_NOT_ENABLED')
     return None
 
 

@@ -7,7 +7,7 @@ from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.join import sides
 from aggregates_ext.xensim.life import lifecycle
 from aggregates_ext.xensim.life import liveness
-from aggregates_ext.xensim.machines import evacuationplan
+from aggregates_ext.xensim.machines import haplan
 from aggregates_ext.xensim.pool import eject
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
@@ -37,7 +37,7 @@ def disable(
     context: operations.Context, ref: str, auto_enable: bool = True
 ) -> operations.Steps:
     """Take no new machines (xapi#maintenance-calls)."""
-    evacuationplan.assert_ha_plan(context.db, ref)
+    haplan.assert_kept(context.db, haplan.Change(disabled=ref))
     host: hosts.Host = yield from reach(context, ref)
     row = context.db.row('host', ref)
     if row['enabled']:
@@ -73,6 +73,7 @@ def _enable(host: hosts.Host, db: database.Database, ref: str) -> None:
     host.auto_enable = True
     host.xapi.disabled = False
     liveness.set_enabled(row, True)
+    haplan.follow(db)
 
 
 def get_uncooperative_resident_vms(

@@ -2,6 +2,7 @@
 
 from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.install import records as host_records
+from aggregates_ext.xensim.machines import haplan
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import world as worlds
@@ -29,8 +30,11 @@ def set_live(
 ) -> None:
     """Write whether a host is alive, as its master sees it."""
     metrics = db.row('host_metrics', db.row('host', ref)['metrics'])
+    changed = metrics['live'] != live
     metrics['live'] = live
     metrics['last_updated'] = database.date(world.clock.time())
+    if changed:
+        haplan.follow(db)
 
 
 def _on_master(

@@ -5,11 +5,11 @@ import uuid
 from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.calls import signatures
 from aggregates_ext.xensim.install import contents
+from aggregates_ext.xensim.machines import agility
 from aggregates_ext.xensim.machines import placement
 from aggregates_ext.xensim.machines import powerstate
 from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.records import database
-from aggregates_ext.xensim.records import failure
 from aggregates_ext.xensim.records import schema
 
 GIVEN = (
@@ -94,11 +94,6 @@ def get_possible_hosts(context: operations.Context, ref: str) -> list[str]:
 
 def assert_agile(context: operations.Context, ref: str) -> str:
     """Whether nothing ties a machine to one host (xapi#migration)."""
-    db = context.db
-    db.row('VM', ref)
-    for vbd in db.where('VBD', VM=ref, empty=False):
-        sr = db.row('VDI', db.row('VBD', vbd)['VDI'])['SR']
-        if not db.row('SR', sr)['shared']:
-            code = 'HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED'
-            raise failure.Failure(code, sr)
+    if (reason := agility.refusal(context.db, ref)) is not None:
+        raise reason
     return ''

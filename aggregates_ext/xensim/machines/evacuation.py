@@ -9,6 +9,7 @@ from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.calls import tasks
 from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.machines import evacuationplan
+from aggregates_ext.xensim.machines import haplan
 from aggregates_ext.xensim.machines import migration
 from aggregates_ext.xensim.machines import moving
 from aggregates_ext.xensim.plan import presets
@@ -50,7 +51,7 @@ def evacuate(
     db = context.db
     for target in evacuationplan.targets(db, ref):
         migration.assert_network(db, target, network)
-    evacuationplan.assert_ha_plan(db, ref)
+    haplan.assert_kept(db, haplan.Change(disabled=ref))
     task = host_exclusion.occupy(db, ref, 'evacuate', context.task)
     try:
         yield from _move_all(context, ref, batch)

@@ -3,6 +3,7 @@
 See xapi#ha, xapi#rolling-upgrade and xapi#evacuation-plan.
 """
 
+from aggregates_ext.xensim.machines import haplan
 from aggregates_ext.xensim.machines import migratable
 from aggregates_ext.xensim.machines import placement
 from aggregates_ext.xensim.plan import presets
@@ -60,12 +61,8 @@ def _refusal(
         return failure.Failure('NO_HOSTS_AVAILABLE', vm)
     if (reason := migratable.refusal(db, vm)) is not None:
         return reason
-    for target in others:
-        try:
-            placement.assert_fits(db, vm, target, check_memory=False)
-        except failure.Failure as exc:
-            return exc
-    if db.pool['ha_enabled'] and not _protected(db, vm):
+    protected = haplan.is_protected(db.row('VM', vm))
+    if db.pool['ha_enabled'] and not protected:
         release = presets.PRESETS[db.version].release
         told = release >= presets.NOT_PROTECTED_SINCE
         return failure.Failure(
@@ -74,12 +71,12 @@ def _refusal(
             else 'HOST_NOT_ENOUGH_FREE_MEMORY',
             vm,
         )
+    for target in others:
+        try:
+            placement.assert_fits(db, vm, target, check_memory=False)
+        except failure.Failure as exc:
+            return exc
     return None
-
-
-def _protected(db: database.Database, vm: str) -> bool:
-    row = db.row('VM', vm)
-    return bool(row['ha_restart_priority'] == 'restart')
 
 
 def _pack(
@@ -106,43 +103,3 @@ def prevented(db: database.Database, host: str) -> dict[str, failure.Failure]:
         for vm, outcome in plan(db, host).items()
         if isinstance(outcome, failure.Failure)
     }
-
-
-def assert_ha_arrival(db: database.Database, vm: str, target: str) -> None:
-    """With HA on, what is protected must find room wherever it is lost.
-
-    What is not protected takes memory that is not there for the others
-    then (xapi#migration).
-    """
-    pool = db.pool
-    if not pool['ha_enabled'] or pool['ha_allow_overcommit']:
-        return
-    protected, rooms = 0, {}
-    for ref in db.where('host', enabled=True):
-        overhead = int(db.row('host', ref)['memory_overhead'])
-        rooms[ref] = memory.total(db, ref) - overhead
-    for ref, row in db.rows('VM'):
-        home = target if ref == vm else row['resident_on']
-        if row['power_state'] not in memory.LOADED:
-            continue
-        if _protected(db, ref):
-            protected += memory.needed(row)
-        elif home in rooms:
-            rooms[home] -= memory.needed(row)
-    left = len(rooms) - int(pool['ha_host_failures_to_tolerate'])
-    if protected > sum(sorted(rooms.values())[: max(0, left)]):
-        raise failure.Failure('HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN')
-
-
-def assert_ha_plan(db: database.Database, host: str) -> None:
-    """With HA on, enough hosts must stay for the failures to tolerate.
-
-    A plan is kept while one host is left after that many have failed:
-    xapi computes it from the memory of all protected machines.
-    """
-    pool = db.pool
-    if not pool['ha_enabled'] or pool['ha_allow_overcommit']:
-        return
-    left = [ref for ref in db.where('host', enabled=True) if ref != host]
-    if len(left) <= pool['ha_host_failures_to_tolerate']:
-        raise failure.Failure('HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN')

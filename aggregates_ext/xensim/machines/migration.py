@@ -4,6 +4,7 @@ from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.exclusion import guest as guest_exclusion
 from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.machines import evacuationplan
+from aggregates_ext.xensim.machines import haplan
 from aggregates_ext.xensim.machines import migratable
 from aggregates_ext.xensim.machines import moving
 from aggregates_ext.xensim.machines import placement
@@ -72,7 +73,7 @@ def check(
     if evacuationplan.platform(db.row('host', host)) < here:
         raise failure.Failure('NOT_SUPPORTED_DURING_UPGRADE')
     placement.assert_fits(db, vm, host, check_processors=False)
-    evacuationplan.assert_ha_arrival(db, vm, host)
+    haplan.assert_kept(db, haplan.Change(guest=vm, target=host))
     if db.pool['restrictions'].get('restrict_xen_motion') == 'true':
         raise failure.Failure('LICENCE_RESTRICTION', 'Xen_motion')
     assert_network(db, host, options.get('network', database.NULL))

@@ -6,7 +6,6 @@ See xapi#change-of-master and xapi#exclusion.
 from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.exclusion import pool as pool_exclusion
 from aggregates_ext.xensim.life import latewrites
-from aggregates_ext.xensim.records import failure
 
 
 def is_slave(context: operations.Context, ref: str) -> bool:
@@ -31,8 +30,6 @@ def enable_tls_verification(context: operations.Context) -> operations.Steps:
     See xapi#eject-destroys.
     """
     db, times = context.db, context.world.times
-    if db.pool['ha_enabled']:
-        raise failure.Failure('HA_IS_ENABLED')
     task = yield from pool_exclusion.occupy(
         db, times, 'tls_verification_enable', context.task
     )
@@ -43,38 +40,4 @@ def enable_tls_verification(context: operations.Context) -> operations.Steps:
         host = context.world.by_uuid(row['uuid'])
         if host is not None:
             host.tls_verification_enabled = True
-    return ''
-
-
-def enable_ha(
-    context: operations.Context,
-    srs: list[str],
-    configuration: dict[str, str],
-) -> operations.Steps:
-    """Switch high availability on (xapi#pool-operations and xapi#ha)."""
-    db = context.db
-    if db.pool['ha_enabled']:
-        raise failure.Failure('HA_IS_ENABLED')
-    yield from _change_ha(context, 'ha_enable', True)
-    db.pool['ha_configuration'] = dict(configuration)
-    return ''
-
-
-def disable_ha(context: operations.Context) -> operations.Steps:
-    """Switch high availability off; nothing happens if it is."""
-    if context.db.pool['ha_enabled']:
-        yield from _change_ha(context, 'ha_disable', False)
-    return ''
-
-
-def _change_ha(
-    context: operations.Context, operation: str, enabled: bool
-) -> operations.Steps:
-    db, times = context.db, context.world.times
-    task = yield from pool_exclusion.occupy(db, times, operation, context.task)
-    try:
-        yield times.ha_change
-        db.pool['ha_enabled'] = enabled
-    finally:
-        pool_exclusion.release(db, task)
     return ''

@@ -3,7 +3,11 @@
 See xapi#host-record, xapi#evacuation-plan and xapi#migration.
 """
 
+import collections.abc
+
 from aggregates_ext.xensim.records import database
+
+Measure = collections.abc.Callable[[database.Record], int]
 
 LOADED = ('Running', 'Paused')
 
@@ -32,20 +36,33 @@ def needed(machine: database.Record) -> int:
     return int(whole + machine['memory_overhead'])
 
 
+def greatest(machine: database.Record) -> int:
+    """The most that a machine can take: high availability plans with it.
+
+    See xapi#ha-plan.
+    """
+    control = machine['is_control_domain']
+    wanted = machine['memory_dynamic_max' if control else 'memory_static_max']
+    return int(-(-int(wanted) // MIB) * MIB + machine['memory_overhead'])
+
+
 def total(db: database.Database, host: str) -> int:
     """The memory of a host."""
     metrics = db.row('host', host)['metrics']
     return int(db.row('host_metrics', metrics)['memory_total'])
 
 
-def free(db: database.Database, host: str) -> int:
-    """What host.compute_free_memory tells: arriving machines count."""
+def free(db: database.Database, host: str, measure: Measure = needed) -> int:
+    """What host.compute_free_memory tells: arriving machines count.
+
+    :param measure: what a machine takes
+    """
     taken = 0
     for _, machine in db.rows('VM'):
         resident = machine['resident_on'] == host
         arriving = machine['scheduled_to_be_resident_on'] == host
         if arriving or (resident and machine['power_state'] in LOADED):
-            taken += needed(machine)
+            taken += measure(machine)
     overhead = int(db.row('host', host)['memory_overhead'])
     return total(db, host) - overhead - taken
 

@@ -471,7 +471,9 @@ class TestHighAvailability:
     def armed(self, sim):
         sim.set_pool('xen1', ha_enabled=True, ha_host_failures_to_tolerate=1)
 
-    def test_the_plan_keeps_hosts_enabled(self, pool):
+    def test_the_plan_keeps_hosts_enabled(self, pool, sim):
+        vm = pool.vm('xen1', 'p')
+        sim.set_record('xen1', 'VM', vm, ha_restart_priority='restart')
         assert pool('host.disable', pool.hosts['xen2']) == ''
         for method in ('host.disable', 'host.evacuate'):
             answer = pool(method, pool.hosts['xen3'])

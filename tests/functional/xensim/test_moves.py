@@ -277,17 +277,20 @@ def test_older_products_take_no_notice_of_a_network(pool, sim):
 
 def test_checks_come_in_their_order(pool, sim):
     """One after another is mended, and the next one speaks."""
-    vm, xen3 = pool.vm('xen2', 'g', pv_drivers=False), pool.hosts['xen3']
+    # What is protected fits neither where this one is nor where it goes.
+    other = pool.vm('xen1', 'p', memory=40 << 30)
+    vm = pool.vm('xen2', 'g', pv_drivers=False, memory=40 << 30)
+    xen3 = pool.hosts['xen3']
     metrics = pool('VM.get_guest_metrics', vm)
     vendor = pool.host('xen3')['cpu_info']['vendor']
-    sim.set_host('xen3', cpu_info={'vendor': 'Other'}, enabled=False)
+    sim.set_record('xen1', 'VM', other, ha_restart_priority='restart')
     sim.set_pool(
         'xen1',
         restrictions={'restrict_xen_motion': 'true'},
         ha_enabled=True,
-        ha_host_failures_to_tolerate=3,
+        ha_host_failures_to_tolerate=1,
     )
-    sim.set_record('xen1', 'VM', vm, ha_restart_priority='restart')
+    sim.set_host('xen3', cpu_info={'vendor': 'Other'}, enabled=False)
     mend = {
         'VM_INCOMPATIBLE_WITH_THIS_HOST': lambda: sim.set_host(
             'xen3', cpu_info={'vendor': vendor}
@@ -297,7 +300,7 @@ def test_checks_come_in_their_order(pool, sim):
         ),
         'HOST_DISABLED': lambda: sim.set_host('xen3', enabled=True),
         'HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN': lambda: sim.set_pool(
-            'xen1', ha_host_failures_to_tolerate=1
+            'xen1', ha_host_failures_to_tolerate=0
         ),
         'LICENCE_RESTRICTION': lambda: sim.set_pool(
             'xen1', restrictions={'restrict_xen_motion': 'false'}

@@ -1,0 +1,216 @@
+"""High availability is switched on and off: xapi#ha-calls."""
+
+import pytest
+
+from tests.functional.xensim import pools
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def described():
+    return pools.described()
+
+
+def told(pool):
+    (record,) = pool('pool.get_all_records').values()
+    return record
+
+
+def sr(pool, name='nfs'):
+    (ref,) = pool('SR.get_by_name_label', name)
+    return ref
+
+
+def enable(pool, *srs, **configuration):
+    return pool('pool.enable_ha', list(srs), configuration)
+
+
+def tolerate(pool, number):
+    (ref,) = pool('pool.get_all')
+    method = 'pool.set_ha_host_failures_to_tolerate'
+    return pool(method, ref, str(number))
+
+
+def protect(pool, sim, *guests):
+    for vm in guests:
+        sim.set_record('xen1', 'VM', vm, ha_restart_priority='restart')
+
+
+@pytest.mark.parametrize('given', [True, False])
+def test_a_state_file_is_made_and_used_again(pool, given):
+    srs = [sr(pool)] if given else []
+    assert enable(pool, *srs, timeout='60') == ''
+    (statefile,) = told(pool)['ha_statefiles']
+    record = pool('VDI.get_record', statefile)
+    assert (record['type'], record['SR']) == ('ha_statefile', sr(pool))
+    assert (record['sharable'], record['sm_config']) == (True, {'type': 'raw'})
+    assert told(pool)['ha_configuration'] == {'timeout': '60'}
+    assert pool.host('xen3')['ha_statefiles'] == [statefile]
+    assert len(pool.host('xen3')['ha_network_peers']) == 3
+    disks = pool('SR.get_VDIs', sr(pool))
+    assert pool('pool.disable_ha') == ''
+    assert told(pool)['ha_statefiles'] == [statefile]
+    assert enable(pool, *srs) == ''
+    assert told(pool)['ha_statefiles'] == [statefile]
+    assert pool('SR.get_VDIs', sr(pool)) == disks
+    logs = [pool('VDI.get_type', disk) for disk in disks]
+    assert sorted(logs) == ['ha_statefile', 'redo_log', 'user']
+
+
+def test_it_is_on_at_the_end_of_the_call(pool, clk):
+    task = pool('Async.pool.enable_ha', [], {})
+    assert told(pool)['ha_enabled'] is False
+    clk.advance(5)
+    assert pool.ended(task) == ('success', [])
+    assert told(pool)['ha_enabled'] is True
+
+
+def test_on_and_on_again_and_off_and_off_again(pool):
+    assert pool('pool.disable_ha') == ['ERR', 'HA_NOT_ENABLED']
+    assert enable(pool) == ''
+    assert enable(pool) == ['ERR', 'HA_IS_ENABLED']
+    assert pool('pool.disable_ha') == ''
+    assert pool('pool.disable_ha') == ['ERR', 'HA_NOT_ENABLED']
+
+
+def unplug(pool, sim):
+    (pbd,) = [
+        ref
+        for ref, record in pool('PBD.get_all_records').items()
+        if record['SR'] == sr(pool) and record['host'] == pool.hosts['xen3']
+    ]
+    sim.set_record('xen1', 'PBD', pbd, currently_attached=False)
+
+
+def fill(pool, sim):
+    sim.set_record('xen1', 'SR', sr(pool), physical_size=3 * GIB)
+
+
+REFUSED = [
+    (unplug, 'SR_NO_PBDS'),
+    (
+        lambda pool, sim: sim.set_record('xen1', 'SR', sr(pool), type='lvm'),
+        'SR_OPERATION_NOT_SUPPORTED',
+    ),
+    (fill, 'SR_SOURCE_SPACE_INSUFFICIENT'),
+]
+
+
+@pytest.mark.parametrize(('change', 'code'), REFUSED)
+def test_storage_that_does_not_do(pool, sim, change, code):
+    change(pool, sim)
+    assert enable(pool, sr(pool)) == ['ERR', code, sr(pool)]
+    assert enable(pool) == ['ERR', 'CANNOT_CREATE_STATE_FILE']
+    assert told(pool)['ha_statefiles'] == []
+    assert told(pool)['current_operations'] == {}
+
+
+def test_storage_of_one_host_does_not_do(pool, sim):
+    local = pool('SR.get_by_name_label', 'Local storage')[0]
+    assert enable(pool, local) == ['ERR', 'SR_NO_PBDS', local]
+
+
+def test_a_host_that_is_off(pool, sim):
+    ref, metrics = pool.hosts['xen3'], pool.host('xen3')['metrics']
+    sim.power_off('xen3')
+    assert enable(pool) == ['ERR', 'CANNOT_CONTACT_HOST', ref]
+    assert told(pool)['ha_enabled'] is False
+    sim.set_record('xen1', 'host_metrics', metrics, live=False)
+    assert enable(pool) == ['ERR', 'HOST_OFFLINE', ref]
+
+
+def test_a_host_that_is_disabled_does_not_hinder_it(pool):
+    assert pool('host.disable', pool.hosts['xen3']) == ''
+    assert enable(pool) == ''
+
+
+@pytest.mark.parametrize(
+    ('key', 'code'),
+    [
+        ('xapi', ['NOT_SUPPORTED_DURING_UPGRADE']),
+        ('platform_version', ['NOT_SUPPORTED_DURING_UPGRADE']),
+        ('build_number', []),
+    ],
+)
+def test_versions_that_differ(pool, sim, key, code):
+    sim.set_host('xen1', software_version={key: '99.0'})
+    assert enable(pool) == (['ERR', *code] if code else '')
+
+
+def test_an_edition_without_it(pool, sim):
+    sim.set_pool('xen1', restrictions={'enable_xha': 'false'})
+    assert enable(pool) == ['ERR', 'LICENCE_RESTRICTION', 'XHA']
+
+
+def test_neither_call_changes_the_number_of_failures(pool):
+    assert tolerate(pool, 2) == ''
+    assert enable(pool) == ''
+    numbers = 'ha_host_failures_to_tolerate', 'ha_plan_exists_for'
+    assert [told(pool)[field] for field in numbers] == ['2', '2']
+    assert pool('pool.disable_ha') == ''
+    assert [told(pool)[field] for field in numbers] == ['2', '0']
+
+
+def test_a_number_of_failures_needs_a_plan(pool, sim):
+    assert tolerate(pool, -1) == [
+        *('ERR', 'INVALID_VALUE', 'ha_host_failures_to_tolerate', '-1')
+    ]
+    guests = pools.add_guests(pool, 'xen1', 2, memory=40 * GIB // 2)
+    protect(pool, sim, *guests, pool.vm('xen2', 'g', memory=40 * GIB))
+    enable(pool)
+    assert pool('pool.ha_compute_max_host_failures_to_tolerate') == '1'
+    assert pool('pool.ha_failover_plan_exists', '1') is True
+    assert pool('pool.ha_failover_plan_exists', '2') is False
+    assert tolerate(pool, 1) == ''
+    broken = ['ERR', 'HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN']
+    assert tolerate(pool, 2) == broken
+    (ref,) = pool('pool.get_all')
+    assert pool('pool.set_ha_allow_overcommit', ref, True) == ''
+    assert tolerate(pool, 2) == ''
+    assert told(pool)['ha_overcommitted'] is True
+    assert told(pool)['ha_plan_exists_for'] == '1'
+
+
+def test_a_pool_without_protected_guests_lets_hosts_go(pool):
+    enable(pool)
+    tolerate(pool, 1)
+    assert pool('host.disable', pool.hosts['xen2']) == ''
+    assert pool('host.disable', pool.hosts['xen3']) == ''
+
+
+def test_what_the_plan_is_about(pool, sim):
+    """Guests of the host that is disabled have to fit elsewhere, too."""
+    protect(pool, sim, pool.vm('xen2', 'g', memory=40 * GIB))
+    pool.vm('xen1', 'a', memory=40 * GIB)
+    pool.vm('xen3', 'b', memory=40 * GIB)
+    enable(pool)
+    broken = ['ERR', 'HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN']
+    assert pool('host.disable', pool.hosts['xen2']) == broken
+    assert pool('host.disable', pool.hosts['xen3']) == ''
+
+
+def test_a_guest_that_is_tied_to_a_host_leaves_no_plan(pool, sim):
+    vm = pool.vm('xen2', 'g')
+    protect(pool, sim, vm)
+    sim.set_record('xen1', 'VM', vm, VUSBs=['OpaqueRef:1'])
+    assert pool('VM.assert_agile', vm) == ['ERR', 'VM_HAS_VUSBS', vm]
+    assert pool('pool.ha_failover_plan_exists', '0') is False
+    enable(pool)
+    assert told(pool)['ha_overcommitted'] is True
+    # What does not exist cannot break.
+    assert pool('host.disable', pool.hosts['xen2']) == ''
+
+
+def test_the_plan_follows_hosts_that_die_and_come_back(pool, clk, sim):
+    protect(pool, sim, pool.vm('xen1', 'g'))
+    enable(pool)
+    tolerate(pool, 2)
+    sim.power_off('xen3')
+    clk.advance(650)
+    assert told(pool)['ha_plan_exists_for'] == '1'
+    assert told(pool)['ha_overcommitted'] is True
+    sim.power_on('xen3')
+    clk.advance(60)
+    assert told(pool)['ha_plan_exists_for'] == '2'
+    assert told(pool)['ha_overcommitted'] is False
