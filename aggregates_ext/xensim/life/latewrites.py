@@ -40,8 +40,13 @@ def sync(host: hosts.Host) -> None:
 
 
 def lose(world: worlds.World, host: hosts.Host) -> None:
-    """A master that is killed has what was written last."""
+    """A master that is killed has what was written last.
+
+    With high availability on it loses nothing: there is the redo log.
+    """
     if host.written is None or not host.database.rows('pool'):
+        return
+    if host.database.pool['ha_enabled']:
         return
     if world.faults.take((ACTION,), '', host.name) is not None:
         host.database = _as_read(host.written)

@@ -103,6 +103,14 @@ def power_off(world: worlds.World, host: hosts.Host) -> None:
     kill(world, host)
     domains.lose_power(world, host)
     host.powered, host.held = False, False
+    if succession.is_watched(host):
+        world.later(world.times.ha_succession, lambda: _succeed(world, host))
+
+
+def _succeed(world: worlds.World, old: hosts.Host) -> None:
+    """With high availability on, a master that is away is succeeded."""
+    for member in succession.depose(world, old):
+        restart(world, member, world.times.exit_to_listen)
 
 
 def power_on(world: worlds.World, host: hosts.Host) -> None:

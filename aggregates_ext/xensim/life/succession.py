@@ -5,6 +5,7 @@ See xapi#change-of-master.
 
 import dataclasses
 
+from aggregates_ext.xensim.life import liveness
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import world as worlds
@@ -37,6 +38,44 @@ def give_way(world: worlds.World, host: hosts.Host) -> None:
         if serves and world.reaches(host, other) and _same(db, other.database):
             host.master = other.address
             return
+
+
+def is_watched(host: hosts.Host) -> bool:
+    """Whether others take over when this master is away (xapi#ha-master)."""
+    if host.master is not None or not host.database.rows('pool'):
+        return False
+    return bool(host.database.pool['ha_enabled'])
+
+
+def depose(world: worlds.World, old: hosts.Host) -> list[hosts.Host]:
+    """Give the role to a host that lives, and point all others to it.
+
+    Nothing is lost: each change is in the redo log. The old master finds out
+    when it boots, as do others that are off. Without a host that lives it
+    keeps the role.
+
+    :returns: those that restart with their new roles
+    """
+    db = old.database
+    if not is_watched(old) or old.xapi is not None:
+        return []
+    known = [world.by_uuid(row['uuid']) for _, row in db.rows('host')]
+    members = [
+        host
+        for host in known
+        if host is not None and host.master == old.address
+    ]
+    living = [host for host in members if world.answers(host)]
+    if not living:
+        return []
+    # Who asks first: it may be any, a disabled one too.
+    heir = min(living, key=lambda host: host.uuid)
+    liveness.set_live(world, db, db.by_uuid('host', old.uuid), live=False)
+    _hand_over(old, heir)
+    heir.backup = None
+    for host in (old, *members):
+        host.master = None if host is heir else heir.address
+    return living
 
 
 def _same(mine: database.Database, other: database.Database) -> bool:

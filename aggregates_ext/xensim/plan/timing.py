@@ -69,6 +69,9 @@ class Times:
     pool_operation_retry: float = 1.0
     pool_operation_wait_max: float = 7200.0
     ha_change: float = 5.0
+    # xapi#ha-master: from the end of a master to the next one's beginning;
+    # shorter than a boot, which is as short here.
+    ha_succession: float = 5.0
     # xapi#maintenance-calls and xapi#simulation-knobs: a change of state or
     # place of a machine.
     migrate_per_gib: float = 8.0

@@ -214,3 +214,90 @@ def test_the_plan_follows_hosts_that_die_and_come_back(pool, clk, sim):
     clk.advance(60)
     assert told(pool)['ha_plan_exists_for'] == '2'
     assert told(pool)['ha_overcommitted'] is False
+
+
+def roles(sim):
+    """The master of each host that is no master, and the masters."""
+    hosts = sim.world.hosts.values()
+    return {host.name: host.master for host in hosts}
+
+
+def go_down(pool, sim, how):
+    if how == 'plug':
+        sim.power_off('xen1')
+    else:
+        pool('host.disable', pool.hosts['xen1'])
+        assert pool(f'host.{how}', pool.hosts['xen1']) == ''
+
+
+@pytest.mark.parametrize('how', ['reboot', 'shutdown', 'plug'])
+def test_a_master_that_goes_down_is_succeeded(pool, clk, sim, clients, how):
+    enable(pool)
+    go_down(pool, sim, how)
+    clk.advance(60)
+    if how != 'reboot':
+        assert sim.state()['hosts']['xen1']['phase'] == 'off'
+        sim.power_on('xen1')
+        clk.advance(60)
+    (heir,) = [name for name, master in roles(sim).items() if not master]
+    assert heir != 'xen1'
+    address = sim.host(heir).address
+    others = [host for host in sim.world.hosts if host != heir]
+    for name in others:
+        answer = clients.call(name, *LOGIN)
+        assert answer == ['ERR', 'HOST_IS_SLAVE', address]
+    session = clients.ref(heir)
+    records = clients.call(heir, 'host.get_all_records', session)
+    assert records.keys() == set(pool.hosts.values())
+    assert [record['enabled'] for record in records.values()] == [True] * 3
+    (told,) = clients.call(heir, 'pool.get_all_records', session).values()
+    assert told['master'] == pool.hosts[heir]
+    assert told['ha_enabled'] is True
+
+
+LOGIN = ('session.login_with_password', 'root', 'secret')
+
+
+def test_without_it_nobody_takes_over(pool, clk, sim):
+    before = roles(sim)
+    enable(pool)
+    pool('pool.disable_ha')
+    go_down(pool, sim, 'reboot')
+    clk.advance(60)
+    assert roles(sim) == before
+
+
+def test_a_master_without_living_members_keeps_the_role(pool, clk, sim):
+    before = roles(sim)
+    enable(pool)
+    for name in ('xen2', 'xen3'):
+        sim.power_off(name)
+    go_down(pool, sim, 'reboot')
+    clk.advance(60)
+    assert roles(sim) == before
+
+
+def test_a_disabled_host_may_be_the_next_master(pool, clk, sim):
+    enable(pool)
+    sim.power_off('xen3')
+    pool('host.disable', pool.hosts['xen2'])
+    sim.power_off('xen1')
+    clk.advance(60)
+    assert roles(sim)['xen2'] is None
+    # Those that were off find out when they boot.
+    sim.power_on('xen3')
+    clk.advance(60)
+    assert sim.state()['hosts']['xen3']['phase'] == 'running'
+    assert roles(sim)['xen3'] == sim.host('xen2').address
+
+
+def test_the_next_master_has_what_was_not_written(pool, clk, sim, clients):
+    sim.plant(host='xen1', action='late_writes')
+    enable(pool)
+    ref = pool.hosts['xen2']
+    pool('host.set_name_description', ref, 'kept')
+    go_down(pool, sim, 'plug')
+    clk.advance(60)
+    (heir,) = [name for name, master in roles(sim).items() if not master]
+    told = sim.host(heir).database.row('host', ref)
+    assert told['name_description'] == 'kept'
