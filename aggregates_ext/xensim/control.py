@@ -96,6 +96,11 @@ def add_vm(sim: simulator.Simulator, name: str, body: Body) -> object:
     return {'uuid': sim.add_vm(name, **body)}
 
 
+def set_fields(sim: simulator.Simulator, name: str, body: Body) -> object:
+    sim.set_host(name, **body)
+    return {}
+
+
 def start_operation(sim: simulator.Simulator, name: str, body: Body) -> object:
     return {'ref': sim.start_pool_operation(name, body['operation'])}
 
@@ -118,6 +123,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ('POST', '/hosts/NAME/xapi'): xapi,
     ('POST', '/hosts/NAME/pool-operations'): start_operation,
     ('DELETE', '/hosts/NAME/pool-operations'): end_operation,
+    ('POST', '/hosts/NAME/fields'): set_fields,
     ('POST', '/hosts/NAME/srs'): add_sr,
     ('POST', '/hosts/NAME/vms'): add_vm,
 }

@@ -39,7 +39,6 @@ def reboot(context: operations.Context, ref: str) -> operations.Steps:
             lifecycle.restart(world, host, world.times.restart)
             return
         _leave(context, db, ref)
-        host.disabled_until_reboot = False
         lifecycle.reboot(world, host)
 
     _go_down(context, host, down)
@@ -107,7 +106,6 @@ def power_on(context: operations.Context, ref: str) -> operations.Steps:
     yield world.times.power_on
     host = world.by_uuid(row['uuid'])
     if host is not None:
-        host.disabled_until_reboot = False
         lifecycle.power_on(world, host)
     return ''
 

@@ -5,6 +5,8 @@ import collections.abc
 from aggregates_ext.xensim.calls import tasks
 from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.install import records as host_records
+from aggregates_ext.xensim.life import autostart
+from aggregates_ext.xensim.life import booting
 from aggregates_ext.xensim.life import liveness
 from aggregates_ext.xensim.life import plugging
 from aggregates_ext.xensim.life import poolnetworks
@@ -119,6 +121,7 @@ def _welcome(
     xapi.complete = False
     host_exclusion.forget(db, ref)
     liveness.set_enabled(row, False)
+    booting.settle(row, xapi)
 
     def tell_start() -> None:
         if xapi.alive and db.exists('host', ref):
@@ -139,7 +142,8 @@ def _welcome(
             plugging.plug(world, host, db)
             xapi.complete = True
             adoption.settle(world, db, ref, host)
-            liveness.set_enabled(row, host.auto_enable)
+            booting.consider_enabling(db, ref, host, xapi)
+            autostart.begin(world, host, xapi)
 
     world.later(world.times.storage_init, storage_ready)
 

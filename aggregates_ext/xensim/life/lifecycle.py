@@ -27,6 +27,7 @@ def start(
     succession.settle(world, host)
     succession.give_way(world, host)
     host.xapi = xapi = hosts.Xapi(host.master)
+    xapi.on_boot = host.booted is not None
     reopen(host)
     if host.broken:
         _start_as_broken(world, host, xapi)

@@ -4,6 +4,8 @@ See xapi#restarts.
 """
 
 from aggregates_ext.xensim.exclusion import pool as pool_exclusion
+from aggregates_ext.xensim.life import autostart
+from aggregates_ext.xensim.life import booting
 from aggregates_ext.xensim.life import liveness
 from aggregates_ext.xensim.life import plugging
 from aggregates_ext.xensim.machines import adoption
@@ -25,14 +27,16 @@ def begin(
         liveness.set_enabled(row, False)
     master = db.pool['master']
     liveness.mark_start(world, host, db.row('host', master))
+    booting.settle(db.row('host', master), xapi)
     xapi.complete = False
 
     def storage_ready() -> None:
         if xapi.alive:
             plugging.plug(world, host, db)
             xapi.complete = True
-            liveness.set_enabled(db.row('host', master), host.auto_enable)
+            booting.consider_enabling(db, master, host, xapi)
             adoption.settle(world, db, master, host)
+            autostart.begin(world, host, xapi)
 
     world.later(storage, storage_ready)
     _await_slaves(world, host, xapi)
@@ -80,7 +84,7 @@ class _Report:
         if not world.reaches(slave, self._master):
             world.later(world.times.master_retry, self.make)
             return
-        liveness.set_enabled(row, slave.auto_enable and not xapi.disabled)
+        booting.consider_enabling(db, ref, slave, xapi)
 
     @property
     def _address(self) -> str:

@@ -53,6 +53,8 @@ class Xapi:
         self.fused = False
         self.disabled = False
         """A user disabled this host (xapi#simulated-hosts)."""
+        self.on_boot = False
+        """Its machine has booted just before (xapi#boots)."""
         self.complete = True
         """Storage is there: hosts may be enabled (xapi#maintenance-calls)."""
 

@@ -1,0 +1,52 @@
+"""What the start of a xapi ends: guidances, and that its host is disabled.
+
+See xapi#boots and xapi#maintenance-calls.
+"""
+
+from aggregates_ext.xensim.life import liveness
+from aggregates_ext.xensim.machines import haplan
+from aggregates_ext.xensim.records import database
+from aggregates_ext.xensim.world import host as hosts
+
+GUIDANCES = (
+    'pending_guidances',
+    'pending_guidances_recommended',
+    'pending_guidances_full',
+)
+
+RESTARTED = frozenset({'restart_toolstack'})
+BOOTED = RESTARTED | {
+    'reboot_host',
+    'reboot_host_on_livepatch_failure',
+    'reboot_host_on_kernel_livepatch_failure',
+    'reboot_host_on_xen_livepatch_failure',
+}
+"""What is not to be done any more after a start of xapi, or of the host."""
+
+
+def settle(row: database.Record, xapi: hosts.Xapi) -> None:
+    """Take away what this start has done."""
+    done = BOOTED if xapi.on_boot else RESTARTED
+    for field in GUIDANCES:
+        row[field] = [one for one in row[field] if one not in done]
+    if xapi.on_boot:
+        row['updates_requiring_reboot'] = []
+
+
+def consider_enabling(
+    db: database.Database, ref: str, host: hosts.Host, xapi: hosts.Xapi
+) -> None:
+    """Let a host take guests, unless something stands against it."""
+    row = db.row('host', ref)
+    if xapi.disabled or (db.pool['ha_enabled'] and _lacks_storage(db, ref)):
+        return
+    if xapi.on_boot and not row['pending_guidances']:
+        host.disabled_until_reboot = False
+    if host.disabled_until_reboot or row['pending_guidances']:
+        return
+    liveness.set_enabled(row, host.auto_enable)
+    haplan.follow(db)
+
+
+def _lacks_storage(db: database.Database, ref: str) -> bool:
+    return bool(db.where('PBD', host=ref, currently_attached=False))
