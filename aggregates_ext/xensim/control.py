@@ -101,6 +101,13 @@ def set_fields(sim: simulator.Simulator, name: str, body: Body) -> object:
     return {}
 
 
+def update(sim: simulator.Simulator, name: str, body: Body) -> object:
+    if not all(isinstance(version, str) for version in body.values()):
+        raise ValueError('versions must be text')
+    sim.update(name, **body)
+    return {}
+
+
 def start_operation(sim: simulator.Simulator, name: str, body: Body) -> object:
     return {'ref': sim.start_pool_operation(name, body['operation'])}
 
@@ -124,6 +131,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ('POST', '/hosts/NAME/pool-operations'): start_operation,
     ('DELETE', '/hosts/NAME/pool-operations'): end_operation,
     ('POST', '/hosts/NAME/fields'): set_fields,
+    ('POST', '/hosts/NAME/updates'): update,
     ('POST', '/hosts/NAME/srs'): add_sr,
     ('POST', '/hosts/NAME/vms'): add_vm,
 }

@@ -327,6 +327,11 @@ class Simulator:
                 self.host(host).spec.cpu.vendor = vendor
                 host_records.recompute_cpu_info(db)
 
+    def update(self, name: str, **software_version: str) -> None:
+        """Let a host have other versions from its next boot on."""
+        with self.world.lock:
+            self.host(name).update |= software_version
+
     def add_record(
         self, host: str, kind: str, /, **fields: database.Value
     ) -> str:

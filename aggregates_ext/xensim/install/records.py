@@ -115,7 +115,7 @@ def _host_fields(host: hosts.Host) -> database.Record:
             for operation in host_exclusion.ORDER
             if operation not in host_exclusion.NEED_DISABLED
         ],
-        'software_version': dict(spec.software_version),
+        'software_version': host.software_version,
         'edition': spec.edition,
         'editions': [spec.edition],
         'license_params': dict(restrictions.NONE),

@@ -5,6 +5,7 @@ See xapi#boots and xapi#maintenance-calls.
 
 from aggregates_ext.xensim.life import liveness
 from aggregates_ext.xensim.machines import haplan
+from aggregates_ext.xensim.machines import upgrading
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.world import host as hosts
 
@@ -24,8 +25,19 @@ BOOTED = RESTARTED | {
 """What is not to be done any more after a start of xapi, or of the host."""
 
 
-def settle(row: database.Record, xapi: hosts.Xapi) -> None:
-    """Take away what this start has done."""
+def install(host: hosts.Host) -> None:
+    """What was put on the disk runs from this boot on."""
+    host.installed |= host.update
+    host.update = {}
+
+
+def settle(
+    db: database.Database, ref: str, host: hosts.Host, xapi: hosts.Xapi
+) -> None:
+    """Tell what runs now, and take away what this start has done."""
+    row = db.row('host', ref)
+    row['software_version'] = row['software_version'] | host.installed
+    upgrading.mark(db)
     done = BOOTED if xapi.on_boot else RESTARTED
     for field in GUIDANCES:
         row[field] = [one for one in row[field] if one not in done]

@@ -111,6 +111,8 @@ def restore(world: worlds.World, state: State) -> None:
         for field in KEPT:
             setattr(host, field, saved[field])
         host.storage = saved.get('storage', host.storage)
+        host.update = saved.get('update', {})
+        host.installed = saved.get('installed', {})
         host.password = saved.get('password', host.spec.password)
         host.spec.cpu = topology.Cpu(**saved['cpu'])
         host.database = _restore_database(host, saved['database'])
@@ -132,6 +134,8 @@ def _dump_host(host: hosts.Host) -> State:
         saved['password'] = host.password
     return saved | {
         'storage': {sr: list(vdis) for sr, vdis in host.storage.items()},
+        'update': dict(host.update),
+        'installed': dict(host.installed),
         'identity': _identity(host),
         'cpu': dataclasses.asdict(host.spec.cpu),
         'database': _dump_database(host.database),

@@ -11,10 +11,15 @@ from aggregates_ext.xensim.life import liveness
 from aggregates_ext.xensim.life import plugging
 from aggregates_ext.xensim.life import poolnetworks
 from aggregates_ext.xensim.machines import adoption
+from aggregates_ext.xensim.machines import upgrading
+from aggregates_ext.xensim.plan import presets
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import world as worlds
+
+BUILD = 'xapi_build'
+"""The version of xapi, in software_version."""
 
 
 class Start:
@@ -100,8 +105,31 @@ class Start:
             code = 'HOST_MASTER_CANNOT_TALK_BACK'
             xapi.emergency = failure.Failure(code, host.address)
             self._later(world.times.master_retry, self._hello)
+        elif self._is_newer(master):
+            self._wait_for_upgrade(master)
         else:
             _welcome(world, host, xapi, master)
+
+    def _is_newer(self, master: hosts.Host) -> bool:
+        """Whether the master must be upgraded first."""
+        if self._host.preset.release < presets.NEWER_SLAVES_STOP_SINCE:
+            return False
+        db = master.database
+        told = db.row('host', db.pool['master'])['software_version']
+        mine = upgrading.numbers(self._host.software_version.get(BUILD, ''))
+        return mine > upgrading.numbers(told.get(BUILD, ''))
+
+    def _wait_for_upgrade(self, master: hosts.Host) -> None:
+        """It was heard, and stays in emergency mode (xapi#emergency)."""
+        db, host = master.database, self._host
+        ref = db.by_uuid('host', host.uuid)
+        host_exclusion.forget(db, ref)
+        liveness.set_enabled(db.row('host', ref), False)
+        self._xapi.emergency = failure.Failure(
+            'HOST_XAPI_VERSION_HIGHER_THAN_COORDINATOR',
+            host.software_version[BUILD],
+        )
+        self._later(self._world.times.emergency_restart, self._crash)
 
 
 def _welcome(
@@ -121,7 +149,7 @@ def _welcome(
     xapi.complete = False
     host_exclusion.forget(db, ref)
     liveness.set_enabled(row, False)
-    booting.settle(row, xapi)
+    booting.settle(db, ref, host, xapi)
 
     def tell_start() -> None:
         if xapi.alive and db.exists('host', ref):

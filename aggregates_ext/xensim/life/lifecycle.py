@@ -2,6 +2,7 @@
 
 import collections.abc
 
+from aggregates_ext.xensim.life import booting
 from aggregates_ext.xensim.life import hello
 from aggregates_ext.xensim.life import latewrites
 from aggregates_ext.xensim.life import liveness
@@ -24,6 +25,8 @@ def start(
     """
     if host.xapi is not None or not host.powered or host.held:
         return
+    if host.booted is not None:
+        booting.install(host)
     succession.settle(world, host)
     succession.give_way(world, host)
     host.xapi = xapi = hosts.Xapi(host.master)

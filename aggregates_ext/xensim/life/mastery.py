@@ -27,7 +27,7 @@ def begin(
         liveness.set_enabled(row, False)
     master = db.pool['master']
     liveness.mark_start(world, host, db.row('host', master))
-    booting.settle(db.row('host', master), xapi)
+    booting.settle(db, master, host, xapi)
     xapi.complete = False
 
     def storage_ready() -> None:

@@ -6,6 +6,7 @@ See xapi#ha, xapi#rolling-upgrade and xapi#evacuation-plan.
 from aggregates_ext.xensim.machines import haplan
 from aggregates_ext.xensim.machines import migratable
 from aggregates_ext.xensim.machines import placement
+from aggregates_ext.xensim.machines import upgrading
 from aggregates_ext.xensim.plan import presets
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
@@ -24,19 +25,12 @@ def residents(db: database.Database, host: str) -> list[str]:
     ]
 
 
-def platform(row: database.Record) -> list[int]:
-    """The version of a host, to be compared."""
-    text = row['software_version'].get('platform_version', '0')
-    return [int(part) for part in text.split('.') if part.isdigit()]
-
-
 def targets(db: database.Database, host: str) -> list[str]:
     """The enabled hosts which are not older (xapi#rolling-upgrade)."""
-    here = platform(db.row('host', host))
     return [
         ref
         for ref in db.where('host', enabled=True)
-        if ref != host and platform(db.row('host', ref)) >= here
+        if ref != host and upgrading.is_not_older(db, ref, host)
     ]
 
 

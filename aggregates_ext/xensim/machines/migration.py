@@ -3,12 +3,12 @@
 from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.exclusion import guest as guest_exclusion
 from aggregates_ext.xensim.exclusion import host as host_exclusion
-from aggregates_ext.xensim.machines import evacuationplan
 from aggregates_ext.xensim.machines import haplan
 from aggregates_ext.xensim.machines import migratable
 from aggregates_ext.xensim.machines import moving
 from aggregates_ext.xensim.machines import placement
 from aggregates_ext.xensim.machines import powerstate
+from aggregates_ext.xensim.machines import upgrading
 from aggregates_ext.xensim.plan import presets
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
@@ -69,8 +69,8 @@ def check(
         placement.assert_processors(db, vm, host)
         if (reason := migratable.refusal(db, vm)) is not None:
             raise reason
-    here = evacuationplan.platform(db.row('host', row['resident_on']))
-    if evacuationplan.platform(db.row('host', host)) < here:
+    upgraded = upgrading.in_progress(db) or upgrading.differ(db)
+    if upgraded and not upgrading.is_not_older(db, host, row['resident_on']):
         raise failure.Failure('NOT_SUPPORTED_DURING_UPGRADE')
     placement.assert_fits(db, vm, host, check_processors=False)
     haplan.assert_kept(db, haplan.Change(guest=vm, target=host))

@@ -1,6 +1,7 @@
 """Whether a machine can run on a host (xapi#migration-rules)."""
 
 from aggregates_ext.xensim.exclusion import host as host_exclusion
+from aggregates_ext.xensim.machines import upgrading
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 from aggregates_ext.xensim.world import memory
@@ -114,7 +115,12 @@ def _assert_memory(db: database.Database, vm: str, host: str) -> None:
 
 def possible(db: database.Database, vm: str) -> list[str]:
     """The hosts on which a machine can run."""
-    return [ref for ref, _ in db.rows('host') if fits(db, vm, ref)]
+    upgraded = upgrading.in_progress(db)
+    return [
+        ref
+        for ref, _ in db.rows('host')
+        if fits(db, vm, ref) and (not upgraded or upgrading.is_newest(db, ref))
+    ]
 
 
 def fits(db: database.Database, vm: str, host: str) -> bool:

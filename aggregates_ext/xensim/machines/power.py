@@ -9,6 +9,7 @@ from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.machines import moving
 from aggregates_ext.xensim.machines import placement
 from aggregates_ext.xensim.machines import powerstate
+from aggregates_ext.xensim.machines import upgrading
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 from aggregates_ext.xensim.world import domains
@@ -51,6 +52,7 @@ def start_on(
 ) -> operations.Steps:
     """Start a machine on one host."""
     db = context.db
+    upgrading.assert_takes(db, host)
     yield from guest.turn(db, context.world.times, ref, 'start_on')
     powerstate.assert_in(db, ref, 'Halted')
     placement.assert_fits(db, ref, host)
@@ -81,6 +83,7 @@ def resume_on(
 ) -> operations.Steps:
     """Load a suspended machine on one host."""
     db = context.db
+    upgrading.assert_takes(db, host)
     yield from guest.turn(db, context.world.times, ref, 'resume_on')
     powerstate.assert_in(db, ref, 'Suspended')
     placement.assert_fits(db, ref, host)

@@ -258,6 +258,12 @@ MIGRATION_NETWORK_SINCE = (1, 297)
 See xapi#maintenance-calls.
 """
 
+NEWER_SLAVES_STOP_SINCE = (23, 30)
+"""A slave that is newer than its master does not start.
+
+See xapi#emergency.
+"""
+
 NOT_PROTECTED_SINCE = (26, 17)
 """Evacuation names machines which HA leaves alone (xapi#ha)."""
 

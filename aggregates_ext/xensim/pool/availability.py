@@ -4,12 +4,10 @@ from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.exclusion import pool as pool_exclusion
 from aggregates_ext.xensim.machines import haplan
+from aggregates_ext.xensim.machines import upgrading
 from aggregates_ext.xensim.pool import statefiles
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
-
-VERSIONS = ('platform_version', 'xapi')
-"""What differs in software_version during an upgrade."""
 
 
 def enable(
@@ -40,8 +38,7 @@ def enable(
 
 
 def _assert_ready(db: database.Database) -> None:
-    told = [row['software_version'] for _, row in db.rows('host')]
-    if len({tuple(one.get(key) for key in VERSIONS) for one in told}) > 1:
+    if upgrading.differ(db):
         raise failure.Failure('NOT_SUPPORTED_DURING_UPGRADE')
     if db.pool['restrictions'].get('enable_xha') == 'false':
         raise failure.Failure('LICENCE_RESTRICTION', 'XHA')

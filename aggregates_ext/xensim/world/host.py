@@ -129,6 +129,10 @@ class Host:
 
     See xapi#eject-destroys.
     """
+    update: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What of its software_version is new from the next boot on."""
+    installed: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What has become of that so far."""
     reachable: bool = True
     held: bool = False
     """Nobody starts xapi, though the machine is up."""
@@ -161,6 +165,11 @@ class Host:
     def preset(self) -> presets.Preset:
         """The product which is installed."""
         return presets.PRESETS[self.spec.version]
+
+    @property
+    def software_version(self) -> dict[str, str]:
+        """What runs on it, whatever its record says."""
+        return self.spec.software_version | self.installed
 
     @property
     def url(self) -> str:

@@ -90,6 +90,8 @@ def test_control(url, sim, call):
     assert len(call('xen1', 'pool.get_all', ref)) == 1
     disks = [{'name': 'd', 'size': 5}]
     ask(f'{url}/hosts/xen1/srs', 'POST', name='more', vdis=disks)
+    ask(f'{url}/hosts/xen1/updates', 'POST', xapi='99.0')
+    assert sim.host('xen1').update == {'xapi': '99.0'}
     ask(f'{url}/hosts/xen1/fields', 'POST', edition='free')
     assert sim.host('xen1').database.where('host', edition='free')
     ask(f'{url}/hosts/xen1/vms', 'POST', name='vm', vdis=['d'])
@@ -111,6 +113,7 @@ def test_control(url, sim, call):
         ('POST', '/hosts/nosuch/power', {'on': True}, 404),
         ('POST', '/hosts/xen1/power', {'on': 5}, 400),
         ('POST', '/hosts/xen1/srs', {'nosuch': 5}, 400),
+        ('POST', '/hosts/xen1/updates', {'xapi': 5}, 400),
         ('POST', '/hosts/xen1/fields', {'nosuch': 5}, 400),
         ('POST', '/hosts/xen1/srs', {'name': 5}, 400),
         ('POST', '/hosts/xen1/srs', {'name': 'Local storage'}, 400),
