@@ -238,6 +238,7 @@ CASES: dict[str, list[Case]] = {
                 c, operations.CONTINUE, of(c), dict.fromkeys(ASKED), {}
             ),
             queue,
+            quiet=True,
             spare=True,
         )
     ],
