@@ -230,8 +230,12 @@ def _examine(value: Any) -> None:
 class _Element:
     """An element under construction: its attributes, children and text."""
 
-    def __init__(self, name: str, attributes: dict[str, str]) -> None:
+    def __init__(
+        self, name: str, attributes: dict[str, str], parent: str = ''
+    ) -> None:
         self.name = name
+        # In metadata all names are the client's own, and mean nothing here.
+        self._plain = 'metadata' in (name, parent)
         # <meta key="k">v</meta> is another way to write <k>v</k>.
         named = name == 'meta' and 'key' in attributes
         self.key = attributes.pop('key') if named else name
@@ -245,7 +249,7 @@ class _Element:
             raise exception.Malformed(
                 reason=f'text stands beside elements in {_brief(self.name)}.'
             )
-        if self.name in _LISTS:
+        if self.name in _LISTS and not self._plain:
             if self.text.strip() or self.attributes:
                 raise exception.Malformed(
                     reason=f'{self.name} has elements alone, one for each '
@@ -253,14 +257,14 @@ class _Element:
                 )
             return [value for _key, value in self.children]
         if self.text and not self.children:
-            return _flag(self.name, self.text)
-        fields = [(n, _flag(n, text)) for n, text in self.attributes.items()]
+            return self._read(self.name, self.text)
+        fields = [(n, self._read(n, t)) for n, t in self.attributes.items()]
         return _unique([*fields, *self.children])
 
-
-def _flag(name: str, text: str) -> str | bool:
-    """The text of a field, or the boolean that it spells."""
-    return _BOOLEANS.get(text, text) if name in _FLAGS else text
+    def _read(self, name: str, text: str) -> str | bool:
+        """The text of a field, or the boolean that it spells."""
+        is_flag = name in _FLAGS and not self._plain
+        return _BOOLEANS.get(text, text) if is_flag else text
 
 
 class _Target:
@@ -281,7 +285,8 @@ class _Target:
             raise _too_deep()
         own = {k: v for k, v in attributes.items() if not k.startswith('{')}
         # Not QName: it refuses ":a", which the parser lets pass.
-        self._open.append(_Element(tag.rpartition('}')[2], own))
+        parent = self._open[-1].name if self._open else ''
+        self._open.append(_Element(tag.rpartition('}')[2], own, parent))
 
     def data(self, text: str) -> None:
         self._open[-1].text += text

@@ -90,6 +90,12 @@ def test_byte_order_mark_is_skipped() -> None:
         ('<a><meta key="k">v</meta></a>', {'a': {'k': 'v'}}),
         ('<a><meta>v</meta></a>', {'a': {'meta': 'v'}}),
         ('<metadata><k/></metadata>', {'metadata': {'k': None}}),
+        # Keys there are the client's, whatever they are called.
+        (
+            '<metadata><hard>true</hard><shut_down>x</shut_down></metadata>',
+            {'metadata': {'hard': 'true', 'shut_down': 'x'}},
+        ),
+        ('<metadata force="true"/>', {'metadata': {'force': 'true'}}),
         (
             '<a><accept_data_loss><sr>x</sr><sr>y</sr></accept_data_loss></a>',
             {'a': {'accept_data_loss': ['x', 'y']}},
