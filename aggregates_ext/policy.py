@@ -34,6 +34,7 @@ FORCE_REMOVE_HOST = POOLS.format('force_remove_host')
 SET_MASTER = POOLS.format('set_master')
 MAINTENANCE = POOLS.format('maintenance')
 POWER = POOLS.format('power')
+ROLLING = POOLS.format('rolling')
 
 HOSTS = 'os_compute_api:os-hosts'
 HOSTS_LIST = f'{HOSTS}:list'
@@ -149,6 +150,12 @@ _RULES = (
         'POST',
         _ACTION,
         'Reboot a host in maintenance, shut it down, or start it.',
+    ),
+    (
+        ROLLING,
+        'POST',
+        _ACTION,
+        'Restart the hosts of a pool one after another, and let that go on.',
     ),
 )
 

@@ -28,6 +28,7 @@ from aggregates_ext.api.resources import hypervisors
 from aggregates_ext.api.resources import migrations
 from aggregates_ext.api.resources import operations
 from aggregates_ext.api.resources import pools
+from aggregates_ext.api.resources import rolling
 from aggregates_ext.api.resources import serveractions
 from aggregates_ext.api.resources import servers
 from aggregates_ext.api.resources import services
@@ -45,6 +46,7 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     **aggregates.ACTIONS,
     **pools.ACTIONS,
     **operations.ACTIONS,
+    **rolling.ACTIONS,
 }
 
 

@@ -83,17 +83,20 @@ def _is_open(states: tuple[str, ...]) -> sa.ColumnElement[bool]:
 
 
 # One by its ``uuid``, and what ``services.judge`` takes, in one statement.
-ONE = sa.select(*_COLUMNS, *services.LAST).where(
+ONE = sa.select(*_COLUMNS, engine.now(), *services.LAST).where(
     _TABLE.c.uuid == sa.bindparam('uuid', type_=sa.String)
 )
 
 
 def told(
     row: Sequence[Any],
-) -> tuple[records.Operation, bool, float | None]:
-    """What a row of ``ONE`` says: it, and who was seen as ``last_seen``."""
-    *columns, left, age = row
-    return _record(columns), *services.judge(left, age)
+) -> tuple[records.Operation, float, bool, float | None]:
+    """What a row of ``ONE`` says: it, when, and who was seen.
+
+    :returns: also the database's clock, and the same as ``last_seen``.
+    """
+    *columns, now, left, age = row
+    return _record(columns), float(now), *services.judge(left, age)
 
 
 def _record(row: Any) -> records.Operation:

@@ -148,11 +148,17 @@ class Moves:
             return db_moves.page(connection, wanted, limit, marker)
 
     def of_operation(self, operation: records.Operation) -> list[records.Move]:
-        """The moves that an operation consists of, in order."""
-        if operation.kind not in downtime.KINDS:
+        """The moves that an operation consists of, in order.
+
+        Those of its parts are among them, and those of what it tries again.
+        """
+        if operation.kind not in (*downtime.KINDS, operations.ROLLING_REBOOT):
             return []
+        keys = [*operation.parameters.get('earlier', ()), operation.id]
+        for entry in operation.parameters.get(records.Rolling.HOSTS, ()):
+            keys += entry.get('entered', ())
         with self._database.reader() as connection:
-            return db_moves.of_operation(connection, operation.id)
+            return db_moves.of_operations(connection, keys)
 
 
 def _is_written(connection: Any, made: records.Move) -> bool:

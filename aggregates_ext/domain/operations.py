@@ -82,17 +82,25 @@ class Operations:
         return Operations(self._database, guard)
 
     def get(self, uuid: str) -> records.Operation:
-        """One operation, also of a deleted aggregate, in one statement.
+        """One operation, also of a deleted aggregate.
+
+        :raises exception.OperationNotFound: there is none.
+        """
+        found, _now = self.look(uuid)
+        return found
+
+    def look(self, uuid: str) -> tuple[records.Operation, float]:
+        """The same with the database's clock, in one statement.
 
         :raises exception.OperationNotFound: there is none.
         """
         rows = self._database.ask(db_operations.ONE, uuid=uuid)
         if not rows:
             raise exception.OperationNotFound(operation=uuid)
-        operation, alive, age = db_operations.told(rows[0])
-        if not services.is_waiting(operation):
-            return operation
-        return services.tell_by(alive, age, [operation])[0]
+        operation, now, alive, age = db_operations.told(rows[0])
+        if services.is_waiting(operation):
+            [operation] = services.tell_by(alive, age, [operation])
+        return operation, now
 
     def get_all(
         self,

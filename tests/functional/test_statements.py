@@ -96,6 +96,12 @@ FREED = "UPDATE hosts SET aggregate_id = NULL, phase = 'free'"
 RETRY = {'retry_operation': {'operation': OPERATION}}
 CANCEL = {'cancel_operation': {'operation': OPERATION}}
 FORCE = {'remove_host': {'host': 'xen1', 'force': True}}
+# A restart of all hosts that waits with the first one.
+ROLLED = (
+    'UPDATE operations SET parameters = \'{"pause": "before_reboot", '
+    '"roll": [{"host": "xen1", "state": "paused", "began": 1.5, '
+    '"entered": [1]}, {"host": "xen2", "state": "waiting"}]}\''
+)
 # Every way that a request may take to its end, by what is asked.
 CASES = {
     'a guest': Case(method='GET', path='/v2.1/servers/none', status=404),
@@ -218,6 +224,19 @@ CASES = {
         {'power_host': {'host': 'xen2', 'action': 'reboot'}},
         ("UPDATE hosts SET maintenance = 'on' WHERE name = 'xen2'",),
     ),
+    'rolling_reboot': Case({'rolling_reboot': {}}),
+    'dry run of a rolling reboot': Case(
+        {'rolling_reboot': {'dry_run': True}}, status=503
+    ),
+    'continue_operation': Case(
+        {'continue_operation': {'operation': OPERATION}},
+        (was('rolling_reboot', 'running', 'NULL'), ROLLED),
+    ),
+    'a rolling reboot': Case(
+        before=(was('rolling_reboot', 'running', 'NULL'), ROLLED),
+        method='GET',
+        path=f'/v2.1/os-aggregates/operations/{OPERATION}',
+    ),
     'retry of a reboot': Case(
         RETRY,
         (
@@ -245,6 +264,9 @@ CASES = {
     ),
     'cancel a change of master': Case(
         CANCEL, (was('set_master', 'queued', 'xen2'),)
+    ),
+    'give a rolling reboot up': Case(
+        CANCEL, (was('rolling_reboot', 'running', 'NULL'), ROLLED)
     ),
     'retry a join': Case(RETRY, (was('add_host', 'failed', 'xen3'),)),
     'retry a removal': Case(RETRY, (was('remove_host', 'failed', 'xen1'),)),

@@ -48,6 +48,7 @@ REQUESTS: dict[str, tuple[tuple[str, str, Any], int]] = {
     policy.SET_MASTER: (action('set_master', host='xen1'), 404),
     policy.MAINTENANCE: (action('enter_maintenance', host='xen1'), 404),
     policy.POWER: (action('power_host', host='xen1', action='reboot'), 404),
+    policy.ROLLING: (action('rolling_reboot'), 404),
     policy.SERVICES_LIST: (('GET', '/os-services', None), 200),
     policy.SERVICES_UPDATE: (
         ('PUT', f'/os-services/{UUID}', {'status': 'enabled'}),

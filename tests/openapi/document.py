@@ -159,6 +159,7 @@ def _schemas() -> Iterator[tuple[str, Any]]:
             told = xmlforms.element(root, rule) if face == 'legacy' else rule
             yield f'{face}-{name}', told
     yield 'check', xmlforms.element('check', responses.CHECK)
+    yield 'plan', xmlforms.element('plan', responses.PLAN)
     yield 'extension', responses.EXTENSION
 
 

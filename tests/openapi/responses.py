@@ -8,7 +8,9 @@ from typing import Any
 from aggregates_ext.api.edge import faults
 from aggregates_ext.api.forms import schema
 from aggregates_ext.db import moves
+from aggregates_ext.db import records
 from aggregates_ext.domain import downtime
+from aggregates_ext.domain.maintenance import rolling
 
 Schema = dict[str, Any]
 
@@ -68,6 +70,7 @@ PROBLEM = obj(
     rule=TEXT,
     found=TEXT,
     remedy=TEXT,
+    heals=FLAG,
     message=TEXT,
     details=items(TEXT),
 )
@@ -95,6 +98,41 @@ CHECK = obj(
         'shut_down': items(TEXT),
         'hard': FLAG,
     },
+)
+# A move of a restart of all hosts that is not made yet.
+_PLANNED = obj(
+    **{
+        'guest': TEXT,
+        'name': TEXT,
+        'memory': maybe(NUMBER),
+        'from': TEXT,
+        'to': maybe(TEXT),
+    }
+)
+_ROOM: dict[str, Schema] = {
+    'memory_free': NUMBER,
+    'tightest': obj(host=maybe(TEXT), memory_free=NUMBER),
+}
+# What a restart of all hosts would do.
+PLAN = obj(
+    blockers=items(PROBLEM),
+    warnings=items(PROBLEM),
+    hosts=items(
+        obj(
+            host=TEXT,
+            master=FLAG,
+            moves=items(_PLANNED),
+            shut_down=items(obj(guest=TEXT, name=TEXT, memory=maybe(NUMBER))),
+            consent=items(TEXT),
+            **_ROOM,
+            blockers=items(PROBLEM),
+            warnings=items(PROBLEM),
+        )
+    ),
+    worst=maybe(obj(host=TEXT, **_ROOM)),
+    moves=NUMBER,
+    homes=items(_PLANNED),
+    consent=items(TEXT),
 )
 
 
@@ -159,9 +197,23 @@ _GUEST = obj(
 def operation(face: str) -> Schema:
     time = maybe(TIMES[face])
     return obj(
-        ('moves', 'guests'),
+        ('moves', 'guests', 'hosts', 'paused', 'seconds_left'),
         moves=items(_MOVE),
         guests=items(_GUEST),
+        # Of a restart of all hosts.
+        hosts=items(
+            obj(
+                host=TEXT,
+                state={'enum': [*records.Rolling.STATES]},
+                operation=maybe(TEXT),
+                moved=NUMBER,
+                began_at=time,
+                ended_at=time,
+                warning=maybe(TEXT),
+            )
+        ),
+        paused=maybe(TEXT),
+        seconds_left=maybe(NUMBER),
         uuid=UUID,
         kind=TEXT,
         aggregate_id=NUMBER,
@@ -177,11 +229,17 @@ def operation(face: str) -> Schema:
                 'action',
                 'force',
                 'hard',
+                'hosts',
+                'only_if_needed',
                 'outcome',
+                'part_of',
+                'pause',
                 'reason',
+                'restore',
                 'retry_of',
                 'retried_by',
                 'shut_down',
+                'suspend_ha',
             ),
             accept_data_loss=items(TEXT),
             accepted_by=maybe(TEXT),
@@ -191,6 +249,12 @@ def operation(face: str) -> Schema:
             force=FLAG,
             hard=FLAG,
             shut_down=items(TEXT),
+            hosts=items(TEXT),
+            only_if_needed=FLAG,
+            part_of=TEXT,
+            pause={'enum': [*rolling.PAUSES]},
+            restore=FLAG,
+            suspend_ha=FLAG,
             outcome=TEXT,
             reason=TEXT,
         ),

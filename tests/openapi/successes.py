@@ -59,6 +59,7 @@ def shown(face: str, template: str, method: str) -> dict[str, Schema] | None:
             'aggregate': aggregate,
             'check': ref('check'),
             'operation': operation,
+            'plan': ref('plan'),
             NO_ROOT: neighbours.ACTED_HOST,
         },
         ('GET', '/os-hosts'): {'hosts': responses.items(neighbours.HOST)},

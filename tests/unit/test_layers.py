@@ -128,6 +128,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'context.py',
         'db/',
         'domain/',
+        'domain/maintenance/',
         'exception.py',
         'policy.py',
     ),

@@ -52,10 +52,18 @@ _JSON_BODIES = {'', 'text/plain', *(o.content_type for o in _OFFERS[:2])}
 _XML_BODIES = {'text/xml', *(o.content_type for o in _OFFERS[2:])}
 
 # Fields that are true or false; in XML they come as text.
-_FLAGS = {'force', 'hard', 'restore', 'stay_on_failure'}
+_FLAGS = {
+    'dry_run',
+    'force',
+    'hard',
+    'only_if_needed',
+    'restore',
+    'stay_on_failure',
+    'suspend_ha',
+}
 _BOOLEANS = {'true': True, 'false': False}
 # Elements whose children are items of a list.
-_LISTS = {'accept_data_loss', 'shut_down'}
+_LISTS = {'accept_data_loss', 'hosts', 'shut_down'}
 # Elements in which an empty child means null: there is no other text for it.
 _NULLABLE = {'aggregate', 'metadata'}
 ITEMS = {
@@ -75,6 +83,8 @@ ITEMS = {
     'plan': 'move',
     'shut_down': 'guest',
     'guests': 'guest',
+    'consent': 'guest',
+    'homes': 'move',
 }
 # Elements whose children are named by a uuid, which no element can be.
 _BY_UUID = {'disks': 'sr'}

@@ -17,6 +17,7 @@ from jsonschema import exceptions as jsonschema_exceptions
 from aggregates_ext import exception
 from aggregates_ext.api.forms import fields
 from aggregates_ext.domain.maintenance import powering
+from aggregates_ext.domain.maintenance import rolling
 
 OPERATION_STATES = (
     'queued',
@@ -211,6 +212,35 @@ POWER_HOST = _body(
             'description': '"reboot", "shutdown" or "startup"',
         },
     ),
+)
+ROLLING_REBOOT = _body(
+    'rolling_reboot',
+    lambda texts: {
+        **_object(
+            hosts={
+                'type': 'array',
+                'items': texts.host,
+                'minItems': 1,
+                'maxItems': 255,
+                'description': 'a list of 1 to 255 names of hosts',
+            },
+            restore=_TRUTH,
+            shut_down=_GUESTS,
+            hard=_TRUTH,
+            suspend_ha=_TRUTH,
+            pause={
+                'enum': [*rolling.PAUSES],
+                'description': ' or '.join(f'"{p}"' for p in rolling.PAUSES),
+            },
+            only_if_needed=_TRUTH,
+            dry_run=_TRUTH,
+        ),
+        **_HARD,
+    },
+)
+CONTINUE_OPERATION = _body(
+    'continue_operation',
+    lambda _texts: _object(('operation',), operation=fields.UUID),
 )
 _FORCED_DOWN = {
     'enum': [True, False, *fields.BOOLEAN['enum']],

@@ -4,6 +4,7 @@ History, progress, and what ends a state that does not end by itself.
 """
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_utils import uuidutils
@@ -14,8 +15,11 @@ from aggregates_ext import policy
 from aggregates_ext.api.edge import routing
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
+from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import records
 from aggregates_ext.domain import downtime
+from aggregates_ext.domain import operations as states
+from aggregates_ext.domain.maintenance import rolling
 
 # More than that are not shown at once.
 _PAGE = 1000
@@ -26,11 +30,17 @@ _SHOWN_PARAMETERS = (
     'action',
     'force',
     'hard',
+    'hosts',
+    'only_if_needed',
     'outcome',
+    'part_of',
+    'pause',
     'reason',
+    'restore',
     'retry_of',
     'retried_by',
     'shut_down',
+    'suspend_ha',
 )
 
 
@@ -66,15 +76,52 @@ def show(
     ctx.can(policy.OPERATIONS)
     if not uuidutils.is_uuid_like(uuid):
         raise exception.OperationNotFound(operation=uuid[:40])
-    found = domain.operations.get(uuid)
+    found, now = domain.operations.look(uuid)
     shown = view(found, shape)
-    moves = [_move(move) for move in domain.moves.of_operation(found)]
+    moves = domain.moves.of_operation(found)
+    if found.kind == states.ROLLING_REBOOT:
+        shown |= {
+            'hosts': _rolled(found, moves, shape),
+            'paused': rolling.paused(found),
+            'seconds_left': rolling.seconds_left(found, now),
+        }
     if moves:
-        shown['moves'] = moves
+        shown['moves'] = [_move(move) for move in moves]
     guests = found.parameters.get(downtime.GUESTS, {})
     if guests:
         shown['guests'] = [_guest(u, e) for u, e in sorted(guests.items())]
     return {'operation': shown}
+
+
+def _rolled(
+    operation: records.Operation,
+    moves: Sequence[records.Move],
+    shape: shapes.Shape,
+) -> list[dict[str, Any]]:
+    """How far each host is that an operation restarts, in order."""
+    shown = []
+    for entry in operation.parameters.get(records.Rolling.HOSTS, ()):
+        entered = entry.get('entered', ())
+        began, ended = (
+            shape.time(shapes.moment(entry.get(name)))
+            for name in ('began', 'ended')
+        )
+        shown.append(
+            {
+                'host': entry['host'],
+                'state': entry['state'],
+                'operation': entry.get('operation'),
+                'moved': sum(
+                    move.state == db_moves.COMPLETED
+                    and move.operation_id in entered
+                    for move in moves
+                ),
+                'began_at': began,
+                'ended_at': ended,
+                'warning': entry.get('warning'),
+            }
+        )
+    return shown
 
 
 def _move(move: records.Move) -> dict[str, Any]:
@@ -136,7 +183,7 @@ def cancel_operation(
     aggregate_id: str,
     body: Any,
 ) -> dict[str, Any]:
-    """Take a queued operation back."""
+    """Take a queued operation back; one that restarts hosts is given up."""
     ctx.can(policy.CANCEL_OPERATION)
     fields = schema.check(body, schema.CANCEL_OPERATION, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)

@@ -180,6 +180,7 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     'moves that are open': lambda c: moves.open_of(c, LONG),
     'moves of a guest': lambda c: moves.open_of_guest(c, '1999'),
     'moves of an operation': lambda c: moves.of_operation(c, 7),
+    'moves of operations': lambda c: moves.of_operations(c, [7, 8, 9]),
     'guests under way': lambda c: moves.under_way(c, ['1', '1999', '5999']),
     'moves': lambda c: moved(c),
     'moves behind a page': lambda c: moved(c, '50000'),

@@ -146,9 +146,12 @@ WRITTEN: dict[str, tuple[str, Any]] = {
                 'host': 'xen1',
                 'for': 'remove',
                 'blockers': [
-                    dict.fromkeys(
-                        ('code', 'rule', 'found', 'remedy', 'message'), 'x'
-                    )
+                    {
+                        **dict.fromkeys(
+                            ('code', 'rule', 'found', 'remedy', 'message'), 'x'
+                        ),
+                        'heals': False,
+                    }
                 ],
                 'warnings': [],
             }

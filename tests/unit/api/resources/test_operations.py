@@ -43,7 +43,7 @@ def test_operation_without_what_is_not_for_clients(
         finished_at=None,
     )
     domain: Any = types.SimpleNamespace(
-        operations=types.SimpleNamespace(get=lambda uuid: operation),
+        operations=types.SimpleNamespace(look=lambda uuid: (operation, 0.0)),
         moves=types.SimpleNamespace(of_operation=lambda _operation: []),
     )
     used = shape or shapes.Modern(microversions.MIN)

@@ -1,0 +1,53 @@
+"""What os-aggregate-pools does to all hosts of a pool, one after another."""
+
+from typing import Any
+
+from aggregates_ext import context
+from aggregates_ext import policy
+from aggregates_ext.api.edge import routing
+from aggregates_ext.api.forms import schema
+from aggregates_ext.api.forms import shapes
+from aggregates_ext.api.resources import operations
+
+
+def rolling_reboot(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> routing.Named | dict[str, Any]:
+    """Restart all hosts of a pool, or tell what that would do."""
+    ctx.can(policy.ROLLING)
+    fields = schema.check(body, schema.ROLLING_REBOOT, strict=shape.strict)
+    key = shape.aggregate_id(aggregate_id)
+    if fields.get('dry_run', False):
+        return {'plan': domain.rolling.plan(key, fields)}
+    queued = domain.rolling.reboot(ctx, key, fields)
+    return routing.Named(
+        {'operation': operations.view(queued, shape)}, queued.uuid
+    )
+
+
+def continue_operation(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> routing.Named:
+    """Let a restart go on with the host that it waits with."""
+    ctx.can(policy.ROLLING)
+    fields = schema.check(body, schema.CONTINUE_OPERATION, strict=shape.strict)
+    key = shape.aggregate_id(aggregate_id)
+    found = domain.rolling.go_on(ctx, key, fields['operation'])
+    return routing.Named(
+        {'operation': operations.view(found, shape)}, found.uuid
+    )
+
+
+# What POST /os-aggregates/{aggregate_id}/action can name.
+ACTIONS = {
+    'rolling_reboot': rolling_reboot,
+    'continue_operation': continue_operation,
+}
