@@ -414,3 +414,102 @@ def test_what_starts_guests_at_each_boot_is_off_for_the_time(
     assert 'auto_poweron' not in pool(running)['other_config']
     assert finish(running, key, uuid).state == 'succeeded'
     assert pool(running)['other_config'] == before
+
+
+@pytest.fixture
+def protected(running: service.Service, key: int) -> str:
+    """High availability is on in the pool; the SR that it is on."""
+    storage = running.sim.add_sr('xen1', 'nfs', shared=True, type='nfs')
+    with contextlib.closing(running.login('xen1')) as session:
+        ref = session.find('SR', storage)
+        session.call('pool.enable_ha', [ref], {'timeout': '60'})
+        for pool_ref in session.records('pool'):
+            session.call(
+                'pool.set_ha_host_failures_to_tolerate', pool_ref, '1'
+            )
+    running.watch(key, 0)
+    return storage
+
+
+def availability(running: service.Service) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in pool(running).items()
+        if name.startswith('ha_') and name != 'ha_plan_exists_for'
+    }
+
+
+def test_high_availability_is_off_for_the_time(
+    running: service.Service, key: int, protected: str
+) -> None:
+    before = availability(running)
+    assert before['ha_enabled']
+    assert before['ha_configuration'] == {'timeout': '60'}
+    ended = finish(running, key, roll(running, key, hosts=['xen1']))
+    assert (ended.error or {})['code'] == 'HA_ON', ended
+    assert 'suspend_ha' in (ended.error or {})['message']
+    uuid = roll(running, key, hosts=['xen1', 'xen2'], suspend_ha=True)
+    until(running, key, uuid, 'xen1', 'rebooting')
+    assert not pool(running)['ha_enabled']
+    ended = finish(running, key, uuid)
+    assert (ended.state, ended.error) == ('succeeded', None), ended
+    assert availability(running) == before
+    assert pool(running)['master'] == row(running, 'xen1')['ref']
+    assert at_home(running)
+    sent = running.arrivals('Async.pool.enable_ha')
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize('given_up', [False, True])
+def test_high_availability_is_on_again_whatever_becomes_of_it(
+    running: service.Service, key: int, protected: str, given_up: bool
+) -> None:
+    before = availability(running)
+    uuid = roll(running, key, hosts=['xen2', 'xen3'], suspend_ha=True)
+    until(running, key, uuid, 'xen2', 'entering')
+    assert not pool(running)['ha_enabled']
+    if given_up:
+        running.operations.cancel(running.ctx, key, uuid)
+    else:
+        running.maintenance.leave(running.ctx, 'xen2')
+    ended = finish(running, key, uuid)
+    assert ended.state == ('cancelled' if given_up else 'failed')
+    assert availability(running) == before
+
+
+def plug(running: service.Service, storage: str, *, attached: bool) -> None:
+    """Attach an SR to xen4, or detach it."""
+    database = running.sim.host('xen1').database
+    refs = {r for r, sr in database.rows('SR') if sr['uuid'] == storage}
+    here = row(running, 'xen4')['ref']
+    for ref, pbd in list(database.rows('PBD')):
+        if pbd['SR'] in refs and pbd['host'] == here:
+            running.sim.set_record(
+                'xen1', 'PBD', ref, currently_attached=attached
+            )
+
+
+def test_what_is_not_on_again_is_told(
+    running: service.Service, key: int, protected: str
+) -> None:
+    """And is on again when it is gone on with, since that is kept."""
+    before = availability(running)
+    uuid = roll(running, key, hosts=['xen2'], suspend_ha=True)
+    until(running, key, uuid, 'xen2', 'rebooting')
+    plug(running, protected, attached=False)
+    ended = finish(running, key, uuid)
+    assert (ended.state, (ended.error or {}).get('code')) == (
+        'failed',
+        'HA_NOT_RESTORED',
+    )
+    told = (ended.error or {})['message']
+    assert protected in told
+    assert 'SR_NO_PBDS' in told
+    assert states(ended) == {'xen2': 'done'}
+    assert running.state(key) == 'error'
+    plug(running, protected, attached=True)
+    again = running.retries.retry(running.ctx, key, uuid)
+    ended = finish(running, key, again.uuid)
+    assert ended.state == 'succeeded', ended
+    assert availability(running) == before
+    assert len(running.arrivals(REBOOT)) == 1

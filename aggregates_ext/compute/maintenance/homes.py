@@ -50,8 +50,11 @@ def bring(
     if not run.operation.parameters.get('restore'):
         return []
     moves = _moves(run)
-    if shared.still_open(moves):
-        waiting = shared.still_open(moves)
+    over = run.elapsed() >= shared.MOVES_EACH * run.options.move_timeout
+    waiting = shared.still_open(moves)
+    if waiting and over:
+        shared.stop(run)
+    elif waiting:
         names = shared.names([move.guest_name for move in waiting])
         run.note(step=f'{len(waiting)} guest(s) to come home', progress=97)
         raise shared.watch(run, f'Guests come home: {names}.')
@@ -71,9 +74,9 @@ def bring(
     }
     away = _away(moves, guests)
     passes = int(run.operation.parameters.get(PASSES, 0))
-    again = [one for one in away if one.last.operation_id is not None]
-    if again and passes < MOST_PASSES and _helps(run, moves, passes):
-        _send_home(run, again, guests)
+    tried = passes and not _helps(run, moves)
+    if away and passes < MOST_PASSES and not (tried or over):
+        _send_home(run, away, guests)
     return [_told(one, moves) for one in away]
 
 
@@ -111,13 +114,11 @@ def _away(
     return found
 
 
-def _helps(
-    run: compute_run.Run, moves: Sequence[records.Move], passes: int
-) -> bool:
-    """Whether another pass may come further than the one before."""
+def _helps(run: compute_run.Run, moves: Sequence[records.Move]) -> bool:
+    """Whether another pass may come further than the last one."""
     own = [move for move in moves if move.operation_id == run.operation.id]
     done = sum(move.state == db_moves.COMPLETED for move in own)
-    return not passes or done > run.operation.parameters.get('came', 0)
+    return done > int(run.operation.parameters.get('came', 0))
 
 
 def _send_home(

@@ -6,6 +6,7 @@ switched off, and given back whatever became of the restart (design#rolling).
 """
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from aggregates_ext.compute.observation import masters
@@ -95,7 +96,6 @@ class _Switch:
             self._run.change(
                 session,
                 method,
-                self._ref,
                 *params,
                 known=(lambda _connection: known) if known else None,
             )
@@ -108,7 +108,7 @@ class _Switch:
         run.note(step='switching high availability off')
         if not self._is_under_way(DISABLE, 'ha_disable'):
             run.end_recorded_session()
-            self._change_ha(DISABLE, **{HA: self._before()})
+            self._change(f'Async.{DISABLE}', **{HA: self._before()})
         raise self._watch('High availability is being switched off.')
 
     def _before(self) -> dict[str, Any]:
@@ -140,46 +140,41 @@ class _Switch:
         :raises outcomes.Postpone: it goes on.
         :raises outcomes.Failed: it is not as it was.
         """
-        run, before = self._run, self._run.operation.parameters[HA]
+        try:
+            self._ha_on(self._run.operation.parameters[HA])
+        except outcomes.Failed as exc:
+            raise self._not_restored(str(exc)) from exc
+        self._run.remember(**{HA: None})
+
+    def _ha_on(self, before: Mapping[str, Any]) -> None:
+        run = self._run
         if not self.pool['ha_enabled']:
             run.note(step='switching high availability on')
             if self._is_over():
-                raise self._not_restored('It did not come on in time.')
+                raise outcomes.Failed(
+                    'TIMEOUT', f'It was not on after {HA_WAIT:.0f} s.'
+                )
             if not self._is_under_way(ENABLE, 'ha_enable'):
                 run.end_recorded_session()
                 srs = self._session.records('SR').items()
                 wanted = [
                     ref for ref, sr in srs if sr['uuid'] in before['storage']
                 ]
-                self._change_ha(ENABLE, wanted, before['configuration'])
+                self._change(
+                    f'Async.{ENABLE}', wanted, before['configuration']
+                )
             raise self._watch('High availability is being switched on.')
         pool = self.pool
-        try:
-            if pool['ha_allow_overcommit'] != before['overcommit']:
-                self._change(
-                    'pool.set_ha_allow_overcommit', before['overcommit']
-                )
-            if pool['ha_host_failures_to_tolerate'] != before['tolerate']:
-                self._change(
-                    'pool.set_ha_host_failures_to_tolerate',
-                    str(before['tolerate']),
-                )
-        except outcomes.Failed as exc:
-            raise self._not_restored(str(exc)) from exc
-        run.remember(**{HA: None})
-
-    def _change_ha(self, method: str, *params: Any, **known: Any) -> None:
-        """Both calls are about the pool, and name it not."""
-        session = self._master.login()
-        try:
-            self._run.change(
-                session,
-                f'Async.{method}',
-                *params,
-                known=(lambda _connection: known) if known else None,
+        if pool['ha_allow_overcommit'] != before['overcommit']:
+            self._change(
+                'pool.set_ha_allow_overcommit', self._ref, before['overcommit']
             )
-        finally:
-            session.close()
+        if pool['ha_host_failures_to_tolerate'] != before['tolerate']:
+            self._change(
+                'pool.set_ha_host_failures_to_tolerate',
+                self._ref,
+                str(before['tolerate']),
+            )
 
     def _is_under_way(self, method: str, operation: str) -> bool:
         """Whether a call goes on.
@@ -228,6 +223,7 @@ class _Switch:
         if self.pool['other_config'].get(AUTO_POWERON) == 'true':
             self._change(
                 'pool.remove_from_other_config',
+                self._ref,
                 AUTO_POWERON,
                 **{AUTOSTART: True},
             )
@@ -235,7 +231,9 @@ class _Switch:
     def autostart_on(self) -> None:
         """Let boots start guests again."""
         if AUTO_POWERON not in self.pool['other_config']:
-            self._change('pool.add_to_other_config', AUTO_POWERON, 'true')
+            self._change(
+                'pool.add_to_other_config', self._ref, AUTO_POWERON, 'true'
+            )
         self._run.remember(**{AUTOSTART: None})
 
     def _watch(self, reason: str) -> outcomes.Watching:

@@ -53,7 +53,6 @@ EXPECTED = {
     exception.OperationNotCancellable: (409, 'conflictingRequest'),
     exception.OperationNotPaused: (409, 'conflictingRequest'),
     exception.OperationNotRetryable: (409, 'conflictingRequest'),
-    exception.OperationNotPaused: (409, 'conflictingRequest'),
     exception.HostExists: (409, 'conflictingRequest'),
     exception.GuestMoves: (409, 'conflictingRequest'),
     exception.MoveTakenBack: (409, 'conflictingRequest'),
