@@ -223,12 +223,7 @@ class Members:
         )
         if report is None:
             raise no_answer()
-        for blocker in report['blockers']:
-            if blocker['code'] == UNKNOWN_GUEST:
-                raise exception.Invalid(
-                    reason=f'shut_down names what is not on host {host}'
-                    f': {blocker["found"]}. {blocker["remedy"]}'
-                )
+        refuse_unknown(f'host {host}', report)
         return report
 
     def check(
@@ -251,6 +246,20 @@ class Members:
             report,
         )
         return report
+
+
+def refuse_unknown(where: str, report: dict[str, Any] | None) -> None:
+    """Refuse guests that were named and are not there.
+
+    :param where: on which hosts they were looked for.
+    :raises exception.Invalid: there are some.
+    """
+    for blocker in report['blockers'] if report else ():
+        if blocker['code'] == UNKNOWN_GUEST:
+            raise exception.Invalid(
+                reason=f'shut_down names what is not on {where}: '
+                f'{blocker["found"]}. {blocker["remedy"]}'
+            )
 
 
 def no_answer() -> exception.Unavailable:

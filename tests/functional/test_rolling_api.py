@@ -94,7 +94,8 @@ def test_a_plan_tells_what_forbids_it(checked: None) -> None:
     nobody = f'{{"rolling_reboot": {{"shut_down": ["{api_service.PROJECT}'
     ask('json', f'{nobody}"]}}}}', 400)
     nobody = '{"rolling_reboot": {"shut_down": ["11111111-2222-4333-8444-'
-    assert 'GUEST_UNKNOWN' in ask('json', f'{nobody}555555555555"]}}}}', 409)
+    told = ask('json', f'{nobody}555555555555"]}}}}', 400)
+    assert 'shut_down names what is not on these hosts' in told
 
 
 def read_xml(start: str) -> Any:

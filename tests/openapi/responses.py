@@ -132,6 +132,7 @@ PLAN = obj(
     worst=maybe(obj(host=TEXT, **_ROOM)),
     moves=NUMBER,
     homes=items(_PLANNED),
+    away=items(_PLANNED),
     consent=items(TEXT),
 )
 

@@ -85,6 +85,7 @@ ITEMS = {
     'guests': 'guest',
     'consent': 'guest',
     'homes': 'move',
+    'away': 'move',
 }
 # Elements whose children are named by a uuid, which no element can be.
 _BY_UUID = {'disks': 'sr'}

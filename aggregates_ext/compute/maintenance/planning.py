@@ -2,15 +2,17 @@
 
 import dataclasses
 from collections.abc import Collection
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.rules import bindings
+from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.rules.evacuating import rolling
 from aggregates_ext.compute.rules.evacuating import shutdowns
-from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import text
@@ -44,17 +46,10 @@ def choose(
     :param hosts: of the aggregate.
     :param named: those that are wanted, in order; None: all members.
     :param master: the uuid of the master.
-    :raises outcomes.Failed: one that is named is no member.
     """
     by_name = {host.name: host for host in hosts if host.phase == 'member'}
-    chosen = sorted(by_name) if named is None else list(dict.fromkeys(named))
-    unknown = [name for name in chosen if name not in by_name]
-    if unknown:
-        raise outcomes.Failed(
-            'NOT_A_MEMBER',
-            f'No members of the aggregate: {text.listed(unknown)}. Name '
-            'hosts that it lists, when they have joined.',
-        )
+    wanted = sorted(by_name) if named is None else dict.fromkeys(named)
+    chosen = [name for name in wanted if name in by_name]
     # The sort is stable: the others keep their order.
     chosen.sort(key=lambda name: by_name[name].uuid != master)
     return [by_name[name] for name in chosen]
@@ -100,9 +95,28 @@ def plan(
         suspend_ha=bool(asked.get('suspend_ha')),
         restore=bool(asked.get('restore')),
     )
-    blockers = (*shutdowns.refuse(found.unknown), *found.report.blockers)
+    blockers = (
+        *_strangers(hosts, asked.get('hosts', ())),
+        *shutdowns.refuse(found.unknown),
+        *found.report.blockers,
+    )
     report = dataclasses.replace(found.report, blockers=blockers)
     return dataclasses.replace(found, report=report)
+
+
+def _strangers(
+    hosts: Sequence[records.Host], named: Sequence[str]
+) -> Iterator[preflight.Problem]:
+    """What is wrong with hosts that are named."""
+    members = {host.name for host in hosts if host.phase == 'member'}
+    unknown = [name for name in named if name not in members]
+    if unknown:
+        yield preflight.Problem(
+            bindings.NOT_A_MEMBER,
+            'only members of the aggregate are restarted',
+            text.listed(unknown),
+            'Name hosts that it lists, when they have joined.',
+        )
 
 
 def told(found: rolling.RollingPlan) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class Rolling:
             hosts are left out of which no update asks for a reboot.
         :returns: the operation, as it is queued.
         :raises exception.AggregateNotFound: there is none.
+        :raises exception.Invalid: a guest that is named is on no such host.
         :raises exception.Refused: something forbids it.
         :raises exception.AggregateBusy: one goes on already.
         """
@@ -56,9 +57,11 @@ class Rolling:
             db_aggregates.check(connection, aggregate_id)
             _refuse_second(connection, aggregate_id)
         parameters = _parameters(asked)
+        report = self._intent.compute.plan_rolling(aggregate_id, parameters)
+        members.refuse_unknown('these hosts', report)
         members.refuse(
             f'The hosts of aggregate {aggregate_id} are not restarted:',
-            self._intent.compute.plan_rolling(aggregate_id, parameters),
+            report,
         )
         uuid = uuidutils.generate_uuid()
 
@@ -89,6 +92,7 @@ class Rolling:
             order, each with its ``moves``; ``homes``, the moves at the end;
             ``worst``, the host during whose absence least memory is free.
         :raises exception.AggregateNotFound: there is none.
+        :raises exception.Invalid: a guest that is named is on no such host.
         :raises exception.Unavailable: no compute service has answered.
         """
         with self._intent.database.reader() as connection:
@@ -98,6 +102,7 @@ class Rolling:
         )
         if found is None:
             raise members.no_answer()
+        members.refuse_unknown('these hosts', found)
         return found
 
     def go_on(

@@ -1,0 +1,215 @@
+"""Services die, freeze, or hear nothing, while all hosts are restarted.
+
+At any of their steps: another one finishes the run, every guest has run all
+the time and is at home, and what was switched off is on again.
+``AGGREGATES_EXT_SWEEP_ALL`` plays every step of a run of four hosts.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from oslo_config import cfg
+
+from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim.plan import presets
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock as sim_clock
+from tests.functional import mortal
+from tests.functional import service
+
+ALL = bool(os.environ.get('AGGREGATES_EXT_SWEEP_ALL'))
+NEWEST = list(presets.PRESETS)[-1]
+GIB = 1 << 30
+NAMES = ('xen1', 'xen2', 'xen3', 'xen4')[: 4 if ALL else 3]
+GUESTS = 3 if ALL else 1
+# Those that are restarted.
+ROLLED = NAMES if ALL else ('xen1', 'xen2')
+REBOOT = 'Async.host.reboot'
+# The steps of a service at which it ends; there are fewer.
+POINTS = range(1, 5400) if ALL else range(13, 2400, 400)
+# What changes something, and is to be answered.
+CALLS = (
+    'Async.pool.disable_ha',
+    'pool.remove_from_other_config',
+    'host.disable',
+    'host.add_to_other_config',
+    'Async.VM.pool_migrate',
+    'pool.sync_database',
+    REBOOT,
+    'host.remove_from_other_config',
+    'host.enable',
+    'pool.add_to_other_config',
+    'Async.pool.enable_ha',
+)
+SECONDS = 4.0
+Act = Callable[['Play', mortal.Worker], None]
+
+
+class Play:
+    """One run of a pool with high availability, from its request to its end."""
+
+    def __init__(
+        self, running: service.Service, key: int, clock: sim_clock.SteppedClock
+    ) -> None:
+        self._running = running
+        self._clock = clock
+        self._key = key
+        self._workers: list[mortal.Worker] = []
+        self._before = self._settings()
+        self._happened = False
+
+    def _new_worker(self) -> mortal.Worker:
+        self._workers.append(mortal.Worker(self._running.conf, self._clock))
+        return self._workers[-1]
+
+    def _settings(self) -> dict[str, Any]:
+        pool = self._running.sim.host('xen1').database.pool
+        names = (
+            'ha_enabled',
+            'ha_configuration',
+            'ha_host_failures_to_tolerate',
+            'ha_statefiles',
+            'other_config',
+            'master',
+        )
+        return {name: pool[name] for name in names}
+
+    def _guests(self) -> list[dict[str, Any]]:
+        rows = self._running.sim.host('xen1').database.rows('VM')
+        return [row for _ref, row in rows if '-' in row['name_label']]
+
+    def perform(
+        self,
+        step: int | None = None,
+        act: Act | None = None,
+        lost: int = 0,
+    ) -> bool:
+        """Let it end, and look at what has become of the pool.
+
+        :param step: of the first service, with which ``act`` happens.
+        :param lost: how many calls to reboot do not arrive.
+        :returns: whether it has come to that.
+        """
+        running = self._running
+        worker = self._new_worker()
+        uuid = running.rolling.reboot(
+            running.ctx, self._key, {'hosts': ROLLED, 'suspend_ha': True}
+        ).uuid
+        if step is not None and act is not None:
+            first = worker
+            worker.life.plan(step, lambda: act(self, first))
+        for _ in range(900):
+            worker.work_on(self._key)
+            assert running.sim.harmed() == []
+            states = {row['power_state'] for row in self._guests()}
+            assert states == {'Running'}
+            if worker.life.dead:
+                self.end_leases(worker)
+                worker = self._new_worker()
+            found = running.operations.get(uuid)
+            if found.finished_at is not None:
+                break
+            self._clock.advance(SECONDS)
+            with running.database.writer() as connection:
+                for table in ('operations', 'moves'):
+                    connection.exec_driver_sql(
+                        f'UPDATE {table} SET not_before = NULL'  # noqa: S608
+                    )
+        for one in self._workers:
+            one.close()
+        assert (found.state, found.error) == ('succeeded', None), found
+        told = len(running.arrivals(REBOOT)) - lost
+        assert told == len(ROLLED)
+        self._check()
+        return self._happened
+
+    def _check(self) -> None:
+        running = self._running
+        assert self._settings() == self._before
+        for row in self._guests():
+            home, _number = row['name_label'].split('-')
+            assert running.sim.places(row['uuid']) == [home]
+        for name in NAMES:
+            host = running.hosts.get(name)
+            assert (host.maintenance, host.disabled) == (None, False)
+        assert running.state(self._key) == 'active'
+
+    def plant(self, call: str, action: str) -> None:
+        """Let the first answer to a call be lost."""
+        self._running.sim.plant(call, action=action)
+
+    def end_leases(self, worker: mortal.Worker) -> None:
+        """Let the time of a service's leases be over."""
+        with self._running.database.writer() as connection:
+            connection.exec_driver_sql(
+                'UPDATE aggregates SET lease_until = 0 WHERE lease_owner = ?',
+                (worker.owner,),
+            )
+
+    def kill(self, worker: mortal.Worker) -> None:
+        self._happened = True
+        worker.life.die()
+
+    def freeze(self, worker: mortal.Worker) -> None:
+        """Let another go on, and then this one, which knows nothing of it."""
+        self._happened = True
+        self.end_leases(worker)
+        worker.age_leases()
+        other = self._new_worker()
+        for _ in range(3):
+            other.work_on(self._key)
+            self._clock.advance(SECONDS)
+        self.end_leases(other)
+
+
+@pytest.fixture
+def play(conf: cfg.ConfigOpts, database: Any) -> Iterator[Play]:
+    """A pool with high availability, in the time of the simulated hosts."""
+    conf.set_override('retry_interval', 0.01, 'compute')
+    clock = sim_clock.SteppedClock()
+    described = {'hosts': [{'name': n, 'version': NEWEST} for n in NAMES]}
+    sim = simulator.Simulator(topology.load(described), clock=clock)
+    sim.start()
+    timed = mortal.Database(conf, clock)
+    running = service.Service(conf, timed, sim, clock)
+    running.register()
+    key = running.create(*NAMES)
+    for name in NAMES:
+        for number in range(GUESTS):
+            sim.add_vm(name, f'{name}-{number}', memory=GIB)
+    storage = sim.add_sr('xen1', 'nfs', shared=True, type='nfs')
+    found = sim.host('xen1').database.pool['other_config']
+    sim.set_pool('xen1', other_config={**found, 'auto_poweron': 'true'})
+    with contextlib.closing(running.login('xen1')) as session:
+        ref = session.find('SR', storage)
+        session.call('pool.enable_ha', [ref], {'timeout': '60'})
+    running.watch(key, 0)
+    yield Play(running, key, clock)
+    timed.dispose()
+    sim.stop()
+
+
+@pytest.mark.parametrize(
+    'act', [Play.kill, Play.freeze], ids=lambda act: str(act.__name__)
+)
+@pytest.mark.parametrize('number', POINTS)
+def test_a_service_that_ends_is_followed_by_another(
+    play: Play, number: int, act: Act
+) -> None:
+    if not play.perform(number, act):
+        pytest.skip('the run has fewer steps')
+
+
+@pytest.mark.parametrize(
+    'action', ['drop_answer', *(['reset'] if ALL else [])]
+)
+@pytest.mark.parametrize('call', CALLS)
+def test_a_lost_answer_is_looked_for(
+    play: Play, call: str, action: str
+) -> None:
+    play.plant(call, action)
+    play.perform(lost=1 if (call, action) == (REBOOT, 'reset') else 0)
