@@ -14,7 +14,6 @@ from aggregates_ext.compute.maintenance import leaving
 from aggregates_ext.compute.maintenance import powering
 from aggregates_ext.compute.maintenance import rolling
 from aggregates_ext.compute.maintenance import shared
-from aggregates_ext.compute.maintenance import suspending
 from aggregates_ext.compute.mastership import designate
 from aggregates_ext.compute.mastership import designations
 from aggregates_ext.compute.operations import adopt
@@ -221,8 +220,7 @@ class Runner:
             return float(limit) + MAX_BACKOFF
         if operation.kind == operations.ROLLING_REBOOT:
             # Its parts have times of their own, and so has what it does.
-            limit = shared.MOVES_EACH * self._options.move_timeout
-            return float(limit) + suspending.HA_WAIT + MAX_BACKOFF
+            return rolling.time_for_the_end(self._options) + MAX_BACKOFF
         if operation.kind == operations.POWER_HOST:
             # It ends by itself: one time until it is sent, one after that.
             return 2 * float(self._options.power_timeout) + MAX_BACKOFF

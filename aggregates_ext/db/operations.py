@@ -550,7 +550,7 @@ def finish(
         .where(_TABLE.c.id == operation.id)
         .values(
             state=state,
-            settled=succeeded or not stands,
+            settled=not stands or state in ('succeeded', 'cancelled'),
             error=fitting.fit_json(error),
             call=_TABLE.c.call if state == 'unresolved' else None,
             not_before=None,

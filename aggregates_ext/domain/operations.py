@@ -141,7 +141,8 @@ class Operations:
         """Take a queued operation back, and with it what it would do.
 
         One that restarts hosts one after another is given up: it ends when
-        what it did to the pool is undone.
+        what it did to the pool is undone. Where it has failed, it counts no
+        more for the state of its aggregate.
 
         :raises exception.OperationNotFound: not one of this aggregate.
         :raises exception.OperationNotCancellable: it has started or ended.
@@ -152,6 +153,9 @@ class Operations:
             operation = db_operations.get(connection, uuid)
             if operation.aggregate_id != aggregate_id:
                 raise exception.OperationNotFound(operation=uuid)
+            if _has_stopped(operation):
+                db_operations.settle_failed(connection, key=operation.id)
+                return db_operations.get(connection, uuid)
             if _is_rolling(operation):
                 db_operations.ask(
                     connection,
@@ -231,6 +235,15 @@ class Operations:
             )
 
         return self._database.write(work, is_written)
+
+
+def _has_stopped(operation: records.Operation) -> bool:
+    """Whether it restarted hosts, has failed, and may be gone on with."""
+    return (operation.kind, operation.state, operation.settled) == (
+        ROLLING_REBOOT,
+        'failed',
+        False,
+    )
 
 
 def _is_rolling(operation: records.Operation) -> bool:

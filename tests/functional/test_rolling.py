@@ -11,7 +11,7 @@ import pytest
 
 from aggregates_ext import exception
 from aggregates_ext.compute.maintenance import powering
-from aggregates_ext.compute.maintenance import rolling
+from aggregates_ext.compute.maintenance import restarting as restarting_hosts
 from aggregates_ext.db import records
 from aggregates_ext.xensim.plan import presets
 from tests.functional import restarting
@@ -308,6 +308,8 @@ def test_a_host_that_does_not_come_back_stops_it(
     }
     assert running.hosts.get('xen3').maintenance == 'on'
     assert running.state(key) == 'error'
+    let_be = running.operations.cancel(running.ctx, key, uuid)
+    assert (let_be.state, let_be.settled) == ('failed', True)
     running.sim.clear_faults()
     running.sim.power_on('xen3')
     again = running.retries.retry(running.ctx, key, uuid)
@@ -328,7 +330,7 @@ def test_a_host_that_lacks_storage_stops_it(
     until(running, key, uuid, 'xen3', 'rebooting')
     monkeypatch.setattr(powering, 'LATER_WAIT', 0.0)
     ended = finish(running, key, uuid)
-    assert (ended.error or {})['code'] == rolling.NOT_WHOLE, ended
+    assert (ended.error or {})['code'] == restarting_hosts.NOT_WHOLE, ended
     assert states(ended) == {'xen3': 'stopped', 'xen4': 'waiting'}
     assert running.hosts.get('xen3').maintenance == 'on'
 
@@ -342,7 +344,9 @@ def test_another_master_stops_it(running: service.Service, key: int) -> None:
     running.clock.advance(120)
     running.rolling.go_on(running.ctx, key, uuid)
     ended = finish(running, key, uuid)
-    assert (ended.error or {})['code'] == rolling.MASTER_CHANGED, ended
+    assert (ended.error or {})['code'] == restarting_hosts.MASTER_CHANGED, (
+        ended
+    )
     assert states(ended) == {'xen2': 'done', 'xen3': 'stopped'}
 
 
@@ -494,7 +498,13 @@ def test_what_is_not_on_again_is_told(
 ) -> None:
     """And is on again when it is gone on with, since that is kept."""
     before = availability(running)
-    uuid = roll(running, key, hosts=['xen2'], suspend_ha=True)
+    with contextlib.closing(running.login('xen1')) as session:
+        named = [
+            record['uuid']
+            for record in session.records('VM').values()
+            if record['name_label'] == 'xen2-0'
+        ]
+    uuid = roll(running, key, hosts=['xen2'], suspend_ha=True, shut_down=named)
     until(running, key, uuid, 'xen2', 'rebooting')
     plug(running, protected, attached=False)
     ended = finish(running, key, uuid)
@@ -513,3 +523,37 @@ def test_what_is_not_on_again_is_told(
     assert ended.state == 'succeeded', ended
     assert availability(running) == before
     assert len(running.arrivals(REBOOT)) == 1
+
+
+def test_high_availability_that_somebody_switches_on_stops_it(
+    running: service.Service, key: int, protected: str
+) -> None:
+    """Without leave to suspend it; what was switched off comes back first."""
+    with contextlib.closing(running.login('xen1')) as session:
+        session.call('pool.disable_ha')
+    before = {**pool(running)['other_config'], 'auto_poweron': 'true'}
+    running.sim.set_pool('xen1', other_config=before)
+    uuid = roll(running, key, hosts=['xen2', 'xen3'], pause='before_reboot')
+    until(running, key, uuid, 'xen2', 'paused')
+    with contextlib.closing(running.login('xen1')) as session:
+        session.call('pool.enable_ha', [], {})
+    running.rolling.go_on(running.ctx, key, uuid)
+    ended = finish(running, key, uuid)
+    assert (ended.error or {})['code'] == 'HA_ON', ended
+    assert states(ended) == {'xen2': 'done', 'xen3': 'stopped'}
+    assert pool(running)['other_config'] == before
+    assert pool(running)['ha_enabled']
+
+
+def test_a_maintenance_that_somebody_else_asks_for_stays(
+    running: service.Service, key: int
+) -> None:
+    """He has asked before its turn; it is restarted all the same."""
+    uuid = roll(running, key, hosts=['xen2', 'xen3'])
+    until(running, key, uuid, 'xen2', 'rebooting')
+    running.maintenance.enter(running.ctx, 'xen3', key, 'memory')
+    ended = finish(running, key, uuid)
+    assert ended.state == 'succeeded', ended
+    assert running.hosts.get('xen3').maintenance == 'on'
+    assert running.hosts.get('xen2').maintenance is None
+    assert len(running.arrivals(REBOOT)) == 2

@@ -1,5 +1,6 @@
 """What a restart of all hosts goes by: its hosts, and what forbids it."""
 
+import contextlib
 import dataclasses
 from collections.abc import Collection
 from collections.abc import Iterator
@@ -34,6 +35,14 @@ def members(run: compute_run.Run) -> list[records.Host]:
     return run.held.read(
         lambda connection: db_hosts.get_all(connection, run.aggregate_id)
     )
+
+
+@contextlib.contextmanager
+def at_master(run: compute_run.Run) -> Iterator[masters.Master]:
+    """The master of the pool, wherever it is now."""
+    aggregate, hosts = run.aggregate(), masters.all_hosts(run)
+    with masters.master_of(run.connector, aggregate, hosts) as master:
+        yield master
 
 
 def choose(
@@ -95,6 +104,9 @@ def plan(
         suspend_ha=bool(asked.get('suspend_ha')),
         restore=bool(asked.get('restore')),
     )
+    if 'retry_of' in asked:
+        # It names those too that have had their turn.
+        return found
     blockers = (
         *_strangers(hosts, asked.get('hosts', ())),
         *shutdowns.refuse(found.unknown),

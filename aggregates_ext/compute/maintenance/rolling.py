@@ -1,40 +1,25 @@
 """Restarting the hosts of a pool, one after another, with all guests live.
 
-Each goes through the operations that its operator would ask for: into
-maintenance, a reboot, and out of it. They are queued together with what is
-written of them here, so whoever goes on finds what is next (design#rolling).
+The pool is looked at as a whole, then each host has its turn; at the end
+guests come home and what was off is on again (design#rolling).
 """
 
-import contextlib
 from typing import Any
-from typing import NoReturn
 
-from oslo_utils import uuidutils
-
-from aggregates_ext import exception
 from aggregates_ext.compute.maintenance import homes
 from aggregates_ext.compute.maintenance import planning
+from aggregates_ext.compute.maintenance import restarting
 from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.maintenance import suspending
-from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import text
-from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
-from aggregates_ext.db.engine import engine
-from aggregates_ext.domain import operations
-from aggregates_ext.domain.maintenance import entering
-from aggregates_ext.domain.maintenance import powering
 
-State = records.Rolling
 Entry = dict[str, Any]
-# The parameter of a run that is over: why, and how it is to end.
-OVER = 'over'
 REFUSED = 'The hosts of the pool are not restarted:'
-NOT_WHOLE = 'HOST_NOT_WHOLE'
-MASTER_CHANGED = 'MASTER_CHANGED'
 LEFTOVERS = 'NOT_AS_BEFORE'
 
 
@@ -47,53 +32,29 @@ def rolling_reboot(run: compute_run.Run) -> None:
     _Rolling(run).step()
 
 
+def time_for_the_end(options: Any) -> float:
+    """Seconds in which guests come home and all is on again."""
+    return float(shared.MOVES_EACH * options.move_timeout + suspending.HA_WAIT)
+
+
 class _Rolling:
     """One step of the restart of all hosts."""
 
     def __init__(self, run: compute_run.Run) -> None:
         self._run = run
-        self._requests = run.held.read(
-            lambda connection: db_operations.requests(
-                connection, run.operation
-            )
-        )
 
     @property
     def _asked(self) -> dict[str, Any]:
         """What was asked for, and what was found out since."""
         return self._run.operation.parameters
 
-    @property
-    def _entries(self) -> list[Entry]:
-        """How far each host is, in order; to be written as a whole."""
-        return [dict(entry) for entry in self._asked[State.HOSTS]]
-
-    @property
-    def _is_given_up(self) -> bool:
-        return any(r.kind == db_operations.GIVE_UP for r in self._requests)
-
-    def _goes_on(self, host: str) -> bool:
-        """Whether somebody has let a host go on that was to wait."""
-        return any(
-            request.kind == db_operations.CONTINUE
-            and request.parameters['paused'] == host
-            for request in self._requests
-        )
-
     def step(self) -> None:
         """Go on, as far as it goes now."""
         if 'master' not in self._asked:
             self._begin()
-        if OVER not in self._asked:
-            self._roll()
+        if restarting.OVER not in self._asked:
+            restarting.Turns(self._run).go_on()
         self._wind_up()
-
-    @contextlib.contextmanager
-    def _master(self) -> Any:
-        run = self._run
-        aggregate, hosts = run.aggregate(), masters.all_hosts(run)
-        with masters.master_of(run.connector, aggregate, hosts) as master:
-            yield master
 
     def _begin(self) -> None:
         """Look at the whole pool, and write down in which order it goes.
@@ -102,22 +63,22 @@ class _Rolling:
         """
         run = self._run
         run.note(step='checking the pool')
-        with self._master() as master:
+        with planning.at_master(run) as master:
             view = master.look()
             members = planning.members(run)
-            entries = self._asked.get(State.HOSTS)
+            entries = self._asked.get(records.Rolling.HOSTS)
             named = self._asked.get('hosts')
             if entries is not None:
-                named = State.left(run.operation)
+                named = records.Rolling.left(run.operation)
             chosen = planning.choose(members, named, view.master.uuid)
             plan = planning.plan(master.session, chosen, members, self._asked)
             if plan.report.blockers:
                 raise outcomes.refuse(REFUSED, plan.report)
         run.remember(
             **{
-                State.HOSTS: entries
+                records.Rolling.HOSTS: entries
                 or [
-                    {'host': host.name, 'state': State.WAITING}
+                    {'host': host.name, 'state': records.Rolling.WAITING}
                     for host in chosen
                 ],
                 'master': view.master.uuid,
@@ -125,306 +86,38 @@ class _Rolling:
             }
         )
 
-    def _roll(self) -> None:
-        """Go on with the host whose turn it is; return when all have been.
-
-        :raises outcomes.Postpone: there is one.
-        """
-        for number, entry in enumerate(self._entries):
-            if entry['state'] in State.ENDED:
-                continue
-            if self._is_given_up:
-                self._back_out(number)
-            else:
-                self._advance(number)
-            if OVER in self._asked:
-                return
-        if OVER not in self._asked:
-            self._end(None, 'succeeded', '', {})
-
-    def _end(
-        self, number: int | None, code: str, message: str, found: Any
-    ) -> None:
-        """No host is touched any more; what was switched off comes back."""
-        entries = self._entries
-        if number is not None:
-            entries[number] |= {'state': State.STOPPED, 'ended': self._now()}
-        over = {'code': code, 'message': message, 'found': found}
-        self._run.remember(**{State.HOSTS: entries, OVER: over})
-
-    def _now(self) -> float:
-        return float(self._run.held.read(engine.read_clock))
-
-    def _advance(self, number: int) -> None:
-        """Take one host as far as it goes.
-
-        :raises outcomes.Postpone: it goes on.
-        """
-        steps = {
-            State.WAITING: self._take_next,
-            State.ENTERING: self._is_empty,
-            State.PAUSED: self._wait_for_somebody,
-            State.REBOOTING: self._is_back,
-            State.LEAVING: self._serves,
-        }
-        while OVER not in self._asked:
-            entry = self._entries[number]
-            if entry['state'] in State.ENDED:
-                return
-            steps[entry['state']](number, entry)
-
-    def _take_next(self, number: int, entry: Entry) -> None:
-        """Look at the pool once more, then let the guests of a host go."""
-        run, name = self._run, entry['host']
-        run.note(
-            step=f'host {name}: looking at the pool',
-            progress=_progress(self._entries, number),
-        )
-        run.end_recorded_session()
-        with self._master() as master:
-            view = master.look()
-            if view.master.uuid != self._asked['master']:
-                self._end(
-                    number,
-                    MASTER_CHANGED,
-                    f'Host {view.master.name_label} ({view.master.uuid}) is '
-                    'the master now, which was another one when this began. '
-                    'Hosts that are not restarted yet stay as they are; ask '
-                    'for a new restart of the others.',
-                    {'master': view.master.uuid},
-                )
-                return
-            suspending.suspend(run, master, bool(self._asked['suspend_ha']))
-            host = run.held.read(
-                lambda connection: db_hosts.get(connection, name)
-            )
-            if self._asked.get('only_if_needed') and not planning.needs_reboot(
-                master.session, host
-            ):
-                self._move_on(number, State.SKIPPED)
-                return
-            down = planning.named_on(
-                master.session, host, self._asked.get('shut_down', ())
-            )
-        if self._is_held(host):
-            self._move_on(number, State.PAUSED, held=True)
-            return
-        parameters: dict[str, Any] = {
-            'stay': False,
-            'reason': f'rolling reboot (operation {run.operation.uuid})',
-        }
-        if down:
-            parameters |= {
-                'shut_down': down,
-                'hard': self._asked.get('hard', False),
-            }
-        self._queue(
-            number,
-            State.ENTERING,
-            operations.ENTER_MAINTENANCE,
-            parameters,
-        )
-
-    def _is_held(self, host: records.Host) -> bool:
-        """Whether somebody else has it in maintenance, who keeps it there."""
-        if host.maintenance != records.IN_MAINTENANCE:
-            return False
-        by = (host.maintenance_of or {}).get('operation')
-        try:
-            found = self._run.held.read(
-                lambda connection: db_operations.get(connection, str(by))
-            )
-        except exception.OperationNotFound:
-            return True
-        return db_operations.PART_OF not in found.parameters
-
-    def _move_on(self, number: int, state: str, **known: Any) -> None:
-        """Write how far a host is."""
-        entries = self._entries
-        entries[number] |= {'state': state, **known}
-        entries[number].setdefault('began', self._now())
-        if state in State.ENDED:
-            entries[number]['ended'] = self._now()
-        self._run.remember(**{State.HOSTS: entries})
-
-    def _queue(
-        self, number: int, state: str, kind: str, parameters: dict[str, Any]
-    ) -> None:
-        """Queue what comes next of a host, and write that it is so far.
-
-        :raises outcomes.Resting: until it has ended.
-        """
-        run, entry = self._run, self._entries[number]
-        uuid = uuidutils.generate_uuid()
-        given = {**parameters, db_operations.PART_OF: run.operation.uuid}
-        where = (run.asked, run.aggregate_id, entry['host'])
-        now = self._now()
-
-        def work(connection: Any) -> None:
-            made: records.Operation | None
-            if kind == operations.POWER_HOST:
-                made = powering.queue(connection, *where, given, uuid)
-            else:
-                made = entering.queue(connection, *where, kind, given, uuid)
-            entries = self._entries
-            entries[number] |= {'state': state, 'operation': None}
-            entries[number].setdefault('began', now)
-            if made is not None:
-                entries[number]['operation'] = made.uuid
-                if kind == operations.ENTER_MAINTENANCE:
-                    entered = entries[number].get('entered', [])
-                    entries[number]['entered'] = [*entered, made.id]
-            db_operations.update(
-                connection,
-                run.operation.id,
-                {'parameters': {**self._asked, State.HOSTS: entries}},
-            )
-
-        try:
-            run.write(work)
-        except exception.AggregateBusy as exc:
-            raise self._rest(number, str(exc)) from exc
-        except exception.AggregatesError as exc:
-            if not isinstance(exc, (exception.Conflict, exception.NotFound)):
-                raise
-            self._end(number, type(exc).__name__, str(exc), {})
-
-    def _rest(self, number: int, reason: str) -> outcomes.Resting:
-        """What lets it rest until an operation has ended."""
-        entry = self._entries[number]
-        step = f'host {entry["host"]}: {entry["state"]}'
-        self._run.note(progress=_progress(self._entries, number))
-        return outcomes.Resting(step, reason=reason)
-
-    def _child(self, number: int) -> records.Operation | None:
-        """What was queued of a host, when it has ended; None: nothing was.
-
-        :raises outcomes.Resting: it goes on.
-        """
-        entry = self._entries[number]
-        uuid = entry.get('operation')
-        if uuid is None:
-            return None
-        found = self._run.held.read(
-            lambda connection: db_operations.get(connection, uuid)
-        )
-        if found.state in db_operations.OPEN:
-            raise self._rest(
-                number,
-                f'{found.title} (operation {found.uuid}) is {found.state}.',
-            )
-        return found
-
-    def _has_stopped(
-        self, number: int, child: records.Operation | None
-    ) -> bool:
-        """Whether what was queued of a host did not come about: that ends it."""
-        if child is None or child.state == 'succeeded':
-            return False
-        error = child.error or {}
-        said = error.get('message') or f'it was {child.state}.'
-        self._end(
-            number,
-            str(error.get('code') or 'CALLED_OFF'),
-            f'{child.title} (operation {child.uuid}): {said}',
-            {'operation': child.uuid, 'found': error.get('parameters')},
-        )
-        return True
-
-    def _is_empty(self, number: int, entry: Entry) -> None:
-        """In maintenance: it waits for somebody, or is rebooted."""
-        if not self._has_stopped(number, self._child(number)):
-            self._move_on(number, State.PAUSED)
-
-    def _wait_for_somebody(self, number: int, entry: Entry) -> None:
-        """It is empty, and may wait for what is to be done with it."""
-        name = entry['host']
-        waits = self._asked.get('pause') == 'before_reboot'
-        if waits and not self._goes_on(name):
-            raise self._rest(
-                number,
-                f'Host {name} is in maintenance and empty. It is rebooted '
-                'when "continue_operation" is asked.',
-            )
-        self._queue(
-            number,
-            State.REBOOTING,
-            operations.POWER_HOST,
-            {'action': 'reboot'},
-        )
-
-    def _is_back(self, number: int, entry: Entry) -> None:
-        """Rebooted: it takes guests again, if all of it is there."""
-        child = self._child(number)
-        if self._has_stopped(number, child):
-            return
-        if child is not None and child.error:
-            self._end(
-                number,
-                NOT_WHOLE,
-                f'{child.error["message"]} It stays in maintenance.',
-                child.error['parameters'],
-            )
-            return
-        if entry.get('held'):
-            self._move_on(number, State.DONE)
-            return
-        self._leave(number, restore=False)
-
-    def _leave(self, number: int, *, restore: bool) -> None:
-        self._queue(
-            number,
-            State.LEAVING,
-            operations.LEAVE_MAINTENANCE,
-            {'restore': restore, 'start': True},
-        )
-
-    def _serves(self, number: int, entry: Entry) -> None:
-        """It takes guests again."""
-        child = self._child(number)
-        if self._has_stopped(number, child):
-            return
-        told = (child.error or {}).get('message') if child else None
-        known = {'warning': told} if told else {}
-        self._move_on(number, State.DONE, **known)
-
-    def _back_out(self, number: int) -> None:
-        """It is given up: the present host takes guests again, and that is all.
-
-        What a host was told to do cannot be taken back, and is waited for.
-        """
-        entry = self._entries[number]
-        touched = entry['state'] not in (State.WAITING,)
-        if entry['state'] == State.REBOOTING:
-            self._child(number)
-        if entry['state'] == State.LEAVING:
-            self._child(number)
-        elif touched and not entry.get('held'):
-            self._leave(number, restore=True)
-            raise self._rest(number, 'It is given up.')
-        self._end(
-            number if touched else None,
-            'GIVEN_UP',
-            'It was given up; hosts that were not restarted are as before.',
-            {},
-        )
-
-    def _wind_up(self) -> NoReturn | None:
+    def _wind_up(self) -> None:
         """Bring guests home, switch on what was off, and end.
 
         :raises outcomes.Failed: it had stopped, or not all is as it was.
         """
-        run, over = self._run, self._asked[OVER]
-        run.end_recorded_session()
-        with self._master() as master:
-            view = master.look()
-            left: list[str] = []
-            if over['code'] in ('succeeded', 'GIVEN_UP'):
-                left = homes.bring(run, master.session, view)
-            lost = suspending.resume(run, master)
-        warnings = [e['warning'] for e in self._entries if e.get('warning')]
+        run, over = self._run, self._asked[restarting.OVER]
+        try:
+            lost, left = self._restore(over)
+        except (failures.HostError, outcomes.Postpone) as exc:
+            going_on = isinstance(exc, outcomes.Watching)
+            if going_on or run.elapsed() < time_for_the_end(run.options):
+                raise
+            lost, left = suspending.lost(run, str(exc)), []
+        warnings = [
+            entry['warning']
+            for entry in self._asked[records.Rolling.HOSTS]
+            if entry.get('warning')
+        ]
         _conclude(run, over, lost, [*warnings, *left])
-        return None
+
+    def _restore(self, over: Entry) -> tuple[list[str], list[str]]:
+        """What is not on again, and who is not at home, in sentences.
+
+        :raises outcomes.Postpone: it goes on.
+        """
+        run, left = self._run, []
+        run.end_recorded_session()
+        with planning.at_master(run) as master:
+            view = master.look()
+            if over['code'] in (restarting.SUCCEEDED, restarting.GIVEN_UP):
+                left = homes.bring(run, master.session, view)
+            return suspending.resume(run, master), left
 
 
 def _conclude(
@@ -435,7 +128,7 @@ def _conclude(
     :param lost: what is not switched on again, which is a failure.
     :param left: who is not where he was, which is told.
     """
-    if over['code'] not in ('succeeded', 'GIVEN_UP'):
+    if over['code'] not in (restarting.SUCCEEDED, restarting.GIVEN_UP):
         raise outcomes.Failed(
             over['code'],
             ' '.join([over['message'], *lost]),
@@ -451,17 +144,9 @@ def _conclude(
             'code': LEFTOVERS if left else over['code'],
             'message': ' '.join(filter(None, [over['message'], told])),
         }
-    state = 'succeeded' if over['code'] == 'succeeded' else 'cancelled'
+    state = 'cancelled' if over['code'] == restarting.GIVEN_UP else 'succeeded'
     run.write(
         lambda connection: db_operations.finish(
             connection, run.operation, state, error
         )
     )
-
-
-def _progress(entries: list[Entry], number: int) -> int:
-    """Percent: each host has its part, and each step of it."""
-    order = [State.WAITING, State.ENTERING, State.REBOOTING, State.LEAVING]
-    state = entries[number]['state']
-    part = order.index(state) if state in order else 1
-    return 95 * (number * len(order) + part) // (len(order) * len(entries))

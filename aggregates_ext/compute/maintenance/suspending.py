@@ -69,6 +69,29 @@ def resume(run: compute_run.Run, master: masters.Master) -> list[str]:
     return told
 
 
+def lost(run: compute_run.Run, why: str) -> list[str]:
+    """What was on before and cannot be given back, in sentences.
+
+    :param why: what keeps it from that.
+    """
+    parameters, told = run.operation.parameters, []
+    if parameters.get(AUTOSTART):
+        told.append(f'{AUTO_POWERON} of the pool is to be true again. {why}')
+    if parameters.get(HA):
+        told.append(str(_not_restored(parameters[HA], why)))
+    return told
+
+
+def _not_restored(before: Mapping[str, Any], why: str) -> outcomes.Failed:
+    return outcomes.Failed(
+        'HA_NOT_RESTORED',
+        'High availability is not as it was before: '
+        f'heartbeat SRs {", ".join(before["storage"])}, '
+        f'{before["tolerate"]} failures to tolerate. {why} Switch it on '
+        'by hand ("xe pool-ha-enable").',
+    )
+
+
 def _tell(work: Callable[[], None]) -> list[str]:
     """What kept it from being done for good."""
     try:
@@ -143,7 +166,8 @@ class _Switch:
         try:
             self._ha_on(self._run.operation.parameters[HA])
         except outcomes.Failed as exc:
-            raise self._not_restored(str(exc)) from exc
+            before = self._run.operation.parameters[HA]
+            raise _not_restored(before, str(exc)) from exc
         self._run.remember(**{HA: None})
 
     def _ha_on(self, before: Mapping[str, Any]) -> None:
@@ -207,16 +231,6 @@ class _Switch:
             run.remember(**{SINCE: now})
             return False
         return bool(now - since >= HA_WAIT)
-
-    def _not_restored(self, why: str) -> outcomes.Failed:
-        before = self._run.operation.parameters[HA]
-        return outcomes.Failed(
-            'HA_NOT_RESTORED',
-            'High availability is not as it was before: '
-            f'heartbeat SRs {", ".join(before["storage"])}, '
-            f'{before["tolerate"]} failures to tolerate. {why} Switch it on '
-            'by hand ("xe pool-ha-enable").',
-        )
 
     def autostart_off(self) -> None:
         """Let no boot start guests."""
