@@ -117,6 +117,9 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     'a later one of no host': lambda c: operations.latest(
         c, LONG, None, ('set_master',), after=LAST
     ),
+    'what was asked of a restart': lambda c: operations.requests(
+        c, operation(LAST)(c)
+    ),
     'changes of master': lambda c: operations.designations(c, LONG, 180),
     'what stands of a host': lambda c: operations.find_standing(c, HOST),
     'removal of a host': lambda c: operations.settle_failed(c, host=HOST),
