@@ -278,5 +278,6 @@ def next_due(
             continue
         if operation.not_before is None or operation.not_before <= now:
             return operation
-        seen.add(operation.host)
+        if operation.kind not in db_operations.STANDS_ASIDE:
+            seen.add(operation.host)
     return None

@@ -56,6 +56,7 @@ def candidates(
             # Not by the index of hosts either.
             sa.func.coalesce(earlier.c.host, '')
             == sa.func.coalesce(_OPERATIONS.c.host, ''),
+            earlier.c.kind.not_in(operations.STANDS_ASIDE),
             earlier.c.settled == sa.false(),
             # Not by the order of the ids, which is that of the history.
             _OPERATIONS.c.id - earlier.c.id > 0,

@@ -42,6 +42,8 @@ OF_THE_SERVICE = (
 )
 POWER_HOST = 'power_host'
 ROLLING_REBOOT = 'rolling_reboot'
+# Kinds that hold up nothing that comes after them while they rest.
+STANDS_ASIDE = (ROLLING_REBOOT,)
 # Requests to an operation that goes on: they are history themselves.
 CONTINUE = 'continue_operation'
 GIVE_UP = 'cancel_operation'

@@ -320,3 +320,14 @@ class Rolling:
             for entry in operation.parameters.get(cls.HOSTS, ())
             if entry['state'] not in cls.ENDED
         ]
+
+    @classmethod
+    def movers(cls, operation: Operation) -> list[int]:
+        """The ids of the operations whose moves are a part of one.
+
+        Its own, and of those that have sent guests away for it.
+        """
+        found = [operation.id]
+        for entry in operation.parameters.get(cls.HOSTS, ()):
+            found += entry.get('entered', ())
+        return found

@@ -17,6 +17,7 @@ from aggregates_ext.db import records
 from aggregates_ext.db import stamps as db_stamps
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import downtime
+from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import services
@@ -237,7 +238,7 @@ class Aggregates:
                 end(connection, aggregate_id)
                 return None
             if ctx is None:
-                raise _busy(going_on[0])
+                raise endings.busy(going_on[0])
             for operation in going_on:
                 if operation.kind == operations.DELETE:
                     return operation
@@ -348,16 +349,7 @@ def _check_ending(operation: records.Operation) -> None:
         *db_operations.OF_THE_SERVICE,
     )
     if operation.kind not in ending or operation.state == 'unresolved':
-        raise _busy(operation)
-
-
-def _busy(operation: records.Operation) -> exception.AggregateBusy:
-    return exception.AggregateBusy(
-        aggregate_id=operation.aggregate_id,
-        operation=operation.uuid,
-        what=operation.title,
-        state=operation.state,
-    )
+        raise endings.busy(operation)
 
 
 def _check_zone_change(

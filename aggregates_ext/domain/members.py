@@ -445,10 +445,4 @@ def _replace_removals(
         if operation.state == 'running' and operation.parameters.get('sent')
     ]
     if sent or not db_operations.replace(connection, removals):
-        busy = (sent or removals)[0]
-        raise exception.AggregateBusy(
-            aggregate_id=aggregate_id,
-            operation=busy.uuid,
-            what=f'{busy.kind} {host}',
-            state=busy.state,
-        )
+        raise endings.busy((sent or removals)[0])

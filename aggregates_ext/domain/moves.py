@@ -150,13 +150,11 @@ class Moves:
     def of_operation(self, operation: records.Operation) -> list[records.Move]:
         """The moves that an operation consists of, in order.
 
-        Those of its parts are among them, and those of what it tries again.
+        Those of its parts are among them.
         """
         if operation.kind not in (*downtime.KINDS, operations.ROLLING_REBOOT):
             return []
-        keys = [*operation.parameters.get('earlier', ()), operation.id]
-        for entry in operation.parameters.get(records.Rolling.HOSTS, ()):
-            keys += entry.get('entered', ())
+        keys = records.Rolling.movers(operation)
         with self._database.reader() as connection:
             return db_moves.of_operations(connection, keys)
 

@@ -398,9 +398,4 @@ def _check_reset(
         raise endings.no_host(connection, aggregate_id, host.name)
     for operation in found:
         if operation.state in db_operations.UNFINISHED:
-            raise exception.AggregateBusy(
-                aggregate_id=aggregate_id,
-                operation=operation.uuid,
-                what=operation.title,
-                state=operation.state,
-            )
+            raise endings.busy(operation)

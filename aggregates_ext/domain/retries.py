@@ -231,8 +231,7 @@ def _gone_on_with(operation: records.Operation) -> dict[str, Any]:
         }
         for entry in operation.parameters[state.HOSTS]
     ]
-    earlier = [*operation.parameters.get('earlier', ()), operation.id]
-    return {state.HOSTS: entries, 'earlier': earlier}
+    return {state.HOSTS: entries}
 
 
 def _check_latest(connection: Any, old: records.Operation) -> None:

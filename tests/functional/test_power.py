@@ -14,12 +14,12 @@ from aggregates_ext.compute import endpoint
 from aggregates_ext.compute.maintenance import powering
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import connections
+from aggregates_ext.db import operations
 from aggregates_ext.db import records
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import members
 from aggregates_ext.domain.maintenance import powering as requests
 from aggregates_ext.xensim.plan import presets
-from tests.functional import restarting
 from tests.functional import service
 
 NEWEST = list(presets.PRESETS)[-1]
@@ -201,7 +201,7 @@ def test_a_host_that_never_comes_back(
     assert running.operation(key).state == 'running', running.operation(key)
     assert drift(running, key) == []
     running.conf.set_override('power_timeout', 1.0, 'compute')
-    restarting.age(running, 2)
+    age(running, 2)
     error = fails(running, key)
     assert error['code'] == powering.NOT_BACK
     told = 'No host answers' if host == 'xen1' else 'not live'
@@ -214,6 +214,20 @@ def test_a_host_that_never_comes_back(
     lost = ['NO_MASTER'] if host == 'xen1' else ['MEMBER_DEAD']
     assert drift(running, key) == lost
     assert running.hosts.get(host).maintenance == 'on'
+
+
+def age(running: service.Service, seconds: float) -> None:
+    """Let the call have been sent so long ago."""
+    with running.database.writer() as connection:
+        for found in operations.get_all(
+            connection, states=('running',), kinds=('power_host',)
+        ):
+            known = dict(found.parameters['power'])
+            known['at'] -= seconds
+            parameters = {**found.parameters, 'power': known}
+            if parameters.get(powering.QUIET):
+                parameters[powering.QUIET] -= seconds
+            operations.update(connection, found.id, {'parameters': parameters})
 
 
 @pytest.mark.parametrize('twice', [False, True])
@@ -229,7 +243,7 @@ def test_a_host_that_comes_back_with_the_old_boot_time(
         go_on(running, key)
     assert len(running.arrivals(REBOOT)) == 1
     assert running.operation(key).state == 'running', running.operation(key)
-    restarting.age(running, 61)
+    age(running, 61)
     for _ in range(14):
         go_on(running, key)
     assert len(running.arrivals(REBOOT)) == 2
@@ -237,7 +251,7 @@ def test_a_host_that_comes_back_with_the_old_boot_time(
         assert running.operation(key).state == 'succeeded'
         assert booted(running) != before
         return
-    restarting.age(running, 2000)
+    age(running, 2000)
     error = fails(running, key)
     assert 'with the old boot_time' in error['message']
     assert len(running.arrivals(REBOOT)) == 2
@@ -315,7 +329,7 @@ def test_an_answer_that_is_lost_or_an_error(
     ), running.operation(key)
     assert len(running.arrivals(REBOOT)) == 1
     if lost:
-        restarting.age(running, 61)
+        age(running, 61)
         assert finish(running, key).state == 'succeeded'
         assert len(running.arrivals(REBOOT)) == 2
 

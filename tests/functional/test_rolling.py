@@ -5,16 +5,24 @@ No guest is ever halted that was not named, and each is at home at the end.
 
 import contextlib
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from oslo_config import cfg
 
 from aggregates_ext import exception
+from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.maintenance import powering
-from aggregates_ext.compute.maintenance import restarting as restarting_hosts
+from aggregates_ext.compute.maintenance import restarting
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.db import operations
 from aggregates_ext.db import records
+from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import presets
-from tests.functional import restarting
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock as sim_clock
+from tests.functional import mortal
 from tests.functional import service
 
 NEWEST = list(presets.PRESETS)[-1]
@@ -24,12 +32,19 @@ NAMES = ('xen1', 'xen2', 'xen3', 'xen4')
 
 
 @pytest.fixture
-def running(make_service: Callable[..., service.Service]) -> service.Service:
-    made = make_service(
-        {'hosts': [{'name': n, 'version': NEWEST} for n in NAMES]}
-    )
-    made.conf.set_override('retry_interval', 0.01, 'compute')
-    return made
+def running(conf: cfg.ConfigOpts, database: Any) -> Iterator[service.Service]:
+    """A service whose database has the time of the simulated hosts."""
+    conf.set_override('retry_interval', 0.01, 'compute')
+    clock = sim_clock.SteppedClock()
+    described = {'hosts': [{'name': n, 'version': NEWEST} for n in NAMES]}
+    sim = simulator.Simulator(topology.load(described), clock=clock)
+    sim.start()
+    timed = mortal.Database(conf, clock)
+    made = service.Service(conf, timed, sim, clock)
+    made.register()
+    yield made
+    timed.dispose()
+    sim.stop()
 
 
 @pytest.fixture
@@ -173,7 +188,7 @@ def test_no_guest_is_moved_more_often_than_it_has_to_be(
 ) -> None:
     """Away once, to a host that is restarted already, and home."""
     ended = finish(running, key, roll(running, key, hosts=['xen2', 'xen1']))
-    assert states(ended) == {'xen1': 'done', 'xen2': 'done'}
+    assert list(states(ended).items()) == [('xen1', 'done'), ('xen2', 'done')]
     assert at_home(running)
     assert len(running.arrivals('Async.VM.pool_migrate')) == 2 * 2
     ended = finish(
@@ -191,7 +206,7 @@ def test_it_pauses_with_an_empty_host_until_somebody_lets_it_go_on(
     for number, host in enumerate(('xen2', 'xen3')):
         until(running, key, uuid, host, 'paused')
         for _ in range(5):
-            go_on(running, key, 10_000)
+            go_on(running, key, 5_000)
         waiting = get(running, uuid)
         assert (waiting.state, states(waiting)[host]) == ('running', 'paused')
         assert 'continue_operation' in (waiting.error or {})['message']
@@ -296,7 +311,7 @@ def test_a_host_that_does_not_come_back_stops_it(
     until(running, key, uuid, 'xen3', 'rebooting')
     for _ in range(4):
         go_on(running, key)
-    restarting.age(running, 2000)
+    running.clock.advance(2000)
     ended = finish(running, key, uuid)
     assert ended.state == 'failed'
     assert (ended.error or {})['code'] == 'HOST_NOT_BACK'
@@ -330,24 +345,31 @@ def test_a_host_that_lacks_storage_stops_it(
     until(running, key, uuid, 'xen3', 'rebooting')
     monkeypatch.setattr(powering, 'LATER_WAIT', 0.0)
     ended = finish(running, key, uuid)
-    assert (ended.error or {})['code'] == restarting_hosts.NOT_WHOLE, ended
+    assert (ended.error or {})['code'] == restarting.NOT_WHOLE, ended
     assert states(ended) == {'xen3': 'stopped', 'xen4': 'waiting'}
     assert running.hosts.get('xen3').maintenance == 'on'
 
 
 def test_another_master_stops_it(running: service.Service, key: int) -> None:
     """Members must not be newer than their master, so it goes first."""
-    uuid = roll(running, key, hosts=['xen2', 'xen3'], pause='before_reboot')
+    uuid = roll(
+        running, key, hosts=['xen2', 'xen3', 'xen4'], pause='before_reboot'
+    )
     until(running, key, uuid, 'xen2', 'paused')
     with contextlib.closing(running.login('xen1')) as session:
         session.call('pool.designate_new_master', row(running, 'xen4')['ref'])
     running.clock.advance(120)
     running.rolling.go_on(running.ctx, key, uuid)
     ended = finish(running, key, uuid)
-    assert (ended.error or {})['code'] == restarting_hosts.MASTER_CHANGED, (
-        ended
-    )
-    assert states(ended) == {'xen2': 'done', 'xen3': 'stopped'}
+    assert (ended.error or {})['code'] == restarting.MASTER_CHANGED, ended
+    assert states(ended) == {
+        'xen2': 'done',
+        'xen3': 'stopped',
+        'xen4': 'waiting',
+    }
+    again = running.retries.retry(running.ctx, key, uuid)
+    found = until(running, key, again.uuid, 'xen4', 'paused')
+    assert list(states(found)) == ['xen2', 'xen4', 'xen3']
 
 
 def test_a_guest_that_cannot_move_is_shut_down_on_its_own_host_alone(
@@ -557,3 +579,125 @@ def test_a_maintenance_that_somebody_else_asks_for_stays(
     assert running.hosts.get('xen3').maintenance == 'on'
     assert running.hosts.get('xen2').maintenance is None
     assert len(running.arrivals(REBOOT)) == 2
+
+
+def test_a_guest_that_somebody_has_moved_since_stays_there(
+    running: service.Service, key: int
+) -> None:
+    uuid = roll(running, key, hosts=['xen2'], pause='before_reboot')
+    until(running, key, uuid, 'xen2', 'paused')
+    with contextlib.closing(running.login('xen1')) as session:
+        records_ = session.records('VM').items()
+        ref, vm = next(e for e in records_ if e[1]['name_label'] == 'xen2-0')
+        there = {row(running, name)['ref']: name for name in NAMES[2:]}
+        there.pop(vm['resident_on'], None)
+        target, name = there.popitem()
+        session.call('VM.pool_migrate', ref, target, {'live': 'true'})
+    running.rolling.go_on(running.ctx, key, uuid)
+    ended = finish(running, key, uuid)
+    assert (ended.state, ended.error) == ('succeeded', None)
+    assert guests(running)['xen2-0'] == ('Running', [name])
+
+
+def test_a_master_that_is_away_for_a_quarter_of_an_hour(
+    running: service.Service, key: int
+) -> None:
+    uuid = roll(running, key, hosts=['xen1', 'xen2'])
+    running.sim.plant(host='xen1', action='no_return')
+    until(running, key, uuid, 'xen1', 'rebooting')
+    for _ in range(10):
+        go_on(running, key, 90)
+    running.sim.clear_faults()
+    running.sim.power_on('xen1')
+    ended = finish(running, key, uuid)
+    assert ended.state == 'succeeded', ended
+    assert at_home(running)
+    assert len(running.arrivals(REBOOT)) == 2
+
+
+def test_a_master_that_stays_away_stops_it(
+    running: service.Service, key: int
+) -> None:
+    """And what was off is on again when it is there."""
+    before = {**pool(running)['other_config'], 'auto_poweron': 'true'}
+    running.sim.set_pool('xen1', other_config=before)
+    uuid = roll(running, key, hosts=['xen2', 'xen3'], pause='before_reboot')
+    until(running, key, uuid, 'xen2', 'paused')
+    with running.database.writer() as connection:
+        # Its turn is over; that of the next one begins without a master.
+        found = get(running, uuid)
+        done = {**entry(found, 'xen2'), 'state': 'done', 'ended': 0.0}
+        hosts = [done, entry(found, 'xen3')]
+        operations.update(
+            connection,
+            found.id,
+            {'parameters': {**found.parameters, 'roll': hosts}},
+        )
+    running.sim.stop_xapi('xen1')
+    for _ in range(30):
+        go_on(running, key, 100)
+    assert states(get(running, uuid)) == {'xen2': 'done', 'xen3': 'stopped'}
+    assert get(running, uuid).state == 'running'
+    running.sim.start_xapi('xen1')
+    ended = finish(running, key, uuid)
+    assert (ended.error or {})['code'] == 'TIMEOUT', ended
+    assert pool(running)['other_config'] == before
+
+
+def test_autostart_that_is_not_on_again_is_told(
+    running: service.Service, key: int
+) -> None:
+    before = {**pool(running)['other_config'], 'auto_poweron': 'true'}
+    running.sim.set_pool('xen1', other_config=before)
+    uuid = roll(running, key, hosts=['xen2'])
+    until(running, key, uuid, 'xen2', 'rebooting')
+    running.sim.plant(
+        'pool.add_to_other_config', code='RBAC_PERMISSION_DENIED', times=0
+    )
+    ended = finish(running, key, uuid)
+    assert (ended.error or {})['code'] == 'AUTOSTART_NOT_RESTORED', ended
+    running.sim.clear_faults()
+    again = running.retries.retry(running.ctx, key, uuid)
+    assert finish(running, key, again.uuid).state == 'succeeded'
+    assert pool(running)['other_config'] == before
+    assert len(running.arrivals(REBOOT)) == 1
+
+
+def test_a_rename_does_not_wait(running: service.Service, key: int) -> None:
+    uuid = roll(running, key, hosts=['xen2'], pause='before_reboot')
+    until(running, key, uuid, 'xen2', 'paused')
+    running.aggregates.update(running.ctx, key, {'name': 'new'})
+    with running.database.writer() as connection:
+        connection.exec_driver_sql(
+            "UPDATE operations SET not_before = 1e12 WHERE kind LIKE 'roll%'"
+        )
+    running.work()
+    assert running.operation(key).state == 'succeeded'
+    assert pool(running)['name_label'] == 'new'
+    assert get(running, uuid).state == 'running'
+
+
+def test_a_host_that_is_forgotten_meanwhile_stops_it(
+    running: service.Service, key: int
+) -> None:
+    uuid = roll(running, key, hosts=['xen2', 'xen3'], pause='before_reboot')
+    until(running, key, uuid, 'xen2', 'paused')
+    with running.database.writer() as connection:
+        connection.exec_driver_sql("DELETE FROM hosts WHERE name = 'xen3'")
+    running.rolling.go_on(running.ctx, key, uuid)
+    ended = finish(running, key, uuid)
+    assert (ended.error or {})['code'] == restarting.CALLED_OFF, ended
+    assert states(ended) == {'xen2': 'done', 'xen3': 'stopped'}
+
+
+def test_a_plan_leaves_out_what_needs_no_restart(
+    running: service.Service, key: int
+) -> None:
+    running.sim.set_host('xen3', updates_requiring_reboot=['OpaqueRef:u'])
+    told = planning.look(
+        connections.Connector(running.conf),
+        running.hosts.get_all(),
+        running.aggregates.get(key),
+        {'only_if_needed': True},
+    )
+    assert [host['host'] for host in told['hosts']] == ['xen3']

@@ -11,11 +11,11 @@ from typing import Any
 
 from oslo_utils import uuidutils
 
+from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import xenapi
-from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
@@ -55,18 +55,11 @@ def bring(
     if waiting and over:
         shared.stop(run)
     elif waiting:
-        names = shared.names([move.guest_name for move in waiting])
+        told = shared.names([move.guest_name for move in waiting])
         run.note(step=f'{len(waiting)} guest(s) to come home', progress=97)
-        raise shared.watch(run, f'Guests come home: {names}.')
-    hosts = run.held.read(
-        lambda connection: db_hosts.get_all(connection, run.aggregate_id)
-    )
-    names_of = {
-        seen.ref: host.name
-        for seen in view.hosts.values()
-        for host in hosts
-        if host.uuid == seen.uuid
-    }
+        raise shared.watch(run, f'Guests come home: {told}.')
+    names = {host.uuid: host.name for host in planning.members(run)}
+    names_of = {seen.ref: names.get(seen.uuid) for seen in view.hosts.values()}
     guests = {
         vm['uuid']: (vm, names_of.get(vm['resident_on']))
         for vm in session.records('VM').values()
@@ -82,16 +75,9 @@ def bring(
 
 def _moves(run: compute_run.Run) -> list[records.Move]:
     """All moves that are a part of it, in order."""
-    entered = [
-        key
-        for entry in run.operation.parameters[records.Rolling.HOSTS]
-        for key in entry.get('entered', ())
-    ]
-    keys = [*run.operation.parameters.get('earlier', ()), run.operation.id]
+    keys = records.Rolling.movers(run.operation)
     return run.held.read(
-        lambda connection: db_moves.of_operations(
-            connection, [*entered, *keys]
-        )
+        lambda connection: db_moves.of_operations(connection, keys)
     )
 
 

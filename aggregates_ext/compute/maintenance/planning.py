@@ -95,8 +95,12 @@ def plan(
     :param chosen: of ``choose``.
     :param asked: the parameters of the request.
     """
+    known = facts.read(session)
+    if asked.get('only_if_needed'):
+        listed = known.records['host']
+        chosen = [host for host in chosen if needs_reboot(listed, host)]
     found = rolling.plan(
-        facts.read(session),
+        known,
         chosen,
         hosts,
         asked.get('shut_down', ()),
@@ -141,9 +145,14 @@ def told(found: rolling.RollingPlan) -> dict[str, Any]:
     }
 
 
-def needs_reboot(session: xenapi.Session, host: records.Host) -> bool:
-    """Whether an update of a host asks for a reboot, as its master shows."""
-    for record in session.records('host').values():
+def needs_reboot(
+    found: Mapping[str, Mapping[str, Any]], host: records.Host
+) -> bool:
+    """Whether an update of a host asks for a reboot.
+
+    :param found: the hosts that its master shows, by reference.
+    """
+    for record in found.values():
         if record['uuid'] != host.uuid:
             continue
         asked = [

@@ -12,8 +12,10 @@ from oslo_utils import uuidutils
 from aggregates_ext import exception
 from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.maintenance import suspending
+from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
@@ -21,6 +23,7 @@ from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import operations
 from aggregates_ext.domain.maintenance import entering
 from aggregates_ext.domain.maintenance import powering
+from aggregates_ext.domain.maintenance import rolling as wanted
 
 State = records.Rolling
 Entry = dict[str, Any]
@@ -28,6 +31,8 @@ Entry = dict[str, Any]
 OVER = 'over'
 NOT_WHOLE = 'HOST_NOT_WHOLE'
 MASTER_CHANGED = 'MASTER_CHANGED'
+# Somebody else has ended what a host was to go through.
+CALLED_OFF = 'CALLED_OFF'
 SUCCEEDED, GIVEN_UP = 'succeeded', 'GIVEN_UP'
 
 
@@ -59,27 +64,28 @@ class Turns:
     def go_on(self) -> None:
         """Go on with the host whose turn it is; return when it is over.
 
-        What keeps it from going on for good ends it.
+        What keeps it from going on for good ends it, and so does what lasts
+        longer than a host may take to restart.
 
         :raises outcomes.Postpone: it goes on.
         """
+        run = self._run
         try:
-            self._go_on()
+            while (number := self._present()) is not None:
+                if self._is_given_up:
+                    self._back_out(number)
+                    return
+                self._advance(number)
+            self._end(None, SUCCEEDED)
         except outcomes.Failed as exc:
             self._end(self._present(), **exc.error)
-
-    def _go_on(self) -> None:
-        for number, entry in enumerate(self._entries):
-            if entry['state'] in State.ENDED:
-                continue
-            if self._is_given_up:
-                self._back_out(number)
-            else:
-                self._advance(number)
-            if OVER in self._asked:
-                return
-        if OVER not in self._asked:
-            self._end(None, SUCCEEDED)
+        except (exception.HostNotFound, exception.Conflict) as exc:
+            self._end(self._present(), CALLED_OFF, str(exc))
+        except (failures.HostError, outcomes.Postpone) as exc:
+            limit = float(run.options.power_timeout)
+            if isinstance(exc, outcomes.Waiting) or run.elapsed() < limit:
+                raise
+            self._end(self._present(), 'TIMEOUT', f'For {limit:.0f} s: {exc}')
 
     def _present(self) -> int | None:
         """The host whose turn it is; None: all have been."""
@@ -106,10 +112,12 @@ class Turns:
         self._run.remember(**{State.HOSTS: entries, OVER: over})
 
     def _advance(self, number: int) -> None:
-        """Take one host as far as it goes.
+        """Take one host one step further.
 
+        :raises outcomes.Failed: it did not come about.
         :raises outcomes.Postpone: it goes on.
         """
+        entry = self._entries[number]
         steps = {
             State.WAITING: self._take_next,
             State.ENTERING: self._is_empty,
@@ -117,11 +125,7 @@ class Turns:
             State.REBOOTING: self._is_back,
             State.LEAVING: self._serves,
         }
-        while OVER not in self._asked:
-            entry = self._entries[number]
-            if entry['state'] in State.ENDED:
-                return
-            steps[entry['state']](number, entry)
+        steps[entry['state']](number, entry)
 
     def _take_next(self, number: int, entry: Entry) -> None:
         """Look at the pool once more, then let the guests of a host go."""
@@ -131,37 +135,44 @@ class Turns:
             progress=_progress(self._entries, number),
         )
         run.end_recorded_session()
+        host = run.held.read(lambda connection: db_hosts.get(connection, name))
         with planning.at_master(run) as master:
-            view = master.look()
-            if view.master.uuid != self._asked['master']:
-                self._end(
-                    number,
-                    MASTER_CHANGED,
-                    f'Host {view.master.name_label} ({view.master.uuid}) is '
-                    'the master now, which was another one when this began. '
-                    'Hosts that are not restarted yet stay as they are; ask '
-                    'for a new restart of the others.',
-                    {'master': view.master.uuid},
-                )
-                return
+            self._check_master(master.look())
             suspending.suspend(run, master, bool(self._asked['suspend_ha']))
-            host = run.held.read(
-                lambda connection: db_hosts.get(connection, name)
-            )
-            if self._asked.get('only_if_needed') and not planning.needs_reboot(
-                master.session, host
-            ):
-                self._move_on(number, State.SKIPPED)
-                return
+            found = master.session.records('host')
             down = planning.named_on(
                 master.session, host, self._asked.get('shut_down', ())
             )
-        if self._is_held(host):
+        if self._asked['only_if_needed'] and not planning.needs_reboot(
+            found, host
+        ):
+            self._move_on(number, State.SKIPPED)
+        elif self._is_held(host):
             self._move_on(number, State.PAUSED, held=True)
-            return
+        else:
+            self._enter(number, down)
+
+    def _check_master(self, view: views.PoolView) -> None:
+        """:raises outcomes.Failed: it is another one than at the beginning."""
+        master = view.master
+        if master.uuid != self._asked['master']:
+            raise outcomes.Failed(
+                MASTER_CHANGED,
+                f'Host {master.name_label} ({master.uuid}) is the master '
+                'now, which was another one when this began. Hosts that are '
+                'not restarted yet stay as they are.',
+                {'master': master.uuid},
+            )
+
+    def _enter(self, number: int, down: list[str]) -> None:
+        """Queue its way into maintenance.
+
+        :param down: uuids of its guests that may be shut down.
+        """
+        uuid = self._run.operation.uuid
         parameters: dict[str, Any] = {
             'stay': False,
-            'reason': f'rolling reboot (operation {run.operation.uuid})',
+            'reason': f'rolling reboot (operation {uuid})',
         }
         if down:
             parameters |= {
@@ -169,10 +180,7 @@ class Turns:
                 'hard': self._asked.get('hard', False),
             }
         self._queue(
-            number,
-            State.ENTERING,
-            operations.ENTER_MAINTENANCE,
-            parameters,
+            number, State.ENTERING, operations.ENTER_MAINTENANCE, parameters
         )
 
     def _is_held(self, host: records.Host) -> bool:
@@ -190,13 +198,12 @@ class Turns:
 
     def _is_empty(self, number: int, entry: Entry) -> None:
         """In maintenance: it waits for somebody, or is rebooted."""
-        if not self._has_stopped(number, self._child(number)):
-            self._move_on(number, State.PAUSED)
+        self._move_on(number, State.PAUSED, **_warning(self._done(number)))
 
     def _wait_for_somebody(self, number: int, entry: Entry) -> None:
         """It is empty, and may wait for what is to be done with it."""
         name = entry['host']
-        waits = self._asked.get('pause') == 'before_reboot'
+        waits = self._asked['pause'] == wanted.BEFORE_REBOOT
         if waits and not self._goes_on(name):
             raise self._rest(
                 number,
@@ -219,22 +226,21 @@ class Turns:
         )
 
     def _is_back(self, number: int, entry: Entry) -> None:
-        """Rebooted: it takes guests again, if all of it is there."""
-        child = self._child(number)
-        if self._has_stopped(number, child):
-            return
-        if child is not None and child.error:
-            self._end(
-                number,
+        """Rebooted: it takes guests again, if all of it is there.
+
+        :raises outcomes.Failed: something is missing.
+        """
+        done = self._done(number)
+        if done is not None and done.error:
+            raise outcomes.Failed(
                 NOT_WHOLE,
-                f'{child.error["message"]} It stays in maintenance.',
-                child.error['parameters'],
+                f'{done.error["message"]} It stays in maintenance.',
+                done.error['parameters'],
             )
-            return
         if entry.get('held'):
             self._move_on(number, State.DONE)
-            return
-        self._leave(number, restore=False)
+        else:
+            self._leave(number, restore=False)
 
     def _leave(self, number: int, *, restore: bool) -> None:
         self._queue(
@@ -246,25 +252,21 @@ class Turns:
 
     def _serves(self, number: int, entry: Entry) -> None:
         """It takes guests again."""
-        child = self._child(number)
-        if self._has_stopped(number, child):
-            return
-        told = (child.error or {}).get('message') if child else None
-        known = {'warning': told} if told else {}
-        self._move_on(number, State.DONE, **known)
+        self._move_on(number, State.DONE, **_warning(self._done(number)))
 
     def _back_out(self, number: int) -> None:
         """It is given up: the present host takes guests again, and that is all.
 
         What a host was told to do cannot be taken back, and is waited for.
+
+        :raises outcomes.Resting: until it takes them.
         """
         entry = self._entries[number]
-        touched = entry['state'] not in (State.WAITING,)
-        if entry['state'] == State.REBOOTING:
-            self._child(number)
-        if entry['state'] == State.LEAVING:
-            self._child(number)
-        elif touched and not entry.get('held'):
+        touched = entry['state'] != State.WAITING
+        if entry['state'] in (State.REBOOTING, State.LEAVING):
+            self._ended(number)
+        stays = entry.get('held') or entry['state'] == State.LEAVING
+        if touched and not stays:
             self._leave(number, restore=True)
             raise self._rest(number, 'It is given up.')
         self._end(
@@ -309,18 +311,13 @@ class Turns:
             run.write(work)
         except exception.AggregateBusy as exc:
             raise self._rest(number, str(exc)) from exc
-        except exception.AggregatesError as exc:
-            if not isinstance(exc, (exception.Conflict, exception.NotFound)):
-                raise
-            self._end(number, type(exc).__name__, str(exc))
 
-    def _child(self, number: int) -> records.Operation | None:
+    def _ended(self, number: int) -> records.Operation | None:
         """What was queued of a host, when it has ended; None: nothing was.
 
         :raises outcomes.Resting: it goes on.
         """
-        entry = self._entries[number]
-        uuid = entry.get('operation')
+        uuid = self._entries[number].get('operation')
         if uuid is None:
             return None
         found = self._run.held.read(
@@ -333,21 +330,21 @@ class Turns:
             )
         return found
 
-    def _has_stopped(
-        self, number: int, child: records.Operation | None
-    ) -> bool:
-        """Whether what was queued of a host did not come about: that ends it."""
-        if child is None or child.state == 'succeeded':
-            return False
-        error = child.error or {}
-        said = error.get('message') or f'it was {child.state}.'
-        self._end(
-            number,
-            str(error.get('code') or 'CALLED_OFF'),
-            f'{child.title} (operation {child.uuid}): {said}',
-            {'operation': child.uuid, 'found': error.get('parameters')},
+    def _done(self, number: int) -> records.Operation | None:
+        """The same, when it has come about.
+
+        :raises outcomes.Failed: it has not.
+        """
+        found = self._ended(number)
+        if found is None or found.state == 'succeeded':
+            return found
+        error = found.error or {}
+        said = error.get('message') or f'it was {found.state}.'
+        raise outcomes.Failed(
+            str(error.get('code') or CALLED_OFF),
+            f'{found.title} (operation {found.uuid}): {said}',
+            {'operation': found.uuid, 'found': error.get('parameters')},
         )
-        return True
 
     def _rest(self, number: int, reason: str) -> outcomes.Resting:
         """What lets it rest until an operation has ended."""
@@ -381,6 +378,12 @@ def _queued(entry: Entry, state: str, made: records.Operation | None) -> Entry:
         # Whose moves tell where guests were.
         found['entered'] = [*entry.get('entered', ()), made.id]
     return found
+
+
+def _warning(done: records.Operation | None) -> Entry:
+    """What an operation could not do beside, for the entry of its host."""
+    told = (done.error or {}).get('message') if done is not None else None
+    return {'warning': told} if told else {}
 
 
 def _progress(entries: list[Entry], number: int) -> int:

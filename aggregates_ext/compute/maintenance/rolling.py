@@ -66,21 +66,27 @@ class _Rolling:
         with planning.at_master(run) as master:
             view = master.look()
             members = planning.members(run)
-            entries = self._asked.get(records.Rolling.HOSTS)
+            # Of what this tries again.
+            before = self._asked.get(records.Rolling.HOSTS, ())
             named = self._asked.get('hosts')
-            if entries is not None:
+            if before:
                 named = records.Rolling.left(run.operation)
             chosen = planning.choose(members, named, view.master.uuid)
             plan = planning.plan(master.session, chosen, members, self._asked)
             if plan.report.blockers:
                 raise outcomes.refuse(REFUSED, plan.report)
+        entries = {
+            entry['host']: entry
+            for entry in before
+            if entry['state'] in records.Rolling.ENDED
+        }
+        known = {entry['host']: entry for entry in before}
+        for host in chosen:
+            new = {'host': host.name, 'state': records.Rolling.WAITING}
+            entries[host.name] = known.get(host.name, new)
         run.remember(
             **{
-                records.Rolling.HOSTS: entries
-                or [
-                    {'host': host.name, 'state': records.Rolling.WAITING}
-                    for host in chosen
-                ],
+                records.Rolling.HOSTS: list(entries.values()),
                 'master': view.master.uuid,
                 'changed': True,
             }
@@ -106,12 +112,13 @@ class _Rolling:
         ]
         _conclude(run, over, lost, [*warnings, *left])
 
-    def _restore(self, over: Entry) -> tuple[list[str], list[str]]:
+    def _restore(self, over: Entry) -> tuple[list[outcomes.Failed], list[str]]:
         """What is not on again, and who is not at home, in sentences.
 
         :raises outcomes.Postpone: it goes on.
         """
-        run, left = self._run, []
+        run = self._run
+        left: list[str] = []
         run.end_recorded_session()
         with planning.at_master(run) as master:
             view = master.look()
@@ -121,7 +128,10 @@ class _Rolling:
 
 
 def _conclude(
-    run: compute_run.Run, over: Entry, lost: list[str], left: list[str]
+    run: compute_run.Run,
+    over: Entry,
+    lost: list[outcomes.Failed],
+    left: list[str],
 ) -> None:
     """End the operation.
 
@@ -131,12 +141,13 @@ def _conclude(
     if over['code'] not in (restarting.SUCCEEDED, restarting.GIVEN_UP):
         raise outcomes.Failed(
             over['code'],
-            ' '.join([over['message'], *lost]),
+            ' '.join([over['message'], *map(str, lost)]),
             over['found'],
             'When it is mended, "retry_operation" goes on with it.',
         )
     if lost:
-        raise outcomes.Failed('HA_NOT_RESTORED', ' '.join(lost))
+        code = lost[0].error['code']
+        raise outcomes.Failed(code, ' '.join(map(str, lost)))
     error = None
     if left or over['message']:
         told = text.listed(left, shared.MOST_TOLD, ' ')

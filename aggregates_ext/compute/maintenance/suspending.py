@@ -5,8 +5,6 @@ halted guests with each boot. What was there is written down before it is
 switched off, and given back whatever became of the restart (design#rolling).
 """
 
-from collections.abc import Callable
-from collections.abc import Mapping
 from typing import Any
 
 from aggregates_ext.compute.observation import masters
@@ -15,6 +13,7 @@ from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
+from aggregates_ext.compute.xen import text
 from aggregates_ext.db.engine import engine
 
 # The parameters of the operation that tell what was on before.
@@ -53,52 +52,54 @@ def suspend(
     switch.autostart_off()
 
 
-def resume(run: compute_run.Run, master: masters.Master) -> list[str]:
+def resume(
+    run: compute_run.Run, master: masters.Master
+) -> list[outcomes.Failed]:
     """Switch on again what was switched off.
 
-    :returns: what is not as it was, and what to do about it, in sentences.
+    :returns: what is not as it was, why, and what to do about it.
     :raises outcomes.Postpone: it goes on.
     """
     switch = _Switch(run, master)
-    parameters = run.operation.parameters
-    told = []
-    if parameters.get(AUTOSTART):
-        told += _tell(switch.autostart_on)
-    if parameters.get(HA):
-        told += _tell(switch.ha_on)
-    return told
+    lost = []
+    for name, work in ((AUTOSTART, switch.autostart_on), (HA, switch.ha_on)):
+        if run.operation.parameters.get(name):
+            try:
+                work()
+                run.remember(**{name: None})
+            except outcomes.Failed as exc:
+                lost.append(_not_restored(run, name, str(exc)))
+    return lost
 
 
-def lost(run: compute_run.Run, why: str) -> list[str]:
-    """What was on before and cannot be given back, in sentences.
+def lost(run: compute_run.Run, why: str) -> list[outcomes.Failed]:
+    """What was on before and cannot be given back.
 
     :param why: what keeps it from that.
     """
-    parameters, told = run.operation.parameters, []
-    if parameters.get(AUTOSTART):
-        told.append(f'{AUTO_POWERON} of the pool is to be true again. {why}')
-    if parameters.get(HA):
-        told.append(str(_not_restored(parameters[HA], why)))
-    return told
+    parameters = run.operation.parameters
+    names = [name for name in (AUTOSTART, HA) if parameters.get(name)]
+    return [_not_restored(run, name, why) for name in names]
 
 
-def _not_restored(before: Mapping[str, Any], why: str) -> outcomes.Failed:
+def _not_restored(
+    run: compute_run.Run, name: str, why: str
+) -> outcomes.Failed:
+    before = run.operation.parameters[name]
+    if name == AUTOSTART:
+        return outcomes.Failed(
+            'AUTOSTART_NOT_RESTORED',
+            f'No boot of a host starts guests, as it did before. {why} Set '
+            f'it by hand ("xe pool-param-set other-config:{AUTO_POWERON}='
+            'true").',
+        )
+    storage = text.listed(before['storage']) or 'none'
     return outcomes.Failed(
         'HA_NOT_RESTORED',
-        'High availability is not as it was before: '
-        f'heartbeat SRs {", ".join(before["storage"])}, '
-        f'{before["tolerate"]} failures to tolerate. {why} Switch it on '
-        'by hand ("xe pool-ha-enable").',
+        'High availability is not as it was before: heartbeat SRs '
+        f'{storage}, {before["tolerate"]} failures to tolerate. {why} Switch '
+        'it on by hand ("xe pool-ha-enable").',
     )
-
-
-def _tell(work: Callable[[], None]) -> list[str]:
-    """What kept it from being done for good."""
-    try:
-        work()
-    except outcomes.Failed as exc:
-        return [str(exc)]
-    return []
 
 
 class _Switch:
@@ -163,15 +164,7 @@ class _Switch:
         :raises outcomes.Postpone: it goes on.
         :raises outcomes.Failed: it is not as it was.
         """
-        try:
-            self._ha_on(self._run.operation.parameters[HA])
-        except outcomes.Failed as exc:
-            before = self._run.operation.parameters[HA]
-            raise _not_restored(before, str(exc)) from exc
-        self._run.remember(**{HA: None})
-
-    def _ha_on(self, before: Mapping[str, Any]) -> None:
-        run = self._run
+        run, before = self._run, self._run.operation.parameters[HA]
         if not self.pool['ha_enabled']:
             run.note(step='switching high availability on')
             if self._is_over():
@@ -248,7 +241,6 @@ class _Switch:
             self._change(
                 'pool.add_to_other_config', self._ref, AUTO_POWERON, 'true'
             )
-        self._run.remember(**{AUTOSTART: None})
 
     def _watch(self, reason: str) -> outcomes.Watching:
         seconds = LOOKS * float(self._run.options.watch_interval)

@@ -167,7 +167,7 @@ def _gate(
     """
     stuck = any(move.state == db_moves.UNRESOLVED for move in open_)
     for operation in standing:
-        if operation.kind == db_operations.ROLLING_REBOOT:
+        if operation.kind not in db_operations.STRUCTURAL:
             continue
         waits = compute_run.FOR_MOVES in (operation.error or {}).get(
             'parameters', ()

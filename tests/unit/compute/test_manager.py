@@ -55,6 +55,14 @@ def test_operations_of_one_host_keep_their_order() -> None:
     assert manager.next_due([resting, behind], 10) is None
 
 
+def test_a_restart_of_all_hosts_holds_nothing_up() -> None:
+    rests = dataclasses.replace(
+        operation(1, 'a', not_before=20), kind='rolling_reboot', host=None
+    )
+    rename = dataclasses.replace(operation(2, 'a'), kind='rename', host=None)
+    assert manager.next_due([rests, rename], 10) is rename
+
+
 def test_nothing_to_do() -> None:
     assert manager.next_due([], 10) is None
 
