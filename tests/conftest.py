@@ -4,6 +4,7 @@ import gc
 import pathlib
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from oslo_service import backend
 
@@ -17,6 +18,14 @@ from aggregates_ext.xensim import simulator  # noqa: E402
 from tests import databases  # noqa: E402
 from tests import leash  # noqa: E402
 from tests import schemas  # noqa: E402
+
+# A loaded machine passes too: no example has to be found or run in a time.
+hypothesis.settings.register_profile(
+    'any time',
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile('any time')
 
 
 def pytest_configure() -> None:

@@ -577,7 +577,6 @@ def run(machine: type[Histories], examples: int) -> None:
             max_examples=EXAMPLES or examples,
             stateful_step_count=STEPS,
             derandomize=not EXAMPLES,
-            deadline=None,
             database=None,
             print_blob=False,
             # Making a failure shorter takes longer than reading it.

@@ -64,7 +64,6 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 @pytest.mark.parametrize(('method', 'path'), REQUESTS)
 @hypothesis.settings(
     max_examples=EXAMPLES or 150,
-    deadline=None,
     derandomize=not EXAMPLES,
     database=None,
     suppress_health_check=list(hypothesis.HealthCheck),

@@ -238,7 +238,6 @@ def set_formats(case: Any, data: st.DataObject) -> None:
 @pytest.mark.parametrize('label', sorted(OPERATIONS))
 @hypothesis.settings(
     max_examples=EXAMPLES or 30,
-    deadline=None,
     derandomize=not EXAMPLES,
     database=None,
     suppress_health_check=list(hypothesis.HealthCheck),

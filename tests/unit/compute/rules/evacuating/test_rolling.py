@@ -594,7 +594,6 @@ SIZES = strategies.lists(
 )
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(SIZES)
 def test_hosts_that_are_alike_need_no_third_move(
     sizes: list[list[int]],
