@@ -108,6 +108,16 @@ def update(sim: simulator.Simulator, name: str, body: Body) -> object:
     return {}
 
 
+def enable_repository(
+    sim: simulator.Simulator, name: str, body: Body
+) -> object:
+    return {'ref': sim.enable_repository(name)}
+
+
+def publish(sim: simulator.Simulator, name: str, body: Body) -> object:
+    return {'name': sim.publish(name, **body)}
+
+
 def start_operation(sim: simulator.Simulator, name: str, body: Body) -> object:
     return {'ref': sim.start_pool_operation(name, body['operation'])}
 
@@ -132,6 +142,8 @@ ROUTES: dict[tuple[str, str], Action] = {
     ('DELETE', '/hosts/NAME/pool-operations'): end_operation,
     ('POST', '/hosts/NAME/fields'): set_fields,
     ('POST', '/hosts/NAME/updates'): update,
+    ('POST', '/hosts/NAME/repository'): enable_repository,
+    ('POST', '/hosts/NAME/published'): publish,
     ('POST', '/hosts/NAME/srs'): add_sr,
     ('POST', '/hosts/NAME/vms'): add_vm,
 }

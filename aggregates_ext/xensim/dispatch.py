@@ -155,8 +155,11 @@ def _find(version: str, name: str) -> signatures.Method | None:
     taken = versions.parameters(version, name)
     if taken is None:
         return method
+    needed = len(method.parameters) - method.optional
     return dataclasses.replace(
-        method, parameters=method.parameters[:taken], optional=taken - 1
+        method,
+        parameters=method.parameters[:taken],
+        optional=taken - needed,
     )
 
 

@@ -10,6 +10,7 @@ from aggregates_ext.xensim.calls import signatures
 from aggregates_ext.xensim.calls import tasks
 from aggregates_ext.xensim.hosts import calls as host_calls
 from aggregates_ext.xensim.hosts import power as host_power
+from aggregates_ext.xensim.hosts import updates as host_updates
 from aggregates_ext.xensim.join import steps as join_steps
 from aggregates_ext.xensim.machines import calls as machine_calls
 from aggregates_ext.xensim.machines import devices
@@ -76,6 +77,12 @@ METHODS: collections.abc.Mapping[str, signatures.Method] = {
     'pool.set_ha_host_failures_to_tolerate': _declare(
         availability.set_failures, 'ref number'
     ),
+    'pool.sync_updates': _declare(
+        host_updates.sync, 'ref flag text text text text', 4
+    ),
+    'pool.check_update_readiness': _declare(
+        host_updates.check_readiness, 'ref flag'
+    ),
     'pool.ha_compute_max_host_failures_to_tolerate': _declare(
         availability.compute_most
     ),
@@ -92,6 +99,7 @@ METHODS: collections.abc.Mapping[str, signatures.Method] = {
     'host.compute_free_memory': _declare(
         host_calls.compute_free_memory, 'ref'
     ),
+    'host.apply_updates': _declare(host_updates.apply, 'ref text'),
     'host.power_on': _declare(host_power.power_on, 'ref'),
     'host.set_power_on_mode': _declare(
         host_power.set_power_on_mode, 'ref text mapping'

@@ -5,22 +5,19 @@ import pathlib
 import types
 import typing
 
+from aggregates_ext.xensim import changes
 from aggregates_ext.xensim import dispatch
-from aggregates_ext.xensim.exclusion import guest
-from aggregates_ext.xensim.exclusion import pool as pool_exclusion
+from aggregates_ext.xensim import pages
 from aggregates_ext.xensim.install import contents
 from aggregates_ext.xensim.install import hosts as installation
 from aggregates_ext.xensim.install import interfaces
-from aggregates_ext.xensim.install import records as host_records
 from aggregates_ext.xensim.life import disks
 from aggregates_ext.xensim.life import latewrites
 from aggregates_ext.xensim.life import lifecycle
 from aggregates_ext.xensim.life import liveness
-from aggregates_ext.xensim.machines import haplan
 from aggregates_ext.xensim.plan import described
 from aggregates_ext.xensim.plan import presets
 from aggregates_ext.xensim.plan import topology as topologies
-from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.wire import acceptor
 from aggregates_ext.xensim.wire import server
 from aggregates_ext.xensim.wire import tls
@@ -33,7 +30,7 @@ from aggregates_ext.xensim.world import report
 from aggregates_ext.xensim.world import world as worlds
 
 
-class Simulator:
+class Simulator(changes.Changes):
     """Simulated hosts, each with a port of its own on loopback."""
 
     def __init__(
@@ -85,6 +82,7 @@ class Simulator:
                 respond = functools.partial(dispatch.respond, self.world, host)
                 port = server.Port(host.spec.port, respond, self._acceptor)
                 port.speaks_json = host.preset.release >= presets.JSON_SINCE
+                port.fetch = functools.partial(pages.fetch, self.world, host)
                 port.tls = tls.context(host.spec)
                 self._ports.append(port)
                 host.door, host.port = port, port.number
@@ -126,10 +124,6 @@ class Simulator:
         if self._saved is None:
             raise ValueError('there is no file to save to')
         disks.save(self.world, self._saved)
-
-    def host(self, name: str) -> hosts.Host:
-        """A host by its name in the topology."""
-        return self.world.hosts[name]
 
     @property
     def calls(self) -> list[worlds.Arrival]:
@@ -309,88 +303,3 @@ class Simulator:
             number = len(db.rows('Bond'))
             bond = topologies.Bond(devices)
             interfaces.add_bond(db, self.host(host), ref, number, bond)
-
-    def set_pool(self, host: str, **fields: database.Value) -> None:
-        """Change the pool record of the pool which a host is in."""
-        with self.world.lock:
-            db, _ = self._record(host)
-            change(db.pool, fields)
-            pool_exclusion.refresh(db)
-            haplan.follow(db)
-
-    def set_host(self, host: str, **fields: database.Value) -> None:
-        """Change the record of a host."""
-        with self.world.lock:
-            db, ref = self._record(host)
-            change(db.row('host', ref), fields)
-            if vendor := fields.get('cpu_info', {}).get('vendor'):
-                self.host(host).spec.cpu.vendor = vendor
-                host_records.recompute_cpu_info(db)
-
-    def update(self, name: str, **software_version: str) -> None:
-        """Let a host have other versions from its next boot on."""
-        with self.world.lock:
-            self.host(name).update |= software_version
-
-    def add_record(
-        self, host: str, kind: str, /, **fields: database.Value
-    ) -> str:
-        """Add a record of any class to a host's pool; the answer: ref."""
-        with self.world.lock:
-            db, _ = self._record(host)
-            return db.create(kind, **fields)
-
-    def set_record(
-        self, host: str, kind: str, ref: str, /, **fields: database.Value
-    ) -> None:
-        """Change a record of any class in a host's pool."""
-        with self.world.lock:
-            db, _ = self._record(host)
-            change(db.row(kind, ref), fields)
-            if kind == 'VM':
-                self._follow(db, ref, fields)
-
-    def _follow(
-        self, db: database.Database, ref: str, fields: database.Record
-    ) -> None:
-        """A machine whose state was set by a test is in that state."""
-        guest.refresh(db, ref)
-        row = db.row('VM', ref)
-        if not fields.keys() & {'power_state', 'resident_on'}:
-            return
-        for host in self.world.hosts.values():
-            domains.end(host, row['uuid'])
-        if row['power_state'] in memory.LOADED:
-            home = domains.machine(self.world, db, row['resident_on'])
-            domains.begin(home, row['uuid'])
-
-    def start_pool_operation(self, host: str, operation: str) -> str:
-        """Let a pool operation run which never ends; the answer: its ref."""
-        with self.world.lock:
-            db, _ = self._record(host)
-            return pool_exclusion.hold(db, operation)
-
-    def end_pool_operation(self, host: str, operation_ref: str) -> None:
-        """End an operation which was started so."""
-        with self.world.lock:
-            db, _ = self._record(host)
-            pool_exclusion.release(db, operation_ref)
-
-    def _record(self, name: str) -> tuple[database.Database, str]:
-        """The record of a host in the database of its pool."""
-        host = self.host(name)
-        db = host.database
-        if host.master is not None and host.xapi and host.xapi.is_slave:
-            found = self.world.at_address(host.master)
-            if found is not None:
-                db = found.database
-        return db, db.by_uuid('host', host.uuid)
-
-
-def change(record: database.Record, fields: database.Record) -> None:
-    """Set fields of a record; maps are merged into those it has."""
-    for field, value in fields.items():
-        if field not in record:
-            raise ValueError(f'there is no field {field!r}')
-        merge = isinstance(value, dict)
-        record[field] = record[field] | value if merge else value

@@ -49,13 +49,18 @@ SHOWN = frozenset(
         'VM.start_on',
         'VM.suspend',
         'VM.unpause',
+        'host.apply_updates',
         'host.enable',
         'host.evacuate',
         'host.reboot',
         'host.shutdown',
+        'pool.sync_updates',
     }
 )
 """Calls with a task for as long as they run, also when they are plain."""
+
+BY_MASTER = frozenset({'host.apply_updates'})
+"""Calls about a host which its master works on (xapi#updates)."""
 
 UNFINISHED = ('pending', 'cancelling')
 
@@ -74,7 +79,8 @@ def start(
     context = context._replace(task=ref)
     if name in CANCELLABLE:
         db.row('task', ref)['allowed_operations'] = ['cancel']
-    if name.startswith(('host.', 'VM.')) and parameters:
+    forwarded = name.startswith(('host.', 'VM.')) and name not in BY_MASTER
+    if forwarded and parameters:
         context.xapi.forwarded[ref] = _worker(db, parameters[0])
     operations.start(
         context.world,

@@ -5,15 +5,10 @@ See xapi#boots and xapi#maintenance-calls.
 
 from aggregates_ext.xensim.life import liveness
 from aggregates_ext.xensim.machines import haplan
+from aggregates_ext.xensim.machines import powerstate
 from aggregates_ext.xensim.machines import upgrading
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.world import host as hosts
-
-GUIDANCES = (
-    'pending_guidances',
-    'pending_guidances_recommended',
-    'pending_guidances_full',
-)
 
 RESTARTED = frozenset({'restart_toolstack'})
 BOOTED = RESTARTED | {
@@ -26,9 +21,12 @@ BOOTED = RESTARTED | {
 
 
 def install(host: hosts.Host) -> None:
-    """What was put on the disk runs from this boot on."""
-    host.installed |= host.update
-    host.update = {}
+    """What was put on the disk runs from this start on, or this boot."""
+    host.installed |= host.renewed
+    host.renewed = {}
+    if host.booted is not None:
+        host.installed |= host.update
+        host.update = {}
 
 
 def settle(
@@ -39,7 +37,7 @@ def settle(
     row['software_version'] = row['software_version'] | host.installed
     upgrading.mark(db)
     done = BOOTED if xapi.on_boot else RESTARTED
-    for field in GUIDANCES:
+    for field in powerstate.GUIDANCES:
         row[field] = [one for one in row[field] if one not in done]
     if xapi.on_boot:
         row['updates_requiring_reboot'] = []

@@ -99,6 +99,10 @@ def dump(world: worlds.World) -> State:
             name: _dump_host(host) for name, host in world.hosts.items()
         },
         'destroyed_vdis': list(world.destroyed_vdis),
+        'mirrors': {
+            pool: dataclasses.asdict(mirror)
+            for pool, mirror in world.mirrors.items()
+        },
     }
 
 
@@ -106,13 +110,18 @@ def restore(world: worlds.World, state: State) -> None:
     """Put what was dumped on the disks; no xapi runs yet."""
     world.clock.resume(state['time'])
     world.destroyed_vdis[:] = state['destroyed_vdis']
+    for pool, mirror in state.get('mirrors', {}).items():
+        releases = [worlds.Release(**one) for one in mirror['releases']]
+        world.mirrors[pool] = worlds.Mirror(releases, mirror['synced'])
     for name, saved in state['hosts'].items():
         host = world.hosts[name]
         for field in KEPT:
             setattr(host, field, saved[field])
         host.storage = saved.get('storage', host.storage)
         host.update = saved.get('update', {})
+        host.renewed = saved.get('renewed', {})
         host.installed = saved.get('installed', {})
+        host.packages = saved.get('packages', [])
         host.password = saved.get('password', host.spec.password)
         host.spec.cpu = topology.Cpu(**saved['cpu'])
         host.database = _restore_database(host, saved['database'])
@@ -135,7 +144,9 @@ def _dump_host(host: hosts.Host) -> State:
     return saved | {
         'storage': {sr: list(vdis) for sr, vdis in host.storage.items()},
         'update': dict(host.update),
+        'renewed': dict(host.renewed),
         'installed': dict(host.installed),
+        'packages': list(host.packages),
         'identity': _identity(host),
         'cpu': dataclasses.asdict(host.spec.cpu),
         'database': _dump_database(host.database),

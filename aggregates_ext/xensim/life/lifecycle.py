@@ -25,8 +25,7 @@ def start(
     """
     if host.xapi is not None or not host.powered or host.held:
         return
-    if host.booted is not None:
-        booting.install(host)
+    booting.install(host)
     succession.settle(world, host)
     succession.give_way(world, host)
     host.xapi = xapi = hosts.Xapi(host.master)
@@ -106,7 +105,7 @@ def power_off(world: worlds.World, host: hosts.Host) -> None:
     """Pull the plug."""
     kill(world, host)
     domains.lose_power(world, host)
-    host.powered, host.held = False, False
+    host.powered, host.held, host.installation = False, False, None
     if succession.is_watched(host):
         world.later(world.times.ha_succession, lambda: _succeed(world, host))
 

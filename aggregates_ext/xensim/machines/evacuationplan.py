@@ -34,13 +34,13 @@ def targets(db: database.Database, host: str) -> list[str]:
     ]
 
 
-def plan(db: database.Database, host: str) -> Plan:
+def plan(db: database.Database, host: str, ignore_ha: bool = False) -> Plan:
     """Plan for all machines; one must fit every target to be considered."""
     found: Plan = {}
     movable = []
     others = targets(db, host)
     for vm in residents(db, host):
-        reason = _refusal(db, vm, others)
+        reason = _refusal(db, vm, others, ignore_ha)
         if reason is None:
             movable.append(vm)
         else:
@@ -49,14 +49,14 @@ def plan(db: database.Database, host: str) -> Plan:
 
 
 def _refusal(
-    db: database.Database, vm: str, others: list[str]
+    db: database.Database, vm: str, others: list[str], ignore_ha: bool
 ) -> failure.Failure | None:
     if not others:
         return failure.Failure('NO_HOSTS_AVAILABLE', vm)
     if (reason := migratable.refusal(db, vm)) is not None:
         return reason
     protected = haplan.is_protected(db.row('VM', vm))
-    if db.pool['ha_enabled'] and not protected:
+    if db.pool['ha_enabled'] and not protected and not ignore_ha:
         release = presets.PRESETS[db.version].release
         told = release >= presets.NOT_PROTECTED_SINCE
         return failure.Failure(
@@ -90,10 +90,15 @@ def _pack(
     return found
 
 
-def prevented(db: database.Database, host: str) -> dict[str, failure.Failure]:
-    """The machines which cannot leave, with one reason each."""
+def prevented(
+    db: database.Database, host: str, ignore_ha: bool = False
+) -> dict[str, failure.Failure]:
+    """The machines which cannot leave, with one reason each.
+
+    :param ignore_ha: whether those which HA leaves alone may leave too
+    """
     return {
         vm: outcome
-        for vm, outcome in plan(db, host).items()
+        for vm, outcome in plan(db, host, ignore_ha).items()
         if isinstance(outcome, failure.Failure)
     }

@@ -8,6 +8,7 @@ import typing
 from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.exclusion import guest as guest_exclusion
 from aggregates_ext.xensim.machines import copying
+from aggregates_ext.xensim.machines import powerstate
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 from aggregates_ext.xensim.world import domains
@@ -198,6 +199,7 @@ def _write_down(
         resident_on=move.target,
         scheduled_to_be_resident_on=database.NULL,
     )
+    powerstate.forget_guidance(row, *powerstate.RESUMED)
     for end in (move.source, move.target):
         memory.refresh(move.db, end)
     _tell(move, row)

@@ -226,6 +226,16 @@ def _go_on(context: operations.Context, ref: str) -> None:
     context.db.row('VM', ref)['power_state'] = 'Running'
 
 
+def _boot(context: operations.Context, ref: str) -> None:
+    """It runs anew, on what its host runs."""
+    db = context.db
+    row = db.row('VM', ref)
+    newest = upgrading.is_newest(db, row['resident_on'])
+    done = powerstate.RESTARTED if newest else powerstate.RESUMED
+    powerstate.forget_guidance(row, *done)
+    _go_on(context, ref)
+
+
 def hard_shutdown(context: operations.Context, ref: str) -> operations.Steps:
     """Stop a machine, and its move."""
     states = ('Paused', 'Suspended', 'Running')
@@ -235,7 +245,7 @@ def hard_shutdown(context: operations.Context, ref: str) -> operations.Steps:
 def hard_reboot(context: operations.Context, ref: str) -> operations.Steps:
     """Reboot a machine, and stop its move."""
     states = ('Paused', 'Running')
-    return _change(context, ref, 'hard_reboot', states, _go_on)
+    return _change(context, ref, 'hard_reboot', states, _boot)
 
 
 def clean_shutdown(context: operations.Context, ref: str) -> operations.Steps:
@@ -245,7 +255,7 @@ def clean_shutdown(context: operations.Context, ref: str) -> operations.Steps:
 
 def clean_reboot(context: operations.Context, ref: str) -> operations.Steps:
     """Ask a machine to reboot, when it has arrived."""
-    return _clean(context, ref, 'clean_reboot', _go_on)
+    return _clean(context, ref, 'clean_reboot', _boot)
 
 
 def suspend(context: operations.Context, ref: str) -> operations.Steps:

@@ -5,6 +5,14 @@ from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 from aggregates_ext.xensim.world import memory
 
+GUIDANCES = (
+    'pending_guidances',
+    'pending_guidances_recommended',
+    'pending_guidances_full',
+)
+RESUMED = ('restart_device_model',)
+RESTARTED = (*RESUMED, 'restart_vm')
+
 
 def assert_in(
     db: database.Database, ref: str, *expected: str
@@ -37,9 +45,17 @@ def stop(db: database.Database, ref: str, state: str = 'Halted') -> None:
     row = db.row('VM', ref)
     host = row['resident_on']
     row.update(power_state=state, resident_on=database.NULL, domid=-1)
+    done = RESTARTED if state == 'Halted' else RESUMED
+    forget_guidance(row, *done)
     attach_disks(db, ref, False)
     guest.refresh(db, ref)
     memory.refresh(db, host)
+
+
+def forget_guidance(row: database.Record, *done: str) -> None:
+    """What a guest was asked for has been done (xapi#updates)."""
+    for field in GUIDANCES:
+        row[field] = [one for one in row[field] if one not in done]
 
 
 def attach_disks(db: database.Database, ref: str, attached: bool) -> None:

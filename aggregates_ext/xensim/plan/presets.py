@@ -270,6 +270,7 @@ NOT_PROTECTED_SINCE = (26, 17)
 PARAMETERS: dict[str, list[tuple[tuple[int, ...], int]]] = {
     'host.disable': [((25, 31), 2)],
     'host.evacuate': [((1, 297), 2), ((23, 27), 3)],
+    'pool.sync_updates': [((1, 329), 4), ((25, 7), 6)],
 }
 """How many parameters a method takes since which release: one before."""
 
@@ -284,8 +285,9 @@ CLASSES_SINCE: dict[str, str] = {
 METHODS_SINCE: dict[str, str] = {
     'xenserver-7.1': 'host.declare_dead',
     'xcp-ng-8.2': 'task.set_progress task.set_status',
-    'xcp-ng-8.3': 'host.emergency_disable_tls_verification'
-    ' pool.enable_tls_verification',
+    'xcp-ng-8.3': 'host.apply_updates'
+    ' host.emergency_disable_tls_verification pool.check_update_readiness'
+    ' pool.enable_tls_verification pool.sync_updates',
 }
 """Methods by the first of these products which has them."""
 

@@ -94,6 +94,10 @@ class Times:
     # xapi#shutdowns: how long a guest that has acknowledged is waited for.
     shutdown_wait: float = 1200.0
     shutdown_poll: float = 1.0
+    # xapi#updates: copying metadata, looking for updates, installing them.
+    sync_updates: float = 20.0
+    get_updates: float = 0.5
+    yum: float = 60.0
     # xapi#reboots: the start of an agent is told after it is heard.
     agent_started: float = 0.4
     host_operation: float = 0.05

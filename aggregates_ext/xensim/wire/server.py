@@ -2,6 +2,7 @@
 
 import collections.abc
 import contextlib
+import dataclasses
 import functools
 import http.server
 import io
@@ -33,7 +34,35 @@ INTERNAL_ERROR = (
     '</body></html>'
 )
 
+NOT_FOUND = '<html><body><h1>HTTP 404 not found</h1></body></html>'
+BAD_REQUEST = '<html><body><h1>HTTP 400 bad request</h1></body></html>'
+
+PAGES = {
+    400: BAD_REQUEST,
+    401: UNAUTHORISED,
+    403: FORBIDDEN,
+    404: NOT_FOUND,
+    500: INTERNAL_ERROR,
+}
+
 Respond = collections.abc.Callable[[codec.Request], object]
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """What is answered to a GET; without a body, the page of its status."""
+
+    status: int
+    kind: str = 'text/html'
+    body: bytes = b''
+
+
+Fetch = collections.abc.Callable[[str], Page | None]
+
+
+def _nothing(target: str) -> Page | None:
+    """No path is served."""
+    return None
 
 
 class Port:
@@ -43,6 +72,7 @@ class Port:
         self, number: int, respond: Respond, acceptor: acceptors.Acceptor
     ) -> None:
         self.respond = respond
+        self.fetch: Fetch = _nothing
         self._acceptor = acceptor
         self.speaks_json = True
         """Products before 7.0 do not (xapi#endpoints)."""
@@ -196,9 +226,11 @@ class Connection(http.server.BaseHTTPRequestHandler):
         """What a real host says without credentials (xapi#endpoints)."""
         self.close_connection = True
         if self.path.partition('?')[0] == STATISTICS:
-            self._answer(401, 'text/html', UNAUTHORISED.encode())
+            page = Page(401)
         else:
-            self._answer(403, 'text/html', FORBIDDEN.encode())
+            page = self.port.fetch(self.path) or Page(403)
+        body = page.body or PAGES[page.status].encode()
+        self._answer(page.status, page.kind, body)
 
     def do_OPTIONS(self) -> None:
         """Allow other origins, as xapi does (xapi#endpoints)."""
@@ -262,7 +294,8 @@ class Connection(http.server.BaseHTTPRequestHandler):
         self.send_header('Cache-Control', 'no-cache, no-store')
         self.send_header('Content-Type', kind)
         if status == 401:
-            realm = f'Basic realm="{STATISTICS.strip("/")}"'
+            path = self.path.partition('?')[0]
+            realm = f'Basic realm="{path.strip("/")}"'
             self.send_header('WWW-Authenticate', realm)
         elif status != 403:
             allowed = 'X-Requested-With'

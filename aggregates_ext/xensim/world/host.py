@@ -131,8 +131,14 @@ class Host:
     """
     update: dict[str, str] = dataclasses.field(default_factory=dict)
     """What of its software_version is new from the next boot on."""
+    renewed: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What of it is new from the next start of its xapi on."""
     installed: dict[str, str] = dataclasses.field(default_factory=dict)
     """What has become of that so far."""
+    packages: list[str] = dataclasses.field(default_factory=list)
+    """The names of the updates which are on its disk."""
+    installation: object | None = None
+    """The yum which runs on it (world/packages.py)."""
     reachable: bool = True
     held: bool = False
     """Nobody starts xapi, though the machine is up."""

@@ -27,6 +27,32 @@ class Arrival:
     time: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """An update which was published (xapi#updates).
+
+    :param packages: name-version-release.arch
+    :param guidance: what is to be done then, by mandatory, recommended, full
+        and livepatch, in the words of records
+    :param versions: what of software_version it changes
+    :param issued: when
+    """
+
+    name: str
+    packages: list[str]
+    guidance: dict[str, list[str]]
+    versions: dict[str, str]
+    issued: float
+
+
+@dataclasses.dataclass
+class Mirror:
+    """The remote repository of a pool, and how much of it the pool has."""
+
+    releases: list[Release] = dataclasses.field(default_factory=list)
+    synced: int = 0
+
+
 def _keep_certificate(host: hosts.Host) -> None:
     """For worlds without ports."""
 
@@ -45,6 +71,8 @@ class World:
         """Names of senders and receivers: what does not get through."""
         self.faults = faults.Faults()
         self.calls = collections.deque[Arrival](maxlen=CALLS_KEPT)
+        self.mirrors: dict[str, Mirror] = {}
+        """What is published, by the uuids of pools."""
         self.destroyed_vdis: list[str] = []
         self.ran_twice: list[str] = []
         """The uuids of guests that ran on two hosts at once, at any time."""

@@ -86,7 +86,9 @@ def test_a_wrong_password_costs_time(call, clk, seconds):
         (
             MIDDLE,
             'pool.get_tls_verification_enabled host.get_pending_guidances'
-            ' pool.enable_tls_verification Repository.get_all',
+            ' pool.enable_tls_verification Repository.get_all'
+            ' pool.sync_updates pool.check_update_readiness'
+            ' host.apply_updates',
         ),
         (NEW, 'host.get_ssh_enabled Certificate.get_purpose'),
         (LTS, 'Certificate.get_purpose VM_metrics.get_numa_nodes'),
