@@ -10,6 +10,7 @@ from aggregates_ext.xensim.calls import signatures
 from aggregates_ext.xensim.calls import tasks
 from aggregates_ext.xensim.hosts import calls as host_calls
 from aggregates_ext.xensim.hosts import power as host_power
+from aggregates_ext.xensim.hosts import updater
 from aggregates_ext.xensim.hosts import updates as host_updates
 from aggregates_ext.xensim.join import steps as join_steps
 from aggregates_ext.xensim.machines import calls as machine_calls
@@ -99,6 +100,7 @@ METHODS: collections.abc.Mapping[str, signatures.Method] = {
     'host.compute_free_memory': _declare(
         host_calls.compute_free_memory, 'ref'
     ),
+    'host.call_plugin': _declare(updater.call_plugin, 'ref text text mapping'),
     'host.apply_updates': _declare(host_updates.apply, 'ref text'),
     'host.power_on': _declare(host_power.power_on, 'ref'),
     'host.set_power_on_mode': _declare(

@@ -12,8 +12,8 @@ from aggregates_ext.xensim.records import failure
 ROLES = 'pool-admin, pool-operator'
 """The roles which may do everything that is simulated, but for the next."""
 
-ADMIN_ONLY = frozenset({'pool.enable_tls_verification'})
-"""Calls which are for pool-admin alone (xapi#tls-again)."""
+ADMIN_ONLY = frozenset({'host.call_plugin', 'pool.enable_tls_verification'})
+"""Calls which are for pool-admin alone (xapi#tls-again, xapi#updater)."""
 
 READ_ONLY = frozenset(
     {

@@ -208,7 +208,7 @@ def _install(
     xapi = host.xapi
     booted = guidances.waits_for_boot(guidance)
     running = packages.install(context.world, host, releases, booted)
-    yield from _await(context, running)
+    yield from wait(context, running)
     if host.xapi is not xapi:
         raise failure.Failure('CANNOT_CONTACT_HOST', ref)
     if running.state != 'done':
@@ -223,7 +223,7 @@ def _install(
     return failed
 
 
-def _await(
+def wait(
     context: operations.Context, running: packages.Installation
 ) -> operations.Steps:
     """Wait for yum; a fault that fails hits it half-way."""

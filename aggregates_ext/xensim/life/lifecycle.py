@@ -105,7 +105,8 @@ def power_off(world: worlds.World, host: hosts.Host) -> None:
     """Pull the plug."""
     kill(world, host)
     domains.lose_power(world, host)
-    host.powered, host.held, host.installation = False, False, None
+    host.powered, host.held = False, False
+    host.installation, host.checked_until = None, 0.0
     if succession.is_watched(host):
         world.later(world.times.ha_succession, lambda: _succeed(world, host))
 

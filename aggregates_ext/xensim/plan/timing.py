@@ -98,6 +98,9 @@ class Times:
     sync_updates: float = 20.0
     get_updates: float = 0.5
     yum: float = 60.0
+    # xapi#updater: looking for updates; how long an update waits for that.
+    check_update: float = 5.0
+    updater_lock: float = 10.0
     # xapi#reboots: the start of an agent is told after it is heard.
     agent_started: float = 0.4
     host_operation: float = 0.05

@@ -47,7 +47,8 @@ class Fault:
         or of pool.eject (E1 before its storage is unplugged, E2 when it is
         forgotten, E3 when the victim was told to go), "follow" when a host
         is told to follow a new master, of host.apply_updates ("yum" half-way,
-        "installed" before guidances, "livepatch"), or the uuid of a machine which
+        "installed" before guidances, "livepatch") or of host.call_plugin
+        ("yum"), or the uuid of a machine which
         migrates or is shut down, instead of the whole call
     :param nth: the first matching occurrence which is hit, from 1
     :param times: how many occurrences are hit; 0 for all

@@ -139,6 +139,8 @@ class Host:
     """The names of the updates which are on its disk."""
     installation: object | None = None
     """The yum which runs on it (world/packages.py)."""
+    checked_until: float = 0.0
+    """Till when its updater plugin looks for updates."""
     reachable: bool = True
     held: bool = False
     """Nobody starts xapi, though the machine is up."""

@@ -4,6 +4,7 @@ See xapi#updates.
 """
 
 import dataclasses
+import re
 import typing
 
 from aggregates_ext.xensim.world import host as hosts
@@ -21,6 +22,10 @@ GUIDANCES = {
     'restart_vm': 'RestartVM',
 }
 """What an update can ask for: as records have it, and as the list has it."""
+
+_PACKAGE = re.compile(
+    r'(?P<name>.+)-(?P<version>[^-]+)-(?P<release>[^-]+)\.(?P<arch>[^-.]+)'
+)
 
 _COVERED = {
     'reboot_host': {
@@ -44,10 +49,13 @@ def publish(
 
     :param pool: its uuid
     :return: the name of the update
-    :raises ValueError: no package, or an unknown kind or guidance
+    :raises ValueError: no package or none that is named so, or an unknown
+        kind or guidance
     """
     if not packages:
         raise ValueError('an update has one package at least')
+    for text in packages:
+        parsed(text)
     unknown = {
         *guidance.keys() - {*KINDS, LIVEPATCH},
         *{one for asked in guidance.values() for one in asked}
@@ -66,6 +74,19 @@ def publish(
     mirror = world.mirrors.setdefault(pool, worlds.Mirror())
     mirror.releases.append(release)
     return release.name
+
+
+def parsed(package: str) -> dict[str, str]:
+    """name, version, release and arch of a package.
+
+    :raises ValueError: it is not name-version-release.arch
+    """
+    found = _PACKAGE.fullmatch(package)
+    if found is None:
+        raise ValueError(
+            f'a package is name-version-release.arch, not {package!r}'
+        )
+    return found.groupdict()
 
 
 def missing(

@@ -424,6 +424,7 @@ def test_whether_a_pool_is_ready(ready, sim):
     'wrong',
     [
         {'packages': []},
+        {'packages': ['xapi-core']},
         {'guidance': {'soon': ['reboot_host']}},
         {'guidance': {'full': ['RebootHost']}},
     ],
