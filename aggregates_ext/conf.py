@@ -312,6 +312,14 @@ COMPUTE_OPTS = [
         'down or to start, and is not seen to have done so, is given up.',
     ),
     cfg.FloatOpt(
+        'update_timeout',
+        mutable=True,
+        default=3600.0,
+        min=1,
+        help='Seconds after which a host that does not end to install its '
+        'updates is given up.',
+    ),
+    cfg.FloatOpt(
         'power_wait',
         mutable=True,
         default=60.0,

@@ -11,6 +11,7 @@ History of the interface:
 * 1.2: ``check_host`` takes the purposes 'reboot', 'shutdown' and 'startup',
   and ``hard``
 * 1.3: ``plan_rolling(aggregate_id, asked)``
+* 1.4: ``plan_rolling`` takes ``update`` in what is asked
 """
 
 import functools
@@ -69,11 +70,12 @@ _TRIES = re.compile(
     r'^\[[0-9a-f-]+\] |\.? ?(Trying again in|\(retrying in) [0-9.]+ seconds.*$'
 )
 TOPIC = 'aggregates-ext-compute'
-VERSION = '1.3'
+VERSION = '1.4'
 # What a service of before answers too is asked in its version.
 FIRST = '1.0'
 WITH_MAINTENANCE = '1.1'
 WITH_POWER = '1.2'
+WITH_ROLLING = '1.3'
 VERSIONS = {
     'maintenance': WITH_MAINTENANCE,
     **dict.fromkeys(('reboot', 'shutdown', 'startup'), WITH_POWER),
@@ -226,7 +228,7 @@ class ComputeAPI:
             return None
         return self._ask(
             f'the hosts of aggregate {aggregate_id}',
-            VERSION,
+            VERSION if asked.get('update') else WITH_ROLLING,
             'plan_rolling',
             aggregate_id=aggregate_id,
             asked=dict(asked),

@@ -14,6 +14,7 @@ from aggregates_ext.compute.maintenance import leaving
 from aggregates_ext.compute.maintenance import powering
 from aggregates_ext.compute.maintenance import rolling
 from aggregates_ext.compute.maintenance import shared
+from aggregates_ext.compute.maintenance import updating
 from aggregates_ext.compute.mastership import designate
 from aggregates_ext.compute.mastership import designations
 from aggregates_ext.compute.operations import adopt
@@ -50,7 +51,9 @@ STEPS: dict[str, Callable[[compute_run.Run], None]] = {
     operations.ENTER_MAINTENANCE: entering.enter,
     operations.LEAVE_MAINTENANCE: leaving.leave,
     operations.POWER_HOST: powering.power_host,
-    operations.ROLLING_REBOOT: rolling.rolling_reboot,
+    operations.UPDATE_HOST: updating.update_host,
+    operations.ROLLING_REBOOT: rolling.take_all,
+    operations.ROLLING_UPDATE: rolling.take_all,
 }
 MAX_BACKOFF = 60.0
 # Enough for any retry_interval to come to a minute.
@@ -218,12 +221,15 @@ class Runner:
             # It ends by itself.
             limit = shared.MOVES_EACH * self._options.move_timeout
             return float(limit) + MAX_BACKOFF
-        if operation.kind == operations.ROLLING_REBOOT:
+        if operation.kind in operations.ROLLING:
             # Its parts have times of their own, and so has what it does.
             return rolling.time_for_the_end(self._options) + MAX_BACKOFF
         if operation.kind == operations.POWER_HOST:
             # It ends by itself: one time until it is sent, one after that.
             return 2 * float(self._options.power_timeout) + MAX_BACKOFF
+        if operation.kind == operations.UPDATE_HOST:
+            # It ends by itself.
+            return float(self._options.update_timeout) + MAX_BACKOFF
         if operation.kind == operations.REMOVE_HOST:
             return float(self._options.eject_timeout) + designations.allowance(
                 operation, master_timeout

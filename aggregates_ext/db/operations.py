@@ -41,9 +41,14 @@ OF_THE_SERVICE = (
     'leave_maintenance',
 )
 POWER_HOST = 'power_host'
+UPDATE_HOST = 'update_host'
+# Kinds that are about a host in maintenance, which stays in it meanwhile.
+ON_EMPTY_HOSTS = (POWER_HOST, UPDATE_HOST)
 ROLLING_REBOOT = 'rolling_reboot'
-# Kinds that hold up nothing that comes after them while they rest.
-STANDS_ASIDE = (ROLLING_REBOOT,)
+ROLLING_UPDATE = 'rolling_update'
+# Kinds that take the hosts of a pool one after another. They hold up nothing
+# that comes after them while they rest.
+ROLLING = STANDS_ASIDE = (ROLLING_REBOOT, ROLLING_UPDATE)
 # Requests to an operation that goes on: they are history themselves.
 CONTINUE = 'continue_operation'
 GIVE_UP = 'cancel_operation'
@@ -546,7 +551,7 @@ def finish(
     drift of the pool. That a restart of all hosts has stopped does not.
     """
     succeeded = state == 'succeeded'
-    stands = operation.host is not None or operation.kind == ROLLING_REBOOT
+    stands = operation.host is not None or operation.kind in ROLLING
     connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.id == operation.id)

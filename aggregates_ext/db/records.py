@@ -284,7 +284,9 @@ class Lease:
 
 
 class Rolling:
-    """How far a host is in a restart of all hosts of its pool (design#rolling).
+    """How far a host is where all hosts of its pool are taken in turn.
+
+    They are restarted, or updated (design#rolling, design#updates).
 
     A host that was in maintenance before stays in it, and one that is stopped
     ends the run.
@@ -293,6 +295,7 @@ class Rolling:
     WAITING = 'waiting'
     ENTERING = 'entering'
     PAUSED = 'paused'
+    UPDATING = 'updating'
     REBOOTING = 'rebooting'
     LEAVING = 'leaving'
     DONE = 'done'
@@ -302,6 +305,7 @@ class Rolling:
         WAITING,
         ENTERING,
         PAUSED,
+        UPDATING,
         REBOOTING,
         LEAVING,
         DONE,

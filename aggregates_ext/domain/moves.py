@@ -152,7 +152,7 @@ class Moves:
 
         Those of its parts are among them.
         """
-        if operation.kind not in (*downtime.KINDS, operations.ROLLING_REBOOT):
+        if operation.kind not in (*downtime.KINDS, *operations.ROLLING):
             return []
         keys = records.Rolling.movers(operation)
         with self._database.reader() as connection:

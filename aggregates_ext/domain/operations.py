@@ -34,7 +34,10 @@ ENABLE_HOST = 'enable_host'
 ENTER_MAINTENANCE = 'enter_maintenance'
 LEAVE_MAINTENANCE = 'leave_maintenance'
 POWER_HOST = db_operations.POWER_HOST
+UPDATE_HOST = db_operations.UPDATE_HOST
 ROLLING_REBOOT = db_operations.ROLLING_REBOOT
+ROLLING_UPDATE = db_operations.ROLLING_UPDATE
+ROLLING = db_operations.ROLLING
 
 # The phase that an outcome named by `reset` gives to a bound host.
 OUTCOMES = {'member': 'member', 'free': 'free'}
@@ -239,17 +242,16 @@ class Operations:
 
 def _has_stopped(operation: records.Operation) -> bool:
     """Whether it restarted hosts, has failed, and may be gone on with."""
-    return (operation.kind, operation.state, operation.settled) == (
-        ROLLING_REBOOT,
-        'failed',
-        False,
-    )
+    return operation.kind in ROLLING and (
+        operation.state,
+        operation.settled,
+    ) == ('failed', False)
 
 
 def _is_rolling(operation: records.Operation) -> bool:
     """Whether it restarts hosts, and may have begun with one."""
     return (
-        operation.kind == ROLLING_REBOOT
+        operation.kind in ROLLING
         and operation.state in db_operations.UNFINISHED
         and records.Rolling.HOSTS in operation.parameters
     )

@@ -32,6 +32,7 @@ ASKED = (
     'enable',
     'force',
     'hard',
+    'hash',
     'hosts',
     'only_if_needed',
     'pause',
@@ -40,12 +41,13 @@ ASKED = (
     'shut_down',
     'stay',
     'suspend_ha',
+    'update',
     # What was switched off and is to be on again at the end.
     'autostart_before',
     'ha_before',
 )
 # Kinds of which a host is to be what they ask for, or has to be.
-AGAIN = (*db_operations.OF_THE_SERVICE, operations.POWER_HOST)
+AGAIN = (*db_operations.OF_THE_SERVICE, *db_operations.ON_EMPTY_HOSTS)
 # Kinds that are written as done and are nothing to be tried.
 RECORDS = (operations.RESET, *db_operations.REQUESTS)
 

@@ -217,6 +217,11 @@ ACTION = [
     ('{"rolling_reboot": {"only_if_needed": []}}', 'true or false, not a lis'),
     ('{"rolling_reboot": {"shut_down": ["web"]}}', 'must be a UUID'),
     ('{"rolling_reboot": {"hard": true}}', 'rolling_reboot has no shut_down'),
+    (
+        '{"rolling_update": {"pause": "before_reboot"}}',
+        '"none" or "before_update", not "before_reboot"',
+    ),
+    ('{"rolling_update": {"only_if_needed": true}}', 'the unknown only_if_n'),
     ('{"continue_operation": {}}', 'continue_operation has no operation'),
     (
         '{"continue_operation": {"operation": "x"}}',

@@ -30,6 +30,7 @@ BODIES: dict[str, Any] = {
     'leave_maintenance': {'host': 'xen2'},
     'power_host': {'host': 'xen2', 'action': 'reboot'},
     'rolling_reboot': {},
+    'rolling_update': {},
     'continue_operation': {'operation': OPERATION},
     'cancel_operation': {'operation': OPERATION},
     'retry_operation': {'operation': OPERATION},

@@ -40,6 +40,7 @@ ROUTES = [
     ('POST', '/1/action', {'leave_maintenance': 1}, policy.MAINTENANCE),
     ('POST', '/1/action', {'power_host': 1}, policy.POWER),
     ('POST', '/1/action', {'rolling_reboot': 1}, policy.ROLLING),
+    ('POST', '/1/action', {'rolling_update': 1}, policy.ROLLING),
     ('POST', '/1/action', {'continue_operation': 1}, policy.ROLLING),
 ]
 CHANGES = [

@@ -12,6 +12,7 @@ import pytest
 from oslo_config import cfg
 
 from aggregates_ext import exception
+from aggregates_ext.compute.maintenance import parts
 from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.maintenance import powering
 from aggregates_ext.compute.maintenance import restarting
@@ -72,7 +73,9 @@ def go_on(running: service.Service, key: int, seconds: float = 8.0) -> None:
 
 
 def roll(running: service.Service, key: int, **asked: Any) -> str:
-    return running.rolling.reboot(running.ctx, key, asked).uuid
+    return running.rolling.begin(
+        running.ctx, key, operations.ROLLING_REBOOT, asked
+    ).uuid
 
 
 def get(running: service.Service, uuid: str) -> records.Operation:
@@ -84,11 +87,12 @@ def finish(
     key: int,
     uuid: str,
     meanwhile: Callable[[], object] = bool,
+    seconds: float = 8.0,
 ) -> records.Operation:
     """Let a restart end."""
     for _ in range(600):
         meanwhile()
-        go_on(running, key)
+        go_on(running, key, seconds)
         found = get(running, uuid)
         if found.state not in ('queued', 'running'):
             return found
@@ -111,11 +115,6 @@ def at_home(running: service.Service) -> bool:
         (state, places) == ('Running', [name.split('-')[0]])
         for name, (state, places) in guests(running).items()
     )
-
-
-def rebooted(running: service.Service) -> list[str]:
-    """The hosts that were told to, in order."""
-    return [call.params[1] for call in running.arrivals(REBOOT)]
 
 
 def states(operation: records.Operation) -> dict[str, str]:
@@ -686,7 +685,7 @@ def test_a_host_that_is_forgotten_meanwhile_stops_it(
         connection.exec_driver_sql("DELETE FROM hosts WHERE name = 'xen3'")
     running.rolling.go_on(running.ctx, key, uuid)
     ended = finish(running, key, uuid)
-    assert (ended.error or {})['code'] == restarting.CALLED_OFF, ended
+    assert (ended.error or {})['code'] == parts.CALLED_OFF, ended
     assert states(ended) == {'xen2': 'done', 'xen3': 'stopped'}
 
 

@@ -225,6 +225,7 @@ CASES = {
         ("UPDATE hosts SET maintenance = 'on' WHERE name = 'xen2'",),
     ),
     'rolling_reboot': Case({'rolling_reboot': {}}),
+    'rolling_update': Case({'rolling_update': {}}),
     'dry run of a rolling reboot': Case(
         {'rolling_reboot': {'dry_run': True}}, status=503
     ),

@@ -24,6 +24,7 @@ NAMES = st.sampled_from(
         'leave_maintenance',
         'power_host',
         'rolling_reboot',
+        'rolling_update',
         'continue_operation',
         'hosts',
         'pause',

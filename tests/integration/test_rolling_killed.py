@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from oslo_config import cfg
 
+from aggregates_ext.db import operations
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import presets
 from aggregates_ext.xensim.plan import topology
@@ -96,8 +97,11 @@ class Play:
         """
         running = self._running
         worker = self._new_worker()
-        uuid = running.rolling.reboot(
-            running.ctx, self._key, {'hosts': ROLLED, 'suspend_ha': True}
+        uuid = running.rolling.begin(
+            running.ctx,
+            self._key,
+            operations.ROLLING_REBOOT,
+            {'hosts': ROLLED, 'suspend_ha': True},
         ).uuid
         if step is not None and act is not None:
             first = worker

@@ -210,6 +210,7 @@ def operation(face: str) -> Schema:
                 moved=NUMBER,
                 began_at=time,
                 ended_at=time,
+                to_install=maybe(NUMBER),
                 warning=maybe(TEXT),
             )
         ),
@@ -253,7 +254,7 @@ def operation(face: str) -> Schema:
             hosts=items(TEXT),
             only_if_needed=FLAG,
             part_of=TEXT,
-            pause={'enum': [*rolling.PAUSES]},
+            pause={'enum': sorted({*rolling.PAUSES, *rolling.UPDATE_PAUSES})},
             restore=FLAG,
             suspend_ha=FLAG,
             outcome=TEXT,

@@ -86,6 +86,8 @@ ITEMS = {
     'consent': 'guest',
     'homes': 'move',
     'away': 'move',
+    'packages': 'package',
+    'guidance': 'task',
 }
 # Elements whose children are named by a uuid, which no element can be.
 _BY_UUID = {'disks': 'sr'}

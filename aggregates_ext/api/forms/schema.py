@@ -8,6 +8,7 @@ import json
 import urllib.parse
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -213,9 +214,12 @@ POWER_HOST = _body(
         },
     ),
 )
-ROLLING_REBOOT = _body(
-    'rolling_reboot',
-    lambda texts: {
+
+
+def _rolling(
+    texts: fields.Texts, pauses: Sequence[str], **beside: Any
+) -> dict[str, Any]:
+    return {
         **_object(
             hosts={
                 'type': 'array',
@@ -229,14 +233,23 @@ ROLLING_REBOOT = _body(
             hard=_TRUTH,
             suspend_ha=_TRUTH,
             pause={
-                'enum': [*rolling.PAUSES],
-                'description': ' or '.join(f'"{p}"' for p in rolling.PAUSES),
+                'enum': [*pauses],
+                'description': ' or '.join(f'"{p}"' for p in pauses),
             },
-            only_if_needed=_TRUTH,
             dry_run=_TRUTH,
+            **beside,
         ),
         **_HARD,
-    },
+    }
+
+
+ROLLING_REBOOT = _body(
+    'rolling_reboot',
+    lambda texts: _rolling(texts, rolling.PAUSES, only_if_needed=_TRUTH),
+)
+ROLLING_UPDATE = _body(
+    'rolling_update',
+    lambda texts: _rolling(texts, rolling.UPDATE_PAUSES),
 )
 CONTINUE_OPERATION = _body(
     'continue_operation',

@@ -79,7 +79,7 @@ def show(
     found, now = domain.operations.look(uuid)
     shown = view(found, shape)
     moves = domain.moves.of_operation(found)
-    if found.kind == states.ROLLING_REBOOT:
+    if found.kind in states.ROLLING:
         shown |= {
             'hosts': _rolled(found, moves, shape),
             'paused': rolling.paused(found),
@@ -98,7 +98,7 @@ def _rolled(
     moves: Sequence[records.Move],
     shape: shapes.Shape,
 ) -> list[dict[str, Any]]:
-    """How far each host is that an operation restarts, in order."""
+    """How far each host is that an operation takes in turn, in order."""
     shown = []
     for entry in operation.parameters.get(records.Rolling.HOSTS, ()):
         entered = entry.get('entered', ())
@@ -118,6 +118,7 @@ def _rolled(
                 ),
                 'began_at': began,
                 'ended_at': ended,
+                'to_install': entry.get('to_install'),
                 'warning': entry.get('warning'),
             }
         )

@@ -8,6 +8,7 @@ from aggregates_ext.api.edge import routing
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
 from aggregates_ext.api.resources import operations
+from aggregates_ext.domain import operations as states
 
 
 def rolling_reboot(
@@ -21,9 +22,34 @@ def rolling_reboot(
     ctx.can(policy.ROLLING)
     fields = schema.check(body, schema.ROLLING_REBOOT, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
+    return _begin(ctx, domain, shape, key, states.ROLLING_REBOOT, fields)
+
+
+def rolling_update(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    aggregate_id: str,
+    body: Any,
+) -> routing.Named | dict[str, Any]:
+    """Update all hosts of a pool, or tell what that would do."""
+    ctx.can(policy.ROLLING)
+    fields = schema.check(body, schema.ROLLING_UPDATE, strict=shape.strict)
+    key = shape.aggregate_id(aggregate_id)
+    return _begin(ctx, domain, shape, key, states.ROLLING_UPDATE, fields)
+
+
+def _begin(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    key: int,
+    kind: str,
+    fields: dict[str, Any],
+) -> routing.Named | dict[str, Any]:
     if fields.get('dry_run', False):
-        return {'plan': domain.rolling.plan(key, fields)}
-    queued = domain.rolling.reboot(ctx, key, fields)
+        return {'plan': domain.rolling.plan(key, kind, fields)}
+    queued = domain.rolling.begin(ctx, key, kind, fields)
     return routing.Named(
         {'operation': operations.view(queued, shape)}, queued.uuid
     )
@@ -49,5 +75,6 @@ def continue_operation(
 # What POST /os-aggregates/{aggregate_id}/action can name.
 ACTIONS = {
     'rolling_reboot': rolling_reboot,
+    'rolling_update': rolling_update,
     'continue_operation': continue_operation,
 }

@@ -8,26 +8,21 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from aggregates_ext.compute.maintenance import lacking
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules import updating
 from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.rules.evacuating import rolling
 from aggregates_ext.compute.rules.evacuating import shutdowns
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import records
-
-# What an update asks for, that a reboot of the host does.
-_REBOOTS = 'reboot_host'
-_GUIDANCE = (
-    'pending_guidances',
-    'pending_guidances_recommended',
-    'pending_guidances_full',
-)
 
 
 def members(run: compute_run.Run) -> list[records.Host]:
@@ -96,9 +91,13 @@ def plan(
     :param asked: the parameters of the request.
     """
     known = facts.read(session)
+    lacks: lacking.Lacking | None = None
     if asked.get('only_if_needed'):
         listed = known.records['host']
         chosen = [host for host in chosen if needs_reboot(listed, host)]
+    if asked.get('update'):
+        lacks = lacking.read(session, known, chosen)
+        chosen = lacks.chosen
     found = rolling.plan(
         known,
         chosen,
@@ -108,14 +107,17 @@ def plan(
         suspend_ha=bool(asked.get('suspend_ha')),
         restore=bool(asked.get('restore')),
     )
-    if 'retry_of' in asked:
+    blockers = found.report.blockers
+    if lacks is not None:
+        found = dataclasses.replace(found, updates=lacks.told)
+        blockers = (*lacks.blockers, *blockers)
+    if 'retry_of' not in asked:
         # It names those too that have had their turn.
-        return found
-    blockers = (
-        *_strangers(hosts, asked.get('hosts', ())),
-        *shutdowns.refuse(found.unknown),
-        *found.report.blockers,
-    )
+        blockers = (
+            *_strangers(hosts, asked.get('hosts', ())),
+            *shutdowns.refuse(found.unknown),
+            *blockers,
+        )
     report = dataclasses.replace(found.report, blockers=blockers)
     return dataclasses.replace(found, report=report)
 
@@ -145,22 +147,32 @@ def told(found: rolling.RollingPlan) -> dict[str, Any]:
     }
 
 
+def installs(
+    session: xenapi.Session, asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What an update is to install on each host, for its parameters.
+
+    XenServer names it by a hash, which is another one when its master has
+    synchronized again; XCP-ng by nothing.
+
+    :param session: at the master.
+    """
+    if not asked.get('update'):
+        return {}
+    hosts = session.records('host')
+    _ref, pool = fields.only(session.host, 'pool', session.records('pool'))
+    return {'hash': updating.read(session, hosts, pool, None).hash}
+
+
 def needs_reboot(
-    found: Mapping[str, Mapping[str, Any]], host: records.Host
+    hosts: Mapping[str, Mapping[str, Any]], host: records.Host
 ) -> bool:
     """Whether an update of a host asks for a reboot.
 
-    :param found: the hosts that its master shows, by reference.
+    :param hosts: that its master shows, by reference.
     """
-    for record in found.values():
-        if record['uuid'] != host.uuid:
-            continue
-        asked = [
-            str(what) for name in _GUIDANCE for what in record.get(name) or ()
-        ]
-        updates = record.get('updates_requiring_reboot') or ()
-        return bool(updates) or any(a.startswith(_REBOOTS) for a in asked)
-    return False
+    ref = lacking.find(hosts, host)
+    return ref is not None and updating.needs_reboot(hosts[ref])
 
 
 def named_on(

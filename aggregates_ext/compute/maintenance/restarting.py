@@ -1,17 +1,18 @@
-"""The hosts of a run that restarts them, one after another.
+"""The hosts of a run that restarts or updates them, one after another.
 
 Each goes through the operations that its operator would ask for: into
-maintenance, a reboot, and out of it. They are queued together with what is
-written of them here, so whoever goes on finds what is next (design#rolling).
+maintenance, an update where that is wanted, a reboot, and out of it
+(design#rolling, design#updates).
 """
 
 from typing import Any
 
-from oslo_utils import uuidutils
-
 from aggregates_ext import exception
+from aggregates_ext.compute.maintenance import lacking
+from aggregates_ext.compute.maintenance import parts
 from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.maintenance import suspending
+from aggregates_ext.compute.maintenance import updating
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
@@ -19,10 +20,7 @@ from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
-from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import operations
-from aggregates_ext.domain.maintenance import entering
-from aggregates_ext.domain.maintenance import powering
 from aggregates_ext.domain.maintenance import rolling as wanted
 
 State = records.Rolling
@@ -31,8 +29,6 @@ Entry = dict[str, Any]
 OVER = 'over'
 NOT_WHOLE = 'HOST_NOT_WHOLE'
 MASTER_CHANGED = 'MASTER_CHANGED'
-# Somebody else has ended what a host was to go through.
-CALLED_OFF = 'CALLED_OFF'
 SUCCEEDED, GIVEN_UP = 'succeeded', 'GIVEN_UP'
 
 
@@ -41,6 +37,7 @@ class Turns:
 
     def __init__(self, run: compute_run.Run) -> None:
         self._run = run
+        self._parts = parts.Parts(run)
         self._requests = run.held.read(
             lambda connection: db_operations.requests(
                 connection, run.operation
@@ -53,9 +50,8 @@ class Turns:
         return self._run.operation.parameters
 
     @property
-    def _entries(self) -> list[Entry]:
-        """How far each host is, in order; to be written as a whole."""
-        return [dict(entry) for entry in self._asked[State.HOSTS]]
+    def _kind(self) -> str:
+        return self._run.operation.kind.replace('_', ' ')
 
     @property
     def _is_given_up(self) -> bool:
@@ -72,7 +68,11 @@ class Turns:
         run = self._run
         try:
             while (number := self._present()) is not None:
-                if self._is_given_up:
+                # What asks for a reboot would keep a host from taking guests.
+                updates = (
+                    self._parts.entries[number]['state'] == State.UPDATING
+                )
+                if self._is_given_up and not updates:
                     self._back_out(number)
                     return
                 self._advance(number)
@@ -80,7 +80,7 @@ class Turns:
         except outcomes.Failed as exc:
             self._end(self._present(), **exc.error)
         except (exception.HostNotFound, exception.Conflict) as exc:
-            self._end(self._present(), CALLED_OFF, str(exc))
+            self._end(self._present(), parts.CALLED_OFF, str(exc))
         except (failures.HostError, outcomes.Postpone) as exc:
             limit = float(run.options.power_timeout)
             if isinstance(exc, outcomes.Waiting) or run.elapsed() < limit:
@@ -89,7 +89,7 @@ class Turns:
 
     def _present(self) -> int | None:
         """The host whose turn it is; None: all have been."""
-        for number, entry in enumerate(self._entries):
+        for number, entry in enumerate(self._parts.entries):
             if entry['state'] not in State.ENDED:
                 return number
         return None
@@ -105,9 +105,12 @@ class Turns:
 
         :param number: of the host with which it stops; None: with none.
         """
-        entries = self._entries
+        entries = self._parts.entries
         if number is not None:
-            entries[number] |= {'state': State.STOPPED, 'ended': self._now()}
+            entries[number] |= {
+                'state': State.STOPPED,
+                'ended': self._parts.now(),
+            }
         over = {'code': code, 'message': message, 'found': parameters}
         self._run.remember(**{State.HOSTS: entries, OVER: over})
 
@@ -117,11 +120,12 @@ class Turns:
         :raises outcomes.Failed: it did not come about.
         :raises outcomes.Postpone: it goes on.
         """
-        entry = self._entries[number]
+        entry = self._parts.entries[number]
         steps = {
             State.WAITING: self._take_next,
             State.ENTERING: self._is_empty,
             State.PAUSED: self._wait_for_somebody,
+            State.UPDATING: self._is_updated,
             State.REBOOTING: self._is_back,
             State.LEAVING: self._serves,
         }
@@ -132,7 +136,7 @@ class Turns:
         run, name = self._run, entry['host']
         run.note(
             step=f'host {name}: looking at the pool',
-            progress=_progress(self._entries, number),
+            progress=self._parts.progress(number),
         )
         run.end_recorded_session()
         host = run.held.read(lambda connection: db_hosts.get(connection, name))
@@ -143,14 +147,32 @@ class Turns:
             down = planning.named_on(
                 master.session, host, self._asked.get('shut_down', ())
             )
-        if self._asked['only_if_needed'] and not planning.needs_reboot(
-            found, host
-        ):
-            self._move_on(number, State.SKIPPED)
+            needed = self._needs_it(master.session, number, found, host)
+        if not needed:
+            self._parts.move_on(number, State.SKIPPED)
         elif self._is_held(host):
-            self._move_on(number, State.PAUSED, held=True)
+            self._parts.move_on(number, State.PAUSED, held=True)
         else:
             self._enter(number, down)
+
+    def _needs_it(
+        self, session: Any, number: int, found: Any, host: records.Host
+    ) -> bool:
+        """Whether a host is to be touched at all.
+
+        :param session: at the master.
+        :param found: the hosts that it shows, by reference.
+        """
+        needed, entries = True, self._parts.entries
+        if self._asked.get('update'):
+            packages = lacking.of_host(session, found, host)
+            entries[number]['to_install'] = packages
+            self._run.remember(**{State.HOSTS: entries})
+            needed = packages is not None
+        elif self._asked['only_if_needed']:
+            needed = planning.needs_reboot(found, host)
+        # One that an earlier try has emptied has to leave maintenance.
+        return needed or bool(entries[number].get('entered'))
 
     def _check_master(self, view: views.PoolView) -> None:
         """:raises outcomes.Failed: it is another one than at the beginning."""
@@ -172,14 +194,14 @@ class Turns:
         uuid = self._run.operation.uuid
         parameters: dict[str, Any] = {
             'stay': False,
-            'reason': f'rolling reboot (operation {uuid})',
+            'reason': f'{self._kind} (operation {uuid})',
         }
         if down:
             parameters |= {
                 'shut_down': down,
                 'hard': self._asked.get('hard', False),
             }
-        self._queue(
+        self._parts.queue(
             number, State.ENTERING, operations.ENTER_MAINTENANCE, parameters
         )
 
@@ -198,19 +220,42 @@ class Turns:
 
     def _is_empty(self, number: int, entry: Entry) -> None:
         """In maintenance: it waits for somebody, or is rebooted."""
-        self._move_on(number, State.PAUSED, **_warning(self._done(number)))
+        self._parts.move_on(
+            number, State.PAUSED, **_warning(self._parts.done(number))
+        )
 
     def _wait_for_somebody(self, number: int, entry: Entry) -> None:
         """It is empty, and may wait for what is to be done with it."""
         name = entry['host']
-        waits = self._asked['pause'] == wanted.BEFORE_REBOOT
+        waits = self._asked['pause'] != wanted.NO_PAUSE
         if waits and not self._goes_on(name):
-            raise self._rest(
+            raise self._parts.rest(
                 number,
-                f'Host {name} is in maintenance and empty. It is rebooted '
-                'when "continue_operation" is asked.',
+                f'Host {name} is in maintenance and empty. It goes on when '
+                '"continue_operation" is asked.',
             )
-        self._queue(
+        if self._asked.get('update'):
+            self._parts.queue(
+                number,
+                State.UPDATING,
+                operations.UPDATE_HOST,
+                {updating.HASH: self._asked.get(updating.HASH)},
+            )
+        else:
+            self._reboot(number)
+
+    def _is_updated(self, number: int, entry: Entry) -> None:
+        """All is installed: it is rebooted, or serves again."""
+        done = self._parts.done(number)
+        if done is None or done.parameters[updating.REBOOT]:
+            self._reboot(number)
+        elif entry.get('held'):
+            self._parts.move_on(number, State.DONE)
+        else:
+            self._leave(number, restore=False)
+
+    def _reboot(self, number: int) -> None:
+        self._parts.queue(
             number,
             State.REBOOTING,
             operations.POWER_HOST,
@@ -230,7 +275,7 @@ class Turns:
 
         :raises outcomes.Failed: something is missing.
         """
-        done = self._done(number)
+        done = self._parts.done(number)
         if done is not None and done.error:
             raise outcomes.Failed(
                 NOT_WHOLE,
@@ -238,12 +283,12 @@ class Turns:
                 done.error['parameters'],
             )
         if entry.get('held'):
-            self._move_on(number, State.DONE)
+            self._parts.move_on(number, State.DONE)
         else:
             self._leave(number, restore=False)
 
     def _leave(self, number: int, *, restore: bool) -> None:
-        self._queue(
+        self._parts.queue(
             number,
             State.LEAVING,
             operations.LEAVE_MAINTENANCE,
@@ -252,7 +297,9 @@ class Turns:
 
     def _serves(self, number: int, entry: Entry) -> None:
         """It takes guests again."""
-        self._move_on(number, State.DONE, **_warning(self._done(number)))
+        self._parts.move_on(
+            number, State.DONE, **_warning(self._parts.done(number))
+        )
 
     def _back_out(self, number: int) -> None:
         """It is given up: the present host takes guests again, and that is all.
@@ -261,134 +308,22 @@ class Turns:
 
         :raises outcomes.Resting: until it takes them.
         """
-        entry = self._entries[number]
+        entry = self._parts.entries[number]
         touched = entry['state'] != State.WAITING
         if entry['state'] in (State.REBOOTING, State.LEAVING):
-            self._ended(number)
+            self._parts.ended(number)
         stays = entry.get('held') or entry['state'] == State.LEAVING
         if touched and not stays:
             self._leave(number, restore=True)
-            raise self._rest(number, 'It is given up.')
+            raise self._parts.rest(number, 'It is given up.')
         self._end(
             number if touched else None,
             GIVEN_UP,
             'It was given up; hosts that were not restarted are as before.',
         )
 
-    def _queue(
-        self, number: int, state: str, kind: str, parameters: dict[str, Any]
-    ) -> None:
-        """Queue what comes next of a host, and write that it is so far.
-
-        :raises outcomes.Resting: until it has ended.
-        """
-        run, entry = self._run, self._entries[number]
-        uuid = uuidutils.generate_uuid()
-        given = {**parameters, db_operations.PART_OF: run.operation.uuid}
-        where = (run.asked, run.aggregate_id, entry['host'])
-        now = self._now()
-        enters = kind == operations.ENTER_MAINTENANCE
-
-        def work(connection: Any) -> None:
-            made: records.Operation | None
-            if kind == operations.POWER_HOST:
-                made = powering.queue(connection, *where, given, uuid)
-            else:
-                made = entering.queue(connection, *where, kind, given, uuid)
-            entries = self._entries
-            entries[number] = _queued(entry, state, made) | (
-                # Somebody else wants it to stay there.
-                {'held': True} if enters and made and made.uuid != uuid else {}
-            )
-            entries[number].setdefault('began', now)
-            db_operations.update(
-                connection,
-                run.operation.id,
-                {'parameters': {**self._asked, State.HOSTS: entries}},
-            )
-
-        try:
-            run.write(work)
-        except exception.AggregateBusy as exc:
-            raise self._rest(number, str(exc)) from exc
-
-    def _ended(self, number: int) -> records.Operation | None:
-        """What was queued of a host, when it has ended; None: nothing was.
-
-        :raises outcomes.Resting: it goes on.
-        """
-        uuid = self._entries[number].get('operation')
-        if uuid is None:
-            return None
-        found = self._run.held.read(
-            lambda connection: db_operations.get(connection, uuid)
-        )
-        if found.state in db_operations.OPEN:
-            raise self._rest(
-                number,
-                f'{found.title} (operation {found.uuid}) is {found.state}.',
-            )
-        return found
-
-    def _done(self, number: int) -> records.Operation | None:
-        """The same, when it has come about.
-
-        :raises outcomes.Failed: it has not.
-        """
-        found = self._ended(number)
-        if found is None or found.state == 'succeeded':
-            return found
-        error = found.error or {}
-        said = error.get('message') or f'it was {found.state}.'
-        raise outcomes.Failed(
-            str(error.get('code') or CALLED_OFF),
-            f'{found.title} (operation {found.uuid}): {said}',
-            {'operation': found.uuid, 'found': error.get('parameters')},
-        )
-
-    def _rest(self, number: int, reason: str) -> outcomes.Resting:
-        """What lets it rest until an operation has ended."""
-        entry = self._entries[number]
-        step = f'host {entry["host"]}: {entry["state"]}'
-        self._run.note(progress=_progress(self._entries, number))
-        return outcomes.Resting(step, reason=reason)
-
-    def _move_on(self, number: int, state: str, **known: Any) -> None:
-        """Write how far a host is."""
-        entries = self._entries
-        entries[number] |= {'state': state, **known}
-        entries[number].setdefault('began', self._now())
-        if state in State.ENDED:
-            entries[number]['ended'] = self._now()
-        self._run.remember(**{State.HOSTS: entries})
-
-    def _now(self) -> float:
-        return float(self._run.held.read(engine.read_clock))
-
-
-def _queued(entry: Entry, state: str, made: records.Operation | None) -> Entry:
-    """How far a host is when its next operation is queued.
-
-    :param made: None: it is as that would have made it.
-    """
-    if made is None:
-        return {**entry, 'state': state, 'operation': None}
-    found = {**entry, 'state': state, 'operation': made.uuid}
-    if made.kind == operations.ENTER_MAINTENANCE:
-        # Whose moves tell where guests were.
-        found['entered'] = [*entry.get('entered', ()), made.id]
-    return found
-
 
 def _warning(done: records.Operation | None) -> Entry:
     """What an operation could not do beside, for the entry of its host."""
     told = (done.error or {}).get('message') if done is not None else None
     return {'warning': told} if told else {}
-
-
-def _progress(entries: list[Entry], number: int) -> int:
-    """Percent: each host has its part, and each step of it."""
-    order = [State.WAITING, State.ENTERING, State.REBOOTING, State.LEAVING]
-    state = entries[number]['state']
-    part = order.index(state) if state in order else 1
-    return 95 * (number * len(order) + part) // (len(order) * len(entries))

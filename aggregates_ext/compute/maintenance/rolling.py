@@ -1,7 +1,7 @@
-"""Restarting the hosts of a pool, one after another, with all guests live.
+"""Restarting or updating the hosts of a pool in turn, with all guests live.
 
 The pool is looked at as a whole, then each host has its turn; at the end
-guests come home and what was off is on again (design#rolling).
+guests come home and what was off is on again (design#rolling, design#updates).
 """
 
 from typing import Any
@@ -19,12 +19,11 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
 Entry = dict[str, Any]
-REFUSED = 'The hosts of the pool are not restarted:'
 LEFTOVERS = 'NOT_AS_BEFORE'
 
 
-def rolling_reboot(run: compute_run.Run) -> None:
-    """Restart all hosts of a pool, or some.
+def take_all(run: compute_run.Run) -> None:
+    """Restart all hosts of a pool, or some; or update them.
 
     :raises outcomes.Failed: it has stopped, and why.
     :raises outcomes.Postpone: to be gone on with.
@@ -38,7 +37,7 @@ def time_for_the_end(options: Any) -> float:
 
 
 class _Rolling:
-    """One step of the restart of all hosts."""
+    """One step of such a run."""
 
     def __init__(self, run: compute_run.Run) -> None:
         self._run = run
@@ -47,6 +46,10 @@ class _Rolling:
     def _asked(self) -> dict[str, Any]:
         """What was asked for, and what was found out since."""
         return self._run.operation.parameters
+
+    @property
+    def _done(self) -> str:
+        return 'updated' if self._asked.get('update') else 'restarted'
 
     def step(self) -> None:
         """Go on, as far as it goes now."""
@@ -69,26 +72,41 @@ class _Rolling:
             # Of what this tries again.
             before = self._asked.get(records.Rolling.HOSTS, ())
             named = self._asked.get('hosts')
-            if before:
+            if before and not self._asked.get('update'):
                 named = records.Rolling.left(run.operation)
             chosen = planning.choose(members, named, view.master.uuid)
             plan = planning.plan(master.session, chosen, members, self._asked)
             if plan.report.blockers:
-                raise outcomes.refuse(REFUSED, plan.report)
+                raise outcomes.refuse(
+                    f'The hosts of the pool are not {self._done}:',
+                    plan.report,
+                )
+            found = planning.installs(master.session, self._asked)
         entries = {
             entry['host']: entry
             for entry in before
             if entry['state'] in records.Rolling.ENDED
         }
         known = {entry['host']: entry for entry in before}
+        turns = {host.name for host in plan.hosts}
         for host in chosen:
-            new = {'host': host.name, 'state': records.Rolling.WAITING}
-            entries[host.name] = known.get(host.name, new)
+            # What lacks updates again has another turn.
+            if host.name in turns or host.name not in entries:
+                entries[host.name] = {
+                    'host': host.name,
+                    'state': records.Rolling.WAITING,
+                    **{
+                        name: value
+                        for name, value in known.get(host.name, {}).items()
+                        if name in ('entered', 'held')
+                    },
+                }
         run.remember(
             **{
                 records.Rolling.HOSTS: list(entries.values()),
                 'master': view.master.uuid,
                 'changed': True,
+                **found,
             }
         )
 

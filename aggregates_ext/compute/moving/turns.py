@@ -132,7 +132,7 @@ def _read(
             connection,
             aggregate_id,
             states=db_operations.OPEN,
-            kinds=(*db_operations.STRUCTURAL, db_operations.ROLLING_REBOOT),
+            kinds=(*db_operations.STRUCTURAL, *db_operations.ROLLING),
         ),
     )
 

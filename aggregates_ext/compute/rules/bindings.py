@@ -70,13 +70,15 @@ REMOVE_RULES: tuple[Rule, ...] = (
 POWER_RULES: tuple[Rule, ...] = (
     Rule(
         NOT_A_MEMBER,
-        'only a member of the aggregate can be rebooted, shut down or started',
+        'only a member of the aggregate is updated, rebooted, shut down or '
+        'started',
         'Name a host that the aggregate lists, when it has joined.',
         _elsewhere,
     ),
     Rule(
         'NOT_IN_MAINTENANCE',
-        'only a host in maintenance can be rebooted, shut down or started',
+        'only a host in maintenance is updated, rebooted, shut down or '
+        'started',
         'Take it into maintenance first ("enter_maintenance").',
         lambda facts: (
             ''

@@ -9,7 +9,6 @@ from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
-KIND = db_operations.ROLLING_REBOOT
 # Kinds that would change what a restart of all hosts goes by.
 _OTHERS = frozenset({*db_operations.STRUCTURAL, 'adopt'})
 
@@ -31,12 +30,12 @@ def await_end(run: compute_run.Run) -> None:
             connection,
             run.aggregate_id,
             states=db_operations.UNFINISHED,
-            kinds=(KIND,),
+            kinds=db_operations.ROLLING,
         )
     ):
         if records.Rolling.HOSTS in other.parameters:
             raise outcomes.Waiting(
-                reason=f'The hosts of the pool are being restarted, one '
-                f'after another (operation {other.uuid}); this begins when '
+                reason='The hosts of the pool are being taken in turn '
+                f'({other.kind}, operation {other.uuid}); this begins when '
                 'that has ended. To end it now use "cancel_operation".'
             )

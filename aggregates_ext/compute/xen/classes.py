@@ -24,7 +24,7 @@ _DECLARED: dict[str, dict[str, str]] = {
         number='ha_host_failures_to_tolerate',
         flag='ha_enabled ha_allow_overcommit is_psr_pending?'
         ' tls_verification_enabled? wlb_enabled?',
-        items='tags ha_statefiles',
+        items='tags ha_statefiles repositories?',
         mapping='other_config current_operations restrictions cpu_info?'
         ' ha_configuration',
         ref='master default_SR suspend_image_SR crash_dump_SR',
@@ -102,6 +102,7 @@ _DECLARED: dict[str, dict[str, str]] = {
     'Cluster': _class(flag='pool_auto_join'),
     'Cluster_host': _class(flag='enabled', ref='host cluster PIF'),
     'SDN_controller': _class(text='protocol address', number='port'),
+    'Repository': _class(text='name_label hash', flag='update'),
     'pool_update': _class(
         text='name_label', flag='enforce_homogeneity?', items='hosts'
     ),

@@ -286,6 +286,28 @@ FINAL = _table(
         'the request.',
     ),
     (
+        'UPDATEINFO_HASH_MISMATCH',
+        'The master has synchronized other updates meanwhile.',
+        'Ask again: that installs those.',
+    ),
+    (
+        'APPLY_UPDATES_FAILED GET_UPDATES_FAILED GET_HOST_UPDATES_FAILED '
+        'REPOSYNC_FAILED',
+        'Its package manager has failed: {all}.',
+        'Look at its log, /var/log/xensource.log, and mend it.',
+    ),
+    (
+        'NO_REPOSITORY_ENABLED MULTIPLE_UPDATE_REPOSITORIES_ENABLED '
+        'NO_REPOSITORIES_CONFIGURED',
+        'The pool has not one repository to be updated from.',
+        'Enable one ("xe pool-set-repositories").',
+    ),
+    (
+        'HOST_EVACUATION_IS_REQUIRED',
+        'Guests are on the host, and the update asks for a restart of it.',
+        'Move them.',
+    ),
+    (
         'POOL_JOINING_SM_FEATURES_INCOMPATIBLE',
         "A storage driver of the joining host is older than the pool's.",
         _UPDATE,

@@ -74,8 +74,29 @@ class Transport:
         :raises http.client.HTTPException: no answer of HTTP.
         :raises Unreadable: no answer of XML-RPC.
         """
+        more = f'Content-Type: text/xml\r\nContent-Length: {len(body)}\r\n'
+        answer, line = self._exchange(host, 'POST', handler, more, body)
+        values = self.limit // answers.SPARSEST
+        return (answers.read(answer, values, line.deadline.left),)
+
+    def get(self, host: str, path: str) -> bytes:
+        """What is at a path, as it is.
+
+        :raises OSError: of the network, or a limit that was reached.
+        :raises http.client.HTTPException: no answer of HTTP.
+        :raises Unreadable: another status than 200.
+        """
+        return self._exchange(host, 'GET', path, '', b'')[0]
+
+    def _exchange(
+        self, host: str, method: str, path: str, more: str, body: bytes
+    ) -> tuple[bytes, wire.Wire]:
+        """Send a request, and read the answer in full.
+
+        :param more: lines of its head.
+        """
         self.sent = False
-        head = _head(host, handler, len(body))
+        head = _head(host, method, path, more)
         line = self._connect(host)
         self.sent = True
         keep = False
@@ -84,7 +105,7 @@ class Transport:
             line.sendall(head + body)
             response = http.client.HTTPResponse(
                 line,  # type: ignore[arg-type]  # no more than makefile()
-                method='POST',
+                method=method,
             )
             response.begin()
             answer = self._read(line, response)
@@ -92,8 +113,7 @@ class Transport:
         finally:
             if not keep:
                 self.close()
-        values = self.limit // answers.SPARSEST
-        return (answers.read(answer, values, line.deadline.left),)
+        return answer, line
 
     def close(self) -> None:
         """Close the connection; the next request makes another."""
@@ -172,20 +192,18 @@ def _place(host: str, default: int) -> tuple[str, int]:
         raise http.client.InvalidURL(str(exc)) from exc
 
 
-def _head(host: str, handler: str, size: int) -> bytes:
+def _head(host: str, method: str, path: str, more: str) -> bytes:
     """The head of a request.
 
     :raises http.client.InvalidURL: a registered URL that HTTP cannot have.
     """
     name = host if host.isascii() else host.encode('idna').decode()
-    if not all(33 <= ord(sign) < 127 for sign in name + handler):
+    if not all(33 <= ord(sign) < 127 for sign in name + path):
         raise http.client.InvalidURL('the URL holds what no URL can')
     return (
-        f'POST {handler} HTTP/1.1\r\n'
+        f'{method} {path} HTTP/1.1\r\n'
         f'Host: {name}\r\n'
         f'User-Agent: {AGENT}\r\n'
         'Accept-Encoding: identity\r\n'
-        'Content-Type: text/xml\r\n'
-        f'Content-Length: {size}\r\n'
-        '\r\n'
+        f'{more}\r\n'
     ).encode('ascii')

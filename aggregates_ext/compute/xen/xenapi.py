@@ -9,8 +9,10 @@ other.
 import dataclasses
 import http.client
 import ssl
+from collections.abc import Callable
 from collections.abc import Collection
 from typing import Any
+from urllib import parse
 
 import XenAPI
 
@@ -25,6 +27,7 @@ from aggregates_ext.compute.xen import transport
 ORIGINATOR = 'aggregates-ext'
 # Only these answer as much as a pool has.
 RECORDS = '.get_all_records'
+RESULT = 'task.get_result'
 # Seconds that a logout may take; a session that is left ends by itself.
 LOGOUT = 5.0
 # Characters of what is told of an answer that cannot be read.
@@ -129,6 +132,21 @@ class Session:
         )
         return found
 
+    def get(self, path: str, **query: str) -> bytes:
+        """What this xapi serves beside its calls, for this session.
+
+        :raises Unreachable: it was not asked.
+        :raises AnswerLost: it did not answer with that.
+        """
+        asked = parse.urlencode({'session_id': self._ref, **query})
+        way = self._transport
+        way.limit = way.records
+        place = parse.urlsplit(self._url).netloc
+        found: bytes = self._send(
+            f'GET {path}', lambda: way.get(place, f'{path}?{asked}')
+        )
+        return found
+
     def changes(self, class_: str, token: str) -> events.Events:
         """What became of the records of a class since a token, at once.
 
@@ -217,10 +235,21 @@ class Session:
 
     def _request(self, method: str, *params: Any) -> Any:
         way = self._transport
-        large = method.endswith(RECORDS) or method == events.CALL
+        large = method.endswith(RECORDS) or method in (events.CALL, RESULT)
         way.limit = way.records if large else transport.PLAIN
+        answer = self._send(
+            method, lambda: self._client.xenapi_request(method, params)
+        )
+        return self._value(answer, method)
+
+    def _send(self, what: str, send: Callable[[], Any]) -> Any:
+        """Send a request once.
+
+        :param what: for messages.
+        """
+        way = self._transport
         try:
-            answer = self._client.xenapi_request(method, params)
+            return send()
         except transport.WrongFingerprint as exc:
             raise failures.OtherCertificate(
                 self.host, self._url, exc.seen
@@ -237,11 +266,10 @@ class Session:
             )
             # Without its cause, which may tell what ``reason`` does not.
             if way.sent:
-                raise self._lost(method, reason) from None
+                raise self._lost(what, reason) from None
             raise _refused(exc)(
                 host=self.host, url=self._url, reason=reason, error=exc
             ) from None
-        return self._value(answer, method)
 
     def _value(self, answer: Any, method: str) -> Any:
         if not isinstance(answer, dict):

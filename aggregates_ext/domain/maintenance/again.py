@@ -7,9 +7,9 @@ What the host is to be is written as the first request has written it
 from typing import Any
 
 from aggregates_ext.db import hosts as db_hosts
+from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.domain import downtime
-from aggregates_ext.domain import operations
 from aggregates_ext.domain.maintenance import enabling
 from aggregates_ext.domain.maintenance import entering
 from aggregates_ext.domain.maintenance import powering
@@ -23,7 +23,7 @@ def ask_again(connection: Any, old: records.Operation, uuid: str) -> None:
     :raises exception.HostNotInPool: it is no member any more.
     :raises exception.Conflict: something else goes on with the host.
     """
-    if old.kind == operations.POWER_HOST:
+    if old.kind in db_operations.ON_EMPTY_HOSTS:
         powering.check_power(connection, old)
         return
     found = db_hosts.get(connection, str(old.host))

@@ -181,9 +181,9 @@ def _has_guests(connection: Any, host: records.Host, key: int) -> bool:
 
 
 def _check_rests(going_on: Sequence[records.Operation]) -> None:
-    """:raises exception.AggregateBusy: the host goes down, or starts."""
+    """:raises exception.AggregateBusy: it is rebooted or the like."""
     for operation in going_on:
-        if operation.kind == operations.POWER_HOST:
+        if operation.kind in db_operations.ON_EMPTY_HOSTS:
             raise endings.busy(operation)
 
 

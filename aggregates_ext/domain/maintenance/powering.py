@@ -61,7 +61,9 @@ class Powering:
         with self._intent.database.reader() as connection:
             if aggregate_id is not None:
                 db_aggregates.check(connection, aggregate_id)
-            same = _powering(connection, key, host, action)
+            same = _same(
+                connection, key, host, (operations.POWER_HOST, action)
+            )
         if same is None:
             self._check_power(key, host, action)
         uuid, asked = uuidutils.generate_uuid(), operations.asked_by(ctx)
@@ -69,7 +71,13 @@ class Powering:
         def work(connection: Any) -> records.Operation:
             self._intent.lock(connection, key)
             return queue(
-                connection, asked, key, host, {'action': action}, uuid
+                connection,
+                asked,
+                key,
+                host,
+                operations.POWER_HOST,
+                {'action': action},
+                uuid,
             )
 
         try:
@@ -98,25 +106,27 @@ def queue(
     asked: dict[str, str | None],
     key: int,
     host: str,
+    kind: str,
     parameters: dict[str, Any],
     uuid: str,
 ) -> records.Operation:
-    """Write the operation that reboots, shuts down or starts a host.
+    """Write an operation on a host in maintenance.
 
     :param asked: who asked, as ``operations.asked_by``.
     :param key: id of the aggregate, which is locked.
-    :param parameters: with the ``action``.
+    :param kind: one of ``ON_EMPTY_HOSTS``.
+    :param parameters: with the ``action``, where it has several.
     :param uuid: of the operation, where it is a new one.
     :returns: it, or what was asked before and goes on.
     :raises exception.HostNotFound: it is not registered.
     :raises exception.HostNotInMaintenance: it is not in maintenance.
     :raises exception.AggregateBusy: something else goes on with the host.
     """
-    same = _powering(connection, key, host, parameters['action'])
+    same = _same(connection, key, host, (kind, parameters.get('action')))
     return same or db_operations.insert(
         connection,
         uuid,
-        operations.POWER_HOST,
+        kind,
         key,
         host,
         asked,
@@ -124,19 +134,20 @@ def queue(
     )
 
 
-def _powering(
-    connection: Any, key: int, host: str, action: str
+def _same(
+    connection: Any, key: int, host: str, wanted: tuple[str, str | None]
 ) -> records.Operation | None:
     """What was asked already and goes on; None: it may be asked.
 
+    :param wanted: the kind, and its action.
     :raises exception.HostNotInMaintenance: it is not in maintenance.
     :raises exception.AggregateBusy: something else goes on with the host.
     """
     bound, going_on = db_operations.of_host(connection, key, host)
     for operation in going_on:
-        if operation.kind != operations.POWER_HOST:
+        if operation.kind not in db_operations.ON_EMPTY_HOSTS:
             continue
-        if operation.parameters.get('action') == action:
+        if (operation.kind, operation.parameters.get('action')) == wanted:
             return operation
         raise endings.busy(operation)
     here = (bound.aggregate_id, bound.phase) == (key, 'member')
@@ -150,8 +161,8 @@ def check_power(connection: Any, old: records.Operation) -> None:
 
     :raises exception.Conflict: it may not.
     """
-    action = str(old.parameters.get('action'))
-    found = _powering(connection, old.aggregate_id, str(old.host), action)
+    wanted = (old.kind, old.parameters.get('action'))
+    found = _same(connection, old.aggregate_id, str(old.host), wanted)
     if found is not None:
         raise endings.busy(found)
 

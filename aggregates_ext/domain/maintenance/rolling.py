@@ -1,4 +1,7 @@
-"""Restarting all hosts of a pool, one after another (design#rolling)."""
+"""Restarting or updating the hosts of a pool, one after another.
+
+See design#rolling and design#updates.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,11 +19,17 @@ from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
 
 # How a run may wait before it touches what cannot be taken back.
-NO_PAUSE, BEFORE_REBOOT = PAUSES = ('none', 'before_reboot')
+NO_PAUSE = 'none'
+PAUSES = (NO_PAUSE, 'before_reboot')
+UPDATE_PAUSES = (NO_PAUSE, 'before_update')
+WORDS = {
+    operations.ROLLING_REBOOT: 'restarted',
+    operations.ROLLING_UPDATE: 'updated',
+}
 
 
 class Rolling:
-    """Restarts the hosts of pools.
+    """Restarts the hosts of pools, and updates them.
 
     :param intended: how it gets into the database.
     """
@@ -32,21 +41,24 @@ class Rolling:
         """The same for a request that wants a certain state."""
         return Rolling(self._intent.under(guard))
 
-    def reboot(
+    def begin(
         self,
         ctx: context.RequestContext,
         aggregate_id: int,
+        kind: str,
         asked: Mapping[str, Any],
     ) -> records.Operation:
-        """Restart the hosts of a pool, each when its guests have left it.
+        """Take the hosts of a pool in turn, each when its guests have left it.
 
+        :param kind: one of ``operations.ROLLING``.
         :param asked: ``hosts``, names of those that are meant, in order; None
             or absent: all. ``restore``, whether guests come home at the end.
             ``shut_down``, uuids of guests that may be shut down where they
             cannot move, and ``hard``, whether they may be so hard.
             ``suspend_ha``, whether high availability may be off for the
-            time. ``pause``, one of ``PAUSES``. ``only_if_needed``, whether
-            hosts are left out of which no update asks for a reboot.
+            time. ``pause``, one of ``PAUSES`` or ``UPDATE_PAUSES``.
+            ``only_if_needed``, whether hosts are left out of which no update
+            asks for a reboot.
         :returns: the operation, as it is queued.
         :raises exception.AggregateNotFound: there is none.
         :raises exception.Invalid: a guest that is named is on no such host.
@@ -56,11 +68,11 @@ class Rolling:
         with self._intent.database.reader() as connection:
             db_aggregates.check(connection, aggregate_id)
             _refuse_second(connection, aggregate_id)
-        parameters = _parameters(asked)
+        parameters = _parameters(kind, asked)
         report = self._intent.compute.plan_rolling(aggregate_id, parameters)
         members.refuse_unknown('these hosts', report)
         members.refuse(
-            f'The hosts of aggregate {aggregate_id} are not restarted:',
+            f'The hosts of aggregate {aggregate_id} are not {WORDS[kind]}:',
             report,
         )
         uuid = uuidutils.generate_uuid()
@@ -71,7 +83,7 @@ class Rolling:
             return db_operations.insert(
                 connection,
                 uuid,
-                operations.ROLLING_REBOOT,
+                kind,
                 aggregate_id,
                 None,
                 operations.asked_by(ctx),
@@ -83,11 +95,14 @@ class Rolling:
         return queued
 
     def plan(
-        self, aggregate_id: int, asked: Mapping[str, Any]
+        self, aggregate_id: int, kind: str, asked: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """What a restart would do, and what forbids it; nothing is changed.
+        """What such a run would do, and what forbids it.
 
-        :param asked: as for ``reboot``.
+        Nothing is changed.
+
+        :param kind: one of ``operations.ROLLING``.
+        :param asked: as for ``begin``.
         :returns: ``blockers``, ``warnings``, and the plan: ``hosts``, in
             order, each with its ``moves``; ``homes``, the moves at the end;
             ``worst``, the host during whose absence least memory is free.
@@ -98,7 +113,7 @@ class Rolling:
         with self._intent.database.reader() as connection:
             db_aggregates.check(connection, aggregate_id)
         found = self._intent.compute.plan_rolling(
-            aggregate_id, _parameters(asked)
+            aggregate_id, _parameters(kind, asked)
         )
         if found is None:
             raise members.no_answer()
@@ -143,7 +158,7 @@ def paused(operation: records.Operation) -> str | None:
     """The host that an operation waits with for ``continue_operation``."""
     if operation.state not in db_operations.UNFINISHED:
         return None
-    if operation.parameters.get('pause') != BEFORE_REBOOT:
+    if operation.parameters.get('pause') in (None, NO_PAUSE):
         return None
     for entry in operation.parameters.get(records.Rolling.HOSTS, ()):
         if entry['state'] == records.Rolling.PAUSED:
@@ -151,7 +166,7 @@ def paused(operation: records.Operation) -> str | None:
     return None
 
 
-def _parameters(asked: Mapping[str, Any]) -> dict[str, Any]:
+def _parameters(kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     """What was asked for, with what stands where nothing was said."""
     found: dict[str, Any] = {
         'restore': asked.get('restore', True),
@@ -159,6 +174,8 @@ def _parameters(asked: Mapping[str, Any]) -> dict[str, Any]:
         'pause': asked.get('pause', NO_PAUSE),
         'only_if_needed': asked.get('only_if_needed', False),
     }
+    if kind == operations.ROLLING_UPDATE:
+        found['update'] = True
     if asked.get('hosts') is not None:
         found['hosts'] = list(dict.fromkeys(asked['hosts']))
     if asked.get('shut_down'):
@@ -173,7 +190,7 @@ def _refuse_second(connection: Any, aggregate_id: int) -> None:
         connection,
         aggregate_id,
         states=db_operations.UNFINISHED,
-        kinds=(operations.ROLLING_REBOOT,),
+        kinds=operations.ROLLING,
     ):
         raise endings.busy(operation)
 

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -139,6 +140,7 @@ class RollingPlan:
     :ivar consent: uuids of all guests that have to be named.
     :ivar homes: the moves home at the end, in their order.
     :ivar away: those that home has no room for then, or does not take.
+    :ivar updates: what hosts would install, by name; None: it is a restart.
     """
 
     report: preflight.Report
@@ -147,6 +149,7 @@ class RollingPlan:
     consent: tuple[str, ...] = ()
     homes: tuple[rehearsal.Move, ...] = ()
     away: tuple[rehearsal.Move, ...] = ()
+    updates: Mapping[str, Any] | None = None
 
     @property
     def worst(self) -> HostPlan | None:
@@ -155,9 +158,12 @@ class RollingPlan:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; memory in bytes, ``moves`` without those home."""
-        worst = self.worst
+        worst, hosts = self.worst, [host.as_dict() for host in self.hosts]
+        if self.updates is not None:
+            for host in hosts:
+                host['updates'] = self.updates.get(host['host'])
         return {
-            'hosts': [host.as_dict() for host in self.hosts],
+            'hosts': hosts,
             'worst': worst and {'host': worst.name, **worst.room.as_dict()},
             'moves': sum(len(host.moves) for host in self.hosts),
             'homes': [move.as_dict() for move in self.homes],

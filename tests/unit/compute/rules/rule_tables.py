@@ -13,6 +13,7 @@ from typing import Any
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import powering
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules import updating
 from aggregates_ext.compute.rules.evacuating import evacuation
 from aggregates_ext.compute.rules.evacuating import guests
 from aggregates_ext.compute.rules.evacuating import hosts
@@ -51,6 +52,7 @@ SECTIONS: dict[str, Rules] = {
     'Guests that can be shut down hard': shutdowns.HARD_RULES,
     'Worth knowing before a host is emptied': evacuation.WARNINGS,
     'To restart hosts in turn': (*rolling.RULES, powering.NO_BOOT_TIME),
+    'To update hosts in turn': (*updating.RULES, updating.MASTER_FIRST),
 }
 # Of these a blocker with a code of its own tells, and whether it waits.
 PARTS = (

@@ -1,0 +1,122 @@
+"""What the hosts of a pool lack: in a plan, and when the turn of each comes."""
+
+import dataclasses
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules import updating
+from aggregates_ext.compute.rules.evacuating import facts
+from aggregates_ext.compute.xen import updates
+from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.db import records
+
+
+@dataclasses.dataclass(frozen=True)
+class Lacking:
+    """What an update of some hosts would install.
+
+    :ivar chosen: those that lack something, or are to restart still.
+    :ivar told: what each would install, by its name, as JSON.
+    :ivar blockers: what forbids it, beside what forbids a restart.
+    """
+
+    chosen: Sequence[records.Host]
+    told: Mapping[str, dict[str, Any]] = dataclasses.field(
+        default_factory=dict
+    )
+    blockers: tuple[preflight.Problem, ...] = ()
+
+
+def read(
+    session: xenapi.Session,
+    known: facts.Known,
+    chosen: Sequence[records.Host],
+) -> Lacking:
+    """What some hosts would install; nothing is changed.
+
+    :param session: at the master.
+    :param known: what it shows.
+    :raises HostError: it could not be told.
+    """
+    hosts = known.records['host']
+    pool = updating.read(session, hosts, known.pool, known.permissions)
+    blockers = preflight.evaluate(updating.RULES, pool)
+    if blockers:
+        return Lacking(chosen, blockers=blockers)
+    # Empty: its pool does not list it.
+    refs = {host.name: find(hosts, host) or '' for host in chosen}
+    meant = {*refs.values(), pool.master} - {''}
+    pool = dataclasses.replace(
+        pool,
+        meant=frozenset(refs.values()),
+        pending=updates.pending(
+            # What others lack cannot be told; that they are away is.
+            session,
+            {ref: hosts[ref] for ref in meant if known.is_live(ref)},
+        ),
+    )
+    told = {
+        name: _told(pool.pending[ref], hosts[ref])
+        for name, ref in refs.items()
+        if ref in pool.pending and lacks(pool.pending[ref], hosts[ref])
+    }
+    return Lacking(
+        [
+            host
+            for host in chosen
+            if host.name in told or refs[host.name] not in pool.pending
+        ],
+        told,
+        tuple(updating.check(session, pool)),
+    )
+
+
+def of_host(
+    session: xenapi.Session,
+    hosts: Mapping[str, Mapping[str, Any]],
+    host: records.Host,
+) -> int | None:
+    """How many packages a host would install; None: there is nothing to do.
+
+    :param hosts: that its master shows, by reference.
+    :raises HostError: it could not be told.
+    """
+    ref = find(hosts, host)
+    if ref is None:
+        return 0
+    pending = updates.pending(session, {ref: hosts[ref]})[ref]
+    return len(pending.packages) if lacks(pending, hosts[ref]) else None
+
+
+def lacks(pending: updates.Pending, host: Mapping[str, Any]) -> bool:
+    """Whether a host is to be updated, or to restart after an update."""
+    restarts = updating.wants(host, updating.RESTARTS)
+    return bool(pending.packages) or restarts
+
+
+def find(
+    hosts: Mapping[str, Mapping[str, Any]], host: records.Host
+) -> str | None:
+    """The reference of a host; None: its pool does not list it."""
+    refs: Iterable[str] = (
+        ref for ref, record in hosts.items() if record['uuid'] == host.uuid
+    )
+    return next(iter(refs), None)
+
+
+def _told(pending: updates.Pending, host: Mapping[str, Any]) -> dict[str, Any]:
+    """What a host would install, and whether it would restart for it.
+
+    XCP-ng tells nothing of that, so its hosts do.
+    """
+    asks = any(word.startswith(updating.RESTARTS) for word in pending.guidance)
+    return {
+        'packages': list(pending.packages),
+        'guidance': list(pending.guidance),
+        'reboot': asks
+        or updating.wants(host, updating.RESTARTS)
+        or (updates.is_xcp_ng(host) and bool(pending.packages)),
+    }

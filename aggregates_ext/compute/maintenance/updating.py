@@ -1,0 +1,218 @@
+"""Installing the updates of a host in maintenance.
+
+It may be told again at any time: what is installed already is not installed
+once more. What became of it is told by the task of the call, or else by what
+the host lacks still (design#updates).
+"""
+
+import contextlib
+from typing import Any
+
+from aggregates_ext.compute.maintenance import planning
+from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.rules import bindings
+from aggregates_ext.compute.rules import powering
+from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules import updating as rules
+from aggregates_ext.compute.run import outcomes
+from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import updates
+from aggregates_ext.db import operations as db_operations
+
+APPLY = 'host.apply_updates'
+# The parameters of the operation: what is to be installed, as XenServer names
+# it; how often it was told; whether its host has to restart now.
+HASH = 'hash'
+TIMES = 'times'
+REBOOT = 'reboot'
+MOST_SENT = 2
+# Looks at a host until there is one at what becomes of it.
+LOOKS = 4
+
+
+def update_host(run: compute_run.Run) -> None:
+    """Install what there is for a host.
+
+    :raises outcomes.Failed: it was not told to, it could not, or its time is
+        over.
+    :raises outcomes.Postpone: to be gone on with.
+    """
+    step = _Update(run)
+    try:
+        step.go_on()
+    except (failures.HostError, outcomes.Postpone) as exc:
+        limit = float(run.options.update_timeout)
+        if run.elapsed() >= limit:
+            raise outcomes.Failed(
+                'TIMEOUT',
+                f'Host {run.host_name} is not updated after {limit:.0f} s: '
+                f'{exc} It stays in maintenance.',
+            ) from exc
+        raise step.watch(str(exc)) from exc
+
+
+class _Update:
+    """One step of one host."""
+
+    def __init__(self, run: compute_run.Run) -> None:
+        self._run = run
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        """What was asked for, and what was found out since."""
+        return self._run.operation.parameters
+
+    def watch(self, reason: str) -> outcomes.Watching:
+        """What lets it rest until there is more to see."""
+        seconds = LOOKS * float(self._run.options.watch_interval)
+        return outcomes.Watching(seconds, reason=reason)
+
+    def go_on(self) -> None:
+        """Go on, as far as it goes now."""
+        run = self._run
+        if 'task' not in (run.operation.call or {}):
+            run.end_recorded_session()
+        with planning.at_master(run) as master:
+            master.look()
+            # First, or its end would be seen and not what it has left.
+            task = self._task(master.session)
+            found = powering.read(master.session, run.host().uuid)
+            if found is None:
+                raise self.watch('Its master does not list it.')
+            if task is not None and task.error:
+                self._refused(master.session, task)
+            if self._is_at_work(task, found):
+                raise self.watch('Packages are being installed.')
+            told = self._asked.get(TIMES, 0)
+            done = task is not None or self._has_all(master.session, found)
+            if done:
+                self._end(found, told > 0)
+            elif told < MOST_SENT:
+                self._tell(master, told + 1)
+            else:
+                raise outcomes.Failed(
+                    'APPLY_UPDATES_FAILED',
+                    f'Host {run.host_name} was told {told} times to install '
+                    'its updates, and lacks some still. Look at its log, '
+                    '/var/log/xensource.log.',
+                )
+
+    def _task(self, session: Any) -> views.Task | None:
+        """The task of the call, if the host lists it."""
+        call = self._run.operation.call or {}
+        name = str(call.get('call', '')).removeprefix('Async.')
+        for task in views.tasks(session, name):
+            if task.ref == call.get('task'):
+                return task
+        return None
+
+    def _refused(self, session: Any, task: views.Task) -> None:
+        """It has ended with an error, so it may be told once more.
+
+        :raises outcomes.Answered: with that.
+        """
+        self._run.end_recorded_session()
+        self._run.note(call=None, parameters={**self._asked, TIMES: 0})
+        code, *about = task.error
+        raise outcomes.answered(
+            failures.XenAPIError(session.host, code, tuple(about))
+        )
+
+    def _is_at_work(
+        self, task: views.Task | None, found: powering.Powering
+    ) -> bool:
+        """Whether it is being updated now, by whomever."""
+        if task is not None and task.status in views.RUNNING:
+            return True
+        return 'apply_updates' in found.operations
+
+    def _has_all(self, session: Any, found: powering.Powering) -> bool:
+        """Whether there is nothing that it is to install still."""
+        if not updates.is_xcp_ng(found.host):
+            return bool(found.host['last_update_hash'] == self._asked[HASH])
+        lacks = updates.pending(session, {found.ref: found.host})
+        return not lacks[found.ref].packages
+
+    def _check(self, found: powering.Powering | None) -> powering.Powering:
+        """What the master shows of the host, if it may be told.
+
+        :raises outcomes.Failed: something forbids it.
+        :raises outcomes.Postpone: something does that passes.
+        """
+        run = self._run
+        host = run.host()
+        unfit = preflight.evaluate(
+            bindings.POWER_RULES, bindings.Binding(host, run.aggregate())
+        )
+        report = powering.check(found, host.uuid, powering.REBOOT)
+        blockers = (*unfit, *report.blockers)
+        if blockers or found is None:
+            raise outcomes.refuse(
+                f'Host {host.name} is not updated:',
+                preflight.Report(blockers=blockers),
+            )
+        return found
+
+    def _tell(self, master: masters.Master, times: int) -> None:
+        """Tell the host, from a session of its own.
+
+        That lasts as long as the packages take: the plug-in of a master uses
+        it, and fails without it (xapi#updates).
+
+        :raises outcomes.Watching: it is told.
+        """
+        run, uuid = self._run, self._run.host().uuid
+        session = master.login()
+        with contextlib.ExitStack() as failing:
+            failing.callback(session.close)
+
+            def look() -> None:
+                self._check(powering.read(session, uuid))
+
+            found = self._check(powering.read(session, uuid))
+            own = session.uuid()
+            run.note(step='packages are being installed', progress=10)
+            run.change(
+                session,
+                f'Async.{_call(found)}',
+                found.ref,
+                *self._arguments(found),
+                check=look,
+                known=lambda _connection: {TIMES: times},
+            )
+            run.note(call={**(run.operation.call or {}), 'session': own})
+            failing.pop_all()
+        session.leave()
+        raise self.watch('The host is told.')
+
+    def _arguments(self, found: powering.Powering) -> tuple[Any, ...]:
+        if updates.is_xcp_ng(found.host):
+            return updates.PLUGIN, 'update', {}
+        return (self._asked[HASH],)
+
+    def _end(self, found: powering.Powering, told: bool) -> None:
+        """All is installed: write whether the host has to restart now.
+
+        XCP-ng tells nothing of that, and most updates need it. A host that is
+        empty loses nothing by a restart where a new toolstack would do.
+        """
+        run = self._run
+        run.end_recorded_session()
+        if updates.is_xcp_ng(found.host):
+            restarts = told
+        else:
+            restarts = rules.wants(found.host, rules.RESTARTS)
+
+        def work(connection: Any) -> None:
+            values = {'parameters': {**self._asked, REBOOT: restarts}}
+            db_operations.update(connection, run.operation.id, values)
+            db_operations.finish(connection, run.operation, 'succeeded')
+
+        run.write(work)
+
+
+def _call(found: powering.Powering) -> str:
+    """What tells a host to install its updates."""
+    return updates.CALL if updates.is_xcp_ng(found.host) else APPLY

@@ -1,0 +1,356 @@
+"""All hosts of a pool are updated, one after another, and nobody notices.
+
+XenServer installs what its master has synchronized, XCP-ng what each host
+finds (design#updates).
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from oslo_config import cfg
+
+from aggregates_ext.compute.maintenance import planning
+from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import updates
+from aggregates_ext.db import operations
+from aggregates_ext.db import records
+from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim.plan import topology
+from aggregates_ext.xensim.world import clock as sim_clock
+from tests.functional import mortal
+from tests.functional import service
+from tests.functional import test_rolling as rolling
+
+NAMES = ('xen1', 'xen2', 'xen3')
+XENSERVER, XCP_NG = PRODUCTS = ('xenserver-8.4', 'xcp-ng-8.3')
+CALLS = {
+    XENSERVER: 'Async.host.apply_updates',
+    XCP_NG: 'Async.host.call_plugin',
+}
+REBOOTS = {'mandatory': ['reboot_host']}
+NEWER = {'xapi': '26.99', 'xapi_build': '26.99.0', 'platform_version': '3.9.9'}
+
+
+@pytest.fixture(params=PRODUCTS)
+def product(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def running(
+    conf: cfg.ConfigOpts,
+    database: Any,
+    product: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[service.Service]:
+    """A pool of three, with a guest on each, and something to install."""
+    conf.set_override('retry_interval', 0.01, 'compute')
+    clock = sim_clock.SteppedClock()
+    described = {'hosts': [{'name': n, 'version': product} for n in NAMES]}
+    sim = simulator.Simulator(topology.load(described), clock=clock)
+    sim.start()
+    monkeypatch.setattr(updates, 'pause', clock.advance)
+    timed = mortal.Database(conf, clock)
+    made = service.Service(conf, timed, sim, clock)
+    made.register()
+    yield made
+    timed.dispose()
+    sim.stop()
+
+
+@pytest.fixture
+def key(running: service.Service, product: str) -> int:
+    """A pool of three, with a guest on each, whose hosts lack packages."""
+    found = make_pool(running, product)
+    publish(running, product)
+    return found
+
+
+def make_pool(running: service.Service, product: str) -> int:
+    found = running.create(*NAMES)
+    for name in NAMES:
+        running.sim.add_vm(name, f'{name}-0', memory=rolling.GIB)
+    running.watch(found, 0)
+    if product == XENSERVER:
+        running.sim.enable_repository('xen1')
+    return found
+
+
+def publish(
+    running: service.Service,
+    product: str,
+    guidance: dict[str, list[str]] | None = None,
+    versions: dict[str, str] | None = None,
+) -> None:
+    running.sim.publish(
+        'xen1',
+        packages=['kernel-4.19.19-8.0.40.x86_64', 'xen-4.17.5-9.x86_64'],
+        guidance=REBOOTS if guidance is None else guidance,
+        versions=NEWER if versions is None else versions,
+    )
+    if product == XENSERVER:
+        sync(running)
+
+
+def sync(running: service.Service) -> str:
+    """Let the master synchronize."""
+    session = running.login('xen1')
+    [pool] = session.records('pool')
+    task = session.call('Async.pool.sync_updates', pool, False, '', '')
+    running.clock.advance(60)
+    assert session.record('task', task)['status'] == 'success'
+    session.close()
+    return str(running.sim.host('xen1').database.pool['repositories'])
+
+
+def update(running: service.Service, key: int, **asked: Any) -> str:
+    kind = operations.ROLLING_UPDATE
+    return running.rolling.begin(running.ctx, key, kind, asked).uuid
+
+
+def told(running: service.Service, key: int) -> list[str]:
+    """The hosts that were told to install something, as often, in order."""
+    found: list[str] = []
+    for operation in reversed(running.operations.get_all(key)):
+        if operation.kind == operations.UPDATE_HOST:
+            times = operation.parameters.get('times', 0)
+            found += [str(operation.host)] * times
+    return found
+
+
+def version(running: service.Service, name: str) -> str:
+    return str(rolling.row(running, name)['software_version']['xapi_build'])
+
+
+def finish(
+    running: service.Service,
+    key: int,
+    uuid: str,
+    meanwhile: Callable[[], object] = bool,
+) -> records.Operation:
+    return rolling.finish(running, key, uuid, meanwhile, seconds=20)
+
+
+def plan(running: service.Service, key: int, **asked: Any) -> dict[str, Any]:
+    return planning.look(
+        connections.Connector(running.conf),
+        running.hosts.get_all(),
+        running.aggregates.get(key),
+        {'update': True, 'suspend_ha': True, 'restore': True, **asked},
+    )
+
+
+def codes(found: dict[str, Any]) -> list[str]:
+    return [problem['code'] for problem in found['blockers']]
+
+
+def test_all_are_updated_the_master_first(
+    running: service.Service, key: int, product: str
+) -> None:
+    on_them: list[list[str]] = []
+
+    def look(host: str) -> None:
+        on_them.append(
+            [
+                name
+                for name, (_state, places) in rolling.guests(running).items()
+                if host in places
+            ]
+        )
+
+    seen: list[str] = []
+
+    def meanwhile() -> None:
+        assert running.sim.harmed() == []
+        for name in told(running, key)[len(seen) :]:
+            seen.append(name)
+            look(name)
+
+    uuid = update(running, key)
+    ended = finish(running, key, uuid, meanwhile)
+    assert (ended.state, ended.error) == ('succeeded', None), ended
+    assert set(rolling.states(ended).values()) == {'done'}
+    assert [e['to_install'] for e in ended.parameters['roll']] == [2, 2, 2]
+    assert told(running, key) == list(NAMES)
+    assert on_them == [[], [], []]
+    assert len(running.arrivals(rolling.REBOOT)) == 3
+    assert {version(running, name) for name in NAMES} == {'26.99.0'}
+    assert rolling.at_home(running)
+    assert running.state(key) == 'active'
+    again = finish(running, key, update(running, key))
+    assert set(rolling.states(again).values()) <= {'skipped'}
+    assert told(running, key) == list(NAMES)
+    assert len(running.arrivals(rolling.REBOOT)) == 3
+
+
+def test_it_pauses_with_an_empty_host_before_anything_is_installed(
+    running: service.Service, key: int, product: str
+) -> None:
+    uuid = update(running, key, hosts=['xen1'], pause='before_update')
+    rolling.until(running, key, uuid, 'xen1', 'paused')
+    for _ in range(3):
+        rolling.go_on(running, key, 5_000)
+    assert told(running, key) == []
+    running.rolling.go_on(running.ctx, key, uuid)
+    ended = finish(running, key, uuid)
+    assert ended.state == 'succeeded', ended
+    assert told(running, key) == ['xen1']
+
+
+def test_it_is_given_up_with_the_host_that_installs(
+    running: service.Service, key: int, product: str
+) -> None:
+    """Which restarts still, and takes its guests again."""
+    uuid = update(running, key)
+    rolling.until(running, key, uuid, 'xen1', 'updating')
+    running.operations.cancel(running.ctx, key, uuid)
+    ended = finish(running, key, uuid)
+    assert ended.state == 'cancelled', ended
+    assert told(running, key) == ['xen1']
+    assert version(running, 'xen1') == '26.99.0'
+    assert rolling.row(running, 'xen1')['enabled']
+    assert running.hosts.get('xen1').maintenance is None
+    assert rolling.at_home(running)
+
+
+@pytest.mark.parametrize('action', ['drop_answer', 'reset'])
+def test_an_answer_is_lost(
+    running: service.Service, key: int, product: str, action: str
+) -> None:
+    """What the host shows tells whether it was told."""
+    # The first calls of the plug-in ask what there is: plan, turn, itself.
+    nth = 1 if product == XENSERVER else 4
+    running.sim.plant(CALLS[product], 'xen1', action, nth=nth)
+    uuid = update(running, key, hosts=['xen1'])
+    ended = finish(running, key, uuid)
+    assert ended.state == 'succeeded', ended
+    assert version(running, 'xen1') == '26.99.0'
+    assert len(running.arrivals(rolling.REBOOT)) == 1
+    assert told(running, key) == ['xen1'] * (2 if action == 'reset' else 1)
+
+
+def test_packages_that_cannot_be_installed_stop_it(
+    running: service.Service, key: int, product: str
+) -> None:
+    """The host stays in maintenance; the next try goes on with it."""
+    running.sim.plant(CALLS[product], None, 'fail', step='yum', nth=2)
+    uuid = update(running, key)
+    ended = finish(running, key, uuid)
+    assert ended.state == 'failed', ended
+    assert rolling.states(ended) == {
+        'xen1': 'done',
+        'xen2': 'stopped',
+        'xen3': 'waiting',
+    }
+    assert running.hosts.get('xen2').maintenance == 'on'
+    assert running.state(key) == 'error'
+    again = running.retries.retry(running.ctx, key, uuid)
+    ended = finish(running, key, again.uuid)
+    assert ended.state == 'succeeded', ended
+    assert {version(running, name) for name in NAMES} == {'26.99.0'}
+    assert rolling.at_home(running)
+    assert running.state(key) == 'active'
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+@pytest.mark.parametrize(
+    ('guidance', 'boots'),
+    [
+        ({}, 0),
+        ({'recommended': ['restart_toolstack']}, 1),
+        ({'full': ['reboot_host']}, 1),
+        ({'mandatory': ['restart_device_model']}, 0),
+    ],
+)
+def test_guidance_tells_whether_a_host_restarts(
+    running: service.Service,
+    product: str,
+    guidance: dict[str, list[str]],
+    boots: int,
+) -> None:
+    key = make_pool(running, product)
+    publish(running, product, guidance, {})
+    [host] = plan(running, key, hosts=['xen1'])['hosts']
+    assert host['updates']['reboot'] is bool(boots)
+    ended = finish(running, key, update(running, key, hosts=['xen1']))
+    assert ended.state == 'succeeded', ended
+    assert len(running.arrivals(rolling.REBOOT)) == boots
+    assert rolling.at_home(running)
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+@pytest.mark.parametrize('versions', [{}, NEWER])
+def test_a_master_that_synchronizes_meanwhile_stops_it(
+    running: service.Service, product: str, versions: dict[str, str]
+) -> None:
+    """No host gets what no plan has shown; a new try takes it.
+
+    The master first, once more, if its guests may go to the others still.
+    """
+    key = make_pool(running, product)
+    publish(running, product, versions=versions)
+    uuid = update(running, key)
+    rolling.until(running, key, uuid, 'xen2', 'entering')
+    publish(running, product)
+    ended = finish(running, key, uuid)
+    assert ended.state == 'failed'
+    assert (ended.error or {})['code'] == 'UPDATEINFO_HASH_MISMATCH'
+    assert rolling.states(ended)['xen2'] == 'stopped'
+    again = running.retries.retry(running.ctx, key, uuid)
+    ended = finish(running, key, again.uuid)
+    if versions:
+        assert (ended.error or {})['code'] == 'NO_TARGET'
+        return
+    assert ended.state == 'succeeded', ended
+    assert told(running, key)[1:] == ['xen1', 'xen2', 'xen3']
+    assert set(rolling.states(ended).values()) == {'done'}
+    assert rolling.at_home(running)
+
+
+def test_a_plan_tells_what_each_host_would_install(
+    running: service.Service, key: int, product: str
+) -> None:
+    found = plan(running, key)
+    assert found['blockers'] == []
+    assert [host['host'] for host in found['hosts']] == list(NAMES)
+    for host in found['hosts']:
+        assert host['updates']['reboot'] is True
+        names = host['updates']['packages']
+        assert [name.split('-4.1')[0] for name in names] == ['kernel', 'xen']
+        guidance = ['RebootHost'] if product == XENSERVER else []
+        assert host['updates']['guidance'] == guidance
+    assert told(running, key) == []
+
+
+def test_a_master_that_lacks_some_is_not_left_out(
+    running: service.Service, key: int, product: str
+) -> None:
+    assert codes(plan(running, key, hosts=['xen2'])) == ['MASTER_FIRST']
+    ended = finish(running, key, update(running, key, hosts=['xen2']))
+    assert (ended.error or {})['code'] == 'MASTER_FIRST'
+    ended = finish(running, key, update(running, key, hosts=['xen1']))
+    assert ended.state == 'succeeded', ended
+    assert codes(plan(running, key, hosts=['xen2'])) == []
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+def test_a_pool_without_a_repository_is_told(
+    running: service.Service, key: int
+) -> None:
+    running.sim.set_pool('xen1', repositories=[])
+    assert codes(plan(running, key)) == ['NO_REPOSITORY_ENABLED']
+    running.sim.enable_repository('xen1')
+    assert codes(plan(running, key)) == ['NO_REPOSITORY_ENABLED']
+    sync(running)
+    assert codes(plan(running, key)) == []
+
+
+@pytest.mark.parametrize('product', ['xenserver-7.1'], indirect=True)
+def test_a_product_that_is_updated_otherwise_is_told(
+    running: service.Service,
+) -> None:
+    key = running.create(*NAMES)
+    running.watch(key, 0)
+    assert codes(plan(running, key)) == ['UPDATES_NOT_KNOWN']
