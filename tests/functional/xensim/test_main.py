@@ -92,6 +92,10 @@ def test_control(url, sim, call):
     ask(f'{url}/hosts/xen1/srs', 'POST', name='more', vdis=disks)
     ask(f'{url}/hosts/xen1/updates', 'POST', xapi='99.0')
     assert sim.host('xen1').update == {'xapi': '99.0'}
+    assert 'ref' in ask(f'{url}/hosts/xen1/repository', 'POST')
+    published = f'{url}/hosts/xen1/published'
+    new = ask(published, 'POST', packages=['xapi-core-99.0-1.x86_64'])
+    assert new == {'name': 'UPD-1'}
     ask(f'{url}/hosts/xen1/fields', 'POST', edition='free')
     assert sim.host('xen1').database.where('host', edition='free')
     ask(f'{url}/hosts/xen1/vms', 'POST', name='vm', vdis=['d'])
@@ -114,6 +118,7 @@ def test_control(url, sim, call):
         ('POST', '/hosts/xen1/power', {'on': 5}, 400),
         ('POST', '/hosts/xen1/srs', {'nosuch': 5}, 400),
         ('POST', '/hosts/xen1/updates', {'xapi': 5}, 400),
+        ('POST', '/hosts/xen1/published', {'packages': ['xapi']}, 400),
         ('POST', '/hosts/xen1/fields', {'nosuch': 5}, 400),
         ('POST', '/hosts/xen1/srs', {'name': 5}, 400),
         ('POST', '/hosts/xen1/srs', {'name': 'Local storage'}, 400),

@@ -127,6 +127,16 @@ def test_evacuate_has_defaults_and_disable_has_none(call, ref, host):
     assert answer[1] == 'MESSAGE_PARAMETER_COUNT_MISMATCH'
 
 
+@of(NEW, NEWEST)
+def test_sync_needs_two_parameters(call, ref):
+    (pool,) = call('xen1', 'pool.get_all', ref)
+    answer = call('xen1', 'pool.sync_updates', ref, pool)
+    code = 'MESSAGE_PARAMETER_COUNT_MISMATCH'
+    assert answer == ['ERR', code, 'pool.sync_updates', '2', '1']
+    answer = call('xen1', 'pool.sync_updates', ref, pool, False)
+    assert answer == ['ERR', 'NO_REPOSITORY_ENABLED']
+
+
 @of(LTS, STREAM, NEWEST)
 def test_disable_has_a_second_parameter(call, ref, host):
     assert call('xen1', 'host.disable', ref, host, False) == ''

@@ -367,6 +367,23 @@ def test_a_master_that_dies_leaves_packages_without_guidance(ready, clk, sim):
     assert pool.host('xen2')['latest_synced_updates_applied'] == 'yes'
 
 
+def test_a_toolstack_that_restarts_meanwhile(ready, clk, sim):
+    """The master works on the call, and has lost who installs."""
+    pool = ready
+    checksum = publish(pool, REBOOT)
+    method = 'Async.host.apply_updates'
+    task = apply(pool, 'xen2', checksum, method)
+    clk.advance(10)
+    sim.restart_toolstack('xen2')
+    clk.advance(30)
+    assert pool.ended(task) == ('pending', [])
+    clk.advance(60)
+    error = ['CANNOT_CONTACT_HOST', pool.hosts['xen2']]
+    assert pool.ended(task) == ('failure', error)
+    assert sim.host('xen2').packages == ['UPD-1']
+    assert told(pool, 'xen2') == [[], [], []]
+
+
 def test_a_machine_that_goes_down_meanwhile_has_nothing(ready, clk, sim):
     pool = ready
     checksum = publish(pool, REBOOT)
@@ -398,6 +415,26 @@ def test_a_livepatch_that_fails_is_told(ready, sim):
     assert told(pool, 'xen2') == [[], [failed], []]
     assert apply(pool, 'xen3', checksum) == []
     assert told(pool, 'xen3') == [[], [], []]
+
+
+def test_a_boot_that_must_be_needs_no_livepatch(ready):
+    pool = ready
+    guidance = {
+        'mandatory': ['reboot_host'],
+        'livepatch': ['restart_device_model'],
+    }
+    publish(pool, guidance)
+    assert fetch(pool)[1]['hosts'][0]['livepatches'] == []
+
+
+def test_readiness_does_not_ask_for_protected_guests(ready, sim):
+    pool = ready
+    pool.vm('xen2', 'v')
+    sim.set_pool('xen1', ha_enabled=True)
+    (reason,) = pool.prevented('xen2').values()
+    assert reason[0] == 'HOST_EVACUATE_VM_NOT_HA_PROTECTED'
+    answer = pool('pool.check_update_readiness', the_pool(pool), True)
+    assert answer == [['HA_IS_ENABLED']]
 
 
 def test_whether_a_pool_is_ready(ready, sim):
