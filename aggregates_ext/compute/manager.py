@@ -269,15 +269,23 @@ def next_due(
 ) -> records.Operation | None:
     """The first operation that may run: per host in order, rests respected.
 
+    A part of another one goes before what has not begun: that may wait for
+    the other one's end. It is found when either of them rests no more.
+
     :param pending: in order of their arrival.
     :param now: the database's clock.
     """
-    seen = set()
+    seen: set[str | None] = set()
+    begun: set[str | None] = set()
     for operation in pending:
-        if operation.host in seen:
+        is_part = db_operations.PART_OF in operation.parameters
+        if operation.host in (begun if is_part else seen):
             continue
         if operation.not_before is None or operation.not_before <= now:
             return operation
-        if operation.kind not in db_operations.STANDS_ASIDE:
-            seen.add(operation.host)
+        if operation.kind in db_operations.STANDS_ASIDE:
+            continue
+        seen.add(operation.host)
+        if operation.state != 'queued':
+            begun.add(operation.host)
     return None

@@ -275,15 +275,34 @@ def test_what_is_named_and_no_member_is_refused(
     assert len(running.arrivals('host.disable')) == 0
 
 
-def test_joins_and_ejects_wait(running: service.Service, key: int) -> None:
-    uuid = roll(running, key, hosts=['xen2', 'xen3'])
-    until(running, key, uuid, 'xen2', 'entering')
-    running.members.remove_host(running.ctx, key, 'xen4')
-    removal = running.operation(key)
-    ended = finish(running, key, uuid)
-    assert ended.state == 'succeeded'
-    assert get(running, removal.uuid).state in ('queued', 'running', 'failed')
-    assert len(running.arrivals('Async.pool.eject')) == 0
+def test_joins_ejects_and_changes_of_master_wait(
+    running: service.Service,
+) -> None:
+    """And nothing waits behind them that they wait for."""
+    key = running.create('xen1', 'xen2', 'xen3')
+    running.sim.add_vm('xen2', 'xen2-0', memory=GIB)
+    running.watch(key, 0)
+    uuid = roll(running, key, hosts=['xen2'], pause='before_reboot')
+    until(running, key, uuid, 'xen2', 'paused')
+    running.members.add_host(running.ctx, key, 'xen4')
+    running.members.remove_host(running.ctx, key, 'xen3')
+    running.pools.set_master(running.ctx, key, 'xen2')
+    asked = running.operations.get_all(key, limit=3)
+    before = running.pool_of('xen1')
+    for _ in range(5):
+        go_on(running, key, 90)
+        for operation in asked:
+            found = get(running, operation.uuid)
+            assert found.state == 'queued', found
+            assert uuid in (found.error or {})['message']
+    assert running.pool_of('xen1') == before
+    running.rolling.go_on(running.ctx, key, uuid)
+    assert finish(running, key, uuid).state == 'succeeded'
+    for operation in reversed(asked):
+        assert finish(running, key, operation.uuid).state == 'succeeded'
+    after = running.pool_of('xen2')
+    assert {h['name'] for h in after['hosts']} == {'xen1', 'xen2', 'xen4'}
+    assert after['master'] == 'xen2'
 
 
 def test_a_host_in_maintenance_stays_in_it(

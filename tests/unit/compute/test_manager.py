@@ -63,6 +63,17 @@ def test_a_restart_of_all_hosts_holds_nothing_up() -> None:
     assert manager.next_due([rests, rename], 10) is rename
 
 
+@pytest.mark.parametrize(('state', 'passes'), [('queued', 1), ('running', 0)])
+def test_a_part_goes_before_what_has_not_begun(
+    state: str, passes: bool
+) -> None:
+    """Which may wait for the end of that whose part it is."""
+    waits = dataclasses.replace(operation(1, 'a', not_before=20), state=state)
+    part = dataclasses.replace(operation(2, 'a'), parameters={'part_of': 'u'})
+    found = manager.next_due([waits, part], 10)
+    assert found is (part if passes else None)
+
+
 def test_nothing_to_do() -> None:
     assert manager.next_due([], 10) is None
 
