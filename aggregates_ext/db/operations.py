@@ -547,8 +547,9 @@ def finish(
 ) -> None:
     """End an operation; a success settles what failed before it.
 
-    One about no host (a rename) does not stand: what it did not do shows as
-    drift of the pool. That a restart of all hosts has stopped does not.
+    One that was called off counts for nothing. One about no host (a rename)
+    does not stand: what it did not do shows as drift of the pool. That a
+    restart of all hosts has stopped does not.
     """
     succeeded = state == 'succeeded'
     stands = operation.host is not None or operation.kind in ROLLING
