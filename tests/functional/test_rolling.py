@@ -119,14 +119,14 @@ def at_home(running: service.Service) -> bool:
     )
 
 
-def moves(
-    running: service.Service,
-) -> list[tuple[str, str | None, str | None]]:
+def moves(running: service.Service) -> list[tuple[str, str, str]]:
     """What has moved from where to where, in order."""
     with running.database.reader() as connection:
-        found = db_moves.page(connection, db_moves.Wanted(), 1000)
+        found = db_moves.page(
+            connection, db_moves.Wanted(states=(db_moves.COMPLETED,)), 1000
+        )
     return [
-        (move.guest_name, move.source, move.target)
+        (move.guest_name, str(move.source), str(move.target))
         for move in reversed(found or [])
     ]
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from oslo_utils import uuidutils
 
+from aggregates_ext.compute.maintenance import destinations
 from aggregates_ext.compute.maintenance import downtime
 from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.maintenance import undoing
@@ -289,6 +290,7 @@ class _Entering:
         going = [g for g in guests if len(self._sent(g)) < MOST_MOVES]
         if not going:
             raise self._fail(guests)
+        best = destinations.choose(run, self._change.session)
 
         def work(connection: Any) -> None:
             db_operations.update(
@@ -300,12 +302,15 @@ class _Entering:
             for guest in sorted(going, key=lambda g: -g.memory):
                 # On the move for somebody else: it is looked at again.
                 if guest.uuid not in taken:
+                    # One that has not got there goes wherever it can.
+                    first = not self._sent(guest)
                     db_moves.insert(
                         connection,
                         uuidutils.generate_uuid(),
                         guest,
                         dataclasses.asdict(run.operation),
-                        operation_id=run.operation.id,
+                        best.get(guest.uuid) if first else None,
+                        run.operation.id,
                     )
 
         shared.queue(run, work)

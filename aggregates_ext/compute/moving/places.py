@@ -1,7 +1,6 @@
 """The hosts that a guest may be sent to, the best first (design#moves)."""
 
 import dataclasses
-from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -22,15 +21,12 @@ def find(
     members: Sequence[records.Host],
     source: views.HostView,
     refused: Mapping[str, str],
-    last: Collection[str] = (),
 ) -> tuple[list[Place], dict[str, str]]:
     """Where a guest may go, and why not elsewhere.
 
     :param members: the hosts of the aggregate; what is only in the pool is no
         place.
     :param refused: hosts that have refused it before, and why.
-    :param last: hosts to which a guest goes only where no other has room: it
-        would have to leave them soon.
     :returns: places with most free memory first, and reasons by host name.
     """
     places: list[Place] = []
@@ -44,9 +40,7 @@ def find(
             places.append(Place(host, seen))
         else:
             reasons[host.name] = why or 'it is not known'
-    places.sort(
-        key=lambda p: (p.host.name in last, -p.seen.memory_free, p.host.name)
-    )
+    places.sort(key=lambda p: (-p.seen.memory_free, p.host.name))
     return places, reasons
 
 

@@ -160,7 +160,7 @@ class _Sending:
     ) -> str | None:
         site, move = self._site, self._move
         found, reasons = places.find(
-            site.view, site.members, source, move.tried, site.last
+            site.view, site.members, source, move.tried
         )
         if move.wanted is not None:
             found = [p for p in found if p.host.name == move.wanted]

@@ -30,8 +30,6 @@ class Site:
     :ivar members: the hosts of the aggregate that are members.
     :ivar options: the group ``compute``.
     :ivar now: the database's clock when the turn began.
-    :ivar last: names of the hosts that a guest moves to only where no other
-        has room.
     """
 
     held: compute_lease.Held
@@ -40,7 +38,6 @@ class Site:
     members: Sequence[records.Host]
     options: Any
     now: float
-    last: frozenset[str] = frozenset()
 
     def name(self, uuid: str | None) -> str | None:
         """The name of the member with a XenServer uuid."""

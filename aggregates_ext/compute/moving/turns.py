@@ -80,7 +80,6 @@ class Mover:
                     members=[h for h in bound if h.phase == 'member'],
                     options=self._options,
                     now=now,
-                    last=_restarting(standing),
                 )
                 changed = _step(site, due, open_, _gate(standing, open_))
         except (failures.HostError, outcomes.Postpone) as exc:
@@ -132,7 +131,7 @@ def _read(
             connection,
             aggregate_id,
             states=db_operations.OPEN,
-            kinds=(*db_operations.STRUCTURAL, *db_operations.ROLLING),
+            kinds=db_operations.STRUCTURAL,
         ),
     )
 
@@ -148,15 +147,6 @@ def _finder(
     return find
 
 
-def _restarting(standing: Sequence[records.Operation]) -> frozenset[str]:
-    """The hosts that guests would soon have to leave again."""
-    return frozenset(
-        name
-        for operation in standing
-        for name in records.Rolling.left(operation)
-    )
-
-
 def _gate(
     standing: Sequence[records.Operation], open_: Sequence[records.Move]
 ) -> records.Operation | None:
@@ -167,8 +157,6 @@ def _gate(
     """
     stuck = any(move.state == db_moves.UNRESOLVED for move in open_)
     for operation in standing:
-        if operation.kind not in db_operations.STRUCTURAL:
-            continue
         waits = compute_run.FOR_MOVES in (operation.error or {}).get(
             'parameters', ()
         )
