@@ -1,6 +1,7 @@
 """aggregates-ext-demo: real services and simulated hosts tell a story."""
 
 import argparse
+import json
 import pathlib
 import shlex
 import shutil
@@ -13,11 +14,14 @@ from importlib import metadata
 
 from aggregates_ext import refusals
 from aggregates_ext.demo import errors
+from aggregates_ext.demo import life
+from aggregates_ext.demo import rolling
 from aggregates_ext.demo import screen as screens
 from aggregates_ext.demo import site as sites
-from aggregates_ext.demo import story as stories
+from aggregates_ext.demo import telling
 
 INTERRUPTED = 130
+LIFE, ROLLING = STORIES = ('life', 'rolling')
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -25,9 +29,17 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='aggregates-ext-demo',
         description='Start the API, the compute service and simulated '
-        'XenServer hosts on loopback, and walk through the life of an '
-        'aggregate; nothing stays behind. Exit code 0: every step had its '
-        'effect on the simulated hosts.',
+        'XenServer hosts on loopback, and walk through a story; nothing '
+        'stays behind. Exit code 0: every step had its effect on the '
+        'simulated hosts.',
+    )
+    parser.add_argument(
+        '--story',
+        choices=STORIES,
+        default=LIFE,
+        help='life: an aggregate is created, filled, used and dissolved; '
+        'rolling: all hosts of a pool restart, and no guest notices '
+        '(default: life)',
     )
     parser.add_argument(
         '--speed',
@@ -35,13 +47,14 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=6.0,
         metavar='FACTOR',
         help='how much faster than real ones the simulated hosts join and '
-        'restart (default: 6)',
+        'restart, and guests move, from 1 to 50 (default: 6); at 1 the '
+        'rolling story takes some six minutes',
     )
     parser.add_argument(
         '--keep',
         action='store_true',
-        help='stop the story where there is a pool of three hosts, and let '
-        'everything run until Ctrl-C',
+        help='let everything run until Ctrl-C: life stops where there is a '
+        'pool of three hosts, rolling is told to its end first',
     )
     parser.add_argument(
         '--version',
@@ -59,7 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     refusals.print_anything()
     arguments = _arguments(argv)
     screen = screens.Screen(screens.console())
-    site = sites.Site(arguments.speed)
+    story = rolling.Story if arguments.story == ROLLING else life.Story
+    # Only who is asked before can tell what a restart would do.
+    asks = arguments.story == ROLLING
+    site = sites.Site(arguments.speed, story.PLAN, asks=asks)
 
     def interrupt(_number: int, _frame: types.FrameType | None) -> None:
         site.interrupted = True
@@ -70,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with site:
             try:
-                return _run(site, screen, arguments)
+                return _run(site, screen, story(site, screen), arguments)
             finally:
                 # From here on nothing keeps us from cleaning up.
                 for number in ENDING:
@@ -81,18 +97,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(
-    site: sites.Site, screen: screens.Screen, arguments: argparse.Namespace
+    site: sites.Site,
+    screen: screens.Screen,
+    story: telling.Story,
+    arguments: argparse.Namespace,
 ) -> int:
     began = time.monotonic()
-    steps = stories.STEPS
-    if arguments.keep:
-        steps = steps[: stories.UNTIL_POOL]
     try:
         _start(site, screen, arguments.speed)
-        story = stories.tell(site, screen, steps)
+        steps = story.tell(keep=arguments.keep)
         screen.title('Done')
         screen.say(
-            f'All {len(steps)} steps had their effect on the simulated '
+            f'All {steps} steps had their effect on the simulated '
             f'hosts; {time.monotonic() - began:.0f} s.',
             style='bold green',
         )
@@ -130,26 +146,19 @@ def _explain(
 
 
 def _keep(
-    site: sites.Site, screen: screens.Screen, story: stories.Story
+    site: sites.Site, screen: screens.Screen, story: telling.Story
 ) -> None:
     """Let everything run until it is interrupted, saying what to try."""
     url, path = site.api.url, f'{site.api.url}{story.api.path}'
     stack = f'openstack --os-auth-type none --os-endpoint {url}/v2.1'
     action = f"curl -s {path}/action -H 'Content-Type: application/json' -d"
+    tries = story.tries
     screen.say('', 'The pool is yours. With python-openstackclient:')
-    screen.paste(
-        f'{stack} aggregate list --long',
-        f'{stack} aggregate show {stories.NAME}',
-        f'{stack} aggregate set --property ssd=false {stories.NAME}',
-        f'{stack} aggregate remove host {stories.NAME} xen3',
-        f'{stack} server list --all-projects --host xen2',
-        f'{stack} host set --enable-maintenance xen2',
-    )
+    screen.paste(*(f'{stack} {words}' for words in tries.stack))
     screen.say('With curl:')
     screen.paste(
-        f'curl -s {path}/pool',
-        f'curl -s {path}/operations',
-        f'{action} \'{{"remove_host": {{"host": "xen2"}}}}\'',
+        *(f'curl -s {path}/{name}' for name in tries.paths),
+        *(f"{action} '{json.dumps(body)}'" for body in tries.actions),
         f"curl -s -H 'Accept: application/xml' "
         f'{url}/v1.1/demo/os-aggregates/{story.api.id}',
     )

@@ -1,18 +1,22 @@
 """The API asked, answer by answer, with both sides on the screen."""
 
 import time
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
 from aggregates_ext.demo import client
 from aggregates_ext.demo import errors
+from aggregates_ext.demo import runs
 from aggregates_ext.demo import screen as screens
 from aggregates_ext.demo import site as sites
 
 BASE = '/v2.1/os-aggregates'
 LEGACY = '/v1.1/demo'
 LIMIT = 120.0
+# A restart of all hosts, as slow as real ones restart.
+RUN_LIMIT = 1800.0
 POLL = 0.2
 
 
@@ -96,6 +100,25 @@ class Conversation:
                 if len(ended) == len(uuids):
                     break
         return operations
+
+    def watch(self, uuid: str, look: Callable[[], None]) -> dict[str, Any]:
+        """Show a restart of all hosts until it has ended.
+
+        :param look: called at each look.
+        :raises errors.DemoError: it takes too long.
+        """
+        path = f'{BASE}/operations/{uuid}'
+        self._screen.say('', f'GET {path}, again and again:')
+        late = self._patience('The restart has not ended', RUN_LIMIT)
+        with runs.Display(self._screen.console) as shown:
+            for _ in late:
+                operation: dict[str, Any]
+                operation = self._site.api.get(path)['operation']
+                shown.update(operation)
+                look()
+                if operation['finished_at']:
+                    break
+        return operation
 
     def wait_for_pool(self, members: tuple[str, ...]) -> dict[str, Any]:
         """The pool as soon as it is seen with these hosts and no other."""
@@ -199,14 +222,17 @@ class Conversation:
             f'instead of {state}: {error.get("message")}'
         )
 
-    def _patience(self, otherwise: str) -> Iterator[None]:
+    def _patience(
+        self, otherwise: str, limit: float = LIMIT
+    ) -> Iterator[None]:
         """Look again and again, while all services run.
 
+        :param limit: seconds.
         :raises errors.DemoError: it takes too long, or a service has ended.
         """
-        deadline = time.monotonic() + LIMIT
+        deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             yield
             self._site.check()
             time.sleep(POLL)
-        raise errors.DemoError(f'{otherwise} after {LIMIT:.0f} s.')
+        raise errors.DemoError(f'{otherwise} after {limit:.0f} s.')

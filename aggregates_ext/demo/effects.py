@@ -11,7 +11,15 @@ from typing import Any
 
 MARK = 'aggregates-ext:aggregate'
 # The ends of the calls that interrupt a guest; a move is none of them.
-ENDING = ('shutdown', 'reboot', 'suspend', 'pause', 'start', 'destroy')
+ENDING = (
+    'shutdown',
+    'reboot',
+    'suspend',
+    'pause',
+    'start',
+    'start_on',
+    'destroy',
+)
 State = dict[str, Any]
 Differences = list[str]
 
@@ -116,6 +124,46 @@ def running(
         if guest in state['lost'] or guest in state['ran_twice']:
             differences.append(f'Guest {guest} was lost, or has run twice.')
     return differences
+
+
+def halted(state: State, guests: Collection[str]) -> Differences:
+    """None of the guests has gone down, until now and at any moment."""
+    differences = []
+    for guest in guests:
+        if guest in state['ended'] or guest in state['lost']:
+            differences.append(f'Guest {guest} has gone down.')
+        if guest in state['ran_twice']:
+            differences.append(f'Guest {guest} has run twice.')
+    return differences
+
+
+def booted(before: State, after: State, hosts: Collection[str]) -> Differences:
+    """Each of the hosts, and no other, has booted exactly once."""
+    differences = []
+    for name, host in after['hosts'].items():
+        times = host['boots'] - before['hosts'][name]['boots']
+        if times != int(name in hosts):
+            differences.append(f'{name} has booted {times} times.')
+    return differences
+
+
+def protected(state: State, host: str, sr: str) -> Differences:
+    """High availability is on in the pool of a host, with that heartbeat."""
+    pool = pool_with(state, host) or {}
+    found = pool.get('high_availability', {})
+    if found.get('enabled') and found.get('srs') == [sr]:
+        return []
+    return [f'High availability of the pool of {host} is {found}.']
+
+
+def led(before: State, after: State, host: str) -> Differences:
+    """Master and high availability of a pool are as they were."""
+    old, new = (pool_with(state, host) or {} for state in (before, after))
+    return [
+        f'{name} is {new.get(name)}, not {old.get(name)}.'
+        for name in ('master', 'high_availability')
+        if old.get(name) != new.get(name)
+    ]
 
 
 def uninterrupted(calls: Sequence[Mapping[str, Any]]) -> Differences:

@@ -115,7 +115,7 @@ class Screen:
 
     def disks(self, disks: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         """Show the disks that an eject would destroy."""
-        self._grid(
+        self.grid(
             ('SR', 'disk', 'size'),
             [
                 (sr, disk['name'], f'{disk["size"] / 2**30:.0f} GiB')
@@ -126,7 +126,7 @@ class Screen:
 
     def phases(self, phases: Mapping[str, str]) -> None:
         """Show the phase of each host."""
-        self._grid(('host', 'phase'), list(phases.items()))
+        self.grid(('host', 'phase'), list(phases.items()))
 
     def pool(self, pool: Mapping[str, Any]) -> None:
         """Show a pool as a tree."""
@@ -155,9 +155,10 @@ class Screen:
         self._print()
         self.console.print(root)
 
-    def _grid(
+    def grid(
         self, columns: Sequence[str], rows: Sequence[Sequence[str]]
     ) -> None:
+        """Show a table."""
         grid = table.Table(
             *(table.Column(name, overflow='fold') for name in columns)
         )

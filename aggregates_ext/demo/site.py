@@ -10,13 +10,14 @@ import secrets
 import shutil
 import tempfile
 import types
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 from aggregates_ext.demo import client
 from aggregates_ext.demo import processes
+from aggregates_ext.demo import xenapi
 
-GIB = 2**30
 # Lines of each log that are shown after a failure.
 TAIL = 15
 
@@ -38,6 +39,8 @@ paste.filter_factory = aggregates_ext.api.edge.versions:filter_factory
 [filter:request_id]
 paste.filter_factory = oslo_middleware:RequestId.factory
 """
+# Messages stay in the process of the API, which has its own answers.
+ASKING = '[DEFAULT]\ntransport_url = fake:/\n'
 CONFIGURATION = """\
 [database]
 connection = sqlite:///{directory}/aggregates_ext.sqlite
@@ -59,53 +62,29 @@ password = {password}
 """
 
 
-def _topology(password: str) -> dict[str, Any]:
-    """Three hosts that fit together, and one that fits nowhere."""
-    hosts: list[dict[str, Any]] = [
-        {'name': 'xen1'},
-        {
-            'name': 'xen2',
-            'srs': [
-                {
-                    'name': 'Local storage',
-                    'vdis': [
-                        {'name': 'web-root', 'size': 20 * GIB},
-                        {'name': 'web-data', 'size': 100 * GIB},
-                    ],
-                }
-            ],
-        },
-        {'name': 'xen3'},
-        {
-            'name': 'xen4',
-            'vlans': [{'tag': 5}],
-            'software_version': {
-                'platform_version': '3.2.1',
-                'product_version': '8.2.1',
-            },
-            'vms': [{'name': 'billing', 'power_state': 'Running'}],
-            'srs': [
-                {'name': 'Local storage'},
-                {'name': 'NFS', 'type': 'nfs', 'shared': True},
-            ],
-        },
-    ]
-    return {'hosts': [{**host, 'password': password} for host in hosts]}
-
-
 class Site:
     """Starts the services, and leaves nothing behind.
 
     :param speed: how much faster than real time the hosts are.
+    :param hosts: as the simulator's topology has them.
+    :param asks: whether requests are checked before they are accepted.
     :ivar interrupted: set by whoever handles signals.
     """
 
     api: client.Client
     simulator: client.Client
 
-    def __init__(self, speed: float) -> None:
+    def __init__(
+        self,
+        speed: float,
+        hosts: Sequence[Mapping[str, Any]] = (),
+        *,
+        asks: bool = False,
+    ) -> None:
         self.interrupted = False
         self._speed = speed
+        self._plan = hosts
+        self._asks = asks
         self._password = secrets.token_urlsafe(12)
         self._services: list[processes.Process] = []
         self._hosts: list[dict[str, str]] = []
@@ -131,7 +110,10 @@ class Site:
 
     def prepare(self) -> None:
         """Start the simulator, create the database, register the hosts."""
-        topology = self._write('topology.yaml', _topology(self._password))
+        topology = self._write(
+            'topology.yaml',
+            {'hosts': [{**h, 'password': self._password} for h in self._plan]},
+        )
         simulator = self._start(
             'simulator',
             'aggregates_ext.xensim.main',
@@ -140,7 +122,8 @@ class Site:
         self._write('api-paste.ini', PASTE)
         self._write(
             self.configuration.name,
-            CONFIGURATION.format(
+            (ASKING if self._asks else '')
+            + CONFIGURATION.format(
                 directory=self.directory, password=self._password
             ),
         )
@@ -158,7 +141,8 @@ class Site:
     def serve(self) -> None:
         """Start the API and the compute service."""
         arguments = ['--config-file', str(self.configuration)]
-        api = self._start('api', 'aggregates_ext.cmd.api', arguments)
+        module = 'aggregates_ext.cmd.' + ('asking' if self._asks else 'api')
+        api = self._start('api', module, arguments)
         compute = self._start(
             'compute', 'aggregates_ext.cmd.compute', arguments
         )
@@ -183,6 +167,14 @@ class Site:
         said = command.finish()
         self._services.remove(command)
         return said
+
+    def xenapi(self, host: str) -> xenapi.Session:
+        """What the operator of a host has, who needs no OpenStack for it.
+
+        :raises errors.DemoError: the host lets nobody in.
+        """
+        urls = {host['name']: host['url'] for host in self._hosts}
+        return xenapi.Session(client.Client(urls[host]), self._password)
 
     def phases(self) -> dict[str, str]:
         """The phase of each registered host."""

@@ -15,6 +15,8 @@ import urllib.request
 import psutil
 import pytest
 
+from aggregates_ext.demo import client
+from aggregates_ext.demo import xenapi
 from tests.integration import processes
 
 COMMAND = pathlib.Path(sysconfig.get_path('scripts'), 'aggregates-ext-demo')
@@ -134,6 +136,73 @@ def test_a_step_without_its_effect_fails(tmp_path, fault, step):
     assert 'the end of the log: compute' in said
     assert 'had their effect' not in said
     assert not list(tmp_path.iterdir())
+
+
+def test_all_hosts_restart_and_no_guest_notices(tmp_path, record_property):
+    began = time.monotonic()
+    with demo(tmp_path, '--story', 'rolling') as process:
+        said = finish(process)
+        assert process.returncode == 0, said
+    record_property('seconds', round(time.monotonic() - began, 1))
+    for line in (
+        'xen1 (master)',
+        'home at the end. At worst, without xen',
+        'MASTER',
+        'xen1 rebooting',
+        'xen4 done',
+        'web4 from xen4 to',
+        'switching high availability off',
+        'switching high availability on',
+        'rolling_reboot succeeded',
+        'each host has booted once; no guest was down at any moment',
+        'All 4 steps had their effect on the simulated hosts',
+    ):
+        assert line in said
+    turns = re.findall(r'^  (xen\d) rebooting$', said, re.MULTILINE)
+    assert turns == ['xen1', 'xen2', 'xen3', 'xen4']
+    assert '\x1b' not in said
+    assert not list(tmp_path.iterdir())
+
+
+def tell_master(tmp_path, url, method, *parameters):
+    """As an operator of the hosts, whom the services know nothing of."""
+    (conf,) = tmp_path.glob('*/aggregates_ext.conf')
+    password = re.search('^password = (.+)$', conf.read_text(), re.M)[1]
+    master = xenapi.Session(client.Client(url), password)
+    return master.call(method, *parameters)
+
+
+def test_a_guest_that_goes_down_meanwhile_is_told(tmp_path):
+    """Also where it runs again when the story ends."""
+    with demo(tmp_path, '--story', 'rolling') as process:
+        _, found = read_until(process, r'^ +xen1 (http\S+)$')
+        master = found[1]
+        read_until(process, '^  xen1 done')
+        (guest,) = tell_master(
+            tmp_path, master, 'VM.get_by_name_label', 'web4'
+        )
+        for method, more in (
+            ('VM.hard_shutdown', ()),
+            ('VM.start', (False, False)),
+        ):
+            tell_master(tmp_path, master, method, guest, *more)
+        said = finish(process)
+        assert process.returncode == 1, said
+    assert 'Step 4 (All hosts restart, and no guest notices) failed' in said
+    assert re.search('But: Guest [0-9a-f-]+ has gone down', said), said
+    assert 'had their effect' not in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_restarted_pool_is_left_running_for_those_who_want(tmp_path):
+    with demo(tmp_path, '--story', 'rolling', '--keep') as process:
+        said, _ = read_until(process, 'Ctrl-C ends and removes everything')
+        assert 'each host has booted once' in said
+        (line,) = re.findall('^ +(curl .*"dry_run".*)$', said, re.MULTILINE)
+        url, body = re.match(r'curl -s (\S+) .* -d \'(.+)\'$', line).groups()
+        plan = ask(url, **json.loads(body))['plan']
+        assert len(plan['hosts']) == 4
+        assert plan['blockers'] == []
 
 
 def test_a_service_that_ends_is_told(tmp_path):

@@ -121,6 +121,7 @@ def power_on(world: worlds.World, host: hosts.Host) -> None:
     """Switch the machine on; it boots."""
     if not host.powered:
         host.powered = True
+        host.boots += 1
         host.booted = world.clock.time()
         world.later(world.times.reboot, lambda: start(world, host))
 

@@ -215,6 +215,7 @@ def _leave(context: operations.Context, ref: str, state: str) -> None:
     row = db.row('VM', ref)
     machine = domains.machine(context.world, db, row['resident_on'])
     domains.end(machine, row['uuid'])
+    context.world.ended.append(row['uuid'])
     powerstate.stop(db, ref, state)
 
 

@@ -122,6 +122,8 @@ class Host:
     disabled_until_reboot: bool = False
     """It was told to go down while HA was on (xapi#maintenance-calls)."""
     powered: bool = True
+    boots: int = 0
+    """How often the machine has booted, since the simulator started."""
     booted: float | None = None
     """When the machine has booted, as long as no xapi has told it."""
     storage: dict[str, list[str]] = dataclasses.field(default_factory=dict)

@@ -26,6 +26,7 @@ def state(world: worlds.World) -> Report:
         'running_twice': domains.twice(world),
         'ran_twice': list(world.ran_twice),
         'lost': list(world.lost),
+        'ended': list(world.ended),
     }
 
 
@@ -36,7 +37,23 @@ def _pool(world: worlds.World, master: hosts.Host) -> Report:
         'name_label': db.pool['name_label'],
         'other_config': dict(db.pool['other_config']),
         'master': master.name,
+        'high_availability': _high_availability(db),
         'hosts': [_member(world, db, row) for _, row in db.rows('host')],
+    }
+
+
+def _high_availability(db: database.Database) -> Report:
+    return {
+        'enabled': db.pool['ha_enabled'],
+        'tolerates': db.pool['ha_host_failures_to_tolerate'],
+        'configuration': dict(db.pool['ha_configuration']),
+        'srs': sorted(
+            {
+                db.row('SR', db.row('VDI', vdi)['SR'])['uuid']
+                for vdi in db.pool['ha_statefiles']
+                if db.exists('VDI', vdi)
+            }
+        ),
     }
 
 
@@ -62,6 +79,7 @@ def _host(world: worlds.World, host: hosts.Host) -> Report:
         'certificate': host.spec.tls_certificate or None,
         'address': host.address,
         'phase': host.phase,
+        'boots': host.boots,
         'role': 'slave' if slave else 'master',
         'pool_uuid': db.pool['uuid'] if ref != database.NULL else None,
         'domains': sorted(host.domains),

@@ -78,6 +78,8 @@ class World:
         """The uuids of guests that ran on two hosts at once, at any time."""
         self.lost: list[str] = []
         """Those that ended though nobody told them to, by their uuids."""
+        self.ended: list[str] = []
+        """Those that were shut down or suspended, by their uuids."""
         self.certify: collections.abc.Callable[[hosts.Host], None] = (
             _keep_certificate
         )

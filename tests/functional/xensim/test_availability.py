@@ -38,7 +38,10 @@ def protect(pool, sim, *guests):
 
 
 @pytest.mark.parametrize('given', [True, False])
-def test_a_state_file_is_made_and_used_again(pool, given):
+def test_a_state_file_is_made_and_used_again(pool, sim, given):
+    (known,) = (found['high_availability'] for found in sim.state()['pools'])
+    nothing = {'tolerates': 0, 'configuration': {}, 'srs': []}
+    assert known == {'enabled': False, **nothing}
     srs = [sr(pool)] if given else []
     assert enable(pool, *srs, timeout='60') == ''
     (statefile,) = told(pool)['ha_statefiles']
@@ -46,6 +49,13 @@ def test_a_state_file_is_made_and_used_again(pool, given):
     assert (record['type'], record['SR']) == ('ha_statefile', sr(pool))
     assert (record['sharable'], record['sm_config']) == (True, {'type': 'raw'})
     assert told(pool)['ha_configuration'] == {'timeout': '60'}
+    (known,) = (found['high_availability'] for found in sim.state()['pools'])
+    assert known == {
+        'enabled': True,
+        'tolerates': int(told(pool)['ha_host_failures_to_tolerate']),
+        'configuration': {'timeout': '60'},
+        'srs': [pool('SR.get_uuid', sr(pool))],
+    }
     assert pool.host('xen3')['ha_statefiles'] == [statefile]
     assert len(pool.host('xen3')['ha_network_peers']) == 3
     disks = pool('SR.get_VDIs', sr(pool))

@@ -16,7 +16,7 @@ def state(pool, vm):
     return pool('VM.get_power_state', vm), pool.home(vm), pool.places(vm)
 
 
-def test_the_states_of_a_guest(pool, clk):
+def test_the_states_of_a_guest(pool, clk, sim):
     vm = pool.vm('xen2', 'v')
     steps = [
         ('VM.pause', 'Paused', 'xen2', ['xen2']),
@@ -24,6 +24,7 @@ def test_the_states_of_a_guest(pool, clk):
         ('VM.suspend', 'Suspended', None, []),
     ]
     for method, *after in steps:
+        assert sim.state()['ended'] == []
         assert pool(method, vm) == ''
         assert state(pool, vm) == tuple(after)
     xen3 = pool.hosts['xen3']
@@ -34,6 +35,8 @@ def test_the_states_of_a_guest(pool, clk):
         assert state(pool, vm) == ('Running', 'xen3', ['xen3'])
     assert pool('VM.clean_shutdown', vm) == ''
     assert state(pool, vm) == ('Halted', None, [])
+    # Suspended, and shut down.
+    assert sim.state()['ended'] == 2 * [pool('VM.get_uuid', vm)]
     assert len(pool('VM.get_allowed_operations', vm)) == 15
     assert pool('task.get_all') == []
 

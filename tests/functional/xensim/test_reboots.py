@@ -73,6 +73,18 @@ def test_a_reboot(pool, clk, method):
     watching.compare(without_moments_of_starting(seen), expected, TOLERANCE)
 
 
+def test_boots_are_counted_and_nothing_else(pool, clk, sim):
+    pool('host.disable', pool.hosts['xen2'])
+    pool('host.restart_agent', pool.hosts['xen2'])
+    clk.advance(40)
+    assert sim.state()['hosts']['xen2']['boots'] == 0
+    pool('host.disable', pool.hosts['xen2'])
+    pool('host.reboot', pool.hosts['xen2'])
+    clk.advance(40)
+    boots = {n: h['boots'] for n, h in sim.state()['hosts'].items()}
+    assert boots == {name: int(name == 'xen2') for name in boots}
+
+
 def test_a_restart_of_the_agent(pool, clk):
     pool('host.disable', pool.hosts['xen2'])
     assert pool('host.restart_agent', pool.hosts['xen2']) == ''

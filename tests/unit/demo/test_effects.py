@@ -141,7 +141,51 @@ def test_what_interrupts_a_guest_is_told() -> None:
     harmless = ('Async.VM.pool_migrate', 'host.reboot', 'VM.get_record')
     calls = [{'method': method} for method in harmless]
     assert effects.uninterrupted(calls) == []
-    for method in ('VM.start', 'Async.VM.clean_shutdown', 'VM.hard_reboot'):
+    for method in (
+        'VM.start',
+        'VM.start_on',
+        'Async.VM.clean_shutdown',
+        'VM.hard_reboot',
+    ):
         assert effects.uninterrupted([*calls, {'method': method}]) == [
             f'{method} was called.'
         ]
+
+
+def test_a_guest_that_went_down_is_told_whatever_it_does_now() -> None:
+    state = {'ended': ['shop'], 'lost': ['mail'], 'ran_twice': ['post']}
+    assert effects.halted(state, ['wiki']) == []
+    for guest in ('shop', 'mail', 'post'):
+        assert len(effects.halted(state, [guest, 'wiki'])) == 1
+
+
+def test_each_host_boots_once() -> None:
+    before = {'hosts': {name: {'boots': 1} for name in ('xen1', 'xen2')}}
+    after = {'hosts': {'xen1': {'boots': 2}, 'xen2': {'boots': 1}}}
+    assert effects.booted(before, after, ['xen1']) == []
+    assert effects.booted(before, after, ['xen1', 'xen2']) == [
+        'xen2 has booted 0 times.'
+    ]
+    assert effects.booted(before, after, []) == ['xen1 has booted 1 times.']
+
+
+@pytest.mark.parametrize(
+    'found',
+    [{'enabled': False, 'srs': ['s1']}, {'enabled': True, 'srs': ['s2']}],
+)
+def test_high_availability_that_is_not_as_it_was(state, found):
+    before = {'enabled': True, 'srs': ['s1']}
+    state['pools'][0]['high_availability'] = before
+    assert effects.protected(state, 'xen2', 's1') == []
+    after = copy.deepcopy(state)
+    assert effects.led(state, after, 'xen1') == []
+    after['pools'][0]['high_availability'] = found
+    assert effects.protected(after, 'xen2', 's1') != []
+    assert len(effects.led(state, after, 'xen1')) == 1
+    assert effects.protected(after, 'xen9', 's1') != []
+
+
+def test_a_master_that_is_another(state):
+    after = copy.deepcopy(state)
+    after['pools'][0]['master'] = 'xen2'
+    assert effects.led(state, after, 'xen1') == ['master is xen2, not xen1.']

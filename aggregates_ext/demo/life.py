@@ -1,38 +1,98 @@
-"""The story: each step over HTTP, then its effect on the simulated hosts."""
+"""The story of an aggregate's life: a pool is formed, used and dissolved."""
 
-from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
-from typing import NamedTuple
 
 from aggregates_ext.demo import conversation
 from aggregates_ext.demo import effects
-from aggregates_ext.demo import errors
 from aggregates_ext.demo import screen as screens
 from aggregates_ext.demo import site as sites
+from aggregates_ext.demo import telling
 
-NAME = 'rack-1'
 MEMBERS = ('xen1', 'xen2', 'xen3')
 MISFIT = 'xen4'
 HOSTS = (*MEMBERS, MISFIT)
 GUESTS = ('shop', 'mail')
+GIB = 2**30
+# Three hosts that fit together, and one that fits nowhere.
+PLAN: Sequence[Mapping[str, Any]] = (
+    {'name': 'xen1'},
+    {
+        'name': 'xen2',
+        'srs': [
+            {
+                'name': 'Local storage',
+                'vdis': [
+                    {'name': 'web-root', 'size': 20 * GIB},
+                    {'name': 'web-data', 'size': 100 * GIB},
+                ],
+            }
+        ],
+    },
+    {'name': 'xen3'},
+    {
+        'name': 'xen4',
+        'vlans': [{'tag': 5}],
+        'software_version': {
+            'platform_version': '3.2.1',
+            'product_version': '8.2.1',
+        },
+        'vms': [{'name': 'billing', 'power_state': 'Running'}],
+        'srs': [
+            {'name': 'Local storage'},
+            {'name': 'NFS', 'type': 'nfs', 'shared': True},
+        ],
+    },
+)
 
 
-class Story:
-    """What has been told so far, and how to go on.
+class Story(telling.Story):
+    """An aggregate from its first host to its last."""
 
-    :param site: running services.
-    :param screen: where it is told.
-    :ivar api: the requests, and which aggregate they are about.
-    """
+    PLAN = PLAN
+    # They leave a pool of three hosts to play with.
+    KEPT = 6
 
     def __init__(self, site: sites.Site, screen: screens.Screen) -> None:
-        self._site = site
-        self._screen = screen
-        self.api = conversation.Conversation(site, screen)
-        self._uuid = ''
+        super().__init__(site, screen)
         self._lost: list[str] = []
         self._guests: dict[str, str] = {}
+
+    @property
+    def steps(self) -> Sequence[telling.Step]:
+        """All steps, in order."""
+        step = telling.Step
+        return (
+            step('The extension', self.discover),
+            step('An aggregate', self.create),
+            step('Three hosts become one pool', self.join),
+            step('A host that does not fit is refused', self.refuse_join),
+            step('A host that holds data is not wiped', self.refuse_eject),
+            step('A host is repaired, and no guest notices', self.maintain),
+            step('Guests move while they run', self.move_guests),
+            step('Local disks are lost only by name', self.accept_loss),
+            step('A host leaves and comes back as its own', self.eject),
+            step('The end of the pool', self.dismiss),
+        )
+
+    @property
+    def tries(self) -> telling.Tries:
+        """What to try with the pool."""
+        name = telling.NAME
+        return telling.Tries(
+            (
+                'aggregate list --long',
+                f'aggregate show {name}',
+                f'aggregate set --property ssd=false {name}',
+                f'aggregate remove host {name} xen3',
+                'server list --all-projects --host xen2',
+                'host set --enable-maintenance xen2',
+            ),
+            ('pool', 'operations'),
+            ({'remove_host': {'host': 'xen2'}},),
+        )
 
     def discover(self) -> None:
         """Ask for the extension, in both representations."""
@@ -49,13 +109,7 @@ class Story:
 
     def create(self) -> None:
         """Create an aggregate with metadata."""
-        body = {'aggregate': {'name': NAME, 'availability_zone': 'az1'}}
-        version = {'OpenStack-API-Version': 'compute 2.41'}
-        created = self.api.ask(
-            'POST', conversation.BASE, body, headers=version
-        )
-        aggregate = created.json()['aggregate']
-        self.api.id, self._uuid = aggregate['id'], aggregate['uuid']
+        self._create()
         self.api.act('set_metadata', metadata={'ssd': 'true', 'rack': '1'})
         self._prove(
             'still four pools; an empty aggregate is none.',
@@ -64,19 +118,9 @@ class Story:
 
     def join(self) -> None:
         """Add three hosts, and see one pool."""
-        uuids = [
-            self.api.change('add_host', brief=host != MEMBERS[0], host=host)
-            for host in MEMBERS
-        ]
-        self._screen.say(
-            '',
-            'The first host brings its pool, the others join it: each sees '
-            'its xapi restart as a slave.',
-        )
-        self._finish(*uuids)
-        self._screen.pool(self.api.wait_for_pool(MEMBERS))
+        self._add(MEMBERS)
         self._prove(
-            f'one pool "{NAME}" of xen1, xen2 and xen3, master xen1, all '
+            f'one pool "{telling.NAME}" of xen1, xen2 and xen3, master xen1, all '
             'live and enabled; xen4 by itself.',
             self._pooled(*MEMBERS) + effects.alone(self._state(), [MISFIT]),
         )
@@ -174,7 +218,8 @@ class Story:
         self._leave(
             'xen2',
             ('xen1', 'xen3'),
-            'the disks in the named SR are destroyed and no other; xen2 is a pool of its own, xen1 and xen3 are one.',
+            'the disks in the named SR are destroyed and no other; xen2 is a '
+            'pool of its own, xen1 and xen3 are one.',
             accept_data_loss=self._lost,
         )
 
@@ -218,15 +263,9 @@ class Story:
     def _living(
         self, guests: Collection[str], hosts: Collection[str]
     ) -> effects.Differences:
-        calls = self._site.simulator.get('/calls')
         return effects.running(
             self._state(), guests, hosts
-        ) + effects.uninterrupted(calls)
-
-    def _finish(self, *uuids: str) -> None:
-        """See operations succeed."""
-        for operation in self.api.follow(*uuids):
-            self.api.expect_end(operation, 'succeeded')
+        ) + effects.uninterrupted(self._calls())
 
     def _leave(
         self, host: str, rest: tuple[str, ...], claim: str, **consent: Any
@@ -249,62 +288,3 @@ class Story:
             + effects.renewed(before, after, host)
             + effects.destroyed(after, [*before['destroyed_vdis'], *lost]),
         )
-
-    def _state(self) -> effects.State:
-        """What the simulated hosts really are."""
-        state: effects.State = self._site.simulator.get('/state')
-        return state
-
-    def _pooled(self, *hosts: str) -> effects.Differences:
-        return effects.pooled(self._state(), NAME, self._uuid, hosts)
-
-    def _prove(self, claim: str, differences: effects.Differences) -> None:
-        """:raises errors.Unproven: the hosts are not as they should be."""
-        if differences:
-            raise errors.Unproven(
-                f'It should be so: {claim} But: {" ".join(differences)}'
-            )
-        self._screen.proved(claim)
-
-
-class Step(NamedTuple):
-    """A numbered part of the story."""
-
-    title: str
-    tell: Callable[[Story], None]
-
-
-STEPS: tuple[Step, ...] = (
-    Step('The extension', Story.discover),
-    Step('An aggregate', Story.create),
-    Step('Three hosts become one pool', Story.join),
-    Step('A host that does not fit is refused', Story.refuse_join),
-    Step('A host that holds data is not wiped', Story.refuse_eject),
-    Step('A host is repaired, and no guest notices', Story.maintain),
-    Step('Guests move while they run', Story.move_guests),
-    Step('Local disks are lost only by name', Story.accept_loss),
-    Step('A host leaves and comes back as its own', Story.eject),
-    Step('The end of the pool', Story.dismiss),
-)
-# How many of them leave a pool of three hosts to play with.
-UNTIL_POOL = 6
-
-
-def tell(
-    site: sites.Site, screen: screens.Screen, steps: tuple[Step, ...]
-) -> Story:
-    """Tell the steps in order.
-
-    :raises errors.DemoError: naming the step that failed.
-    """
-    story = Story(site, screen)
-    for number, step in enumerate(steps, 1):
-        screen.step(number, len(steps), step.title)
-        try:
-            step.tell(story)
-            site.check()
-        except errors.DemoError as exc:
-            raise errors.DemoError(
-                f'Step {number} ({step.title}) failed. {exc}'
-            ) from exc
-    return story
