@@ -34,6 +34,10 @@ def get_calls(sim: simulator.Simulator, name: str, body: Body) -> object:
     return [dataclasses.asdict(arrival) for arrival in sim.calls]
 
 
+def get_streams(sim: simulator.Simulator, name: str, body: Body) -> object:
+    return [dataclasses.asdict(stream) for stream in sim.streams]
+
+
 def plant_fault(sim: simulator.Simulator, name: str, body: Body) -> object:
     sim.plant(**body)
     return {}
@@ -130,6 +134,7 @@ def end_operation(sim: simulator.Simulator, name: str, body: Body) -> object:
 ROUTES: dict[tuple[str, str], Action] = {
     ('GET', '/state'): get_state,
     ('GET', '/calls'): get_calls,
+    ('GET', '/streams'): get_streams,
     ('POST', '/faults'): plant_fault,
     ('DELETE', '/faults'): clear_faults,
     ('POST', '/advance'): advance,

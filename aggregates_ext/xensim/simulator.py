@@ -132,6 +132,12 @@ class Simulator(changes.Changes):
             return list(self.world.calls)
 
     @property
+    def streams(self) -> list[worlds.Stream]:
+        """The last moves of guests that have begun, in order."""
+        with self.world.lock:
+            return list(self.world.streams)
+
+    @property
     def destroyed_vdis(self) -> list[str]:
         """The uuids of disks which an eject destroyed."""
         return self.world.destroyed_vdis

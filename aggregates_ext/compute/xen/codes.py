@@ -609,7 +609,7 @@ _KINDS = (
     ('SR_ VDI_ PBD_ VBD_ DEVICE_ SM_PLUGIN_', _STORAGE),
     (
         'PIF_ NETWORK_ VLAN_ BRIDGE_ INCOMPATIBLE_PIF_ INTERFACE_ '
-        'SLAVE_REQUIRES_MANAGEMENT_',
+        'REQUIRED_PIF_ SLAVE_REQUIRES_MANAGEMENT_',
         Meaning(
             'An interface or a network of the host is in the way: {all}.',
             'Mend or remove it on the host ("xe pif-list host-uuid=UUID"), '

@@ -24,6 +24,11 @@ RETRY = 1.0
 def begin(world: worlds.World, copy: hosts.Copy) -> None:
     """Send a guest away, when its turn comes."""
     copy.source.copies.append(copy)
+    world.streams.append(
+        worlds.Stream(
+            copy.guest, copy.source.name, copy.target.name, copy.address
+        )
+    )
     _fill(world, copy.source)
 
 

@@ -19,6 +19,7 @@ from aggregates_ext.xensim.records import failure
 BATCH = 10
 
 Moves = list[tuple[str, str]]
+Options = dict[str, str]
 
 
 def get_vms_which_prevent_evacuation(
@@ -47,29 +48,37 @@ def assert_can_evacuate(context: operations.Context, ref: str) -> str:
 def evacuate(
     context: operations.Context, ref: str, network: str = '', batch: int = 0
 ) -> operations.Steps:
-    """Move all machines away; the host stays as enabled as it is."""
+    """Move all machines away; the host stays as enabled as it is.
+
+    :param network: over which they go; an older host is not told of it.
+    """
     db = context.db
-    for target in evacuationplan.targets(db, ref):
-        migration.assert_network(db, target, network)
+    options = {'live': 'true'}
+    if network not in ('', database.NULL):
+        options['network'] = network
     haplan.assert_kept(db, haplan.Change(disabled=ref))
     task = host_exclusion.occupy(db, ref, 'evacuate', context.task)
     try:
-        yield from _move_all(context, ref, batch)
+        yield from _move_all(context, ref, batch, options)
     finally:
         host_exclusion.release(db, ref, task)
     return ''
 
 
 def _move_all(
-    context: operations.Context, ref: str, batch: int
+    context: operations.Context, ref: str, batch: int, options: Options
 ) -> operations.Steps:
+    """Nothing moves before each target is seen to take what is sent to it."""
     db = context.db
     moves: Moves = []
     for vm, outcome in evacuationplan.plan(db, ref).items():
         if isinstance(outcome, failure.Failure):
             raise outcome
         moves.append((vm, outcome))
-    yield from _move(context, ref, moves, batch)
+    if 'network' in options:
+        for target in sorted({target for _, target in moves}):
+            migration.address_on(db, target, options['network'])
+    yield from _move(context, ref, moves, batch, options)
     if left := evacuationplan.residents(db, ref):
         raise failure.Failure(
             'INTERNAL_ERROR',
@@ -87,7 +96,11 @@ def _window(context: operations.Context, batch: int) -> tuple[int, bool]:
 
 
 def _move(
-    context: operations.Context, host: str, moves: Moves, batch: int
+    context: operations.Context,
+    host: str,
+    moves: Moves,
+    batch: int,
+    options: Options,
 ) -> operations.Steps:
     """Move some at once; after a failure the others are left alone."""
     db = context.db
@@ -97,7 +110,8 @@ def _move(
         while left or running:
             if not running or not whole:
                 while left and len(running) < size:
-                    running.append(_start(context, host, *left.pop(0)))
+                    vm, target = left.pop(0)
+                    running.append(_start(context, host, vm, target, options))
             yield context.world.times.evacuation_poll
             for task in list(running):
                 if _is_done(db, task):
@@ -112,10 +126,14 @@ def _move(
 
 
 def _start(
-    context: operations.Context, host: str, vm: str, target: str
+    context: operations.Context,
+    host: str,
+    vm: str,
+    target: str,
+    options: Options,
 ) -> str:
     work = functools.partial(
-        migration.pool_migrate, vm=vm, host=target, options={'live': 'true'}
+        migration.pool_migrate, vm=vm, host=target, options=options
     )
     method = f'Async.{migration.CALL}'
     own = context._replace(method=method, session=moving.OWN)

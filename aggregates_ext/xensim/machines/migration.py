@@ -1,5 +1,7 @@
 """VM.pool_migrate: moving a running machine (xapi#migration)."""
 
+import ipaddress
+
 from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.exclusion import guest as guest_exclusion
 from aggregates_ext.xensim.exclusion import host as host_exclusion
@@ -35,12 +37,14 @@ def pool_migrate(
     )
     check(db, vm, host, options)
     source = db.row('VM', vm)['resident_on']
+    address = receiver(context, source, host, options)
     host_exclusion.occupy(db, host, 'vm_migrate', task)
     guest_exclusion.occupy(db, vm, migratable.OPERATION, task)
     db.row('VM', vm)['scheduled_to_be_resident_on'] = host
     try:
         yield from _fault(context, vm)
-        yield from moving.carry(moving.Move(context, db, vm, source, host))
+        move = moving.Move(context, db, vm, source, host, address)
+        yield from moving.carry(move)
     finally:
         _release(db, vm, task)
         host_exclusion.release(db, host, task)
@@ -76,26 +80,48 @@ def check(
     haplan.assert_kept(db, haplan.Change(guest=vm, target=host))
     if db.pool['restrictions'].get('restrict_xen_motion') == 'true':
         raise failure.Failure('LICENCE_RESTRICTION', 'Xen_motion')
-    assert_network(db, host, options.get('network', database.NULL))
 
 
-def assert_network(db: database.Database, host: str, network: str) -> None:
-    """A move over a network needs an address of the target on it.
+def receiver(
+    context: operations.Context,
+    source: str,
+    target: str,
+    options: dict[str, str],
+) -> str:
+    """The address to which the source sends: on the network that is asked for.
 
-    Older products take no notice of the network (xapi#maintenance-calls).
+    The xapi of the source decides; an older one takes no notice of the
+    network (xapi#maintenance-calls).
     """
-    release = presets.PRESETS[db.version].release
-    too_old = release < presets.MIGRATION_NETWORK_SINCE
-    if too_old or network in ('', database.NULL):
-        return
-    db.row('network', network)
+    sender = domains.machine(context.world, context.db, source)
+    known = sender is not None and (
+        sender.preset.release >= presets.MIGRATION_NETWORK_SINCE
+    )
+    if known and 'network' in options:
+        return address_on(context.db, target, options['network'])
+    return str(context.db.row('host', target)['address'])
+
+
+def address_on(db: database.Database, host: str, network: str) -> str:
+    """The address of a host on a network, if it has one (xapi#migration)."""
     pifs = db.where('PIF', network=network, host=host)
     if not pifs:
-        raise failure.Failure('HOST_CANNOT_ATTACH_NETWORK', host, network)
-    if not db.row('PIF', pifs[0])['IP']:
-        none = db.row('PIF', pifs[0])['ip_configuration_mode'] == 'None'
-        code = 'PIF_HAS_NO_NETWORK_CONFIGURATION'
-        raise failure.Failure(code if none else 'INTERFACE_HAS_NO_IP', *pifs)
+        raise failure.Failure('PIF_NOT_PRESENT', host, network)
+    pif = pifs[0]
+    row = db.row('PIF', pif)
+    if not row['currently_attached']:
+        raise failure.Failure('REQUIRED_PIF_IS_UNPLUGGED', pif)
+    found = [row['IP']] if row['IP'] else []
+    if row['primary_address_type'] == 'IPv6':
+        routed = (text.partition('/')[0] for text in row['IPv6'])
+        found = [text for text in routed if not _is_of_the_link(text)]
+    if not found:
+        raise failure.Failure('INTERFACE_HAS_NO_IP', pif)
+    return str(found[0])
+
+
+def _is_of_the_link(text: str) -> bool:
+    return ipaddress.IPv6Address(text).is_link_local
 
 
 def assert_can_migrate(

@@ -28,13 +28,14 @@ AWAY = 1.0
 
 
 class Move(typing.NamedTuple):
-    """One move: the guest and both ends."""
+    """One move: the guest and both ends, and where the target takes it."""
 
     context: operations.Context
     db: database.Database
     vm: str
     source: str
     target: str
+    address: str
 
     @property
     def world(self) -> worlds.World:
@@ -71,6 +72,7 @@ def _copy(move: Move) -> hosts.Copy:
         source=move.end(move.source),
         target=move.end(move.target),
         seconds=per_gib * row['memory_target'] / GIB,
+        address=move.address,
     )
 
 
@@ -98,11 +100,10 @@ def _meet_target(move: Move) -> operations.Steps:
         if not _is_up(move, move.target):
             waited = 0.0
         elif waited >= move.world.times.move_no_xapi:
-            address = move.end(move.target).address
             raise failure.Failure(
                 'INTERNAL_ERROR',
                 'xenopsd internal error: Failure("Failed to connect to:'
-                f' https://{address}/services/xenops")',
+                f' https://{move.address}/services/xenops")',
             )
 
 
@@ -119,11 +120,11 @@ def _keep_session(move: Move) -> operations.Steps:
     local = context.session in context.xapi.local_sessions
     if local or move.db.exists('session', context.session):
         return
-    address = move.end(move.target).address
+    url = f'https://{move.address}/services/xenops'
     raise failure.Failure(
         'INTERNAL_ERROR',
         'xenopsd internal error: Failure("Failed to read HTTP response from:'
-        f' https://{address}/services/xenops?session_id={context.session}")',
+        f' {url}?session_id={context.session}")',
     )
 
 

@@ -88,6 +88,8 @@ class Copy:
     source: 'Host'
     target: 'Host'
     seconds: float
+    address: str
+    """Where the target takes it."""
     state: str = 'queued'
     """One of machines/copying.py."""
     steps: int = 0

@@ -53,6 +53,16 @@ class Mirror:
     synced: int = 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """A guest as it was sent: its uuid, both hosts, and to which address."""
+
+    guest: str
+    source: str
+    target: str
+    address: str
+
+
 def _keep_certificate(host: hosts.Host) -> None:
     """For worlds without ports."""
 
@@ -73,6 +83,8 @@ class World:
         self.calls = collections.deque[Arrival](maxlen=CALLS_KEPT)
         self.mirrors: dict[str, Mirror] = {}
         """What is published, by the uuids of pools."""
+        self.streams = collections.deque[Stream](maxlen=CALLS_KEPT)
+        """The moves of guests that have begun, in order."""
         self.destroyed_vdis: list[str] = []
         self.ran_twice: list[str] = []
         """The uuids of guests that ran on two hosts at once, at any time."""

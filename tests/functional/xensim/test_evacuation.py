@@ -3,6 +3,7 @@
 import pytest
 
 from tests.functional.xensim import pools
+from tests.functional.xensim import test_moves as moves
 
 
 @pytest.fixture
@@ -119,3 +120,22 @@ def test_one_after_another_as_older_products_do(clk, pool, sim):
     task = pool('Async.host.evacuate', pool.hosts['xen2'])
     clk.advance(1)
     assert len(pool('task.get_subtasks', task)) == 1
+
+
+def test_over_a_network(pool, sim):
+    """Each target is asked for its address before anything moves."""
+    storage = moves.Storage(pool, sim, IP='')
+    pools.add_guests(pool, 'xen2', 4)
+    ref = pool.hosts['xen2']
+    db = sim.host('xen1').database
+    answer = pool('host.evacuate', ref, storage.ref, '0')
+    assert answer[1] in ('PIF_NOT_PRESENT', 'INTERFACE_HAS_NO_IP')
+    assert sim.streams == []
+    assert pool('host.disable', pool.hosts['xen1']) == ''
+    answer = pool('host.evacuate', ref, storage.ref, '0')
+    assert storage.error(answer) == ['ERR', 'INTERFACE_HAS_NO_IP', 'pif']
+    [pif] = db.where('PIF', network=storage.ref)
+    sim.set_record('xen1', 'PIF', pif, IP=moves.ADDRESS)
+    assert pool('host.evacuate', ref, storage.ref, '0') == ''
+    assert {sent.address for sent in sim.streams} == {moves.ADDRESS}
+    assert len(sim.streams) == 4

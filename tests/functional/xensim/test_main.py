@@ -80,6 +80,7 @@ def test_a_bad_topology_ends_the_command(tmp_path, capsys):
 def test_control(url, sim, call):
     ref = call('xen1', 'session.login_with_password', 'root', 'secret')
     assert ask(f'{url}/calls')[0]['method'].startswith('session.')
+    assert ask(f'{url}/streams') == []
     before = sim.clock.time()
     ask(f'{url}/advance', 'POST', seconds=5)
     assert sim.clock.time() == before + 5

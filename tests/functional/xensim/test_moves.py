@@ -234,45 +234,93 @@ def test_a_waiting_call_ends_after_two_hours(pool, clk, sim):
     assert clk.time() - before == pytest.approx(7200, abs=3)
 
 
+ADDRESS, IPV6 = '10.1.0.3', 'fd00::3'
+LINK = 'fe80::1/64'
 NETWORK_ERRORS = [
-    ({}, ['HOST_CANNOT_ATTACH_NETWORK', 'xen3', 'storage']),
+    ({}, ['PIF_NOT_PRESENT', 'xen3', 'storage']),
+    ({'currently_attached': False}, ['REQUIRED_PIF_IS_UNPLUGGED', 'pif']),
     ({'IP': ''}, ['INTERFACE_HAS_NO_IP', 'pif']),
     (
-        {'IP': '', 'ip_configuration_mode': 'None'},
-        ['PIF_HAS_NO_NETWORK_CONFIGURATION', 'pif'],
+        {'primary_address_type': 'IPv6', 'IPv6': [LINK]},
+        ['INTERFACE_HAS_NO_IP', 'pif'],
     ),
 ]
 
 
+class Storage:
+    """A network of its own, on which xen3 may have an interface."""
+
+    def __init__(self, pool, sim, **pif):
+        self.ref = pool('network.create', {'name_label': 'storage'})
+        self.names = {self.ref: 'storage', pool.hosts['xen3']: 'xen3'}
+        if pif:
+            fields = {'IP': ADDRESS, 'currently_attached': True} | pif
+            fields |= {'network': self.ref, 'host': pool.hosts['xen3']}
+            self.names[sim.add_record('xen1', 'PIF', **fields)] = 'pif'
+
+    def error(self, answer):
+        """What was answered, with names for references."""
+        return [self.names.get(part, part) for part in answer]
+
+
 def on_network(pool, sim, version, **pif):
-    """A move of a guest of xen2 to xen3 over a network of its own."""
-    network = pool('network.create', {'name_label': 'storage'})
-    names = {network: 'storage', pool.hosts['xen3']: 'xen3'}
-    if pif:
-        fields = {'IP': '10.1.0.3', 'ip_configuration_mode': 'DHCP'} | pif
-        fields |= {'network': network, 'host': pool.hosts['xen3']}
-        names[sim.add_record('xen1', 'PIF', **fields)] = 'pif'
-    sim.host('xen1').spec.version = version
+    """A move of a guest of xen2 to xen3 over a network of its own.
+
+    The answer, and the addresses to which memory was sent.
+    """
+    storage = Storage(pool, sim, **pif)
+    for name in ('xen1', 'xen2'):
+        sim.host(name).spec.version = version
     sim.host('xen1').database.version = version
     vm = pool.vm('xen2', 'g')
-    options = {'live': 'true', 'network': network}
+    options = {'live': 'true', 'network': storage.ref}
     answer = pool('VM.pool_migrate', vm, pool.hosts['xen3'], options)
     assert pool.home(vm) == ('xen2' if answer else 'xen3')
-    return [names.get(part, part) for part in answer]
+    return storage.error(answer), [sent.address for sent in sim.streams]
 
 
 @pytest.mark.parametrize(('pif', 'error'), NETWORK_ERRORS)
 def test_a_network_without_the_target(pool, sim, pif, error):
     answer = on_network(pool, sim, 'xcp-ng-8.3-lts', **pif)
-    assert answer == ['ERR', *error]
+    assert answer == (['ERR', *error], [])
 
 
-def test_a_network_of_the_target(pool, sim):
-    assert on_network(pool, sim, 'xenserver-8.4', IP='10.1.0.3') == []
+@pytest.mark.parametrize(
+    ('pif', 'address'),
+    [
+        ({'IP': ADDRESS}, ADDRESS),
+        (
+            {'primary_address_type': 'IPv6', 'IPv6': [LINK, f'{IPV6}/64']},
+            IPV6,
+        ),
+    ],
+)
+def test_a_network_of_the_target(pool, sim, pif, address):
+    assert on_network(pool, sim, 'xenserver-8.4', **pif) == ([], [address])
+
+
+def test_without_a_network_it_goes_over_the_management(pool, sim):
+    pool.move(pool.vm('xen2', 'g'), 'xen3', 'VM.pool_migrate')
+    [sent] = sim.streams
+    assert sent.address == sim.host('xen3').address
+    assert (sent.source, sent.target) == ('xen2', 'xen3')
+
+
+def test_a_network_that_is_none(pool, sim):
+    options = {'live': 'true', 'network': 'OpaqueRef:x'}
+    vm = pool.vm('xen2', 'g')
+    answer = pool('VM.pool_migrate', vm, pool.hosts['xen3'], options)
+    assert answer == [
+        'ERR',
+        'PIF_NOT_PRESENT',
+        pool.hosts['xen3'],
+        'OpaqueRef:x',
+    ]
 
 
 def test_older_products_take_no_notice_of_a_network(pool, sim):
-    assert on_network(pool, sim, 'xcp-ng-8.2') == []
+    management = sim.host('xen3').address
+    assert on_network(pool, sim, 'xcp-ng-8.2') == ([], [management])
 
 
 def test_checks_come_in_their_order(pool, sim):
