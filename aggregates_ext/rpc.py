@@ -11,7 +11,7 @@ History of the interface:
 * 1.2: ``check_host`` takes the purposes 'reboot', 'shutdown' and 'startup',
   and ``hard``
 * 1.3: ``plan_rolling(aggregate_id, asked)``
-* 1.4: ``plan_rolling`` takes ``update`` in what is asked
+* 1.4: ``check_host`` takes ``network``; ``asked`` takes that and ``update``
 """
 
 import functools
@@ -76,6 +76,7 @@ FIRST = '1.0'
 WITH_MAINTENANCE = '1.1'
 WITH_POWER = '1.2'
 WITH_ROLLING = '1.3'
+WITH_NETWORK = WITH_UPDATES = '1.4'
 VERSIONS = {
     'maintenance': WITH_MAINTENANCE,
     **dict.fromkeys(('reboot', 'shutdown', 'startup'), WITH_POWER),
@@ -187,6 +188,7 @@ class ComputeAPI:
         shut_down: Sequence[str] = (),
         *,
         hard: bool = False,
+        network: str | None = None,
     ) -> dict[str, Any] | None:
         """Ask a compute service to check a host; None: there is no answer.
 
@@ -194,6 +196,7 @@ class ComputeAPI:
             'startup' or 'contact'.
         :param shut_down: uuids of guests that maintenance may shut down.
         :param hard: whether it may do so hard.
+        :param network: uuid of that which its guests are to move over.
         :returns: ``preflight.Report.as_dict()``.
         """
         if self._client is None or not self.asks:
@@ -205,6 +208,9 @@ class ComputeAPI:
         if hard:
             more['hard'] = hard
             version = WITH_POWER
+        if network is not None:
+            more['network'] = network
+            version = WITH_NETWORK
         return self._ask(
             f'host {host}',
             version,
@@ -228,7 +234,9 @@ class ComputeAPI:
             return None
         return self._ask(
             f'the hosts of aggregate {aggregate_id}',
-            VERSION if asked.get('update') else WITH_ROLLING,
+            WITH_UPDATES
+            if asked.keys() & {'network', 'update'}
+            else WITH_ROLLING,
             'plan_rolling',
             aggregate_id=aggregate_id,
             asked=dict(asked),

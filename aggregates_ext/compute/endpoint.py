@@ -87,6 +87,7 @@ class Endpoint:
         accept_data_loss: Sequence[str] = (),
         shut_down: Sequence[str] = (),
         hard: bool = False,
+        network: str | None = None,
     ) -> dict[str, Any]:
         """Every blocker and warning, as ``preflight.Report.as_dict``.
 
@@ -97,6 +98,7 @@ class Endpoint:
             'startup', or 'contact' (can it be worked with).
         :param shut_down: uuids of guests that maintenance may shut down.
         :param hard: whether it may do so hard.
+        :param network: uuid of that which its guests are to move over.
         """
         LOG.debug('Asked about host %s: %s', host, purpose)
         with self._database.reader() as connection:
@@ -127,6 +129,7 @@ class Endpoint:
                         aggregate,
                         shut_down,
                         hard=hard,
+                        network=network,
                     )
                 elif purpose in powering.CALLS and aggregate is not None:
                     report = powering.check_host(

@@ -211,6 +211,22 @@ def get_all(
     return [_record(row) for row in connection.execute(query)]
 
 
+def networks(
+    connection: sa.Connection, ids: Collection[int]
+) -> dict[int, str]:
+    """The networks that operations want their moves to take, by id."""
+    if not ids:
+        return {}
+    rows = connection.execute(
+        sa.select(_TABLE.c.id, _TABLE.c.parameters).where(_TABLE.c.id.in_(ids))
+    )
+    return {
+        row.id: str(row.parameters['network'])
+        for row in rows
+        if row.parameters.get('network')
+    }
+
+
 def of_hosts(
     connection: sa.Connection,
     aggregate_id: int,

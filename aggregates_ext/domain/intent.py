@@ -40,6 +40,7 @@ class Compute(Protocol):
         shut_down: Sequence[str] = (),
         *,
         hard: bool = False,
+        network: str | None = None,
     ) -> dict[str, Any] | None: ...
 
     def plan_rolling(

@@ -24,6 +24,8 @@ from aggregates_ext.domain import operations
 
 # The code of a check whose consent names guests that are not on the host.
 UNKNOWN_GUEST = 'GUEST_UNKNOWN'
+# That of one whose network is none of the pool.
+UNKNOWN_NETWORK = 'NETWORK_UNKNOWN'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,20 +208,28 @@ class Members:
         shut_down: Sequence[str] = (),
         *,
         hard: bool = False,
+        network: str | None = None,
     ) -> dict[str, Any]:
         """Every blocker and warning of what is to be done with a host.
 
         :param purpose: 'add', 'remove' or 'maintenance'.
         :param shut_down: uuids of guests that maintenance may shut down.
         :param hard: whether it may do so hard.
+        :param network: uuid of that which guests are to move over.
         :raises exception.Unavailable: no compute service makes the check.
-        :raises exception.Invalid: one of these is no guest on the host.
+        :raises exception.Invalid: one of these is no guest on the host, or
+            the network none of its pool.
         """
         with self._intent.database.reader() as connection:
             db_hosts.get(connection, host)
             db_aggregates.get(connection, aggregate_id)
         report = self._intent.compute.check_host(
-            host, aggregate_id, purpose, shut_down=shut_down, hard=hard
+            host,
+            aggregate_id,
+            purpose,
+            shut_down=shut_down,
+            hard=hard,
+            network=network,
         )
         if report is None:
             raise no_answer()
@@ -249,16 +259,19 @@ class Members:
 
 
 def refuse_unknown(where: str, report: dict[str, Any] | None) -> None:
-    """Refuse guests that were named and are not there.
+    """Refuse guests and a network that were named and are not there.
 
-    :param where: on which hosts they were looked for.
+    :param where: on which hosts guests were looked for.
     :raises exception.Invalid: there are some.
     """
+    wrong = {
+        UNKNOWN_GUEST: f'shut_down names what is not on {where}',
+        UNKNOWN_NETWORK: 'network names none of the pool',
+    }
     for blocker in report['blockers'] if report else ():
-        if blocker['code'] == UNKNOWN_GUEST:
+        if said := wrong.get(blocker['code']):
             raise exception.Invalid(
-                reason=f'shut_down names what is not on {where}: '
-                f'{blocker["found"]}. {blocker["remedy"]}'
+                reason=f'{said}: {blocker["found"]}. {blocker["remedy"]}'
             )
 
 

@@ -34,6 +34,7 @@ ASKED = (
     'hard',
     'hash',
     'hosts',
+    'network',
     'only_if_needed',
     'pause',
     'reason',

@@ -83,7 +83,7 @@ MOVE = obj(
     reason=maybe(TEXT),
 )
 CHECK = obj(
-    ('disks', 'plan', 'shut_down', 'hard'),
+    ('disks', 'plan', 'shut_down', 'hard', 'network'),
     **{
         'host': TEXT,
         'for': {
@@ -97,6 +97,7 @@ CHECK = obj(
         'plan': maybe(items(MOVE)),
         'shut_down': items(TEXT),
         'hard': FLAG,
+        'network': TEXT,
     },
 )
 # A move of a restart of all hosts that is not made yet.
@@ -232,6 +233,7 @@ def operation(face: str) -> Schema:
                 'force',
                 'hard',
                 'hosts',
+                'network',
                 'only_if_needed',
                 'outcome',
                 'part_of',
@@ -252,6 +254,7 @@ def operation(face: str) -> Schema:
             hard=FLAG,
             shut_down=items(TEXT),
             hosts=items(TEXT),
+            network=TEXT,
             only_if_needed=FLAG,
             part_of=TEXT,
             pause={'enum': sorted({*rolling.PAUSES, *rolling.UPDATE_PAUSES})},

@@ -169,6 +169,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     'compute/moving/': (
         'compute/observation/',
+        'compute/rules/',
         'compute/run/',
         'compute/xen/',
         'db/',

@@ -139,13 +139,16 @@ CHECK_HOST = _body(
             },
             shut_down=_GUESTS,
             hard=_TRUTH,
+            network=fields.UUID,
         ),
-        'if': {'required': ['shut_down']},
+        'if': {
+            'anyOf': [{'required': ['shut_down']}, {'required': ['network']}]
+        },
         'then': {
             'properties': {
                 'for': {
                     'enum': ['maintenance'],
-                    'description': '"maintenance" with shut_down',
+                    'description': '"maintenance" with shut_down or network',
                 }
             }
         },
@@ -195,13 +198,16 @@ ENTER_MAINTENANCE = _body(
             stay_on_failure=_TRUTH,
             shut_down=_GUESTS,
             hard=_TRUTH,
+            network=fields.UUID,
         ),
         **_HARD,
     },
 )
 LEAVE_MAINTENANCE = _body(
     'leave_maintenance',
-    lambda texts: _object(('host',), host=texts.host, restore=_TRUTH),
+    lambda texts: _object(
+        ('host',), host=texts.host, restore=_TRUTH, network=fields.UUID
+    ),
 )
 POWER_HOST = _body(
     'power_host',
@@ -236,6 +242,7 @@ def _rolling(
                 'enum': [*pauses],
                 'description': ' or '.join(f'"{p}"' for p in pauses),
             },
+            network=fields.UUID,
             dry_run=_TRUTH,
             **beside,
         ),

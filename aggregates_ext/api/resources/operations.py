@@ -31,6 +31,7 @@ _SHOWN_PARAMETERS = (
     'force',
     'hard',
     'hosts',
+    'network',
     'only_if_needed',
     'outcome',
     'part_of',

@@ -195,6 +195,7 @@ def check_host(
         purpose,
         fields.get('shut_down', ()),
         hard=fields.get('hard', False),
+        network=fields.get('network'),
     )
     names = ['blockers', 'warnings', *_BESIDE.get(purpose, ())]
     shown = {name: report[name] for name in names}
@@ -271,6 +272,7 @@ def enter_maintenance(
         stay_on_failure=fields.get('stay_on_failure', False),
         shut_down=fields.get('shut_down', ()),
         hard=fields.get('hard', False),
+        network=fields.get('network'),
     )
     shown = {'host': fields['host'], 'maintenance_mode': 'on_maintenance'}
     return routing.Named(shown, operation)
@@ -291,6 +293,7 @@ def leave_maintenance(
         fields['host'],
         shape.aggregate_id(aggregate_id),
         restore=fields.get('restore', True),
+        network=fields.get('network'),
     )
     shown = {'host': fields['host'], 'maintenance_mode': 'off_maintenance'}
     return routing.Named(shown, operation)

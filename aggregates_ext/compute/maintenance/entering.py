@@ -43,11 +43,14 @@ def check_host(
     shut_down: Sequence[str],
     *,
     hard: bool,
+    network: str | None = None,
 ) -> preflight.Report:
     """What forbids to empty a host, and where its guests would go.
 
     :param shut_down: uuids of guests that may be shut down instead.
     :param hard: whether they may be so hard.
+    :param network: uuid of that which guests are to move over; None: that of
+        the pool.
     :raises exception.AggregatesError: it could not be told.
     """
     unfit = preflight.evaluate(
@@ -59,7 +62,12 @@ def check_host(
     with masters.master_of(connector, aggregate, hosts) as master:
         master.look()
         answer = evacuation.look(
-            master.session, host, members, shut_down, hard=hard
+            master.session,
+            host,
+            members,
+            shut_down,
+            hard=hard,
+            network=network,
         )
     return answer.of_the_request()
 
@@ -175,6 +183,7 @@ class _Entering:
             members,
             self._asked.get('shut_down', ()),
             hard=self._asked.get('hard', False),
+            network=self._asked.get('network'),
         )
 
     def _refuse(

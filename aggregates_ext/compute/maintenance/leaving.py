@@ -12,6 +12,9 @@ from oslo_utils import uuidutils
 from aggregates_ext.compute.maintenance import downtime
 from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.operations import enabling
+from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules.evacuating import facts
+from aggregates_ext.compute.rules.evacuating import ways
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import text
@@ -42,6 +45,7 @@ def leave(run: compute_run.Run) -> None:
         raise shared.watch(run, f'Guests come back: {names}.')
     disabled = run.host().disabled
     with enabling.changing(run) as change:
+        _check_way(run, change)
         kept = change.remove_keys()
         if disabled:
             change.disable()
@@ -56,6 +60,44 @@ def leave(run: compute_run.Run) -> None:
                 connection, run, start if disabled else None
             ),
             _beside(down, kept),
+        )
+
+
+def _check_way(run: compute_run.Run, change: enabling.Change) -> None:
+    """Whether guests can come back over the network that was asked for.
+
+    Not in a run that is given up: what it cannot take is told by each move.
+
+    :raises outcomes.Failed: they cannot; nothing is done.
+    """
+    asked = run.operation.parameters
+    network = asked.get('network')
+    begun = asked.get('asked') or db_operations.PART_OF in asked
+    if not network or not asked.get('restore') or begun:
+        return
+    ends = {run.host_name} | {
+        str(move.target)
+        for move in run.held.read(lambda c: shared.away(c, run))
+    }
+    bound = run.held.read(
+        lambda connection: db_hosts.get_all(connection, run.aggregate_id)
+    )
+    names = {host.uuid: host.name for host in bound if host.name in ends}
+    session = change.session
+    known = facts.Known(
+        {name: session.records(name) for name in ways.CLASSES}, session.host
+    )
+    refs = {
+        ref: names[host['uuid']]
+        for ref, host in known.records['host'].items()
+        if host['uuid'] in names
+    }
+    way = ways.Way(known, change.listed.ref, refs, network)
+    problems = preflight.evaluate(ways.RULES, way)
+    if problems:
+        raise outcomes.refuse(
+            f'Host {run.host_name} stays in maintenance:',
+            preflight.Report(blockers=problems),
         )
 
 

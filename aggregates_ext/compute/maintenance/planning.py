@@ -106,6 +106,7 @@ def plan(
         hard=bool(asked.get('hard')),
         suspend_ha=bool(asked.get('suspend_ha')),
         restore=bool(asked.get('restore')),
+        network=asked.get('network'),
     )
     blockers = found.report.blockers
     if lacks is not None:

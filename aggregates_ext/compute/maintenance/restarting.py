@@ -54,6 +54,12 @@ class Turns:
         return self._run.operation.kind.replace('_', ' ')
 
     @property
+    def _way(self) -> Entry:
+        """The network that guests are to move over, if one was asked for."""
+        asked = self._asked
+        return {'network': asked['network']} if 'network' in asked else {}
+
+    @property
     def _is_given_up(self) -> bool:
         return any(r.kind == db_operations.GIVE_UP for r in self._requests)
 
@@ -195,6 +201,7 @@ class Turns:
         parameters: dict[str, Any] = {
             'stay': False,
             'reason': f'{self._kind} (operation {uuid})',
+            **self._way,
         }
         if down:
             parameters |= {
@@ -292,7 +299,7 @@ class Turns:
             number,
             State.LEAVING,
             operations.LEAVE_MAINTENANCE,
-            {'restore': restore, 'start': True},
+            {'restore': restore, 'start': True, **self._way},
         )
 
     def _serves(self, number: int, entry: Entry) -> None:

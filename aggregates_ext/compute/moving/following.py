@@ -12,6 +12,7 @@ from oslo_log import log as logging
 
 from aggregates_ext.compute.moving import state
 from aggregates_ext.compute.moving import verdicts
+from aggregates_ext.compute.moving import ways
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
@@ -112,7 +113,7 @@ class _Following:
         if verdict is verdicts.Verdict.FINAL:
             return self._end(task, db_moves.FAILED, code, message)
         if verdict is verdicts.Verdict.OTHER_TARGET and move.target:
-            tried = {**move.tried, move.target: f'{code}: {sentence}'}
+            tried = ways.note(move, self.call, code, f'{code}: {sentence}')
             move = site.update(move, tried=tried)
         elif move.attempts >= MOST_ATTEMPTS:
             return self._end(task, db_moves.FAILED, code, message)

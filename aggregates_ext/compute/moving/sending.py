@@ -11,7 +11,9 @@ from aggregates_ext.compute.moving import following
 from aggregates_ext.compute.moving import places
 from aggregates_ext.compute.moving import state
 from aggregates_ext.compute.moving import verdicts
+from aggregates_ext.compute.moving import ways
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.rules import networks
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
@@ -170,9 +172,10 @@ class _Sending:
             if arriving[place.host.name] >= ARRIVALS:
                 full = True
                 continue
-            refusal = self._refusal(ref, place)
+            network, refusal = site.ways.find(move, source, place.seen)
+            refusal = refusal or self._refusal(ref, place)
             if refusal is None:
-                return self._send_to(ref, source, place)
+                return self._send_to(ref, source, place, network)
             reasons[place.host.name] = refusal
         if full:
             site.let_wait([move])
@@ -199,10 +202,15 @@ class _Sending:
         return None
 
     def _send_to(
-        self, ref: str, source: views.HostView, place: places.Place
+        self,
+        ref: str,
+        source: views.HostView,
+        place: places.Place,
+        network: networks.Network | None,
     ) -> str | None:
         """Record the call, and send it once.
 
+        :param network: that it goes over; None: that of the management.
         :returns: as ``send``.
         """
         site, target = self._site, place.host.name
@@ -210,16 +218,16 @@ class _Sending:
         session = site.master.login()
         with contextlib.ExitStack() as ending:
             ending.callback(session.close)
+            ends = source.uuid, place.seen.uuid
             call = {
                 'session': session.uuid(),
                 'task': None,
                 'guest': ref,
-                'from': source.uuid,
-                'to': place.seen.uuid,
+                'from': ends[0],
+                'to': ends[1],
                 'at': site.now,
-                'started': verdicts.starts(
-                    site.view, master, source.uuid, place.seen.uuid
-                ),
+                'started': verdicts.starts(site.view, master, *ends),
+                **ways.recorded(network),
             }
             before = self._move
             self._move = site.update(
@@ -237,7 +245,8 @@ class _Sending:
                     f'Async.{state.CALL}',
                     ref,
                     place.seen.ref,
-                    {'live': 'true'},
+                    {'live': 'true'}
+                    | ({'network': network.ref} if network else {}),
                 )
             except failures.AnswerLost as exc:
                 LOG.warning('Move %s: %s', before.uuid, exc)
@@ -246,7 +255,7 @@ class _Sending:
                 session.leave()
                 site.look_later(self._move)
             except failures.XenAPIError as exc:
-                return self._refused(exc, target)
+                return self._refused(exc)
             except failures.Unreachable as exc:
                 return self._not_sent(exc)
             else:
@@ -255,7 +264,7 @@ class _Sending:
                 site.look_later(self._move, call={**call, 'task': str(task)})
         return target
 
-    def _refused(self, exc: failures.XenAPIError, target: str) -> str | None:
+    def _refused(self, exc: failures.XenAPIError) -> str | None:
         """It was answered with an error, and no task was made."""
         site, move = self._site, self._move
         verdict = verdicts.judge(exc.code, exc.parameters)
@@ -263,7 +272,8 @@ class _Sending:
             site.finish(move, db_moves.FAILED, exc.code, exc.said)
             return None
         if verdict is verdicts.Verdict.OTHER_TARGET:
-            tried = {**move.tried, target: f'{exc.code}: {exc.said}'}
+            said = f'{exc.code}: {exc.said}'
+            tried = ways.note(move, move.call or {}, exc.code, said)
             self._move = site.update(move, tried=tried)
         return self._not_sent(exc)
 

@@ -8,6 +8,7 @@ from typing import Any
 from oslo_log import log as logging
 
 from aggregates_ext import exception
+from aggregates_ext.compute.moving import ways
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import lease as compute_lease
@@ -29,6 +30,7 @@ class Site:
 
     :ivar members: the hosts of the aggregate that are members.
     :ivar options: the group ``compute``.
+    :ivar ways: the networks that moves take.
     :ivar now: the database's clock when the turn began.
     """
 
@@ -37,6 +39,7 @@ class Site:
     view: views.PoolView
     members: Sequence[records.Host]
     options: Any
+    ways: ways.Ways
     now: float
 
     def name(self, uuid: str | None) -> str | None:

@@ -16,6 +16,7 @@ from aggregates_ext import exception
 from aggregates_ext.compute.moving import following
 from aggregates_ext.compute.moving import sending
 from aggregates_ext.compute.moving import state
+from aggregates_ext.compute.moving import ways
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import lease as compute_lease
@@ -69,6 +70,10 @@ class Mover:
         aggregate, bound, standing = held.read(
             lambda connection: _read(connection, held.aggregate_id)
         )
+        ids = {m.operation_id for m in open_ if m.operation_id is not None}
+        networks = held.read(
+            lambda connection: db_operations.networks(connection, ids)
+        )
         try:
             with masters.master_of(
                 connector, aggregate, bound, find=_finder(held)
@@ -79,6 +84,7 @@ class Mover:
                     view=views.pool_view(master.session, master.pools),
                     members=[h for h in bound if h.phase == 'member'],
                     options=self._options,
+                    ways=ways.Ways(master.session, master.pools, networks),
                     now=now,
                 )
                 changed = _step(site, due, open_, _gate(standing, open_))

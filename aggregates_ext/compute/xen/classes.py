@@ -88,7 +88,7 @@ _DECLARED: dict[str, dict[str, str]] = {
         ' primary_address_type?',
         address='IP',
         number='VLAN MTU',
-        flag='physical management',
+        flag='physical management currently_attached',
         items='IPv6?',
         ref='host network',
     ),

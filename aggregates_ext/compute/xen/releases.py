@@ -44,6 +44,8 @@ TRUSTED_CERTIFICATES: Release = (26, 13)
 EXCHANGE: Release = (1, 298)
 # Since then a host can stay disabled over its starts (xapi#maintenance-calls).
 AUTO_ENABLE: Release = (25, 31)
+# Since then a move can go over a network of its own (xapi#migration-network).
+MIGRATION_NETWORK: Release = (1, 297)
 # Since then secrets are copied for a management VLAN alone (xapi#join-copies).
 SECRETS_LOST: Release = (1, 45)
 

@@ -21,6 +21,12 @@ from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
 from aggregates_ext.domain.maintenance import enabling
 
+# By which request another one is called off.
+_OPPOSITE = {
+    operations.ENTER_MAINTENANCE: 'leave_maintenance',
+    operations.LEAVE_MAINTENANCE: 'enter_maintenance',
+}
+
 
 class Maintenance:
     """Takes hosts into maintenance and out of it.
@@ -45,6 +51,7 @@ class Maintenance:
         stay_on_failure: bool = False,
         shut_down: Sequence[str] = (),
         hard: bool = False,
+        network: str | None = None,
     ) -> str | None:
         """Let a host take no guests, and move those that it has.
 
@@ -55,6 +62,8 @@ class Maintenance:
         :param shut_down: uuids of guests that may be shut down, where they
             cannot move.
         :param hard: whether they may be so hard, if they do not go down.
+        :param network: uuid of that which guests move over; None: that of
+            the pool.
         :returns: uuid of the operation, ended or not; None: it is so already.
         :raises exception.HostNotFound: it is not registered.
         :raises exception.HostNotInPool: it is no member.
@@ -66,6 +75,8 @@ class Maintenance:
         if shut_down:
             parameters['shut_down'] = sorted(set(shut_down))
             parameters['hard'] = hard
+        if network is not None:
+            parameters['network'] = network
         return self._ask(
             ctx, host, aggregate_id, operations.ENTER_MAINTENANCE, parameters
         )
@@ -78,6 +89,7 @@ class Maintenance:
         *,
         restore: bool = True,
         enable: bool = False,
+        network: str | None = None,
     ) -> str | None:
         """Let a host take guests again, and bring back those it had.
 
@@ -85,17 +97,19 @@ class Maintenance:
 
         :param restore: whether guests come back that were moved away.
         :param enable: whether it is enabled whatever it was before.
+        :param network: as of ``enter``.
         :returns: as ``enter``.
         :raises exception.HostNotFound: it is not registered.
         :raises exception.HostNotInPool: it is no member.
         :raises exception.Conflict: it has failed, with what was in its way.
         """
+        parameters: dict[str, Any] = {'restore': restore}
+        if enable:
+            parameters['enable'] = True
+        if network is not None:
+            parameters['network'] = network
         return self._ask(
-            ctx,
-            host,
-            aggregate_id,
-            operations.LEAVE_MAINTENANCE,
-            {'restore': restore} | ({'enable': True} if enable else {}),
+            ctx, host, aggregate_id, operations.LEAVE_MAINTENANCE, parameters
         )
 
     def _ask(
@@ -156,7 +170,7 @@ def queue(
     enabling.check_member(bound, key)
     last = enabling.last_of_service(going_on)
     if last is not None and last.kind == kind:
-        _check_consent(last, parameters)
+        _check_same(last, parameters)
         return last
     enters = kind == operations.ENTER_MAINTENANCE
     again = enters and _has_guests(connection, bound, key)
@@ -187,20 +201,30 @@ def _check_rests(going_on: Sequence[records.Operation]) -> None:
             raise endings.busy(operation)
 
 
-def _check_consent(
+def _check_same(
     going_on: records.Operation, parameters: dict[str, Any]
 ) -> None:
-    """Refuse a consent that what is under way does not have.
+    """Refuse a consent or a network that what is under way does not have.
+
+    A restart of all hosts takes it over whatever network it goes.
 
     :raises exception.Conflict: it has another.
     """
-    names = ('shut_down', 'hard')
-    had = [going_on.parameters.get(name) for name in names]
-    if 'shut_down' in parameters and had != [parameters[n] for n in names]:
+    had = going_on.parameters
+    told = ''
+    if 'shut_down' in parameters and any(
+        had.get(name) != parameters[name] for name in ('shut_down', 'hard')
+    ):
+        told = 'with other guests that may be shut down'
+    elif db_operations.PART_OF not in parameters and had.get(
+        'network'
+    ) != parameters.get('network', had.get('network')):
+        told = 'over another network'
+    if told:
         raise exception.Conflict(
             reason=f'Operation {going_on.uuid} ({going_on.title}) is under '
-            'way, with other guests that may be shut down. Wait for its end, '
-            'or call it off with "leave_maintenance"; then ask again.'
+            f'way, {told}. Wait for its end, or call it off with '
+            f'"{_OPPOSITE[going_on.kind]}"; then ask again.'
         )
 
 

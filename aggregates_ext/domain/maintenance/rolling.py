@@ -58,10 +58,12 @@ class Rolling:
             ``suspend_ha``, whether high availability may be off for the
             time. ``pause``, one of ``PAUSES`` or ``UPDATE_PAUSES``.
             ``only_if_needed``, whether hosts are left out of which no update
-            asks for a reboot.
+            asks for a reboot. ``network``, uuid of that which guests move
+            over.
         :returns: the operation, as it is queued.
         :raises exception.AggregateNotFound: there is none.
-        :raises exception.Invalid: a guest that is named is on no such host.
+        :raises exception.Invalid: a guest that is named is on no such host, or
+            the network none of the pool.
         :raises exception.Refused: something forbids it.
         :raises exception.AggregateBusy: one goes on already.
         """
@@ -107,7 +109,8 @@ class Rolling:
             order, each with its ``moves``; ``homes``, the moves at the end;
             ``worst``, the host during whose absence least memory is free.
         :raises exception.AggregateNotFound: there is none.
-        :raises exception.Invalid: a guest that is named is on no such host.
+        :raises exception.Invalid: a guest that is named is on no such host, or
+            the network none of the pool.
         :raises exception.Unavailable: no compute service has answered.
         """
         with self._intent.database.reader() as connection:
@@ -178,6 +181,8 @@ def _parameters(kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         found['update'] = True
     if asked.get('hosts') is not None:
         found['hosts'] = list(dict.fromkeys(asked['hosts']))
+    if asked.get('network'):
+        found['network'] = asked['network']
     if asked.get('shut_down'):
         found['shut_down'] = sorted(set(asked['shut_down']))
         found['hard'] = asked.get('hard', False)

@@ -117,6 +117,9 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     'a later one of no host': lambda c: operations.latest(
         c, LONG, None, ('set_master',), after=LAST
     ),
+    'the networks of moves': lambda c: operations.networks(
+        c, range(LAST - 100, LAST)
+    ),
     'what was asked of a restart': lambda c: operations.requests(
         c, operation(LAST)(c)
     ),

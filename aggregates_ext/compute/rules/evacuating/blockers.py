@@ -10,6 +10,7 @@ from aggregates_ext.compute.rules.evacuating import planning
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import text
+from aggregates_ext.db import records
 
 BUSY = 'OTHER_OPERATION_IN_PROGRESS'
 BLOCKED = 'OPERATION_BLOCKED'
@@ -28,6 +29,16 @@ OF_GUESTS = {
 }
 NO_TARGET = 'NO_TARGET'
 NO_MEMORY = 'NOT_ENOUGH_MEMORY'
+
+
+def absent(host: records.Host) -> Problem:
+    """That the pool does not list the host."""
+    return Problem(
+        'NOT_IN_POOL',
+        'only a host that the pool lists can be emptied',
+        f'uuid {host.uuid} not listed',
+        'GET /os-aggregates/ID/pool shows what is in the pool.',
+    )
 
 
 def find(

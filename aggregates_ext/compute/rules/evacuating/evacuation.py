@@ -14,6 +14,7 @@ from aggregates_ext.compute.rules.evacuating import hosts
 from aggregates_ext.compute.rules.evacuating import planning
 from aggregates_ext.compute.rules.evacuating import shutdowns
 from aggregates_ext.compute.rules.evacuating import targets
+from aggregates_ext.compute.rules.evacuating import ways
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.leaving import leaver
 from aggregates_ext.compute.xen import xenapi
@@ -87,10 +88,6 @@ def _licence(facts: Evacuation) -> str:
     return 'restrict_xen_motion' if restricted and facts.steps else ''
 
 
-def _tolerated(facts: Evacuation) -> int:
-    return int(facts.pool['ha_host_failures_to_tolerate'])
-
-
 def _ha_plan(facts: Evacuation) -> str:
     """What breaks the plan for certain; xapi counts memory besides."""
     pool = facts.pool
@@ -98,7 +95,8 @@ def _ha_plan(facts: Evacuation) -> str:
         return ''
     if not facts.host['enabled']:
         return ''
-    tolerated, left = _tolerated(facts), len(facts.enabled)
+    tolerated = int(pool['ha_host_failures_to_tolerate'])
+    left = len(facts.enabled)
     if left > tolerated:
         return ''
     return f'{tolerated} failures to tolerate, with {left} other hosts enabled'
@@ -324,6 +322,7 @@ def look(
     shut_down: Collection[str] = (),
     *,
     hard: bool = False,
+    network: str | None = None,
 ) -> Answer:
     """The same as ``check``, on what a pool shows now, and with its advice.
 
@@ -335,7 +334,9 @@ def look(
     known = facts.read(session)
     ref = find(known, host)
     found = advice.ask(session, ref) if ref else {}
-    return check(known, host, members, shut_down, found, hard=hard)
+    return check(
+        known, host, members, shut_down, found, hard=hard, network=network
+    )
 
 
 def check(
@@ -347,6 +348,7 @@ def check(
     *,
     hard: bool = False,
     prefer: targets.Prefer = targets.no_matter,
+    network: str | None = None,
 ) -> Answer:
     """Every requirement of emptying a host, and where its guests would go.
 
@@ -356,22 +358,30 @@ def check(
         move; one that is not on the host forbids nothing.
     :param advised: of ``advice.ask``.
     :param hard: whether they may be shut down hard.
+    :param network: uuid of that which guests are to move over; None: that of
+        the pool.
     """
     ref = find(known, host)
     if ref is None:
-        return Answer(preflight.Report(blockers=(_absent(host),)))
+        return Answer(preflight.Report(blockers=(blockers.absent(host),)))
     others = hosts.candidates(known, ref, members)
     steps, ledger = planning.plan(known, ref, others, shut_down, prefer)
     moving, down = shutdowns.split(steps, shut_down)
     gone = {step.guest.uuid for step in down}
     found = Evacuation(known, ref, others, moving, gone, advised or {})
+    ends = {ref: host.name, **hosts.fit(others)} if moving else {}
+    way = ways.Way(known, ref, ends, network)
     report = preflight.Report(
         blockers=(
             *preflight.evaluate(POOL_RULES, found),
+            *preflight.evaluate(ways.RULES, way),
             *blockers.find(moving, others, ledger),
             *shutdowns.find(down, hard=hard),
         ),
-        warnings=preflight.evaluate(WARNINGS, found),
+        warnings=(
+            *preflight.evaluate(WARNINGS, found),
+            *preflight.evaluate(ways.WARNINGS, way),
+        ),
         plan=[step.as_dict() for step in moving],
     )
     return Answer(
@@ -387,12 +397,3 @@ def check(
 def find(known: facts.Known, host: records.Host) -> str | None:
     """The reference of a host; None: the pool does not list it."""
     return leaver.find(known.asked, known.records['host'], str(host.uuid))
-
-
-def _absent(host: records.Host) -> preflight.Problem:
-    return preflight.Problem(
-        'NOT_IN_POOL',
-        'only a host that the pool lists can be emptied',
-        f'uuid {host.uuid} not listed',
-        'GET /os-aggregates/ID/pool shows what is in the pool.',
-    )

@@ -167,3 +167,8 @@ def candidates(
 def unfit(others: Sequence[Candidate]) -> dict[str, tuple[Problem, ...]]:
     """Why no guest may move to hosts, by name."""
     return {one.host.name: one.problems for one in others if one.problems}
+
+
+def fit(others: Sequence[Candidate]) -> dict[str, str]:
+    """The names of the hosts that take guests, by reference."""
+    return {one.host.ref: one.host.name for one in others if one.fits}

@@ -114,7 +114,9 @@ class Rehearsal:
         known: facts.Known,
         order: Sequence[records.Host],
         members: Sequence[records.Host],
+        network: str | None = None,
     ) -> None:
+        self._network = network
         self.known = _as_of_a_run(known)
         self._members = members
         self.refs = [evacuation.find(known, host) for host in order]
@@ -137,6 +139,7 @@ class Rehearsal:
             shut_down,
             hard=hard,
             prefer=self._preference(at),
+            network=self._network,
         )
         if ref is None:
             return Turn(known, ref, answer)

@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from aggregates_ext.compute.rules import networks
 from aggregates_ext.compute.rules import powering
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.evacuating import evacuation
 from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.rules.evacuating import planning
 from aggregates_ext.compute.rules.evacuating import rehearsal
+from aggregates_ext.compute.rules.evacuating import ways
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.xen import text
 from aggregates_ext.db import records
@@ -31,10 +33,12 @@ class Run:
     """A pool whose hosts are to restart one after another.
 
     :ivar suspend_ha: whether high availability is to be off for the time.
+    :ivar network: uuid of that which guests are to move over; None: any.
     """
 
     known: facts.Known
     suspend_ha: bool = False
+    network: str | None = None
 
 
 def _ha_on(run: Run) -> str:
@@ -74,6 +78,7 @@ OF_THE_POOL = frozenset(
         'OTHER_IN_MAINTENANCE',
         'VERSIONS_DIFFER',
         'WLB_ON',
+        networks.UNKNOWN,
     }
 )
 TOLD_ONCE = OF_THE_POOL | {rule.code for rule in RULES}
@@ -181,6 +186,7 @@ def plan(
     hard: bool = False,
     suspend_ha: bool = False,
     restore: bool = True,
+    network: str | None = None,
 ) -> RollingPlan:
     """Every requirement of a rolling reboot, and what it would do.
 
@@ -196,9 +202,11 @@ def plan(
     :param hard: whether they may be shut down hard.
     :param suspend_ha: whether high availability is to be off for the time.
     :param restore: whether guests come home at the end.
+    :param network: uuid of that which they are to move over; None: that of
+        the pool.
     :raises OddAnswer: it cannot be told.
     """
-    run = rehearsal.Rehearsal(known, order, members)
+    run = rehearsal.Rehearsal(known, order, members, network)
     turns = [run.empty(at, shut_down, hard=hard) for at in range(len(order))]
     found = [
         _host_plan(host, turn) for host, turn in zip(order, turns, strict=True)
@@ -208,7 +216,7 @@ def plan(
     ] or [set(shut_down)]
     homes, away = run.homes() if restore else ([], [])
     return RollingPlan(
-        _report(run, found, Run(known, suspend_ha)),
+        _report(run, found, Run(known, suspend_ha, network)),
         tuple(found),
         tuple(sorted(set.intersection(*strangers))),
         tuple(dict.fromkeys(u for one in found for u in one.answer.consent)),
@@ -242,9 +250,11 @@ def _report(
 ) -> preflight.Report:
     """What was found of the pool, and then of each host."""
     pool = run.pool(step for one in found for step in one.answer.plan)
+    way = ways.Way(asked.known, '', {}, asked.network)
     return preflight.Report(
         blockers=(
             *preflight.evaluate(RULES, asked),
+            *preflight.evaluate(ways.RULES, way),
             *preflight.evaluate(_of_the_pool(evacuation.POOL_RULES), pool),
             *_together((one.name, one.blockers) for one in found),
         ),

@@ -20,6 +20,7 @@ from aggregates_ext.compute.rules.evacuating import hosts
 from aggregates_ext.compute.rules.evacuating import pairs
 from aggregates_ext.compute.rules.evacuating import rolling
 from aggregates_ext.compute.rules.evacuating import shutdowns
+from aggregates_ext.compute.rules.evacuating import ways
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.compute.rules.leaving import remains
 from aggregates_ext.compute.rules.leaving import (
@@ -44,13 +45,16 @@ SECTIONS: dict[str, Rules] = {
     'To go down': powering.RULES[powering.SHUTDOWN],
     'To be started': powering.UP_RULES,
     'Worth knowing before a host goes down': powering.ALL_WARNINGS,
-    'To empty a host': evacuation.POOL_RULES,
+    'To empty a host': (*evacuation.POOL_RULES, *ways.RULES),
     'Guests that can move': guests.GUEST_RULES,
     'Hosts that take guests': hosts.HOST_RULES,
     'A guest and the host that it moves to': pairs.PAIR_RULES,
     'Guests that can be shut down': shutdowns.CLEAN_RULES,
     'Guests that can be shut down hard': shutdowns.HARD_RULES,
-    'Worth knowing before a host is emptied': evacuation.WARNINGS,
+    'Worth knowing before a host is emptied': (
+        *evacuation.WARNINGS,
+        *ways.WARNINGS,
+    ),
     'To restart hosts in turn': (*rolling.RULES, powering.NO_BOOT_TIME),
     'To update hosts in turn': (*updating.RULES, updating.MASTER_FIRST),
 }
