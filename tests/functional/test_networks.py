@@ -233,6 +233,20 @@ def test_that_of_the_pool_is_taken_by_those_who_are_on_it(
     }
 
 
+def test_what_cannot_be_told_of_it(
+    running: service.Service, key: int, network: Network
+) -> None:
+    """It keeps from going who asked for it, and nobody else."""
+    for host in NAMES:
+        network.set(host, currently_attached='perhaps')
+    code, message = refused(enter(running, key, network=network.uuid))
+    assert code == 'ODD_ANSWER'
+    assert 'perhaps' in message
+    network.is_of_the_pool()
+    assert enter(running, key).state == 'succeeded'
+    assert network.took() == [False] * 3
+
+
 @pytest.mark.parametrize(
     ('code', 'parameters'),
     [

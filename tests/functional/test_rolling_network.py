@@ -52,6 +52,26 @@ def test_it_ends_where_the_network_is_lost_and_goes_on(
     assert all(network.took())
 
 
+def test_a_run_is_given_up_without_its_network(
+    running: service.Service, key: int, network: networks.Network
+) -> None:
+    """The present host takes guests again; who cannot come home is told."""
+    asked = {'pause': 'before_reboot', 'hosts': ['xen2']}
+    uuid = rolling.roll(running, key, network=network.uuid, **asked)
+    for _ in range(100):
+        rolling.go_on(running, key)
+        if rolling.states(rolling.get(running, uuid)).get('xen2') == 'paused':
+            break
+    network.set('xen2', IP='')
+    running.operations.cancel(running.ctx, key, uuid)
+    ended = rolling.finish(running, key, uuid)
+    assert ended.state == 'cancelled'
+    assert 'xen2-0' in (ended.error or {})['message']
+    assert running.hosts.get('xen2').maintenance is None
+    assert not running.hosts.get('xen2').disabled
+    assert network.took() == [True]
+
+
 def test_its_plan_tells_who_is_not_on_it(
     running: service.Service, key: int, network: networks.Network
 ) -> None:
