@@ -334,19 +334,96 @@ def test_an_answer_that_is_lost_or_an_error(
         assert len(running.arrivals(REBOOT)) == 2
 
 
-def test_a_refusal_of_the_host_itself(
+def test_a_state_file_that_is_lost(running: service.Service, key: int) -> None:
+    """The host itself refuses; it is as it was, and is told when it can."""
+    enter(running, key)
+    running.sim.set_pool('xen1', ha_enabled=True)
+    running.sim.plant(host='xen2', action='no_state')
+    uuid = ask(running)
+    error = fails(running, key)
+    assert error['code'] == 'HA_LOST_STATEFILE'
+    assert 'does not reach the state file' in error['message']
+    assert 'power' not in running.operation(key).parameters
+    assert running.hosts.get('xen2').maintenance == 'on'
+    assert running.sim.state()['hosts']['xen2']['phase'] == 'running'
+    running.sim.set_pool('xen1', ha_enabled=False)
+    running.retries.retry(running.ctx, key, uuid, bool)
+    assert finish(running, key).state == 'succeeded'
+
+
+def cluster(running: service.Service, *members: str) -> str:
+    """Hosts that have a clustered SR, which is plugged; its reference."""
+    for name in members:
+        running.sim.add_record(
+            'xen1',
+            'Cluster_host',
+            host=record(running, name)['ref'],
+            enabled=True,
+        )
+    return running.sim.add_record(
+        'xen1',
+        'PBD',
+        currently_attached=True,
+        host=record(running)['ref'],
+        SR=running.sim.add_record('xen1', 'SR', clustered=True),
+    )
+
+
+@pytest.mark.parametrize('down', ['xen3', 'xen2'])
+def test_one_host_of_a_storage_cluster_is_down_at_a_time(
+    running: service.Service, key: int, down: str
+) -> None:
+    """Another one that is down forbids it; xapi would not."""
+    members = ('xen1', 'xen2', 'xen3') if down == 'xen3' else ('xen1', 'xen2')
+    cluster(running, *members)
+    enter(running, key)
+    running.sim.power_off('xen3')
+    running.clock.advance(700)
+    running.watch(key, 0)
+    ask(running)
+    if down == 'xen3':
+        error = fails(running, key)
+        assert error['code'] == 'CLUSTERED_SR'
+        assert 'found xen3.' in error['message']
+        assert running.arrivals(REBOOT) == []
+    else:
+        assert finish(running, key).state == 'succeeded'
+
+
+def test_a_clustered_storage_that_recovers_is_waited_for(
     running: service.Service, key: int
 ) -> None:
+    pbd = cluster(running, 'xen1', 'xen2', 'xen3')
     enter(running, key)
-    running.sim.plant(
-        'host.reboot', code='HA_LOST_STATEFILE', parameters=['OpaqueRef:h']
-    )
-    running.sim.plant(
-        REBOOT, code='HA_LOST_STATEFILE', parameters=['OpaqueRef:h']
+    db = running.sim.host('xen1').database
+    task = running.sim.add_record(
+        'xen1',
+        'task',
+        name_label='SR Recovering',
+        name_description=db.row('PBD', pbd)['SR'],
+        status='pending',
     )
     ask(running)
-    assert fails(running, key)['code'] == 'HA_LOST_STATEFILE'
-    assert 'power' not in running.operation(key).parameters
+    for _ in range(5):
+        go_on(running, key)
+    resting = running.operation(key)
+    assert resting.state in ('queued', 'running')
+    assert (resting.error or {})['code'] == 'CLUSTERED_SR_DEGRADED'
+    assert running.arrivals(REBOOT) == []
+    db.delete('task', task)
+    assert finish(running, key).state == 'succeeded'
+
+
+def test_one_that_recovers_when_the_host_is_told(
+    running: service.Service, key: int
+) -> None:
+    """It is refused by the pool, which proves that nothing happened."""
+    enter(running, key)
+    running.sim.plant('host.reboot', code='CLUSTERED_SR_DEGRADED')
+    running.sim.plant(REBOOT, code='CLUSTERED_SR_DEGRADED')
+    ask(running)
+    assert finish(running, key).state == 'succeeded'
+    assert len(running.arrivals(REBOOT)) == 2
 
 
 def test_others_wait(running: service.Service, key: int) -> None:

@@ -16,6 +16,10 @@ from aggregates_ext.compute.xen import xenapi
 
 REBOOT, SHUTDOWN, STARTUP = ACTIONS = ('reboot', 'shutdown', 'startup')
 CLASSES = ('pool', 'host', 'host_metrics', 'VM')
+# The members of storage clusters, which older releases do not have.
+MEMBERS = 'Cluster_host'
+# The label of the task of a clustered SR that is not whole yet.
+RECOVERING = 'SR Recovering'
 # What stays in the operations of a host that goes down until it is back.
 GOING_DOWN = frozenset({'reboot', 'shutdown'})
 Read = Mapping[str, preflight.Records]
@@ -52,8 +56,13 @@ class Powering:
     @property
     def is_live(self) -> bool:
         """Whether it is, as its master knows."""
-        metrics = self.records['host_metrics'].get(self.host['metrics'], {})
-        return bool(metrics.get('live'))
+        return self.lives(self.ref)
+
+    def lives(self, ref: str) -> bool:
+        """Whether a host is live, as its master knows."""
+        metrics = self.records['host'][ref]['metrics']
+        found = self.records['host_metrics'].get(metrics, {})
+        return bool(found.get('live'))
 
     @property
     def others_enabled(self) -> set[str]:
@@ -63,6 +72,16 @@ class Powering:
             for ref, host in self.records['host'].items()
             if ref != self.ref and host['enabled']
         }
+
+    @property
+    def members(self) -> set[str]:
+        """The hosts of the storage cluster, by reference, if it is of one."""
+        found = {
+            member['host']
+            for member in self.records.get(MEMBERS, {}).values()
+            if member['enabled']
+        }
+        return found if self.ref in found else set()
 
     @property
     def boot_time(self) -> str:
@@ -78,11 +97,16 @@ class Powering:
 def read(session: xenapi.Session, uuid: str | None) -> Powering | None:
     """What a pool shows of a host: one call a class.
 
+    The tasks, which are many, are read of a storage cluster alone.
+
     :param session: at the master.
     :param uuid: of the host.
     :returns: None: the pool does not list it.
     """
     records = {name: session.records(name) for name in CLASSES}
+    records[MEMBERS] = session.records_if_known(MEMBERS)
+    if records[MEMBERS]:
+        records['task'] = session.records('task')
     for ref, host in records['host'].items():
         if host['uuid'] == uuid:
             return Powering(session.host, records, ref)
@@ -118,6 +142,24 @@ def _busy(facts: Powering) -> str:
 
 def _moving(facts: Powering) -> str:
     return text.listed(f'"{n}"' for n in moves.find(facts.records['VM']))
+
+
+def _cluster_down(facts: Powering) -> str:
+    """Other hosts of its storage cluster that do not count for its quorum."""
+    down = [
+        fields.shown(facts.records['host'][ref], 'name_label')
+        for ref in facts.members - {facts.ref}
+        if ref in facts.records['host'] and not facts.lives(ref)
+    ]
+    return text.listed(sorted(down))
+
+
+def _recovering(facts: Powering) -> str:
+    if not facts.members:
+        return ''
+    tasks = facts.records.get('task', {}).values()
+    found = [task for task in tasks if task['name_label'] == RECOVERING]
+    return f'{len(found)} task(s) "{RECOVERING}"' if found else ''
 
 
 def _master_under_ha(facts: Powering) -> str:
@@ -173,6 +215,21 @@ DOWN_RULES: tuple[Rule, ...] = (
         'no operation may run on the pool or on the host',
         'Wait for its end, or cancel its task ("xe task-list" on the master).',
         _busy,
+    ),
+    Rule(
+        'CLUSTERED_SR',
+        'no other host of the storage cluster of the host may be down',
+        'Start it: the others could lose their quorum, and with it their '
+        'storage and all guests. One that is lost for good is taken out of '
+        'the cluster ("xe cluster-host-force-destroy").',
+        _cluster_down,
+    ),
+    Rule(
+        'CLUSTERED_SR_DEGRADED',
+        'no clustered storage of the host may be recovering',
+        'Wait for the end of its task; if that lasts, look at "xe '
+        'cluster-host-list" on the master.',
+        _recovering,
     ),
     MOVES,
     NO_BOOT_TIME,

@@ -188,6 +188,12 @@ PASSING = _table(
         'master finishes it.',
     ),
     (
+        'CLUSTERED_SR_DEGRADED',
+        'A clustered storage is recovering.',
+        'It is tried again; if that lasts, look at "xe cluster-host-list" on '
+        'the master.',
+    ),
+    (
         'HA_ABORT_NEW_MASTER',
         'Another change of the master is under way: {0}.',
         'It is tried again; a host keeps such a promise for ten minutes.',
@@ -444,6 +450,14 @@ FINAL = _table(
         'HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN',
         'High availability could no longer protect its machines.',
         'Switch it off, or lower the number of failures to tolerate.',
+    ),
+    (
+        'HA_LOST_STATEFILE',
+        'The host does not reach the state file of high availability, without '
+        'which the whole pool could be lost.',
+        'Mend the storage that has it ("xe pool-param-get uuid=UUID '
+        'param-name=ha-statefiles"), or switch high availability off for the '
+        'time.',
     ),
     (
         'HOST_DISABLED',

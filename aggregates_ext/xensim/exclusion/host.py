@@ -9,6 +9,8 @@ LEAVING = frozenset({'evacuate', 'reboot', 'shutdown'})
 GOING_DOWN = frozenset({'reboot', 'shutdown'})
 MOVING = frozenset({'provision', 'vm_resume', 'vm_migrate'})
 NEED_DISABLED = frozenset({'reboot', 'shutdown', 'apply_updates'})
+RECOVERING = 'SR Recovering'
+"""The label of the task of a clustered SR that is not whole yet."""
 
 ORDER = (
     'vm_migrate',
@@ -81,18 +83,19 @@ def assert_valid(db: database.Database, ref: str, operation: str) -> None:
                 'OTHER_OPERATION_IN_PROGRESS', 'host', ref, running, task
             )
     if operation in NEED_DISABLED:
-        _assert_clusters_whole(db, ref)
+        _assert_clusters_whole(db)
 
 
-def _assert_clusters_whole(db: database.Database, ref: str) -> None:
-    """A clustered SR must not lose a second host."""
-    down = [
-        host
-        for host, row in db.rows('host')
-        if host != ref and not is_live(db, row)
-    ]
+def _assert_clusters_whole(db: database.Database) -> None:
+    """No clustered SR that is plugged may be recovering.
+
+    That another host of the cluster is down is no obstacle (xapi#clusters).
+    """
     for sr in db.where('SR', clustered=True):
-        if down and db.where('PBD', SR=sr, host=ref, currently_attached=True):
+        plugged = db.where('PBD', SR=sr, currently_attached=True)
+        if plugged and db.where(
+            'task', name_label=RECOVERING, name_description=sr
+        ):
             raise failure.Failure('CLUSTERED_SR_DEGRADED', sr)
 
 

@@ -71,9 +71,18 @@ def _prepare(
         yield times.pool_operation_retry / 2
     task = host_exclusion.occupy(db, ref, operation, context.task)
     yield times.host_operation
+    if db.pool['ha_enabled'] and _has_lost_statefile(context, host):
+        host_exclusion.release(db, ref, task)
+        raise failure.Failure('HA_LOST_STATEFILE')
     host_exclusion.turn_to(db, ref, task, 'shutdown')
     host.disabled_until_reboot = bool(db.pool['ha_enabled'])
     return host
+
+
+def _has_lost_statefile(context: operations.Context, host: hosts.Host) -> bool:
+    """A planted fault: the daemon of HA has no access to it (xapi#ha)."""
+    faults = context.world.faults
+    return faults.take(('no_state',), '', host.name) is not None
 
 
 def _leave(

@@ -456,20 +456,49 @@ def test_off_and_on(pool, clk, sim):
     assert pool.host('xen2')['enabled'] is True
 
 
-def test_a_clustered_sr_allows_one_host_to_be_down(pool, sim):
+@pytest.mark.parametrize('method', ['host.reboot', 'host.shutdown'])
+def test_a_clustered_sr_that_recovers(pool, sim, method):
     (sr,) = pool('SR.get_by_name_label', 'nfs')
     sim.set_record('xen1', 'SR', sr, clustered=True)
+    task = sim.add_record(
+        'xen1', 'task', name_label='SR Recovering', name_description=sr
+    )
+    ref = pool.hosts['xen2']
+    pool('host.disable', ref)
+    assert pool(method, ref) == ['ERR', 'CLUSTERED_SR_DEGRADED', sr]
+    assert pool.operations('xen2') == []
+    pool('task.destroy', task)
+    assert pool(method, ref) == ''
+
+
+def test_a_clustered_sr_does_not_ask_who_is_down(pool, sim):
+    """As xapi reads: it looks for members by their metrics."""
+    (sr,) = pool('SR.get_by_name_label', 'nfs')
+    sim.set_record('xen1', 'SR', sr, clustered=True)
+    for ref in (pool.hosts['xen2'], pool.hosts['xen3']):
+        sim.add_record('xen1', 'Cluster_host', host=ref, enabled=True)
     metrics = pool.host('xen3')['metrics']
     sim.set_record('xen1', 'host_metrics', metrics, live=False)
     ref = pool.hosts['xen2']
     pool('host.disable', ref)
-    assert pool('host.reboot', ref) == ['ERR', 'CLUSTERED_SR_DEGRADED', sr]
+    assert pool('host.reboot', ref) == ''
 
 
 class TestHighAvailability:
     @pytest.fixture(autouse=True)
     def armed(self, sim):
         sim.set_pool('xen1', ha_enabled=True, ha_host_failures_to_tolerate=1)
+
+    @pytest.mark.parametrize('method', ['host.reboot', 'host.shutdown'])
+    def test_a_state_file_that_is_lost(self, pool, sim, method):
+        sim.plant(action='no_state', host='xen2')
+        ref = pool.hosts['xen2']
+        assert pool('host.disable', ref) == ''
+        assert pool(method, ref) == ['ERR', 'HA_LOST_STATEFILE']
+        assert pool.operations('xen2') == []
+        sim.set_pool('xen1', ha_enabled=False)
+        sim.plant(action='no_state', host='xen2')
+        assert pool(method, ref) == ''
 
     def test_the_plan_keeps_hosts_enabled(self, pool, sim):
         vm = pool.vm('xen1', 'p')
