@@ -231,6 +231,20 @@ def test_an_answer_is_lost(
     assert told(running, key) == ['xen1'] * (2 if action == 'reset' else 1)
 
 
+@pytest.mark.parametrize('host', ['xen1', 'xen2'])
+def test_a_toolstack_that_dies_while_packages_are_installed(
+    running: service.Service, key: int, product: str, host: str
+) -> None:
+    """They are installed, and no guidance tells what they ask for."""
+    running.sim.plant(CALLS[product], host, 'die', step='yum')
+    ended = finish(running, key, update(running, key, hosts=['xen1', host]))
+    assert ended.state == 'succeeded', ended
+    assert {version(running, name) for name in ('xen1', host)} == {'26.99.0'}
+    boots = len({'xen1', host})
+    assert len(running.arrivals(rolling.REBOOT)) == boots
+    assert rolling.at_home(running)
+
+
 def test_packages_that_cannot_be_installed_stop_it(
     running: service.Service, key: int, product: str
 ) -> None:

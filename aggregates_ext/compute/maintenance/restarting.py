@@ -254,7 +254,12 @@ class Turns:
     def _is_updated(self, number: int, entry: Entry) -> None:
         """All is installed: it is rebooted, or serves again."""
         done = self._parts.done(number)
-        if done is None or done.parameters[updating.REBOOT]:
+        if (
+            done is None
+            or done.parameters[updating.REBOOT]
+            # An earlier try may have installed what asks for it.
+            or entry.get('again')
+        ):
             self._reboot(number)
         elif entry.get('held'):
             self._parts.move_on(number, State.DONE)

@@ -20,6 +20,8 @@ from aggregates_ext.db import records
 
 Entry = dict[str, Any]
 LEFTOVERS = 'NOT_AS_BEFORE'
+# What an earlier try has written of a host that counts still.
+KEPT = ('entered', 'held')
 
 
 def take_all(run: compute_run.Run) -> None:
@@ -92,15 +94,7 @@ class _Rolling:
         for host in chosen:
             # What lacks updates again has another turn.
             if host.name in turns or host.name not in entries:
-                entries[host.name] = {
-                    'host': host.name,
-                    'state': records.Rolling.WAITING,
-                    **{
-                        name: value
-                        for name, value in known.get(host.name, {}).items()
-                        if name in ('entered', 'held')
-                    },
-                }
+                entries[host.name] = _turn(host, known.get(host.name, {}))
         run.remember(
             **{
                 records.Rolling.HOSTS: list(entries.values()),
@@ -143,6 +137,20 @@ class _Rolling:
             if over['code'] in (restarting.SUCCEEDED, restarting.GIVEN_UP):
                 left = homes.bring(run, master.session, view)
             return suspending.resume(run, master), left
+
+
+def _turn(host: records.Host, before: Entry) -> Entry:
+    """A turn that a host is to have.
+
+    :param before: how far it was when this was tried before.
+    """
+    kept: Entry = {n: before[n] for n in KEPT if n in before}
+    return {
+        'host': host.name,
+        'state': records.Rolling.WAITING,
+        'again': bool(kept),
+        **kept,
+    }
 
 
 def _conclude(

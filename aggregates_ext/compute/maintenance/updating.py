@@ -27,7 +27,9 @@ APPLY = 'host.apply_updates'
 HASH = 'hash'
 TIMES = 'times'
 REBOOT = 'reboot'
-MOST_SENT = 2
+MOST_SENT = 3
+# How the task of a call stands that is under way, or has come about.
+SEEN = (*views.RUNNING, 'success')
 # Looks at a host until there is one at what becomes of it.
 LOOKS = 4
 
@@ -81,14 +83,14 @@ class _Update:
             found = powering.read(master.session, run.host().uuid)
             if found is None:
                 raise self.watch('Its master does not list it.')
-            if task is not None and task.error:
-                self._refused(master.session, task)
+            if task is not None and task.status not in SEEN:
+                self._give_up_task(master.session, task)
+                task = None
             if self._is_at_work(task, found):
                 raise self.watch('Packages are being installed.')
             told = self._asked.get(TIMES, 0)
-            done = task is not None or self._has_all(master.session, found)
-            if done:
-                self._end(found, told > 0)
+            if task is not None or self._has_all(master.session, found):
+                self._end(found, task, told)
             elif told < MOST_SENT:
                 self._tell(master, told + 1)
             else:
@@ -108,17 +110,18 @@ class _Update:
                 return task
         return None
 
-    def _refused(self, session: Any, task: views.Task) -> None:
-        """It has ended with an error, so it may be told once more.
+    def _give_up_task(self, session: Any, task: views.Task) -> None:
+        """It has ended, and not well: the host tells what it has installed.
 
-        :raises outcomes.Answered: with that.
+        :raises outcomes.Answered: with its error, if it has one.
         """
         self._run.end_recorded_session()
-        self._run.note(call=None, parameters={**self._asked, TIMES: 0})
-        code, *about = task.error
-        raise outcomes.answered(
-            failures.XenAPIError(session.host, code, tuple(about))
-        )
+        self._run.note(call=None)
+        if task.error:
+            code, *about = task.error
+            raise outcomes.answered(
+                failures.XenAPIError(session.host, code, tuple(about))
+            )
 
     def _is_at_work(
         self, task: views.Task | None, found: powering.Powering
@@ -192,18 +195,21 @@ class _Update:
             return updates.PLUGIN, 'update', {}
         return (self._asked[HASH],)
 
-    def _end(self, found: powering.Powering, told: bool) -> None:
+    def _end(
+        self, found: powering.Powering, task: views.Task | None, told: int
+    ) -> None:
         """All is installed: write whether the host has to restart now.
 
-        XCP-ng tells nothing of that, and most updates need it. A host that is
-        empty loses nothing by a restart where a new toolstack would do.
+        XCP-ng tells nothing of that, and most updates need it; XenServer's
+        tells it when a call that has installed all comes to its end. A host
+        that is empty loses nothing by a restart that it might do without.
         """
         run = self._run
         run.end_recorded_session()
-        if updates.is_xcp_ng(found.host):
-            restarts = told
-        else:
-            restarts = rules.wants(found.host, rules.RESTARTS)
+        told_well = task is not None and told == 1
+        restarts = rules.wants(found.host, rules.RESTARTS) or (
+            told > 0 and (updates.is_xcp_ng(found.host) or not told_well)
+        )
 
         def work(connection: Any) -> None:
             values = {'parameters': {**self._asked, REBOOT: restarts}}
