@@ -232,24 +232,42 @@ def test_an_answer_is_lost(
 
 
 @pytest.mark.parametrize('host', ['xen1', 'xen2'])
+@pytest.mark.parametrize('seconds', [1, 120])
 def test_a_toolstack_that_dies_while_packages_are_installed(
-    running: service.Service, key: int, product: str, host: str
+    running: service.Service,
+    key: int,
+    product: str,
+    host: str,
+    seconds: float,
 ) -> None:
-    """They are installed, and no guidance tells what they ask for."""
-    running.sim.plant(CALLS[product], host, 'die', step='yum')
-    ended = finish(running, key, update(running, key, hosts=['xen1', host]))
+    """They are installed all the same, and no guidance may tell of them."""
+    names = list(dict.fromkeys(['xen1', host]))
+    uuid = update(running, key, hosts=names)
+    rolling.until(running, key, uuid, host, 'updating')
+    while told(running, key) != names:
+        rolling.go_on(running, key, 1)
+    running.sim.restart_toolstack(host)
+    rolling.go_on(running, key, seconds)
+    ended = finish(running, key, uuid)
     assert ended.state == 'succeeded', ended
-    assert {version(running, name) for name in ('xen1', host)} == {'26.99.0'}
-    boots = len({'xen1', host})
-    assert len(running.arrivals(rolling.REBOOT)) == boots
+    assert {version(running, name) for name in names} == {'26.99.0'}
+    assert len(running.arrivals(rolling.REBOOT)) == len(names)
     assert rolling.at_home(running)
 
 
+@pytest.mark.parametrize(
+    ('product', 'step'),
+    [(XENSERVER, 'yum'), (XENSERVER, 'installed'), (XCP_NG, 'yum')],
+    indirect=['product'],
+)
 def test_packages_that_cannot_be_installed_stop_it(
-    running: service.Service, key: int, product: str
+    running: service.Service, key: int, product: str, step: str
 ) -> None:
-    """The host stays in maintenance; the next try goes on with it."""
-    running.sim.plant(CALLS[product], None, 'fail', step='yum', nth=2)
+    """The host stays in maintenance; the next try goes on with it.
+
+    And reboots it, whatever the first one has left there.
+    """
+    running.sim.plant(CALLS[product], None, 'fail', step=step, nth=2)
     uuid = update(running, key)
     ended = finish(running, key, uuid)
     assert ended.state == 'failed', ended
@@ -266,6 +284,7 @@ def test_packages_that_cannot_be_installed_stop_it(
     assert {version(running, name) for name in NAMES} == {'26.99.0'}
     assert rolling.at_home(running)
     assert running.state(key) == 'active'
+    assert running.hosts.get('xen2').maintenance is None
 
 
 @pytest.mark.parametrize('product', [XENSERVER], indirect=True)

@@ -11,21 +11,25 @@ from typing import Any
 from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.operations import enabling
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import powering
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import updating as rules
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import updates
 from aggregates_ext.db import operations as db_operations
 
 APPLY = 'host.apply_updates'
 # The parameters of the operation: what is to be installed, as XenServer names
-# it; how often it was told; whether its host has to restart now.
+# it; how often it was told, without what passes; whether some of that has not
+# come about, as far as was seen; whether its host has to restart now.
 HASH = 'hash'
 TIMES = 'times'
+UNSEEN = 'unseen'
 REBOOT = 'reboot'
 MOST_SENT = 3
 # How the task of a call stands that is under way, or has come about.
@@ -88,6 +92,11 @@ class _Update:
                 task = None
             if self._is_at_work(task, found):
                 raise self.watch('Packages are being installed.')
+            if found.host['enabled']:
+                # As a toolstack that has started leaves it.
+                with enabling.changing(run) as change:
+                    change.disable()
+                raise self.watch('The host is disabled again.')
             told = self._asked.get(TIMES, 0)
             if task is not None or self._has_all(master.session, found):
                 self._end(found, task, told)
@@ -115,10 +124,14 @@ class _Update:
 
         :raises outcomes.Answered: with its error, if it has one.
         """
-        self._run.end_recorded_session()
-        self._run.note(call=None)
+        run = self._run
+        run.end_recorded_session()
+        code, *about = task.error or ('',)
+        times = self._asked[TIMES] - codes.passes(code, about)
+        run.note(
+            call=None, parameters={**self._asked, TIMES: times, UNSEEN: True}
+        )
         if task.error:
-            code, *about = task.error
             raise outcomes.answered(
                 failures.XenAPIError(session.host, code, tuple(about))
             )
@@ -206,7 +219,9 @@ class _Update:
         """
         run = self._run
         run.end_recorded_session()
-        told_well = task is not None and told == 1
+        told_well = (
+            task is not None and told == 1 and not self._asked.get(UNSEEN)
+        )
         restarts = rules.wants(found.host, rules.RESTARTS) or (
             told > 0 and (updates.is_xcp_ng(found.host) or not told_well)
         )

@@ -128,6 +128,12 @@ PASSING = _table(
         'lost for good is removed with remove_host and "force": true.',
     ),
     (
+        'GET_HOST_UPDATES_FAILED',
+        'The master does not learn from a host what it has installed.',
+        'If that lasts, restart the toolstack of the host '
+        '("xe-toolstack-restart"), and look at its package manager.',
+    ),
+    (
         'TLS_CONNECTION_FAILED',
         'A TLS connection between the hosts could not be set up.',
         'If that lasts, compare the clocks of the hosts and refresh their '
@@ -297,8 +303,7 @@ FINAL = _table(
         'Ask again: that installs those.',
     ),
     (
-        'APPLY_UPDATES_FAILED GET_UPDATES_FAILED GET_HOST_UPDATES_FAILED '
-        'REPOSYNC_FAILED',
+        'APPLY_UPDATES_FAILED GET_UPDATES_FAILED REPOSYNC_FAILED',
         'Its package manager has failed: {all}.',
         'Look at its log, /var/log/xensource.log, and mend it.',
     ),
