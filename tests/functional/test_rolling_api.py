@@ -214,3 +214,41 @@ def test_the_progress_of_the_guide_is_the_same_in_xml() -> None:
             entry[name] = entry[name] and entry[name].replace('T', ' ')
     written = wire.write(told, wire.XML).decode()
     assert tree(written) == tree(sample('<operation>\n  <hosts>'))
+
+
+UPDATES = {
+    'packages': ['kernel-4.19.19-8.0.40', 'xen-hypervisor-4.17.5-9'],
+    'guidance': ['RebootHost'],
+    'reboot': True,
+}
+
+
+def test_an_update_is_asked_for_as_the_guide_says() -> None:
+    xml = read_xml('<rolling_update pause')
+    assert xml == json.loads(sample('{"rolling_update": {"pause"'))
+
+
+def test_what_a_host_would_install_is_told_as_the_guide_says() -> None:
+    assert json.loads(sample('{"updates"'))['updates'] == UPDATES
+    media = wire.choose('application/xml', None)
+    as_xml = wire.write({'updates': UPDATES}, media).decode()
+    assert tree(as_xml) == tree(sample('<updates>\n  <packages>'))
+
+
+def test_an_update_is_queued_and_taken_back(site: Site) -> None:
+    asked = json.loads(sample('{"rolling_update": {"pause"'))
+    [fields] = asked.values()
+    queued = site.act('rolling_update', **fields)['operation']
+    assert queued['kind'] == 'rolling_update'
+    assert queued['asked'] == {
+        'only_if_needed': False,
+        'restore': True,
+        **fields,
+    }
+    site.act('rolling_reboot', 409)
+    site.act('rolling_update', 409)
+    site.act('continue_operation', 409, operation=queued['uuid'])
+    shown = site.show(queued['uuid'])
+    assert (shown['hosts'], shown['paused']) == ([], None)
+    site.act('cancel_operation', operation=queued['uuid'])
+    assert site.show(queued['uuid'])['state'] == 'cancelled'
