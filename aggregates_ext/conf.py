@@ -148,7 +148,8 @@ COMPUTE_OPTS = [
         min=0.05,
         max=60,
         help='Seconds between two looks into the database for work. A '
-        'wake-up by oslo.messaging comes sooner.',
+        'wake-up by oslo.messaging comes sooner. While something goes on in '
+        'a pool, watch_interval counts where it is shorter.',
     ),
     cfg.FloatOpt(
         'watch_interval',

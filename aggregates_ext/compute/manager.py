@@ -37,6 +37,9 @@ NO_WORK = 'The database cannot be asked for work'
 # Seconds after which a loop that does not turn is called dead; longer than
 # a database may take to answer.
 STUCK = 60.0
+# Seconds for which work is looked for more often once something went on;
+# longer than anything rests that is watched.
+LIVELY = 15.0
 
 
 class Manager:
@@ -74,6 +77,7 @@ class Manager:
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._turned = time.monotonic()
+        self._lively = -LIVELY
 
     def wake_up(self) -> None:
         """Look for work now."""
@@ -108,7 +112,7 @@ class Manager:
                     # Found again before its worker has claimed it.
                     if key not in busy:
                         busy[key] = workers.submit(self.work_on, key)
-                self._woken.wait(self._options.poll_interval)
+                self._woken.wait(self._pause())
         finally:
             self._purge.stop()
             self._lookout.stop()
@@ -124,6 +128,16 @@ class Manager:
                 )
             self._keeper.stop()
             self._heartbeat.stop()
+
+    def _pause(self) -> float:
+        """Seconds until the next search: fewer while something goes on.
+
+        What rests until a host is looked at again is found when it is due.
+        """
+        longest = float(self._options.poll_interval)
+        if time.monotonic() - self._lively > LIVELY:
+            return longest
+        return min(longest, float(self._options.watch_interval))
 
     def stop(self) -> None:
         """Claim nothing more; operations pause at their next wait."""
@@ -157,6 +171,7 @@ class Manager:
             with self._keeper.hold(aggregate_id) as held:
                 ran = held is not None and self._run_all(held)
             if ran:
+                self._lively = time.monotonic()
                 # A wake-up that came while it was held found nothing to do.
                 self.wake_up()
         except compute_clock.Stopping:
@@ -180,7 +195,7 @@ class Manager:
             LOG.exception('Aggregate %s: a bug', aggregate_id)
 
     def _run_all(self, held: compute_lease.Held) -> bool:
-        """Run what is due, then observe; whether an operation was run.
+        """Run what is due, then observe; whether any of it has gone on.
 
         What only goes on with moves looks at the pool when that is due, or
         when it has changed something.
@@ -201,7 +216,7 @@ class Manager:
         turned = self._turn(held)
         if ran or turned is not turns.Turned.LOOKED:
             self._observe(held)
-        return ran
+        return ran or turned is not turns.Turned.NOTHING
 
     def _turn(self, held: compute_lease.Held) -> turns.Turned:
         """Go on with moves; what goes wrong there spoils no look."""

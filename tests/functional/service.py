@@ -187,6 +187,12 @@ class Service:
         """The newest operation of an aggregate."""
         return self.operations.get_all(aggregate_id)[0]
 
+    def rests(self, aggregate_id: int) -> float:
+        """Seconds until the newest operation is gone on with."""
+        with self.database.reader() as connection:
+            now = engine.read_clock(connection)
+        return (self.operation(aggregate_id).not_before or now) - now
+
     def settle(self, aggregate_id: int) -> str:
         """Work until nothing is unfinished; how the newest operation ended."""
         self.conf.set_override('retry_interval', 0.01, 'compute')

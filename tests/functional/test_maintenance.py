@@ -46,6 +46,37 @@ def test_guests_go_and_come_back(running: service.Service, key: int) -> None:
     assert running.state(key) == 'active'
 
 
+def let_moves_go_on(running: service.Service, key: int) -> None:
+    """Moves alone: what they are a part of rests."""
+    with running.database.writer() as connection:
+        connection.exec_driver_sql('UPDATE moves SET not_before = NULL')
+    running.manager.work_on(key)
+
+
+def test_nothing_is_waited_for_that_has_come(
+    running: service.Service, key: int
+) -> None:
+    """The last guest that has gone wakes what it was moved for."""
+    running.conf.set_override('watch_interval', 60, 'compute')
+    running.maintenance.enter(running.ctx, 'xen2')
+    running.manager.work_on(key)
+    assert running.rests(key) > 200
+    running.clock.advance(1)
+    let_moves_go_on(running, key)
+    assert running.rests(key) > 200
+    running.clock.advance(60)
+    running.manager._lively = 0.0
+    let_moves_go_on(running, key)
+    # Moves alone are reason enough to look often.
+    assert running.manager._lively > 0
+    assert ['xen2'] not in maintaining.places(running)
+    assert running.rests(key) == 0
+    # Empty at one look: the second one comes soon.
+    running.manager.work_on(key)
+    assert 0 < running.rests(key) <= 60
+    assert running.operation(key).parameters['empty']
+
+
 def test_asked_twice_it_is_one_operation(
     running: service.Service, key: int
 ) -> None:

@@ -108,6 +108,18 @@ def drift(running: service.Service, key: int) -> list[str]:
     return [entry.code for entry in running.aggregates.get(key).drift]
 
 
+def test_the_second_look_comes_soon(
+    running: service.Service, key: int
+) -> None:
+    """It must agree with the first one, and is no wait for anything."""
+    running.conf.set_override('watch_interval', 60, 'compute')
+    enter(running, key)
+    ask(running)
+    running.manager.work_on(key)
+    assert 0 < running.rests(key) <= 60
+    assert len(running.arrivals(REBOOT)) == 0
+
+
 def fails(running: service.Service, key: int) -> dict[str, Any]:
     """The error of the newest operation, which nothing came of."""
     ended = finish(running, key)

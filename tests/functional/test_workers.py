@@ -4,6 +4,7 @@ import collections
 import threading
 from collections.abc import Sequence
 
+import pytest
 import sqlalchemy as sa
 from oslo_config import cfg
 
@@ -49,6 +50,31 @@ def test_work_that_waits_for_its_thread_is_not_begun_twice(
     slow.serve()
     assert slow.looked.is_set()
     assert slow.begun == 1
+
+
+def test_work_is_looked_for_more_often_while_something_goes_on(
+    running: service.Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a look at a host that is due comes up to poll_interval late."""
+    running.conf.set_override('poll_interval', 7, 'compute')
+    running.conf.set_override('watch_interval', 0.5, 'compute')
+    made = running.manager
+    key = running.aggregates.create('pool', None).id
+    made.work_on(key)
+    assert made._pause() == 7
+    running.members.add_host(running.ctx, key, 'xen1')
+    made.work_on(key)
+    assert made._pause() == 0.5
+    running.conf.set_override('poll_interval', 0.1, 'compute')
+    assert made._pause() == 0.1
+    running.conf.set_override('poll_interval', 7, 'compute')
+    monkeypatch.setattr(manager, 'LIVELY', -1)
+    assert made._pause() == 7
+    # A look at a pool at rest is no work.
+    monkeypatch.undo()
+    made._lively = -manager.LIVELY
+    made.work_on(key)
+    assert made._pause() == 7
 
 
 def test_thread_needs_one_connection_at_a_time(

@@ -362,7 +362,7 @@ class _Entering:
         run = self._run
         if not run.operation.parameters.get('empty'):
             run.remember(empty=True)
-            raise shared.watch(
+            raise shared.look_again(
                 run, 'The host is empty; it is looked at once more.'
             )
         name = run.host_name

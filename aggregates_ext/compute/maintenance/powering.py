@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.rules import bindings
@@ -171,7 +172,7 @@ class _Power:
             self._send(master, 1)
         self._check(master.session)
         run.remember(ready=True)
-        raise self.watch('It is looked at once more, then told.')
+        raise shared.look_again(run, 'It is looked at once more, then told.')
 
     def _check(self, session: xenapi.Session) -> rules.Powering:
         """What the master shows of the host, if it may be told.

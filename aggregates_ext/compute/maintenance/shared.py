@@ -38,6 +38,11 @@ def watch(run: compute_run.Run, reason: str) -> outcomes.Watching:
     return outcomes.Watching(seconds, reason=reason)
 
 
+def look_again(run: compute_run.Run, reason: str) -> outcomes.Watching:
+    """What lets it rest until a second look, which must agree."""
+    return outcomes.Watching(float(run.options.watch_interval), reason=reason)
+
+
 def moves_of(run: compute_run.Run) -> list[records.Move]:
     """The moves of this operation, in order."""
     return run.held.read(

@@ -14,6 +14,7 @@ from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import lease as compute_lease
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import moves as db_moves
+from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
 LOG = logging.getLogger(__name__)
@@ -124,9 +125,16 @@ class Site:
     ) -> None:
         """End a move."""
         error = {'code': code, 'message': message} if code else None
-        self.held.write(
-            lambda connection: db_moves.finish(connection, move, result, error)
-        )
+
+        def work(connection: Any) -> None:
+            db_moves.finish(connection, move, result, error)
+            key = move.operation_id
+            open_, _now = db_moves.open_of(connection, move.aggregate_id)
+            if key is not None and key not in {m.operation_id for m in open_}:
+                # It has waited for this one.
+                db_operations.wake(connection, key)
+
+        self.held.write(work)
         told = LOG.warning if result == db_moves.FAILED else LOG.info
         told(
             'Move %s: guest %s (%s) from %s to %s: %s %s',
