@@ -38,8 +38,16 @@ def _pool(world: worlds.World, master: hosts.Host) -> Report:
         'other_config': dict(db.pool['other_config']),
         'master': master.name,
         'high_availability': _high_availability(db),
+        'current_operations': _operations(db.pool),
+        'busy_guests': [
+            row['uuid'] for _, row in db.rows('VM') if _operations(row)
+        ],
         'hosts': [_member(world, db, row) for _, row in db.rows('host')],
     }
+
+
+def _operations(row: database.Record) -> list[str]:
+    return sorted(row['current_operations'].values())
 
 
 def _high_availability(db: database.Database) -> Report:
@@ -66,6 +74,7 @@ def _member(
         'uuid': row['uuid'],
         'enabled': row['enabled'],
         'live': db.row('host_metrics', row['metrics'])['live'],
+        'current_operations': _operations(row),
     }
 
 

@@ -188,4 +188,5 @@ def test_a_running_clock_is_not_stepped_and_a_join_gets_through():
             'uuid': sim.host('xen2').uuid,
             'enabled': True,
             'live': True,
+            'current_operations': [],
         }

@@ -110,6 +110,22 @@ def test_progress_restarts_near_the_end(pool, clk):
     assert told[until:] == [0.91, 1.0, 0.17, 0.83, 1.0]
 
 
+def test_the_simulator_tells_who_moves(pool, clk, sim):
+    vm = pool.vm('xen2', 'g')
+    pool.vm('xen2', 'stays')
+
+    def busy():
+        (found,) = sim.state()['pools']
+        return found['busy_guests']
+
+    assert busy() == []
+    pool.move(vm, 'xen3')
+    clk.advance(0.5)
+    assert busy() == [pool('VM.get_uuid', vm)]
+    clk.advance(30)
+    assert busy() == []
+
+
 def test_a_guest_that_moves_tells_what_it_allows(pool, clk):
     vm = pool.vm('xen2', 'g')
     assert 'pool_migrate' in pool('VM.get_allowed_operations', vm)

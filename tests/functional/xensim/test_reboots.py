@@ -73,6 +73,15 @@ def test_a_reboot(pool, clk, method):
     watching.compare(without_moments_of_starting(seen), expected, TOLERANCE)
 
 
+def at_work(sim):
+    """What the members of the pool are at, as the simulator tells."""
+    (found,) = sim.state()['pools']
+    told = {h['name']: h['current_operations'] for h in found['hosts']}
+    return {
+        name: operations for name, operations in told.items() if operations
+    }
+
+
 def test_boots_are_counted_and_nothing_else(pool, clk, sim):
     pool('host.disable', pool.hosts['xen2'])
     pool('host.restart_agent', pool.hosts['xen2'])
@@ -80,7 +89,10 @@ def test_boots_are_counted_and_nothing_else(pool, clk, sim):
     assert sim.state()['hosts']['xen2']['boots'] == 0
     pool('host.disable', pool.hosts['xen2'])
     pool('host.reboot', pool.hosts['xen2'])
-    clk.advance(40)
+    clk.advance(1)
+    assert at_work(sim) == {'xen2': ['shutdown']}
+    clk.advance(39)
+    assert at_work(sim) == {}
     boots = {n: h['boots'] for n, h in sim.state()['hosts'].items()}
     assert boots == {name: int(name == 'xen2') for name in boots}
 
