@@ -241,7 +241,8 @@ class _Power:
         :raises outcomes.Watching: not yet.
         """
         run, told = self._run, powers.sent(self._run.operation)
-        found = rules.read(master.session, run.host().uuid)
+        uuid = run.host().uuid
+        found = rules.read(master.session, uuid, guests=False)
         if found is None:
             raise self.watch('Its master does not list it.')
         down = found.operations & rules.GOING_DOWN
@@ -326,7 +327,8 @@ class _Power:
         :raises outcomes.Watching: it may still come.
         """
         run, told = self._run, powers.sent(self._run.operation)
-        found = rules.read(master.session, run.host().uuid)
+        uuid = run.host().uuid
+        found = rules.read(master.session, uuid, guests=False)
         ref = found.ref if found is not None else ''
         enabled = found.others_enabled if found is not None else set()
         storage = _storage(master.session, ref, False) & set(told['storage'])

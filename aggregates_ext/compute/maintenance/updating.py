@@ -84,7 +84,8 @@ class _Update:
             master.look()
             # First, or its end would be seen and not what it has left.
             task = self._task(master.session)
-            found = powering.read(master.session, run.host().uuid)
+            uuid = run.host().uuid
+            found = powering.read(master.session, uuid, guests=False)
             if found is None:
                 raise self.watch('Its master does not list it.')
             if task is not None and task.status not in SEEN:
@@ -147,7 +148,11 @@ class _Update:
     def _has_all(self, session: Any, found: powering.Powering) -> bool:
         """Whether there is nothing that it is to install still."""
         if not updates.is_xcp_ng(found.host):
-            return bool(found.host['last_update_hash'] == self._asked[HASH])
+            host = found.host
+            return bool(
+                host['last_update_hash'] == self._asked[HASH]
+                or host.get('latest_synced_updates_applied') == 'yes'
+            )
         lacks = updates.pending(session, {found.ref: found.host})
         return not lacks[found.ref].packages
 

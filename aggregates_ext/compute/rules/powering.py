@@ -94,16 +94,20 @@ class Powering:
         return frozenset(self.host['current_operations'].values())
 
 
-def read(session: xenapi.Session, uuid: str | None) -> Powering | None:
+def read(
+    session: xenapi.Session, uuid: str | None, *, guests: bool = True
+) -> Powering | None:
     """What a pool shows of a host: one call a class.
 
     The tasks, which are many, are read of a storage cluster alone.
 
     :param session: at the master.
     :param uuid: of the host.
+    :param guests: whether guests are read, which no rule does without.
     :returns: None: the pool does not list it.
     """
-    records = {name: session.records(name) for name in CLASSES}
+    names = [name for name in CLASSES if guests or name != 'VM']
+    records = {name: session.records(name) for name in names}
     records[MEMBERS] = session.records_if_known(MEMBERS)
     if records[MEMBERS]:
         records['task'] = session.records('task')

@@ -8,6 +8,7 @@ from typing import Any
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import updates
 from aggregates_ext.compute.xen import xenapi
@@ -154,11 +155,29 @@ def _master_left_out(facts: Updating) -> str:
     return f'{len(lacks)} updates of the master that it is not to get'
 
 
-MASTER_FIRST: Rule = Rule(
-    'MASTER_FIRST',
-    'no host may be newer than the master',
-    'Name the master among the hosts, or update it first.',
-    _master_left_out,
+def _waiting(facts: Updating) -> str:
+    """Hosts that take no update before they have done what one asks for."""
+    return text.listed(
+        fields.shown(facts.hosts[ref], 'name_label')
+        for ref in facts.meant
+        if facts.pending.get(ref, updates.Pending()).packages
+        and facts.hosts[ref].get('pending_guidances')
+    )
+
+
+PENDING_RULES: tuple[Rule, ...] = (
+    Rule(
+        'MASTER_FIRST',
+        'no host may be newer than the master',
+        'Name the master among the hosts, or update it first.',
+        _master_left_out,
+    ),
+    Rule(
+        'HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY',
+        'what an earlier update asks for must be done before the next one',
+        'Restart these hosts first: "rolling_reboot" with "hosts".',
+        _waiting,
+    ),
 )
 
 
@@ -168,7 +187,7 @@ def check(session: xenapi.Session, facts: Updating) -> Iterator[Problem]:
     :param session: at the master.
     :param facts: with what is pending.
     """
-    yield from preflight.evaluate((MASTER_FIRST,), facts)
+    yield from preflight.evaluate(PENDING_RULES, facts)
     if facts.is_xcp_ng:
         return
     [pool] = session.records('pool')

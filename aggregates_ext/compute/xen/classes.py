@@ -32,7 +32,7 @@ _DECLARED: dict[str, dict[str, str]] = {
     'host': _class(
         text='name_label name_description hostname edition iscsi_iqn?'
         ' external_auth_type external_auth_service_name last_update_hash?'
-        ' power_on_mode',
+        ' power_on_mode latest_synced_updates_applied?',
         address='address',
         number='API_version_major API_version_minor memory_overhead',
         flag='enabled',

@@ -56,7 +56,7 @@ SECTIONS: dict[str, Rules] = {
         *ways.WARNINGS,
     ),
     'To restart hosts in turn': (*rolling.RULES, powering.NO_BOOT_TIME),
-    'To update hosts in turn': (*updating.RULES, updating.MASTER_FIRST),
+    'To update hosts in turn': (*updating.RULES, *updating.PENDING_RULES),
 }
 # Of these a blocker with a code of its own tells, and whether it waits.
 PARTS = (
