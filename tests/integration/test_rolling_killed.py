@@ -1,7 +1,8 @@
-"""Services die, freeze, or hear nothing, while all hosts are restarted.
+"""Services die, freeze, or hear nothing, while hosts are taken in turn.
 
 At any of their steps: another one finishes the run, every guest has run all
 the time and is at home, and what was switched off is on again.
+They are restarted, or updated as each product wants it.
 ``AGGREGATES_EXT_SWEEP_ALL`` plays every step of a run of four hosts.
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from oslo_config import cfg
 
+from aggregates_ext.compute.xen import updates
 from aggregates_ext.db import operations
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import presets
@@ -21,6 +23,8 @@ from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.world import clock as sim_clock
 from tests.functional import mortal
 from tests.functional import service
+from tests.functional import test_rolling
+from tests.functional import test_updates
 
 ALL = bool(os.environ.get('AGGREGATES_EXT_SWEEP_ALL'))
 NEWEST = list(presets.PRESETS)[-1]
@@ -30,8 +34,12 @@ GUESTS = 3 if ALL else 1
 # Those that are restarted.
 ROLLED = NAMES if ALL else ('xen1', 'xen2')
 REBOOT = 'Async.host.reboot'
+# The products whose hosts are updated.
+UPDATED = ('xenserver-8.4', 'xcp-ng-8.3')
+NEWER = {'xapi_build': '26.99.0'}
 # The steps of a service at which it ends; there are fewer.
 POINTS = range(1, 5400) if ALL else range(13, 2400, 400)
+UPDATE_POINTS = range(1, 5400) if ALL else range(601, 2400, 600)
 # What changes something, and is to be answered.
 CALLS = (
     'Async.pool.disable_ha',
@@ -54,11 +62,16 @@ class Play:
     """One run of a pool with high availability, from its request to its end."""
 
     def __init__(
-        self, running: service.Service, key: int, clock: sim_clock.SteppedClock
+        self,
+        running: service.Service,
+        key: int,
+        clock: sim_clock.SteppedClock,
+        kind: str,
     ) -> None:
         self._running = running
         self._clock = clock
         self._key = key
+        self._kind = kind
         self._workers: list[mortal.Worker] = []
         self._before = self._settings()
         self._happened = False
@@ -100,7 +113,7 @@ class Play:
         uuid = running.rolling.begin(
             running.ctx,
             self._key,
-            operations.ROLLING_REBOOT,
+            self._kind,
             {'hosts': ROLLED, 'suspend_ha': True},
         ).uuid
         if step is not None and act is not None:
@@ -134,6 +147,11 @@ class Play:
     def _check(self) -> None:
         running = self._running
         assert self._settings() == self._before
+        if self._kind == operations.ROLLING_UPDATE:
+            for name in ROLLED:
+                row = test_rolling.row(running, name)
+                versions = row['software_version']
+                assert versions['xapi_build'] == NEWER['xapi_build']
         for row in self._guests():
             home, _number = row['name_label'].split('-')
             assert running.sim.places(row['uuid']) == [home]
@@ -170,12 +188,21 @@ class Play:
         self.end_leases(other)
 
 
-@pytest.fixture
-def play(conf: cfg.ConfigOpts, database: Any) -> Iterator[Play]:
-    """A pool with high availability, in the time of the simulated hosts."""
+@pytest.fixture(params=[''])
+def play(
+    conf: cfg.ConfigOpts,
+    database: Any,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Play]:
+    """A pool with high availability, in the time of the simulated hosts.
+
+    Its hosts are restarted, or updated if the parameter is a product.
+    """
     conf.set_override('retry_interval', 0.01, 'compute')
     clock = sim_clock.SteppedClock()
-    described = {'hosts': [{'name': n, 'version': NEWEST} for n in NAMES]}
+    version = request.param or NEWEST
+    described = {'hosts': [{'name': n, 'version': version} for n in NAMES]}
     sim = simulator.Simulator(topology.load(described), clock=clock)
     sim.start()
     timed = mortal.Database(conf, clock)
@@ -191,8 +218,15 @@ def play(conf: cfg.ConfigOpts, database: Any) -> Iterator[Play]:
     with contextlib.closing(running.login('xen1')) as session:
         ref = session.find('SR', storage)
         session.call('pool.enable_ha', [ref], {'timeout': '60'})
+    kind = operations.ROLLING_REBOOT
+    if request.param:
+        kind = operations.ROLLING_UPDATE
+        monkeypatch.setattr(updates, 'pause', clock.advance)
+        if request.param == test_updates.XENSERVER:
+            sim.enable_repository('xen1')
+        test_updates.publish(running, request.param, versions=NEWER)
     running.watch(key, 0)
-    yield Play(running, key, clock)
+    yield Play(running, key, clock, kind)
     timed.dispose()
     sim.stop()
 
@@ -202,6 +236,18 @@ def play(conf: cfg.ConfigOpts, database: Any) -> Iterator[Play]:
 )
 @pytest.mark.parametrize('number', POINTS)
 def test_a_service_that_ends_is_followed_by_another(
+    play: Play, number: int, act: Act
+) -> None:
+    if not play.perform(number, act):
+        pytest.skip('the run has fewer steps')
+
+
+@pytest.mark.parametrize(
+    'act', [Play.kill, Play.freeze], ids=lambda act: str(act.__name__)
+)
+@pytest.mark.parametrize('number', UPDATE_POINTS)
+@pytest.mark.parametrize('play', UPDATED, indirect=True)
+def test_an_update_is_gone_on_with_by_another(
     play: Play, number: int, act: Act
 ) -> None:
     if not play.perform(number, act):
