@@ -77,6 +77,8 @@ WITH_MAINTENANCE = '1.1'
 WITH_POWER = '1.2'
 WITH_ROLLING = '1.3'
 WITH_NETWORK = WITH_UPDATES = '1.4'
+# Seconds in which hosts tell what they would install: they ask repositories.
+UPDATES_TIMEOUT = 60.0
 VERSIONS = {
     'maintenance': WITH_MAINTENANCE,
     **dict.fromkeys(('reboot', 'shutdown', 'startup'), WITH_POWER),
@@ -238,22 +240,32 @@ class ComputeAPI:
             if asked.keys() & {'network', 'update'}
             else WITH_ROLLING,
             'plan_rolling',
+            UPDATES_TIMEOUT if asked.get('update') else 0.0,
             aggregate_id=aggregate_id,
             asked=dict(asked),
         )
 
     def _ask(
-        self, subject: str, version: str, method: str, **arguments: Any
+        self,
+        subject: str,
+        version: str,
+        method: str,
+        least: float = 0.0,
+        **arguments: Any,
     ) -> dict[str, Any] | None:
-        """Let a compute service look at hosts; None: there is no answer."""
+        """Let a compute service look at hosts; None: there is no answer.
+
+        :param least: seconds that it has, whatever is configured.
+        """
         if self._client is None:
             return None
+        timeout = max(self._check_timeout, least)
         prepared = self._client.prepare(
-            timeout=self._check_timeout, retry=0, version=version
+            timeout=timeout, retry=0, version=version
         )
         call = functools.partial(prepared.call, {}, method, **arguments)
         try:
-            return self._questions.ask(call, self._check_timeout)
+            return self._questions.ask(call, timeout)
         except Exception as exc:
             # Of any class, as above; and of those that crossed the wire the
             # builtin ones are raised as themselves.

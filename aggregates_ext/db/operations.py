@@ -65,7 +65,7 @@ STRUCTURAL = (
     'set_master',
     'reapply',
     'delete',
-    POWER_HOST,
+    *ON_EMPTY_HOSTS,
 )
 # Kinds after which the pool is what is wanted: nothing counts from before.
 SETTLES_ALL = ('adopt',)

@@ -4,6 +4,8 @@ XenServer installs what its master has synchronized, XCP-ng what each host
 finds (design#updates).
 """
 
+import contextlib
+import dataclasses
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +15,9 @@ from oslo_config import cfg
 
 from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.xen import connections
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import updates
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import operations
 from aggregates_ext.db import records
 from aggregates_ext.xensim import simulator
@@ -386,6 +390,141 @@ def test_a_master_that_lacks_some_is_not_left_out(
     ended = finish(running, key, update(running, key, hosts=['xen1']))
     assert ended.state == 'succeeded', ended
     assert codes(plan(running, key, hosts=['xen2'])) == []
+
+
+def test_a_toolstack_that_starts_late_in_a_long_installation(
+    running: service.Service, key: int, product: str
+) -> None:
+    running.sim.world.times = dataclasses.replace(
+        running.sim.world.times, yum=900.0
+    )
+    uuid = update(running, key, hosts=['xen1'])
+    rolling.until(running, key, uuid, 'xen1', 'updating')
+    while told(running, key) != ['xen1']:
+        rolling.go_on(running, key, 1)
+    for _ in range(8):
+        rolling.go_on(running, key, 90)
+    running.sim.restart_toolstack('xen1')
+    ended = finish(running, key, uuid)
+    assert ended.state == 'succeeded', ended
+    assert version(running, 'xen1') == '26.99.0'
+    assert running.hosts.get('xen1').maintenance is None
+
+
+@pytest.mark.parametrize('way', ['retry', 'new', 'cancel'])
+def test_packages_without_their_reboot_are_not_forgotten(
+    running: service.Service, key: int, product: str, way: str
+) -> None:
+    """Nor by a new request, nor by giving the next try up."""
+    running.sim.plant(rolling.REBOOT, None, 'fail', code='PERMISSION_DENIED')
+    asked = {'hosts': ['xen1'], 'pause': 'before_update'}
+    uuid = update(running, key, **asked)
+    rolling.until(running, key, uuid, 'xen1', 'paused')
+    running.rolling.go_on(running.ctx, key, uuid)
+    ended = finish(running, key, uuid)
+    assert (ended.state, rolling.states(ended)) == (
+        'failed',
+        {'xen1': 'stopped'},
+    )
+    assert running.hosts.get('xen1').maintenance == 'on'
+    if way == 'new':
+        uuid = update(running, key, **asked)
+    else:
+        uuid = running.retries.retry(running.ctx, key, uuid).uuid
+    rolling.until(running, key, uuid, 'xen1', 'paused')
+    if way == 'cancel':
+        running.operations.cancel(running.ctx, key, uuid)
+    else:
+        running.rolling.go_on(running.ctx, key, uuid)
+    ended = finish(running, key, uuid)
+    wanted = 'cancelled' if way == 'cancel' else 'succeeded'
+    assert ended.state == wanted, ended
+    assert version(running, 'xen1') == '26.99.0'
+    assert running.hosts.get('xen1').maintenance is None
+    assert rolling.at_home(running)
+
+
+@pytest.mark.parametrize('product', [XCP_NG], indirect=True)
+def test_what_is_published_meanwhile_goes_to_the_master_first(
+    running: service.Service, key: int, product: str
+) -> None:
+    uuid = update(running, key, pause='before_update')
+    rolling.until(running, key, uuid, 'xen1', 'paused')
+    running.rolling.go_on(running.ctx, key, uuid)
+    rolling.until(running, key, uuid, 'xen2', 'paused')
+    publish(running, product, versions={})
+    running.rolling.go_on(running.ctx, key, uuid)
+    ended = finish(running, key, uuid)
+    assert (ended.error or {})['code'] == 'MASTER_FIRST', ended
+    assert told(running, key) == ['xen1']
+
+
+@pytest.mark.parametrize('product', [XCP_NG], indirect=True)
+def test_a_plug_in_that_is_busy_is_asked_again(
+    running: service.Service, key: int
+) -> None:
+    with contextlib.closing(running.login('xen1')) as session:
+        for ref in session.records('host'):
+            given = (ref, 'updater.py', 'check_update', {})
+            session.call('Async.host.call_plugin', *given)
+        assert codes(plan(running, key)) == []
+
+
+@pytest.mark.parametrize('product', [XCP_NG], indirect=True)
+@pytest.mark.parametrize(
+    'said',
+    [
+        '',
+        'null',
+        '{}',
+        '[1]',
+        '[{"name": "kernel"}]',
+        '[{"name": 1, "version": "2", "release": "3"}]',
+        '[' * 100_000,
+        f'[{"[]," * 300_000}[]]',
+    ],
+    ids=lambda said: said[:12],
+)
+def test_odd_answers_of_a_plug_in_are_told(
+    running: service.Service,
+    key: int,
+    monkeypatch: pytest.MonkeyPatch,
+    said: str,
+) -> None:
+    honest = xenapi.Session.call
+
+    def call(session: xenapi.Session, method: str, *params: Any) -> Any:
+        answer = honest(session, method, *params)
+        return f'<value>{said}</value>' if method == xenapi.RESULT else answer
+
+    monkeypatch.setattr(xenapi.Session, 'call', call)
+    with pytest.raises(failures.OddAnswer, match='JSON'):
+        plan(running, key)
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+@pytest.mark.parametrize(
+    'said',
+    [
+        b'',
+        b'[]',
+        b'{"hosts": 5}',
+        b'{"hosts": []}',
+        b'{"hosts": [{"ref": "OpaqueRef:1"}]}',
+        b'{"hosts": [{"ref": "r", "guidance": [], "livepatches": [],'
+        b' "RPMS": []}]}',
+        b'\xff',
+    ],
+)
+def test_odd_lists_of_a_master_are_told(
+    running: service.Service,
+    key: int,
+    monkeypatch: pytest.MonkeyPatch,
+    said: bytes,
+) -> None:
+    monkeypatch.setattr(xenapi.Session, 'get', lambda *_args, **_kwargs: said)
+    with pytest.raises(failures.OddAnswer, match='/updates'):
+        plan(running, key)
 
 
 @pytest.mark.parametrize('product', [XENSERVER], indirect=True)

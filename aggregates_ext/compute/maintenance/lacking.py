@@ -9,6 +9,8 @@ from typing import Any
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import updating
 from aggregates_ext.compute.rules.evacuating import facts
+from aggregates_ext.compute.run import outcomes
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import updates
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
@@ -67,7 +69,10 @@ def read(
         [
             host
             for host in chosen
-            if host.name in told or refs[host.name] not in pool.pending
+            if host.name in told
+            or refs[host.name] not in pool.pending
+            # Perhaps by an earlier run, which has not come to its reboot.
+            or host.maintenance == records.IN_MAINTENANCE
         ],
         told,
         tuple(updating.check(session, pool)),
@@ -82,13 +87,42 @@ def of_host(
     """How many packages a host would install; None: there is nothing to do.
 
     :param hosts: that its master shows, by reference.
+    :raises outcomes.Failed: the master lacks some, and this is another one.
     :raises HostError: it could not be told.
     """
     ref = find(hosts, host)
     if ref is None:
         return 0
-    pending = updates.pending(session, {ref: hosts[ref]})[ref]
-    return len(pending.packages) if lacks(pending, hosts[ref]) else None
+    _ref, pool = fields.only(session.host, 'pool', session.records('pool'))
+    found = packages(session, hosts, ref, pool)
+    restarts = updating.wants(hosts[ref], updating.RESTARTS)
+    return found if found or restarts else None
+
+
+def packages(
+    session: xenapi.Session,
+    hosts: Mapping[str, Mapping[str, Any]],
+    ref: str,
+    pool: Mapping[str, Any],
+) -> int:
+    """How many packages a host would install.
+
+    :param hosts: that its master shows, by reference.
+    :raises outcomes.Failed: the master lacks some, and this is another one.
+    :raises HostError: it could not be told.
+    """
+    master = pool['master']
+    asked = {ref: hosts[ref], master: hosts[master]}
+    pending = updates.pending(session, asked)
+    left = pending[master].packages
+    if left and ref != master:
+        raise outcomes.Failed(
+            updating.MASTER_FIRST,
+            f'Something was published for the master meanwhile '
+            f'({len(left)} packages). No host may be newer than it; '
+            '"retry_operation" takes it first.',
+        )
+    return len(pending[ref].packages)
 
 
 def lacks(pending: updates.Pending, host: Mapping[str, Any]) -> bool:

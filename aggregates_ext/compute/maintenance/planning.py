@@ -16,6 +16,7 @@ from aggregates_ext.compute.rules import updating
 from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.rules.evacuating import rolling
 from aggregates_ext.compute.rules.evacuating import shutdowns
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import fields
@@ -157,12 +158,19 @@ def installs(
     synchronized again; XCP-ng by nothing.
 
     :param session: at the master.
+    :raises outcomes.Failed: there is no repository any more.
     """
     if not asked.get('update'):
         return {}
     hosts = session.records('host')
     _ref, pool = fields.only(session.host, 'pool', session.records('pool'))
-    return {'hash': updating.read(session, hosts, pool, None).hash}
+    found = updating.read(session, hosts, pool, None)
+    if problems := preflight.evaluate(updating.RULES, found):
+        raise outcomes.refuse(
+            'The hosts of the pool are not updated:',
+            preflight.Report(blockers=problems),
+        )
+    return {'hash': found.hash}
 
 
 def needs_reboot(

@@ -168,6 +168,11 @@ class _Power:
                 f'within {limit:.0f} s; it was not told to.',
             )
         run.note(step='looking whether the host is empty', progress=5)
+        if db_operations.PART_OF in run.operation.parameters:
+            uuid = run.host().uuid
+            found = rules.read(master.session, uuid, guests=False)
+            if found is not None and found.host['enabled']:
+                shared.disable_again(run)
         if run.operation.parameters.get('ready'):
             self._send(master, 1)
         self._check(master.session)

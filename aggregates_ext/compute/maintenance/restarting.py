@@ -74,11 +74,7 @@ class Turns:
         run = self._run
         try:
             while (number := self._present()) is not None:
-                # What asks for a reboot would keep a host from taking guests.
-                updates = (
-                    self._parts.entries[number]['state'] == State.UPDATING
-                )
-                if self._is_given_up and not updates:
+                if self._is_given_up and not self._has_to_reboot(number):
                     self._back_out(number)
                     return
                 self._advance(number)
@@ -92,6 +88,19 @@ class Turns:
             if isinstance(exc, outcomes.Waiting) or run.elapsed() < limit:
                 raise
             self._end(self._present(), 'TIMEOUT', f'For {limit:.0f} s: {exc}')
+
+    def _has_to_reboot(self, number: int) -> bool:
+        """Whether a host may have updates that ask for a reboot.
+
+        It does that before it takes guests again.
+        """
+        if not self._asked.get('update'):
+            return False
+        entry = self._parts.entries[number]
+        touched = entry['state'] in (State.ENTERING, State.PAUSED)
+        return entry['state'] == State.UPDATING or (
+            touched and bool(entry.get('again'))
+        )
 
     def _present(self) -> int | None:
         """The host whose turn it is; None: all have been."""
@@ -177,7 +186,13 @@ class Turns:
             needed = packages is not None
         elif self._asked['only_if_needed']:
             needed = planning.needs_reboot(found, host)
-        # One that an earlier try has emptied has to leave maintenance.
+        if host.maintenance == records.IN_MAINTENANCE and not self._is_held(
+            host
+        ):
+            # An earlier run has not come to its reboot, or its end.
+            entries[number] |= {'again': True, 'stranded': True}
+            needed = True
+            self._run.remember(**{State.HOSTS: entries})
         return needed or bool(entries[number].get('entered'))
 
     def _check_master(self, view: views.PoolView) -> None:
@@ -235,7 +250,7 @@ class Turns:
         """It is empty, and may wait for what is to be done with it."""
         name = entry['host']
         waits = self._asked['pause'] != wanted.NO_PAUSE
-        if waits and not self._goes_on(name):
+        if waits and not self._goes_on(name) and not self._is_given_up:
             raise self._parts.rest(
                 number,
                 f'Host {name} is in maintenance and empty. It goes on when '
@@ -264,7 +279,7 @@ class Turns:
         elif entry.get('held'):
             self._parts.move_on(number, State.DONE)
         else:
-            self._leave(number, restore=False)
+            self._leave(number, restore=self._brings_home(entry))
 
     def _reboot(self, number: int) -> None:
         self._parts.queue(
@@ -297,7 +312,7 @@ class Turns:
         if entry.get('held'):
             self._parts.move_on(number, State.DONE)
         else:
-            self._leave(number, restore=False)
+            self._leave(number, restore=self._brings_home(entry))
 
     def _leave(self, number: int, *, restore: bool) -> None:
         self._parts.queue(
@@ -306,6 +321,14 @@ class Turns:
             operations.LEAVE_MAINTENANCE,
             {'restore': restore, 'start': True, **self._way},
         )
+
+    def _brings_home(self, entry: Entry) -> bool:
+        """Whether its guests come home now, and not at the end.
+
+        Of those that another run has moved this one knows no home.
+        """
+        stranded = entry.get('stranded') and entry.get('entered') is None
+        return bool(stranded and self._asked['restore'])
 
     def _serves(self, number: int, entry: Entry) -> None:
         """It takes guests again."""

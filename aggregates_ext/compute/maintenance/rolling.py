@@ -84,16 +84,16 @@ class _Rolling:
                     plan.report,
                 )
             found = planning.installs(master.session, self._asked)
-        entries = {
-            entry['host']: entry
-            for entry in before
-            if entry['state'] in records.Rolling.ENDED
-        }
         known = {entry['host']: entry for entry in before}
+        # What lacks updates again has another turn.
         turns = {host.name for host in plan.hosts}
+        entries = {
+            name: entry
+            for name, entry in known.items()
+            if entry['state'] in records.Rolling.ENDED and name not in turns
+        }
         for host in chosen:
-            # What lacks updates again has another turn.
-            if host.name in turns or host.name not in entries:
+            if host.name not in entries:
                 entries[host.name] = _turn(host, known.get(host.name, {}))
         run.remember(
             **{

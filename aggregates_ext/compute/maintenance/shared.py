@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aggregates_ext import exception
+from aggregates_ext.compute.operations import enabling
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import text
@@ -41,6 +42,19 @@ def watch(run: compute_run.Run, reason: str) -> outcomes.Watching:
 def look_again(run: compute_run.Run, reason: str) -> outcomes.Watching:
     """What lets it rest until a second look, which must agree."""
     return outcomes.Watching(float(run.options.watch_interval), reason=reason)
+
+
+def disable_again(run: compute_run.Run) -> None:
+    """Disable a host in maintenance that a toolstack has enabled, at its start.
+
+    :raises outcomes.Watching: it is disabled.
+    """
+    before = run.operation.parameters
+    with enabling.changing(run) as change:
+        change.disable(since=run.elapsed())
+    # What else is looked at before the operation's own call.
+    run.note(call=None, parameters={**before, 'ready': None})
+    raise look_again(run, 'The host is disabled again.')
 
 
 def moves_of(run: compute_run.Run) -> list[records.Move]:

@@ -8,10 +8,11 @@ the host lacks still (design#updates).
 import contextlib
 from typing import Any
 
+from aggregates_ext.compute.maintenance import lacking
 from aggregates_ext.compute.maintenance import planning
+from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
-from aggregates_ext.compute.operations import enabling
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import powering
 from aggregates_ext.compute.rules import preflight
@@ -94,10 +95,7 @@ class _Update:
             if self._is_at_work(task, found):
                 raise self.watch('Packages are being installed.')
             if found.host['enabled']:
-                # As a toolstack that has started leaves it.
-                with enabling.changing(run) as change:
-                    change.disable()
-                raise self.watch('The host is disabled again.')
+                shared.disable_again(run)
             told = self._asked.get(TIMES, 0)
             if task is not None or self._has_all(master.session, found):
                 self._end(found, task, told)
@@ -127,7 +125,7 @@ class _Update:
         """
         run = self._run
         run.end_recorded_session()
-        code, *about = task.error or ('',)
+        code, *about = updates.meaning(task.error or ('',))
         times = self._asked[TIMES] - codes.passes(code, about)
         run.note(
             call=None, parameters={**self._asked, TIMES: times, UNSEEN: True}
@@ -148,13 +146,13 @@ class _Update:
     def _has_all(self, session: Any, found: powering.Powering) -> bool:
         """Whether there is nothing that it is to install still."""
         if not updates.is_xcp_ng(found.host):
-            host = found.host
+            host, wanted = found.host, self._asked[HASH]
             return bool(
-                host['last_update_hash'] == self._asked[HASH]
+                (wanted and host['last_update_hash'] == wanted)
                 or host.get('latest_synced_updates_applied') == 'yes'
             )
-        lacks = updates.pending(session, {found.ref: found.host})
-        return not lacks[found.ref].packages
+        hosts = found.records['host']
+        return not lacking.packages(session, hosts, found.ref, found.pool)
 
     def _check(self, found: powering.Powering | None) -> powering.Powering:
         """What the master shows of the host, if it may be told.

@@ -161,16 +161,17 @@ class Change:
                 return host.uuid
         return None
 
-    def disable(self) -> None:
+    def disable(self, since: float = 0.0) -> None:
         """Disable the host, if it is not so as it is to be.
 
+        :param since: when that began, in seconds of the operation.
         :raises outcomes.Failed: it takes machines as before.
         :raises outcomes.Postpone: to be tried again.
         """
         if not self.listed.enabled and not self.is_own():
             self.take_over()
         if self.listed.enabled:
-            self.send(DISABLE, *self.for_good(), disabling=True)
+            self.send(DISABLE, *self.for_good(), since=since, disabling=True)
 
     def enable(self, since: float = 0.0) -> None:
         """Enable the host, if it is disabled.

@@ -23,6 +23,7 @@ GUIDANCE = (
     'pending_guidances_recommended',
     'pending_guidances_full',
 )
+MASTER_FIRST = 'MASTER_FIRST'
 READINESS = 'pool.check_update_readiness'
 # What it tells that rules of a restart tell with names.
 _TOLD = frozenset({'HA_IS_ENABLED', 'HOST_OFFLINE'})
@@ -167,7 +168,7 @@ def _waiting(facts: Updating) -> str:
 
 PENDING_RULES: tuple[Rule, ...] = (
     Rule(
-        'MASTER_FIRST',
+        MASTER_FIRST,
         'no host may be newer than the master',
         'Name the master among the hosts, or update it first.',
         _master_left_out,

@@ -22,7 +22,9 @@ def await_end(run: compute_run.Run) -> None:
     :raises outcomes.Waiting: there is one that has begun.
     """
     own = run.operation
-    waits = own.kind in _OTHERS and own.kind != db_operations.POWER_HOST
+    waits = (
+        own.kind in _OTHERS and own.kind not in db_operations.ON_EMPTY_HOSTS
+    )
     if not waits or run.changed or own.parameters.get('force'):
         return
     for other in run.held.read(

@@ -19,6 +19,8 @@ HEAD = 1 << 16
 PLAIN = 1 << 20
 # Bytes of one of records, unless configured (xapi#answer-sizes).
 RECORDS = 64 << 20
+# Bytes of one that lists packages; some 1 KB each.
+PACKAGES = 8 << 20
 CHUNK = 1 << 16
 AGENT = 'aggregates-ext'
 

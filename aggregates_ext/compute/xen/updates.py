@@ -25,8 +25,13 @@ CALL = 'host.call_plugin'
 # Seconds between two looks at hosts that ask their repositories, and that
 # they may take.
 INTERVAL, PATIENCE = 0.5, 120.0
-# Packages and words of guidance of one host: far beyond what there is.
+# Packages and words of guidance of one host, and values of one answer in JSON:
+# far beyond what there is.
 MOST = values.MOST_ITEMS
+MOST_VALUES = 200_000
+# What the plug-in says, in words alone, while it does something else.
+BUSY_WORDS = ('updater plugin is busy', 'Update already in progress')
+BUSY = 'OTHER_OPERATION_IN_PROGRESS'
 pause = time.sleep
 
 
@@ -110,17 +115,18 @@ def _ask_plugins(
     :raises AnswerLost: it takes too long.
     """
     until = time.monotonic() + PATIENCE
-    tasks = {
-        ref: session.call(f'Async.{CALL}', ref, PLUGIN, 'check_update', {})
-        for ref in refs
-    }
+    tasks = {ref: _ask_plugin(session, ref) for ref in refs}
     found: dict[str, Pending] = {}
     while len(found) < len(tasks):
-        for ref, task in tasks.items():
-            if ref not in found:
-                packages = _packages(session, task)
-                if packages is not None:
-                    found[ref] = Pending(packages)
+        for ref in tasks.keys() - found.keys():
+            try:
+                packages = _packages(session, tasks[ref])
+            except failures.XenAPIError as exc:
+                # Somebody else asks it, or it installs something.
+                tasks[ref] = _ask_again(session, ref, exc)
+                continue
+            if packages is not None:
+                found[ref] = Pending(packages)
         if len(found) < len(tasks):
             if time.monotonic() > until:
                 raise failures.AnswerLost(
@@ -132,15 +138,41 @@ def _ask_plugins(
     return found
 
 
+def _ask_plugin(session: xenapi.Session, ref: str) -> str:
+    """Let a host ask its repositories; the task of that."""
+    task = session.call(f'Async.{CALL}', ref, PLUGIN, 'check_update', {})
+    return str(task)
+
+
+def _ask_again(
+    session: xenapi.Session, ref: str, error: failures.XenAPIError
+) -> str:
+    """Ask a host once more that was busy."""
+    if error.code != BUSY:
+        raise error
+    return _ask_plugin(session, ref)
+
+
+def meaning(error: Sequence[str]) -> tuple[str, ...]:
+    """Code and parameters of what went wrong with a task.
+
+    That the plug-in is busy it tells in words (xapi#updater).
+    """
+    said = ' '.join(error)
+    if any(words in said for words in BUSY_WORDS):
+        return BUSY, 'host', PLUGIN
+    return tuple(error)
+
+
 def _packages(session: xenapi.Session, task: str) -> tuple[str, ...] | None:
     """What a host has told; None: it asks still."""
     record = session.record('task', task)
     if record['status'] == 'pending':
         return None
     if record['status'] != 'success':
-        raise failures.XenAPIError(
-            session.host, *session.read_failure(record['error_info'])
-        )
+        failure = session.read_failure(record['error_info'])
+        code, *about = meaning((failure.code, *failure.parameters))
+        raise failures.XenAPIError(session.host, code, tuple(about))
     said = str(session.call(xenapi.RESULT, task))
     session.call('task.destroy', task)
     # As XML-RPC wraps a text.
@@ -166,8 +198,12 @@ def _read(
 
     :raises OddAnswer: it is none, or of another shape.
     """
+    text = said if isinstance(said, bytes) else said.encode()
     try:
-        return list(read(json.loads(said)))
+        # Each takes far more memory than it has bytes.
+        if sum(map(text.count, (b',', b'[', b'{'))) > MOST_VALUES:
+            raise ValueError
+        return list(read(json.loads(text)))
     except (ValueError, TypeError, KeyError, RecursionError):
         raise failures.OddAnswer(
             host=session.host,

@@ -140,7 +140,7 @@ class Session:
         """
         asked = parse.urlencode({'session_id': self._ref, **query})
         way = self._transport
-        way.limit = way.records
+        way.limit = transport.PACKAGES
         place = parse.urlsplit(self._url).netloc
         found: bytes = self._send(
             f'GET {path}', lambda: way.get(place, f'{path}?{asked}')
@@ -235,8 +235,9 @@ class Session:
 
     def _request(self, method: str, *params: Any) -> Any:
         way = self._transport
-        large = method.endswith(RECORDS) or method in (events.CALL, RESULT)
-        way.limit = way.records if large else transport.PLAIN
+        large = method.endswith(RECORDS) or method == events.CALL
+        plain = transport.PACKAGES if method == RESULT else transport.PLAIN
+        way.limit = way.records if large else plain
         answer = self._send(
             method, lambda: self._client.xenapi_request(method, params)
         )

@@ -3,6 +3,7 @@
 See design#power.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from oslo_utils import uuidutils
@@ -62,7 +63,11 @@ class Powering:
             if aggregate_id is not None:
                 db_aggregates.check(connection, aggregate_id)
             same = _same(
-                connection, key, host, (operations.POWER_HOST, action)
+                connection,
+                key,
+                host,
+                operations.POWER_HOST,
+                {'action': action},
             )
         if same is None:
             self._check_power(key, host, action)
@@ -122,7 +127,7 @@ def queue(
     :raises exception.HostNotInMaintenance: it is not in maintenance.
     :raises exception.AggregateBusy: something else goes on with the host.
     """
-    same = _same(connection, key, host, (kind, parameters.get('action')))
+    same = _same(connection, key, host, kind, parameters)
     return same or db_operations.insert(
         connection,
         uuid,
@@ -135,11 +140,15 @@ def queue(
 
 
 def _same(
-    connection: Any, key: int, host: str, wanted: tuple[str, str | None]
+    connection: Any,
+    key: int,
+    host: str,
+    kind: str,
+    wanted: Mapping[str, Any],
 ) -> records.Operation | None:
     """What was asked already and goes on; None: it may be asked.
 
-    :param wanted: the kind, and its action.
+    :param wanted: the parameters of what is asked.
     :raises exception.HostNotInMaintenance: it is not in maintenance.
     :raises exception.AggregateBusy: something else goes on with the host.
     """
@@ -147,7 +156,10 @@ def _same(
     for operation in going_on:
         if operation.kind not in db_operations.ON_EMPTY_HOSTS:
             continue
-        if (operation.kind, operation.parameters.get('action')) == wanted:
+        had = operation.parameters
+        if operation.kind == kind and all(
+            had.get(name) == wanted.get(name) for name in ('action', 'hash')
+        ):
             return operation
         raise endings.busy(operation)
     here = (bound.aggregate_id, bound.phase) == (key, 'member')
@@ -161,8 +173,13 @@ def check_power(connection: Any, old: records.Operation) -> None:
 
     :raises exception.Conflict: it may not.
     """
-    wanted = (old.kind, old.parameters.get('action'))
-    found = _same(connection, old.aggregate_id, str(old.host), wanted)
+    found = _same(
+        connection,
+        old.aggregate_id,
+        str(old.host),
+        old.kind,
+        old.parameters,
+    )
     if found is not None:
         raise endings.busy(found)
 
