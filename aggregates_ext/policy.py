@@ -155,7 +155,8 @@ _RULES = (
         ROLLING,
         'POST',
         _ACTION,
-        'Restart the hosts of a pool one after another, and let that go on.',
+        'Restart or update the hosts of a pool one after another, and let '
+        'that go on.',
     ),
 )
 
