@@ -1,7 +1,6 @@
 """What the hosts of a pool lack: in a plan, and when the turn of each comes."""
 
 import dataclasses
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import updating
 from aggregates_ext.compute.rules.evacuating import facts
+from aggregates_ext.compute.rules.leaving import leaver
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import updates
@@ -49,7 +49,10 @@ def read(
     if blockers:
         return Lacking(chosen, blockers=blockers)
     # Empty: its pool does not list it.
-    refs = {host.name: find(hosts, host) or '' for host in chosen}
+    refs = {
+        host.name: leaver.find(session.host, hosts, str(host.uuid)) or ''
+        for host in chosen
+    }
     meant = {*refs.values(), pool.master} - {''}
     pool = dataclasses.replace(
         pool,
@@ -81,7 +84,7 @@ def read(
 
 def of_host(
     session: xenapi.Session,
-    hosts: Mapping[str, Mapping[str, Any]],
+    hosts: preflight.Records,
     host: records.Host,
 ) -> int | None:
     """How many packages a host would install; None: there is nothing to do.
@@ -90,7 +93,7 @@ def of_host(
     :raises outcomes.Failed: the master lacks some, and this is another one.
     :raises HostError: it could not be told.
     """
-    ref = find(hosts, host)
+    ref = leaver.find(session.host, hosts, str(host.uuid))
     if ref is None:
         return 0
     _ref, pool = fields.only(session.host, 'pool', session.records('pool'))
@@ -129,16 +132,6 @@ def lacks(pending: updates.Pending, host: Mapping[str, Any]) -> bool:
     """Whether a host is to be updated, or to restart after an update."""
     restarts = updating.wants(host, updating.RESTARTS)
     return bool(pending.packages) or restarts
-
-
-def find(
-    hosts: Mapping[str, Mapping[str, Any]], host: records.Host
-) -> str | None:
-    """The reference of a host; None: its pool does not list it."""
-    refs: Iterable[str] = (
-        ref for ref, record in hosts.items() if record['uuid'] == host.uuid
-    )
-    return next(iter(refs), None)
 
 
 def _told(pending: updates.Pending, host: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from aggregates_ext.compute.rules import updating
 from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.rules.evacuating import rolling
 from aggregates_ext.compute.rules.evacuating import shutdowns
+from aggregates_ext.compute.rules.leaving import leaver
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import connections
@@ -95,7 +96,9 @@ def plan(
     lacks: lacking.Lacking | None = None
     if asked.get('only_if_needed'):
         listed = known.records['host']
-        chosen = [host for host in chosen if needs_reboot(listed, host)]
+        chosen = [
+            host for host in chosen if needs_reboot(known.asked, listed, host)
+        ]
     if asked.get('update'):
         lacks = lacking.read(session, known, chosen)
         chosen = lacks.chosen
@@ -174,13 +177,14 @@ def installs(
 
 
 def needs_reboot(
-    hosts: Mapping[str, Mapping[str, Any]], host: records.Host
+    asked: str, hosts: preflight.Records, host: records.Host
 ) -> bool:
     """Whether an update of a host asks for a reboot.
 
-    :param hosts: that its master shows, by reference.
+    :param asked: name of the host that lists them, for messages.
+    :param hosts: that it shows, by reference.
     """
-    ref = lacking.find(hosts, host)
+    ref = leaver.find(asked, hosts, str(host.uuid))
     return ref is not None and updating.needs_reboot(hosts[ref])
 
 

@@ -185,7 +185,7 @@ class Turns:
             self._run.remember(**{State.HOSTS: entries})
             needed = packages is not None
         elif self._asked['only_if_needed']:
-            needed = planning.needs_reboot(found, host)
+            needed = planning.needs_reboot(session.host, found, host)
         if host.maintenance == records.IN_MAINTENANCE and not self._is_held(
             host
         ):
