@@ -309,6 +309,25 @@ NOT_CARRIED_OUT = {
     'ADDRESS_CLASH': INSTALL,
     **dict.fromkeys(
         [
+            'APPLY_UPDATES_FAILED',
+            'HOST_EVACUATION_IS_REQUIRED',
+            'NO_REPOSITORY_ENABLED',
+            'UPDATEINFO_HASH_MISMATCH',
+        ],
+        'of no join or removal: test_updates',
+    ),
+    **dict.fromkeys(
+        [
+            'GET_UPDATES_FAILED',
+            'MULTIPLE_UPDATE_REPOSITORIES_ENABLED',
+            'NO_REPOSITORIES_CONFIGURED',
+            'REPOSYNC_FAILED',
+        ],
+        'of repositories, which are not simulated in such depth',
+    ),
+    'HA_LOST_STATEFILE': 'of no join or removal: test_power',
+    **dict.fromkeys(
+        [
             'LICENCE_RESTRICTION',
             'LICENSE_HOST_POOL_MISMATCH',
             'V6D_FAILURE',

@@ -191,6 +191,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'compute/operations/',
         'compute/rules/',
         'compute/rules/evacuating/',
+        'compute/rules/leaving/',
         'compute/run/',
         'compute/xen/',
         'db/',
