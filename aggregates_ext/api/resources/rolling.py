@@ -19,10 +19,8 @@ def rolling_reboot(
     body: Any,
 ) -> routing.Named | dict[str, Any]:
     """Restart all hosts of a pool, or tell what that would do."""
-    ctx.can(policy.ROLLING)
-    fields = schema.check(body, schema.ROLLING_REBOOT, strict=shape.strict)
-    key = shape.aggregate_id(aggregate_id)
-    return _begin(ctx, domain, shape, key, states.ROLLING_REBOOT, fields)
+    known = states.ROLLING_REBOOT, schema.ROLLING_REBOOT
+    return _begin(ctx, domain, shape, aggregate_id, body, *known)
 
 
 def rolling_update(
@@ -33,20 +31,22 @@ def rolling_update(
     body: Any,
 ) -> routing.Named | dict[str, Any]:
     """Update all hosts of a pool, or tell what that would do."""
-    ctx.can(policy.ROLLING)
-    fields = schema.check(body, schema.ROLLING_UPDATE, strict=shape.strict)
-    key = shape.aggregate_id(aggregate_id)
-    return _begin(ctx, domain, shape, key, states.ROLLING_UPDATE, fields)
+    known = states.ROLLING_UPDATE, schema.ROLLING_UPDATE
+    return _begin(ctx, domain, shape, aggregate_id, body, *known)
 
 
 def _begin(
     ctx: context.RequestContext,
     domain: routing.Domain,
     shape: shapes.Shape,
-    key: int,
+    aggregate_id: str,
+    body: Any,
     kind: str,
-    fields: dict[str, Any],
+    form: schema.Rules,
 ) -> routing.Named | dict[str, Any]:
+    ctx.can(policy.ROLLING)
+    fields = schema.check(body, form, strict=shape.strict)
+    key = shape.aggregate_id(aggregate_id)
     if fields.get('dry_run', False):
         return {'plan': domain.rolling.plan(key, kind, fields)}
     queued = domain.rolling.begin(ctx, key, kind, fields)

@@ -23,6 +23,8 @@ class Lacking:
     :ivar chosen: those that lack something, or are to restart still.
     :ivar told: what each would install, by its name, as JSON.
     :ivar blockers: what forbids it, beside what forbids a restart.
+    :ivar hash: what XenServer's master has for them, by its name; it is
+        another one when that has synchronized again.
     """
 
     chosen: Sequence[records.Host]
@@ -30,6 +32,7 @@ class Lacking:
         default_factory=dict
     )
     blockers: tuple[preflight.Problem, ...] = ()
+    hash: str = ''
 
 
 def read(
@@ -79,6 +82,7 @@ def read(
         ],
         told,
         tuple(updating.check(session, pool)),
+        pool.hash,
     )
 
 

@@ -17,10 +17,8 @@ from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.rules.evacuating import rolling
 from aggregates_ext.compute.rules.evacuating import shutdowns
 from aggregates_ext.compute.rules.leaving import leaver
-from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import connections
-from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import hosts as db_hosts
@@ -114,7 +112,7 @@ def plan(
     )
     blockers = found.report.blockers
     if lacks is not None:
-        found = dataclasses.replace(found, updates=lacks.told)
+        found = dataclasses.replace(found, updates=lacks.told, hash=lacks.hash)
         blockers = (*lacks.blockers, *blockers)
     if 'retry_of' not in asked:
         # It names those too that have had their turn.
@@ -150,30 +148,6 @@ def told(found: rolling.RollingPlan) -> dict[str, Any]:
         'warnings': [problem.as_dict() for problem in report.warnings],
         **found.as_dict(),
     }
-
-
-def installs(
-    session: xenapi.Session, asked: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What an update is to install on each host, for its parameters.
-
-    XenServer names it by a hash, which is another one when its master has
-    synchronized again; XCP-ng by nothing.
-
-    :param session: at the master.
-    :raises outcomes.Failed: there is no repository any more.
-    """
-    if not asked.get('update'):
-        return {}
-    hosts = session.records('host')
-    _ref, pool = fields.only(session.host, 'pool', session.records('pool'))
-    found = updating.read(session, hosts, pool, None)
-    if problems := preflight.evaluate(updating.RULES, found):
-        raise outcomes.refuse(
-            'The hosts of the pool are not updated:',
-            preflight.Report(blockers=problems),
-        )
-    return {'hash': found.hash}
 
 
 def needs_reboot(

@@ -185,20 +185,9 @@ class _Power:
         :raises outcomes.Failed: something forbids it.
         :raises outcomes.Postpone: something does that passes.
         """
-        run = self._run
-        host = run.host()
-        found = rules.read(session, host.uuid)
-        unfit = preflight.evaluate(
-            bindings.POWER_RULES, bindings.Binding(host, run.aggregate())
+        return shared.check_idle(
+            self._run, session, self._action, WORDS[self._action]
         )
-        report = rules.check(found, host.uuid, self._action)
-        blockers = (*unfit, *report.blockers)
-        if blockers or found is None:
-            raise outcomes.refuse(
-                f'Host {host.name} is not {WORDS[self._action]}:',
-                preflight.Report(blockers=blockers),
-            )
-        return found
 
     def _send(self, master: masters.Master, times: int) -> None:
         """Tell the host, from a session of its own, at a last look.
@@ -208,10 +197,10 @@ class _Power:
         run = self._run
         with contextlib.closing(master.login()) as session:
 
-            def look() -> None:
-                self._check(session)
+            def look() -> rules.Powering:
+                return self._check(session)
 
-            found = self._check(session)
+            found = look()
             if found.is_master:
                 # What it has not written is lost (xapi#late-writes).
                 session.call('pool.sync_database')

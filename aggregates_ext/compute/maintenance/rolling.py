@@ -11,6 +11,7 @@ from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.maintenance import restarting
 from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.maintenance import suspending
+from aggregates_ext.compute.maintenance import updating
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
@@ -83,7 +84,6 @@ class _Rolling:
                     f'The hosts of the pool are not {self._done}:',
                     plan.report,
                 )
-            found = planning.installs(master.session, self._asked)
         known = {entry['host']: entry for entry in before}
         # What lacks updates again has another turn.
         turns = {host.name for host in plan.hosts}
@@ -100,7 +100,7 @@ class _Rolling:
                 records.Rolling.HOSTS: list(entries.values()),
                 'master': view.master.uuid,
                 'changed': True,
-                **found,
+                updating.HASH: plan.hash,
             }
         )
 

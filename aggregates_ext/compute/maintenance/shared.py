@@ -11,9 +11,13 @@ from typing import Any
 
 from aggregates_ext import exception
 from aggregates_ext.compute.operations import enabling
+from aggregates_ext.compute.rules import bindings
+from aggregates_ext.compute.rules import powering
+from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import text
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
@@ -42,6 +46,31 @@ def watch(run: compute_run.Run, reason: str) -> outcomes.Watching:
 def look_again(run: compute_run.Run, reason: str) -> outcomes.Watching:
     """What lets it rest until a second look, which must agree."""
     return outcomes.Watching(float(run.options.watch_interval), reason=reason)
+
+
+def check_idle(
+    run: compute_run.Run, session: xenapi.Session, action: str, done: str
+) -> powering.Powering:
+    """What the master shows of a host in maintenance, if it may be told.
+
+    :param action: one of ``powering.ACTIONS``, by whose rules.
+    :param done: what it is told, for messages.
+    :raises outcomes.Failed: something forbids it.
+    :raises outcomes.Postpone: something does that passes.
+    """
+    host = run.host()
+    found = powering.read(session, host.uuid)
+    unfit = preflight.evaluate(
+        bindings.POWER_RULES, bindings.Binding(host, run.aggregate())
+    )
+    report = powering.check(found, host.uuid, action)
+    blockers = (*unfit, *report.blockers)
+    if blockers or found is None:
+        raise outcomes.refuse(
+            f'Host {host.name} is not {done}:',
+            preflight.Report(blockers=blockers),
+        )
+    return found
 
 
 def disable_again(run: compute_run.Run) -> None:

@@ -13,9 +13,7 @@ from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
-from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import powering
-from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import updating as rules
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
@@ -154,26 +152,6 @@ class _Update:
         hosts = found.records['host']
         return not lacking.packages(session, hosts, found.ref, found.pool)
 
-    def _check(self, found: powering.Powering | None) -> powering.Powering:
-        """What the master shows of the host, if it may be told.
-
-        :raises outcomes.Failed: something forbids it.
-        :raises outcomes.Postpone: something does that passes.
-        """
-        run = self._run
-        host = run.host()
-        unfit = preflight.evaluate(
-            bindings.POWER_RULES, bindings.Binding(host, run.aggregate())
-        )
-        report = powering.check(found, host.uuid, powering.REBOOT)
-        blockers = (*unfit, *report.blockers)
-        if blockers or found is None:
-            raise outcomes.refuse(
-                f'Host {host.name} is not updated:',
-                preflight.Report(blockers=blockers),
-            )
-        return found
-
     def _tell(self, master: masters.Master, times: int) -> None:
         """Tell the host, from a session of its own.
 
@@ -182,15 +160,17 @@ class _Update:
 
         :raises outcomes.Watching: it is told.
         """
-        run, uuid = self._run, self._run.host().uuid
+        run = self._run
         session = master.login()
         with contextlib.ExitStack() as failing:
             failing.callback(session.close)
 
-            def look() -> None:
-                self._check(powering.read(session, uuid))
+            def look() -> powering.Powering:
+                return shared.check_idle(
+                    run, session, powering.REBOOT, 'updated'
+                )
 
-            found = self._check(powering.read(session, uuid))
+            found = look()
             own = session.uuid()
             run.note(step='packages are being installed', progress=10)
             run.change(
@@ -201,9 +181,9 @@ class _Update:
                 check=look,
                 known=lambda _connection: {TIMES: times},
             )
-            run.note(call={**(run.operation.call or {}), 'session': own})
             failing.pop_all()
         session.leave()
+        run.note(call={**(run.operation.call or {}), 'session': own})
         raise self.watch('The host is told.')
 
     def _arguments(self, found: powering.Powering) -> tuple[Any, ...]:

@@ -180,7 +180,7 @@ class Run:
         session: xenapi.Session,
         method: str,
         *params: Any,
-        check: Callable[[], None] | None = None,
+        check: Callable[[], object] | None = None,
         known: Known | None = None,
         proves: Callable[[str], bool] = _any_error,
     ) -> Any:
@@ -271,7 +271,7 @@ class Run:
         self.write(work)
         return take_back
 
-    def _check_last(self, check: Callable[[], None] | None) -> None:
+    def _check_last(self, check: Callable[[], object] | None) -> None:
         """Look a last time, and let no time pass between that and the call.
 
         :raises Postpone: it took too long; what was seen may have changed.

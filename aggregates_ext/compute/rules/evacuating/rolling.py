@@ -146,6 +146,7 @@ class RollingPlan:
     :ivar homes: the moves home at the end, in their order.
     :ivar away: those that home has no room for then, or does not take.
     :ivar updates: what hosts would install, by name; None: it is a restart.
+    :ivar hash: what that is as a whole, where XenServer names it.
     """
 
     report: preflight.Report
@@ -155,6 +156,7 @@ class RollingPlan:
     homes: tuple[rehearsal.Move, ...] = ()
     away: tuple[rehearsal.Move, ...] = ()
     updates: Mapping[str, Any] | None = None
+    hash: str = ''
 
     @property
     def worst(self) -> HostPlan | None:
