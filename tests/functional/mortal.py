@@ -20,6 +20,8 @@ from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import transport as xen_transport
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db.engine import engine
+from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.world import clock as sim_clock
 from tests import sqlclock
 from tests.functional import service
@@ -189,3 +191,22 @@ class Worker:
         """Let the last renewal be long ago, as when it was frozen."""
         for held in self.manager._keeper._held.values():
             held.renewed = float('-inf')
+
+
+@contextlib.contextmanager
+def serving(
+    conf: cfg.ConfigOpts, described: dict[str, Any]
+) -> Iterator[service.Service]:
+    """A service whose database has the time of its simulated hosts.
+
+    :param described: the hosts.
+    """
+    clock = sim_clock.SteppedClock()
+    sim = simulator.Simulator(topology.load(described), clock=clock)
+    sim.start()
+    timed = Database(conf, clock)
+    made = service.Service(conf, timed, sim, clock)
+    made.register()
+    yield made
+    timed.dispose()
+    sim.stop()

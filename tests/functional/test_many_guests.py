@@ -12,9 +12,6 @@ import pytest
 from oslo_config import cfg
 
 from aggregates_ext.db import leases
-from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim.plan import topology
-from aggregates_ext.xensim.world import clock as sim_clock
 from tests.functional import mortal
 from tests.functional import service
 
@@ -34,15 +31,8 @@ HOSTS = {
 @pytest.fixture
 def running(conf: cfg.ConfigOpts, database: Any) -> Iterator[service.Service]:
     """A service whose database has the time of the simulated hosts."""
-    clock = sim_clock.SteppedClock()
-    sim = simulator.Simulator(topology.load(HOSTS), clock=clock)
-    sim.start()
-    timed = mortal.Database(conf, clock)
-    made = service.Service(conf, timed, sim, clock)
-    made.register()
-    yield made
-    timed.dispose()
-    sim.stop()
+    with mortal.serving(conf, HOSTS) as made:
+        yield made
 
 
 def finish(running: service.Service, key: int) -> float:

@@ -21,10 +21,7 @@ from aggregates_ext.compute.xen import connections
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations
 from aggregates_ext.db import records
-from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import presets
-from aggregates_ext.xensim.plan import topology
-from aggregates_ext.xensim.world import clock as sim_clock
 from tests.functional import mortal
 from tests.functional import service
 
@@ -38,16 +35,9 @@ NAMES = ('xen1', 'xen2', 'xen3', 'xen4')
 def running(conf: cfg.ConfigOpts, database: Any) -> Iterator[service.Service]:
     """A service whose database has the time of the simulated hosts."""
     conf.set_override('retry_interval', 0.01, 'compute')
-    clock = sim_clock.SteppedClock()
     described = {'hosts': [{'name': n, 'version': NEWEST} for n in NAMES]}
-    sim = simulator.Simulator(topology.load(described), clock=clock)
-    sim.start()
-    timed = mortal.Database(conf, clock)
-    made = service.Service(conf, timed, sim, clock)
-    made.register()
-    yield made
-    timed.dispose()
-    sim.stop()
+    with mortal.serving(conf, described) as made:
+        yield made
 
 
 @pytest.fixture
@@ -742,3 +732,41 @@ def test_a_plan_leaves_out_what_needs_no_restart(
         {'only_if_needed': True},
     )
     assert [host['host'] for host in told['hosts']] == ['xen3']
+
+
+def test_a_guest_that_comes_to_the_next_host_goes_and_comes_home_too(
+    running: service.Service, key: int
+) -> None:
+    """Started by hand there, while the host before it restarts."""
+    uuid = roll(running, key, hosts=['xen1', 'xen2'])
+    until(running, key, uuid, 'xen1', 'rebooting')
+    running.sim.add_vm('xen2', 'xen2-new', memory=GIB)
+    ended = finish(running, key, uuid)
+    assert ended.state == 'succeeded', ended
+    assert running.sim.harmed() == []
+    assert 'xen2-new' in guests(running)
+    assert at_home(running)
+
+
+def test_a_host_that_is_ejected_by_hand_stops_it(
+    running: service.Service, key: int
+) -> None:
+    """It is named; the others are as they were, and no guest is lost."""
+    uuid = roll(running, key, hosts=['xen2', 'xen4', 'xen3'])
+    until(running, key, uuid, 'xen2', 'rebooting')
+    with contextlib.closing(running.login('xen1')) as session:
+        ref = session.find('host', running.sim.host('xen4').uuid)
+        for vm in session.records('VM').values():
+            if vm['name_label'] == 'xen4-0':
+                guest = session.find('VM', vm['uuid'])
+        session.call('VM.clean_shutdown', guest)
+        session.call('pool.eject', ref)
+    ended = finish(running, key, uuid)
+    assert ended.state == 'failed', ended
+    assert states(ended) == {
+        'xen2': 'done',
+        'xen4': 'stopped',
+        'xen3': 'waiting',
+    }
+    assert 'xen4' in (ended.error or {})['message']
+    assert len(running.arrivals(REBOOT)) == 1

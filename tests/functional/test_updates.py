@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from oslo_config import cfg
+from oslo_utils import uuidutils
 
+from aggregates_ext import exception
 from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
@@ -20,11 +22,10 @@ from aggregates_ext.compute.xen import updates
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import operations
 from aggregates_ext.db import records
-from aggregates_ext.xensim import simulator
-from aggregates_ext.xensim.plan import topology
-from aggregates_ext.xensim.world import clock as sim_clock
+from aggregates_ext.domain.maintenance import powering
 from tests.functional import mortal
 from tests.functional import service
+from tests.functional import test_moving as moving
 from tests.functional import test_rolling as rolling
 
 NAMES = ('xen1', 'xen2', 'xen3')
@@ -51,17 +52,10 @@ def running(
 ) -> Iterator[service.Service]:
     """A pool of three, with a guest on each, and something to install."""
     conf.set_override('retry_interval', 0.01, 'compute')
-    clock = sim_clock.SteppedClock()
     described = {'hosts': [{'name': n, 'version': product} for n in NAMES]}
-    sim = simulator.Simulator(topology.load(described), clock=clock)
-    sim.start()
-    monkeypatch.setattr(updates, 'pause', clock.advance)
-    timed = mortal.Database(conf, clock)
-    made = service.Service(conf, timed, sim, clock)
-    made.register()
-    yield made
-    timed.dispose()
-    sim.stop()
+    with mortal.serving(conf, described) as made:
+        monkeypatch.setattr(updates, 'pause', made.clock.advance)
+        yield made
 
 
 @pytest.fixture
@@ -364,6 +358,42 @@ def test_a_master_that_synchronizes_meanwhile_stops_it(
     assert told(running, key)[2:] == ['xen1', 'xen2', 'xen3']
     assert set(rolling.states(ended).values()) == {'done'}
     assert rolling.at_home(running)
+
+
+def test_no_guest_begins_to_move_while_a_host_installs(
+    running: service.Service, key: int, product: str
+) -> None:
+    """A toolstack that starts again would lose sight of it."""
+    uuid = update(running, key, hosts=['xen1'])
+    rolling.until(running, key, uuid, 'xen1', 'updating')
+    while told(running, key) != ['xen1']:
+        rolling.go_on(running, key, 1)
+    sent = len(running.arrivals('Async.VM.pool_migrate'))
+    moving.ask(running, 'xen3-0')
+    for _ in range(3):
+        rolling.go_on(running, key, 5)
+        assert rolling.states(rolling.get(running, uuid)) == {
+            'xen1': 'updating'
+        }
+    assert len(running.arrivals('Async.VM.pool_migrate')) == sent
+    assert finish(running, key, uuid).state == 'succeeded'
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+def test_another_installation_is_not_taken_for_its_own(
+    running: service.Service, key: int
+) -> None:
+    """One of other updates goes on with the host: it waits for that."""
+    uuid = update(running, key, hosts=['xen1'], pause='before_update')
+    rolling.until(running, key, uuid, 'xen1', 'paused')
+    other = uuidutils.generate_uuid()
+    where = ({'user_id': 'user'}, key, 'xen1', operations.UPDATE_HOST)
+    with running.database.writer() as connection:
+        powering.queue(connection, *where, {'hash': 'a'}, other)
+        with pytest.raises(exception.AggregateBusy, match=other):
+            powering.queue(connection, *where, {'hash': 'b'}, uuid)
+        same = powering.queue(connection, *where, {'hash': 'a'}, uuid)
+        assert same.uuid == other
 
 
 def test_a_plan_tells_what_each_host_would_install(

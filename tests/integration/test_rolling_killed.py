@@ -17,10 +17,7 @@ from oslo_config import cfg
 
 from aggregates_ext.compute.xen import updates
 from aggregates_ext.db import operations
-from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import presets
-from aggregates_ext.xensim.plan import topology
-from aggregates_ext.xensim.world import clock as sim_clock
 from tests.functional import mortal
 from tests.functional import service
 from tests.functional import test_rolling
@@ -65,11 +62,10 @@ class Play:
         self,
         running: service.Service,
         key: int,
-        clock: sim_clock.SteppedClock,
         kind: str,
     ) -> None:
         self._running = running
-        self._clock = clock
+        self._clock = running.clock
         self._key = key
         self._kind = kind
         self._workers: list[mortal.Worker] = []
@@ -200,15 +196,15 @@ def play(
     Its hosts are restarted, or updated if the parameter is a product.
     """
     conf.set_override('retry_interval', 0.01, 'compute')
-    clock = sim_clock.SteppedClock()
     version = request.param or NEWEST
     described = {'hosts': [{'name': n, 'version': version} for n in NAMES]}
-    sim = simulator.Simulator(topology.load(described), clock=clock)
-    sim.start()
-    timed = mortal.Database(conf, clock)
-    running = service.Service(conf, timed, sim, clock)
-    running.register()
-    key = running.create(*NAMES)
+    with mortal.serving(conf, described) as running:
+        monkeypatch.setattr(updates, 'pause', running.clock.advance)
+        yield make_play(running, request.param)
+
+
+def make_play(running: service.Service, product: str) -> Play:
+    key, sim = running.create(*NAMES), running.sim
     for name in NAMES:
         for number in range(GUESTS):
             sim.add_vm(name, f'{name}-{number}', memory=GIB)
@@ -218,17 +214,16 @@ def play(
     with contextlib.closing(running.login('xen1')) as session:
         ref = session.find('SR', storage)
         session.call('pool.enable_ha', [ref], {'timeout': '60'})
-    kind = operations.ROLLING_REBOOT
-    if request.param:
-        kind = operations.ROLLING_UPDATE
-        monkeypatch.setattr(updates, 'pause', clock.advance)
-        if request.param == test_updates.XENSERVER:
-            sim.enable_repository('xen1')
-        test_updates.publish(running, request.param, versions=NEWER)
+    if product == test_updates.XENSERVER:
+        sim.enable_repository('xen1')
+    if product:
+        test_updates.publish(running, product, versions=NEWER)
     running.watch(key, 0)
-    yield Play(running, key, clock, kind)
-    timed.dispose()
-    sim.stop()
+    return Play(
+        running,
+        key,
+        operations.ROLLING_UPDATE if product else operations.ROLLING_REBOOT,
+    )
 
 
 @pytest.mark.parametrize(
