@@ -2,17 +2,20 @@
 
 import concurrent.futures
 import contextlib
+import http.client
 import logging
 import pathlib
 import ssl
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
+from urllib import parse
 
 import pytest
 
 from aggregates_ext.compute import endpoint as compute_endpoint
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.xen import answers
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import transport
@@ -180,6 +183,26 @@ def test_login_ends_whatever_a_host_does(
         len(login(front, time).records('host'))
     assert time == TIME or 'within' not in str(lost.value)
     assert len(str(lost.value)) < 1000
+    assert_bounded(front)
+
+
+@pytest.mark.parametrize('name', ALL)
+def test_what_is_no_call_ends_too(
+    make_front: Callable[[str], hostile.Hostile], name: str
+) -> None:
+    """A page of a host is read within the same bounds."""
+    front = make_front(name)
+    time = LIMIT if name.startswith(('endless', 'huge')) else TIME
+    way = transport.Transport(time, None, None)
+    way.limit = 1 << 20
+    page, said = b'', ''
+    try:
+        page = way.get(parse.urlsplit(front.url).netloc, '/updates')
+    except (OSError, http.client.HTTPException, answers.Unreadable) as exc:
+        said = str(exc)
+    way.close()
+    assert time == TIME or 'within' not in said
+    assert len(page) <= way.limit
     assert_bounded(front)
 
 
