@@ -415,6 +415,14 @@ class Site:
         for process in self.processes:
             check_log(process)
 
+    def story(self) -> str:
+        """For the message of a failure: who runs, and what was last told."""
+        return '\n'.join(
+            f'{process.log}, {"runs" if process.running else "has ended"}:\n'
+            f'{process.text()[-2000:]}'
+            for process in self.processes
+        )
+
 
 def check_log(process: children.Child) -> None:
     """A process has met no bug of its own."""

@@ -92,10 +92,10 @@ LEFT_OUT = {
 
 
 @pytest.fixture(scope='module')
-def api(
+def site(
     keystone: keystone_server.Keystone,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[processes.Client]:
+) -> Iterator[processes.Site]:
     """An API with hosts, in a region of its own."""
     directory: pathlib.Path = tmp_path_factory.mktemp('site')
     with processes.Site(
@@ -105,13 +105,13 @@ def api(
         site.start_compute()
         client = site.start_api()
         keystone.add_endpoint(f'{client.url}/v2.1', REGION)
-        yield client
+        yield site
 
 
 @pytest.mark.parametrize('module', MODULES)
 def test_tempest(
     tempest_venv: pathlib.Path,
-    api: processes.Client,
+    site: processes.Site,
     keystone: keystone_server.Keystone,
     tmp_path: pathlib.Path,
     module: str,
@@ -139,4 +139,5 @@ def test_tempest(
     outcomes = dict(OUTCOME.findall(done.stderr))
     assert outcomes, done.stderr
     bad = {name for name, outcome in outcomes.items() if outcome != 'ok'}
-    assert bad == outcomes.keys() & LEFT_OUT, done.stderr
+    told = f'{site.story()}\n{done.stderr}'
+    assert bad == outcomes.keys() & LEFT_OUT, told
