@@ -10,6 +10,7 @@ from aggregates_ext.xensim.calls import signatures
 from aggregates_ext.xensim.calls import tasks
 from aggregates_ext.xensim.hosts import calls as host_calls
 from aggregates_ext.xensim.hosts import power as host_power
+from aggregates_ext.xensim.hosts import storage
 from aggregates_ext.xensim.hosts import updater
 from aggregates_ext.xensim.hosts import updates as host_updates
 from aggregates_ext.xensim.join import steps as join_steps
@@ -163,8 +164,8 @@ METHODS: collections.abc.Mapping[str, signatures.Method] = {
     ),
     'VM.assert_agile': _declare(machine_calls.assert_agile, 'ref'),
     'VM.get_possible_hosts': _declare(machine_calls.get_possible_hosts, 'ref'),
-    'PBD.plug': _declare(devices.plug, 'ref'),
-    'PBD.unplug': _declare(devices.unplug, 'ref'),
+    'PBD.plug': _declare(storage.plug, 'ref'),
+    'PBD.unplug': _declare(storage.unplug, 'ref'),
     'network.create': _declare(devices.create_network, 'record'),
     'VLAN.create': _declare(devices.create_vlan, 'ref number ref'),
     'message.create': _declare(

@@ -659,19 +659,67 @@ def test_left_meanwhile_it_is_not_told(
         running.retries.retry(running.ctx, key, uuid)
 
 
+def add_storage(running: service.Service) -> int:
+    """Give xen2 some more; the answer: how many PBDs it has then."""
+    running.sim.add_sr('xen2', 'data')
+    uuid = record(running, 'xen2')['uuid']
+    database = running.sim.host('xen1').database
+    pbds = database.where('PBD', host=database.by_uuid('host', uuid))
+    assert len(pbds) > 1
+    return len(pbds)
+
+
 def test_storage_that_does_not_come_back_is_told(
     running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Plugging it has not helped, and is not tried again."""
     monkeypatch.setattr(powering, 'LATER_WAIT', 0.0)
-    running.sim.add_sr('xen2', 'data')
+    monkeypatch.setattr(powering, 'PLUG_WAIT', 0.0)
+    number = add_storage(running)
     enter(running, key)
-    running.sim.plant(host='xen2', action='no_storage')
+    running.sim.plant(host='xen2', action='no_storage', times=0)
     ask(running)
     ended = finish(running, key)
     assert ended.state == 'succeeded'
     assert ended.error is not None
     assert ended.error['code'] == powering.NOT_WHOLE
     assert 'xe pbd-plug' in ended.error['message']
+    assert ended.error['message'].count('SR_BACKEND_FAILURE_47') == number
+    assert len(ended.error['parameters']['pbds']) == number
+    assert len(running.arrivals('PBD.plug')) == number
+
+
+def test_storage_that_comes_late_is_plugged(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own start tries it once; here what kept it away is over."""
+    monkeypatch.setattr(powering, 'PLUG_WAIT', 0.0)
+    number = add_storage(running)
+    enter(running, key)
+    running.sim.plant(host='xen2', action='no_storage')
+    ask(running)
+    ended = finish(running, key)
+    assert (ended.state, ended.error) == ('succeeded', None)
+    assert len(running.arrivals('PBD.plug')) == number
+
+
+def test_a_plug_without_an_answer_is_not_sent_again(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has done is seen, as all else: here nothing."""
+    monkeypatch.setattr(powering, 'LATER_WAIT', 0.0)
+    monkeypatch.setattr(powering, 'PLUG_WAIT', 0.0)
+    number = add_storage(running)
+    enter(running, key)
+    running.sim.plant(host='xen2', action='no_storage')
+    running.sim.plant(call='PBD.plug', action='reset')
+    ask(running)
+    ended = finish(running, key)
+    assert ended.state == 'succeeded'
+    assert ended.error is not None
+    assert 'no answer' in ended.error['message']
+    assert len(ended.error['parameters']['pbds']) == 1
+    assert len(running.arrivals('PBD.plug')) == number
 
 
 def test_another_service_goes_on(running: service.Service, key: int) -> None:

@@ -372,9 +372,10 @@ def test_a_host_that_lacks_storage_stops_it(
     running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uuid = roll(running, key, hosts=['xen3', 'xen4'])
-    running.sim.plant(host='xen3', action='no_storage')
+    running.sim.plant(host='xen3', action='no_storage', times=0)
     until(running, key, uuid, 'xen3', 'rebooting')
     monkeypatch.setattr(powering, 'LATER_WAIT', 0.0)
+    monkeypatch.setattr(powering, 'PLUG_WAIT', 0.0)
     ended = finish(running, key, uuid)
     assert (ended.error or {})['code'] == restarting.NOT_WHOLE, ended
     assert states(ended) == {'xen3': 'stopped', 'xen4': 'waiting'}

@@ -7,6 +7,7 @@ told by what the master shows, never by an answer (design#power).
 
 import contextlib
 import dataclasses
+from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,12 +59,17 @@ REFUSALS = frozenset(
 )
 # How often it is sent, where it left no trace.
 MOST_SENT = 2
-# Seconds that what else went with the host may take after it is back.
+# Seconds that what else went with the host may take after it is back, and
+# those after which its storage is plugged by us.
 LATER_WAIT = 120.0
+PLUG_WAIT = 30.0
 # Looks at a host until there is one at what becomes of it.
 LOOKS = 4
-# The parameter that tells since when a call has left no trace.
+# The parameters that tell since when a call has left no trace, since when the
+# host is back, and which of its storage was plugged, with what was answered.
 QUIET = 'quiet'
+BACK = 'back'
+PLUGGED = 'plugged'
 NOT_BACK = 'HOST_NOT_BACK'
 NOT_WHOLE = 'POOL_NOT_WHOLE'
 
@@ -325,22 +331,66 @@ class _Power:
         found = rules.read(master.session, uuid, guests=False)
         ref = found.ref if found is not None else ''
         enabled = found.others_enabled if found is not None else set()
-        storage = _storage(master.session, ref, False) & set(told['storage'])
+        pbds = _storage(master.session, ref, False)
+        storage = {uuid: pbds[uuid] for uuid in pbds.keys() & told['storage']}
         # All are disabled for a while when a master starts.
         hosts = set(told['enabled']) - enabled if told['master'] else set()
         if not storage and not hosts:
             return None
-        if 'back' not in run.operation.parameters:
-            run.remember(back=self._now)
-        if self._now - run.operation.parameters['back'] < LATER_WAIT:
+        if BACK not in run.operation.parameters:
+            run.remember(**{BACK: self._now})
+        age = self._now - run.operation.parameters[BACK]
+        if age >= PLUG_WAIT:
+            self._plug(master, storage)
+        if age < LATER_WAIT:
             run.note(step='waiting for storage and other hosts', progress=90)
             raise self.watch('The host is back, not all that went with it is.')
         return {
             'code': NOT_WHOLE,
             'parameters': {'pbds': sorted(storage), 'hosts': sorted(hosts)},
             'message': f'Host {run.host_name} is back, and not all that was '
-            f'there before: {_tell(storage, hosts)}.',
+            f'there before: {self._tell(storage, hosts)}.',
         }
+
+    def _plug(self, master: masters.Master, storage: dict[str, str]) -> None:
+        """Plug what the host has not found at its start, each once.
+
+        Its own start has tried it once too (xapi#reboots): a server of
+        storage may have come back later than the host.
+
+        :param storage: uuid -> reference of PBDs.
+        :raises outcomes.Watching: one was plugged, or was not to be.
+        """
+        run = self._run
+        tried = run.operation.parameters.get(PLUGGED, {})
+        for uuid in sorted(storage.keys() - tried.keys()):
+            # What it does is seen; without an answer it is not sent again.
+            run.remember(**{PLUGGED: {**tried, uuid: 'no answer'}})
+            with contextlib.closing(master.login()) as session:
+                try:
+                    session.call('PBD.plug', storage[uuid])
+                    said = 'done'
+                except failures.XenAPIError as exc:
+                    said = text.clean(' '.join((exc.code, *exc.parameters)))
+            run.remember(**{PLUGGED: {**tried, uuid: said}})
+            raise self.watch(f'PBD {uuid} was plugged: {said}.')
+
+    def _tell(self, storage: Iterable[str], hosts: Iterable[str]) -> str:
+        """What is missing, and what to do about it."""
+        told: list[str] = []
+        tried = self._run.operation.parameters.get(PLUGGED, {})
+        if storage:
+            pbds = text.listed(
+                f'{uuid} (plugged: {tried[uuid]})' if uuid in tried else uuid
+                for uuid in sorted(storage)
+            )
+            told.append(
+                f'PBDs {pbds} are not attached; plug them ("xe pbd-plug '
+                'uuid=UUID" on the master) before it leaves maintenance'
+            )
+        if hosts:
+            told.append(f'hosts {text.listed(sorted(hosts))} are not enabled')
+        return '; '.join(told)
 
 
 def _known(connection: Any, told: dict[str, Any]) -> dict[str, Any]:
@@ -349,26 +399,15 @@ def _known(connection: Any, told: dict[str, Any]) -> dict[str, Any]:
     return {db_operations.POWERED: sent, QUIET: None}
 
 
-def _storage(session: xenapi.Session, ref: str, attached: bool) -> set[str]:
-    """Uuids of the PBDs of a host that are attached, or are not."""
+def _storage(
+    session: xenapi.Session, ref: str, attached: bool
+) -> dict[str, str]:
+    """PBDs of a host that are attached, or are not: uuid -> reference."""
     return {
-        pbd['uuid']
-        for pbd in session.records('PBD').values()
+        pbd['uuid']: key
+        for key, pbd in session.records('PBD').items()
         if pbd['host'] == ref and pbd['currently_attached'] is attached
     }
-
-
-def _tell(storage: set[str], hosts: set[str]) -> str:
-    """What is missing, and what to do about it."""
-    told: list[str] = []
-    if storage:
-        told.append(
-            f'PBDs {text.listed(storage)} are not attached; plug them ("xe '
-            'pbd-plug uuid=UUID" on the master) before it leaves maintenance'
-        )
-    if hosts:
-        told.append(f'hosts {text.listed(hosts)} are not enabled')
-    return '; '.join(told)
 
 
 def _state(found: rules.Powering, booted: bool) -> str:

@@ -1,4 +1,4 @@
-"""Calls on storage, networks and messages: as little as pools need."""
+"""Calls on networks and messages: as little as pools need."""
 
 import datetime
 
@@ -8,25 +8,6 @@ from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 
 TAGS = range(4095)
-
-
-def plug(context: operations.Context, ref: str) -> str:
-    """Attach an SR to a host."""
-    context.db.row('PBD', ref)['currently_attached'] = True
-    return ''
-
-
-def unplug(context: operations.Context, ref: str) -> str:
-    """Detach an SR from a host, unless a machine there uses it."""
-    db = context.db
-    row = db.row('PBD', ref)
-    for vdi in db.where('VDI', SR=row['SR']):
-        for vbd in db.where('VBD', VDI=vdi, currently_attached=True):
-            vm = db.row('VM', db.row('VBD', vbd)['VM'])
-            if vm['resident_on'] == row['host']:
-                raise failure.Failure('VDI_IN_USE', vdi, 'unplug')
-    row['currently_attached'] = False
-    return ''
 
 
 def create_network(

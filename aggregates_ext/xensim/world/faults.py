@@ -37,7 +37,8 @@ class Fault:
     is killed, and started again by its watchdog. no_return: a host (name
     the victim) stays off after its eject or its reboot. no_boot: a reboot
     starts its xapi alone, the machine runs on. no_storage: at its next start
-    a host finds none of its storage. no_state: a host that is to go down
+    a host finds none of its storage, and with more ``times`` nor what is
+    plugged then. no_state: a host that is to go down
     does not reach the state file of high availability. halt: a migration fails,
     and leaves its machine halted (xapi#migration). late_writes: from now on the
     database of a master (host) goes to its disk every five minutes; killed,

@@ -295,6 +295,33 @@ def test_storage_that_does_not_come_back(pool, clk, sim, planted):
     assert mine
 
 
+@pytest.mark.parametrize('times', [1, 2])
+def test_storage_that_is_plugged_later(pool, clk, sim, times):
+    sim.plant(host='xen2', action='no_storage', times=times)
+    reboot(pool)
+    clk.advance(40)
+    mine = [
+        pbd
+        for pbd in pool('host.get_PBDs', pool.hosts['xen2'])
+        if pool('PBD.get_SR', pbd)
+    ]
+    said = [pool('PBD.plug', pbd) for pbd in mine]
+    assert said[1:] == [''] * (len(mine) - 1)
+    if times == 1:
+        assert said[0] == ''
+    else:
+        assert said[0][1] == 'SR_BACKEND_FAILURE_47'
+    assert pool('PBD.get_currently_attached', mine[0]) is (times == 1)
+    assert pool('PBD.plug', mine[-1]) == ''
+
+
+def test_storage_of_a_host_that_is_down_is_not_plugged(pool, clk, sim):
+    pbd, *_ = pool('host.get_PBDs', pool.hosts['xen2'])
+    sim.power_off('xen2')
+    clk.advance(700)
+    assert pool('PBD.plug', pbd)[1] == 'HOST_OFFLINE'
+
+
 def test_a_master_that_reboots_has_what_it_wrote(pool, clk, sim):
     sim.plant(host='xen1', action='late_writes')
     pool('host.set_name_description', pool.hosts['xen2'], 'kept')
