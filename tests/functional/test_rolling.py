@@ -29,13 +29,15 @@ NEWEST = list(presets.PRESETS)[-1]
 GIB = 1 << 30
 REBOOT = 'Async.host.reboot'
 NAMES = ('xen1', 'xen2', 'xen3', 'xen4')
+SPARE = 'xen5'
 
 
 @pytest.fixture
 def running(conf: cfg.ConfigOpts, database: Any) -> Iterator[service.Service]:
     """A service whose database has the time of the simulated hosts."""
     conf.set_override('retry_interval', 0.01, 'compute')
-    described = {'hosts': [{'name': n, 'version': NEWEST} for n in NAMES]}
+    names = (*NAMES, SPARE)
+    described = {'hosts': [{'name': n, 'version': NEWEST} for n in names]}
     with mortal.serving(conf, described) as made:
         yield made
 
@@ -770,4 +772,44 @@ def test_a_host_that_is_ejected_by_hand_stops_it(
         'xen3': 'waiting',
     }
     assert 'xen4' in (ended.error or {})['message']
+    assert len(running.arrivals(REBOOT)) == 1
+
+
+def test_a_host_that_joins_by_hand_meanwhile_is_left_alone(
+    running: service.Service, key: int
+) -> None:
+    """Nobody has asked for it: not for a restart, and not for guests."""
+    uuid = roll(running, key)
+    until(running, key, uuid, 'xen2', 'rebooting')
+    account = running.sim.host('xen1')
+    with contextlib.closing(running.login(SPARE)) as session:
+        session.call(
+            'pool.join', account.address, account.username, account.password
+        )
+    ended = finish(running, key, uuid)
+    assert ended.state == 'succeeded', ended
+    assert set(states(ended)) == set(NAMES)
+    assert set(states(ended).values()) == {'done'}
+    assert at_home(running)
+    assert len(running.arrivals(REBOOT)) == len(NAMES)
+    assert all(SPARE not in move for move in moves(running))
+
+
+def test_a_host_that_comes_back_disabled_until_its_reboot_stops_it(
+    running: service.Service, key: int
+) -> None:
+    """It would take no guest, and what is asked of it is refused."""
+    uuid = roll(running, key, hosts=['xen3', 'xen4'])
+    until(running, key, uuid, 'xen3', 'rebooting')
+    running.sim.plant(
+        call='host.enable',
+        action='fail',
+        times=0,
+        code='HOST_DISABLED_UNTIL_REBOOT',
+        parameters=(),
+    )
+    ended = finish(running, key, uuid)
+    assert ended.state == 'failed', ended
+    assert states(ended) == {'xen3': 'stopped', 'xen4': 'waiting'}
+    assert 'HOST_DISABLED_UNTIL_REBOOT' in (ended.error or {})['message']
     assert len(running.arrivals(REBOOT)) == 1
