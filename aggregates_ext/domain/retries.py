@@ -42,6 +42,7 @@ ASKED = (
     'shut_down',
     'stay',
     'suspend_ha',
+    'sync',
     'update',
     # What was switched off and is to be on again at the end.
     'autostart_before',
@@ -219,6 +220,8 @@ def _asked(operation: records.Operation) -> dict[str, Any]:
         asked.pop('accepted_by', None)
     if records.Rolling.HOSTS in operation.parameters:
         asked |= _gone_on_with(operation)
+        # The hosts that are left install what the others have.
+        asked.pop('sync', None)
     return asked
 
 

@@ -222,6 +222,8 @@ ACTION = [
         '"none" or "before_update", not "before_reboot"',
     ),
     ('{"rolling_update": {"only_if_needed": true}}', 'the unknown only_if_n'),
+    ('{"rolling_update": {"sync": "now"}}', 'true or false, not "now"'),
+    ('{"rolling_reboot": {"sync": true}}', 'has the unknown sync'),
     ('{"continue_operation": {}}', 'continue_operation has no operation'),
     (
         '{"continue_operation": {"operation": "x"}}',

@@ -243,6 +243,7 @@ def test_an_update_is_queued_and_taken_back(site: Site) -> None:
     assert queued['asked'] == {
         'only_if_needed': False,
         'restore': True,
+        'sync': False,
         **fields,
     }
     site.act('rolling_reboot', 409)

@@ -81,6 +81,7 @@ def publish(
     product: str,
     guidance: dict[str, list[str]] | None = None,
     versions: dict[str, str] | None = None,
+    synced: bool = True,
 ) -> None:
     running.sim.publish(
         'xen1',
@@ -88,7 +89,7 @@ def publish(
         guidance=REBOOTS if guidance is None else guidance,
         versions=NEWER if versions is None else versions,
     )
-    if product == XENSERVER:
+    if product == XENSERVER and synced:
         sync(running)
 
 
@@ -599,3 +600,117 @@ def test_a_product_that_is_updated_otherwise_is_told(
     key = running.create(*NAMES)
     running.watch(key, 0)
     assert codes(plan(running, key)) == ['UPDATES_NOT_KNOWN']
+
+
+def syncs(running: service.Service) -> int:
+    """How often the master was told to synchronize."""
+    return len(running.arrivals('Async.pool.sync_updates'))
+
+
+def test_a_master_that_never_synchronized_does_so_first(
+    running: service.Service, product: str
+) -> None:
+    """Before that nobody knows who lacks anything."""
+    key = make_pool(running, product)
+    publish(running, product, synced=False)
+    before = syncs(running)
+    seen = plan(running, key, sync=True)
+    assert codes(seen) == []
+    assert len(seen['hosts']) == 3
+    if product == XENSERVER:
+        assert codes(plan(running, key)) == ['NO_REPOSITORY_ENABLED']
+    assert syncs(running) == before
+    ended = finish(running, key, update(running, key, sync=True))
+    assert (ended.state, ended.error) == ('succeeded', None), ended
+    assert told(running, key) == list(NAMES)
+    assert {version(running, name) for name in NAMES} == {'26.99.0'}
+    assert syncs(running) - before == (1 if product == XENSERVER else 0)
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+def test_hosts_that_lack_nothing_then_are_left_alone(
+    running: service.Service, key: int, product: str
+) -> None:
+    done = finish(running, key, update(running, key, sync=True))
+    assert told(running, key) == list(NAMES)
+    reboots = len(running.arrivals(rolling.REBOOT))
+    again = finish(running, key, update(running, key, sync=True))
+    assert (done.state, again.state) == ('succeeded', 'succeeded')
+    assert set(rolling.states(again).values()) <= {'skipped'}
+    assert len(running.arrivals(rolling.REBOOT)) == reboots
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+@pytest.mark.parametrize('action', ['drop_answer', 'reset'])
+def test_an_answer_of_the_master_that_synchronizes_is_lost(
+    running: service.Service, product: str, action: str
+) -> None:
+    key = make_pool(running, product)
+    publish(running, product, synced=False)
+    before = syncs(running)
+    running.sim.plant('Async.pool.sync_updates', 'xen1', action)
+    ended = finish(running, key, update(running, key, sync=True))
+    assert ended.state == 'succeeded', ended
+    assert told(running, key) == list(NAMES)
+    assert syncs(running) - before == 2
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+def test_a_toolstack_that_dies_while_it_synchronizes(
+    running: service.Service, product: str
+) -> None:
+    key = make_pool(running, product)
+    publish(running, product, synced=False)
+    before = syncs(running)
+    uuid = update(running, key, sync=True)
+    while syncs(running) == before:
+        rolling.go_on(running, key, 1)
+    running.manager = running.new_manager()
+    running.sim.restart_toolstack('xen1')
+    ended = finish(running, key, uuid)
+    assert ended.state == 'succeeded', ended
+    assert told(running, key) == list(NAMES)
+    assert syncs(running) - before == 2
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+def test_a_master_that_cannot_synchronize_is_told(
+    running: service.Service, product: str
+) -> None:
+    """No host is touched, and the next try synchronizes once more."""
+    key = make_pool(running, product)
+    publish(running, product, synced=False)
+    running.sim.plant(
+        'Async.pool.sync_updates',
+        'xen1',
+        'fail',
+        times=0,
+        code='REPOSYNC_FAILED',
+        parameters=(),
+    )
+    uuid = update(running, key, sync=True)
+    ended = finish(running, key, uuid)
+    assert ended.state == 'failed', ended
+    assert (ended.error or {})['code'] == 'REPOSYNC_FAILED'
+    assert running.arrivals(rolling.REBOOT) == []
+    assert all(rolling.row(running, name)['enabled'] for name in NAMES)
+    running.sim.clear_faults()
+    again = running.retries.retry(running.ctx, key, uuid)
+    ended = finish(running, key, again.uuid)
+    assert ended.state == 'succeeded', ended
+    assert told(running, key) == list(NAMES)
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+def test_what_is_left_of_a_run_installs_what_the_others_have(
+    running: service.Service, key: int, product: str
+) -> None:
+    """So it does not synchronize once more."""
+    running.sim.plant(CALLS[product], None, 'fail', step='yum', nth=2)
+    before = syncs(running)
+    uuid = update(running, key, sync=True)
+    assert finish(running, key, uuid).state == 'failed'
+    again = running.retries.retry(running.ctx, key, uuid)
+    assert finish(running, key, again.uuid).state == 'succeeded'
+    assert told(running, key) == ['xen1', 'xen2', 'xen2', 'xen3']
+    assert syncs(running) - before == 1

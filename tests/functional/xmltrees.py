@@ -30,6 +30,7 @@ NAMES = st.sampled_from(
         'pause',
         'suspend_ha',
         'only_if_needed',
+        'sync',
         'dry_run',
         'action',
         'stay_on_failure',

@@ -60,6 +60,7 @@ _FLAGS = {
     'restore',
     'stay_on_failure',
     'suspend_ha',
+    'sync',
 }
 _BOOLEANS = {'true': True, 'false': False}
 # Elements whose children are items of a list.

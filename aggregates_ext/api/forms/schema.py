@@ -256,7 +256,7 @@ ROLLING_REBOOT = _body(
 )
 ROLLING_UPDATE = _body(
     'rolling_update',
-    lambda texts: _rolling(texts, rolling.UPDATE_PAUSES),
+    lambda texts: _rolling(texts, rolling.UPDATE_PAUSES, sync=_TRUTH),
 )
 CONTINUE_OPERATION = _body(
     'continue_operation',

@@ -42,6 +42,7 @@ _SHOWN_PARAMETERS = (
     'retried_by',
     'shut_down',
     'suspend_ha',
+    'sync',
 )
 
 

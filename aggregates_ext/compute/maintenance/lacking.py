@@ -15,6 +15,11 @@ from aggregates_ext.compute.xen import updates
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
 
+# The parameters of a run: whether the master is to synchronize first, and
+# whether it has.
+SYNC = 'sync'
+SYNCED = 'synced'
+
 
 @dataclasses.dataclass(frozen=True)
 class Lacking:
@@ -35,21 +40,40 @@ class Lacking:
     hash: str = ''
 
 
+def waits_for_sync(asked: Mapping[str, Any], hosts: preflight.Records) -> bool:
+    """Whether the master has to synchronize before anything can be told.
+
+    Hosts of XCP-ng ask their repositories each time.
+
+    :param asked: the parameters of the run.
+    :param hosts: that its master shows, by reference.
+    """
+    waits = bool(asked.get(SYNC)) and not asked.get(SYNCED)
+    return waits and not all(map(updates.is_xcp_ng, hosts.values()))
+
+
 def read(
     session: xenapi.Session,
     known: facts.Known,
     chosen: Sequence[records.Host],
+    asked: Mapping[str, Any],
 ) -> Lacking:
     """What some hosts would install; nothing is changed.
 
+    Before the master has synchronized that may be anything: all are meant.
+
     :param session: at the master.
     :param known: what it shows.
+    :param asked: the parameters of the run.
     :raises HostError: it could not be told.
     """
     hosts = known.records['host']
-    pool = updating.read(session, hosts, known.pool, known.permissions)
+    pool = dataclasses.replace(
+        updating.read(session, hosts, known.pool, known.permissions),
+        syncs=waits_for_sync(asked, hosts),
+    )
     blockers = preflight.evaluate(updating.RULES, pool)
-    if blockers:
+    if blockers or pool.syncs:
         return Lacking(chosen, blockers=blockers)
     # Empty: its pool does not list it.
     refs = {

@@ -98,7 +98,7 @@ def plan(
             host for host in chosen if needs_reboot(known.asked, listed, host)
         ]
     if asked.get('update'):
-        lacks = lacking.read(session, known, chosen)
+        lacks = lacking.read(session, known, chosen, asked)
         chosen = lacks.chosen
     found = rolling.plan(
         known,

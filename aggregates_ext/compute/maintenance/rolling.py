@@ -7,10 +7,12 @@ guests come home and what was off is on again (design#rolling, design#updates).
 from typing import Any
 
 from aggregates_ext.compute.maintenance import homes
+from aggregates_ext.compute.maintenance import lacking
 from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.maintenance import restarting
 from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.maintenance import suspending
+from aggregates_ext.compute.maintenance import syncing
 from aggregates_ext.compute.maintenance import updating
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
@@ -71,6 +73,9 @@ class _Rolling:
         run.note(step='checking the pool')
         with planning.at_master(run) as master:
             view = master.look()
+            found = master.session.records('host')
+            if lacking.waits_for_sync(self._asked, found):
+                syncing.synchronize(run, master)
             members = planning.members(run)
             # Of what this tries again.
             before = self._asked.get(records.Rolling.HOSTS, ())

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aggregates_ext import exception
+from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.operations import enabling
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import powering
@@ -84,6 +85,18 @@ def disable_again(run: compute_run.Run) -> None:
     # What else is looked at before the operation's own call.
     run.note(call=None, parameters={**before, 'ready': None})
     raise look_again(run, 'The host is disabled again.')
+
+
+def task_of_call(
+    run: compute_run.Run, session: xenapi.Session
+) -> views.Task | None:
+    """The task of the recorded call, if the host lists it."""
+    call = run.operation.call or {}
+    name = str(call.get('call', '')).removeprefix('Async.')
+    for task in views.tasks(session, name):
+        if task.ref == call.get('task'):
+            return task
+    return None
 
 
 def moves_of(run: compute_run.Run) -> list[records.Move]:

@@ -82,7 +82,7 @@ class _Update:
         with planning.at_master(run) as master:
             master.look()
             # First, or its end would be seen and not what it has left.
-            task = self._task(master.session)
+            task = shared.task_of_call(run, master.session)
             uuid = run.host().uuid
             found = powering.read(master.session, uuid, guests=False)
             if found is None:
@@ -106,15 +106,6 @@ class _Update:
                     'its updates, and lacks some still. Look at its log, '
                     '/var/log/xensource.log.',
                 )
-
-    def _task(self, session: Any) -> views.Task | None:
-        """The task of the call, if the host lists it."""
-        call = self._run.operation.call or {}
-        name = str(call.get('call', '')).removeprefix('Async.')
-        for task in views.tasks(session, name):
-            if task.ref == call.get('task'):
-                return task
-        return None
 
     def _give_up_task(self, session: Any, task: views.Task) -> None:
         """It has ended, and not well: the host tells what it has installed.

@@ -25,6 +25,7 @@ GUIDANCE = (
 )
 MASTER_FIRST = 'MASTER_FIRST'
 READINESS = 'pool.check_update_readiness'
+SYNC = 'pool.sync_updates'
 # What it tells that rules of a restart tell with names.
 _TOLD = frozenset({'HA_IS_ENABLED', 'HOST_OFFLINE'})
 _CALLS = {True: (updates.CALL,), False: ('host.apply_updates', READINESS)}
@@ -43,6 +44,7 @@ class Updating:
     :ivar pending: what hosts would install, by reference: those that are
         meant, and the master.
     :ivar meant: references of those that are meant.
+    :ivar syncs: whether its master is to synchronize before.
     """
 
     hosts: Records
@@ -54,6 +56,7 @@ class Updating:
         default_factory=dict
     )
     meant: frozenset[str] = frozenset()
+    syncs: bool = False
 
     @property
     def is_xcp_ng(self) -> bool:
@@ -109,7 +112,7 @@ def _foreign(facts: Updating) -> str:
 def _role(facts: Updating) -> str:
     if facts.permissions is None:
         return ''
-    wanted = _CALLS[facts.is_xcp_ng]
+    wanted = (*_CALLS[facts.is_xcp_ng], *((SYNC,) if facts.syncs else ()))
     return text.listed(
         call for call in wanted if call.lower() not in facts.permissions
     )
@@ -120,7 +123,9 @@ def _unsynced(facts: Updating) -> str:
         return ''
     if len(facts.sources) != 1:
         return f'{len(facts.sources)} repositories with updates in use'
-    return '' if facts.hash else 'a repository that was never synchronized'
+    if facts.hash or facts.syncs:
+        return ''
+    return 'a repository that was never synchronized'
 
 
 RULES: tuple[Rule, ...] = (
@@ -142,8 +147,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         'NO_REPOSITORY_ENABLED',
         'the master must have synchronized one repository with updates',
-        'Enable one ("xe pool-set-repositories"), and let it synchronize '
-        '("xe pool-sync-updates").',
+        'Enable one ("xe pool-set-repositories"), and let it synchronize: '
+        '"sync": true.',
         _unsynced,
     ),
 )

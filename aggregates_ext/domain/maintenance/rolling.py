@@ -58,7 +58,8 @@ class Rolling:
             ``suspend_ha``, whether high availability may be off for the
             time. ``pause``, one of ``PAUSES`` or ``UPDATE_PAUSES``.
             ``only_if_needed``, whether hosts are left out of which no update
-            asks for a reboot. ``network``, uuid of that which guests move
+            asks for a reboot. ``sync``, whether the master copies what is
+            published before. ``network``, uuid of that which guests move
             over.
         :returns: the operation, as it is queued.
         :raises exception.AggregateNotFound: there is none.
@@ -179,6 +180,7 @@ def _parameters(kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     }
     if kind == operations.ROLLING_UPDATE:
         found['update'] = True
+        found['sync'] = asked.get('sync', False)
     if asked.get('hosts') is not None:
         found['hosts'] = list(dict.fromkeys(asked['hosts']))
     if asked.get('network'):
