@@ -58,7 +58,6 @@ class Keystone:
         self.projects: dict[str, str] = {}
         self.users: dict[str, str] = {}
         self._roles: dict[str, str] = {}
-        self._services: dict[str, str] = {}
         self._admin = ''
 
     @property
@@ -155,17 +154,21 @@ class Keystone:
     def add_endpoint(self, url: str, region: str) -> None:
         """Tell where the compute API of a region is; Keystone is there too.
 
-        All regions are of one service: Tempest looks no further than the
-        first of a type.
+        All regions are of one service, whoever has made it: Tempest looks no
+        further than the first of a type.
         """
         for kind, place in (('compute', url), ('identity', self.url)):
-            if kind not in self._services:
-                self._services[kind] = self.add(
-                    'service', type=kind, name=f'the-{kind}'
-                )
+            _headers, body = self.ask(
+                'GET',
+                f'/services?type={kind}',
+                **{'X-Auth-Token': self._admin},
+            )
+            known = [service['id'] for service in body['services']]
             self.add(
                 'endpoint',
-                service_id=self._services[kind],
+                service_id=known[0]
+                if known
+                else self.add('service', type=kind, name=f'the-{kind}'),
                 interface='public',
                 region=region,
                 url=place,
