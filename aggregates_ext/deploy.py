@@ -25,6 +25,7 @@ from aggregates_ext.domain import inventory
 from aggregates_ext.domain import members
 from aggregates_ext.domain import moves
 from aggregates_ext.domain import operations
+from aggregates_ext.domain import overview
 from aggregates_ext.domain import pools
 from aggregates_ext.domain import retries
 from aggregates_ext.domain.maintenance import again
@@ -53,12 +54,13 @@ def build(
     intended = intent.Intent(database, compute, conf.api.settle_wait)
     membership = members.Members(intended)
     interval = conf.compute.observe_interval
-    found = aggregates.Aggregates(intended, interval)
+    found = aggregates.Aggregates(intended)
     known_hosts = inventory.Inventory(database, interval)
     domain = routing.Domain(
         aggregates=found,
         members=membership,
         operations=operations.Operations(database),
+        overview=overview.Overview(database, interval),
         pools=pools.Pools(intended),
         retries=retries.Retries(intended, membership, again.ask_again),
         looks=looks.Looks(found, looks.Kept(conf.api.cache_size * 2**20)),

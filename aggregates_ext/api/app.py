@@ -27,6 +27,7 @@ from aggregates_ext.api.resources import hosts
 from aggregates_ext.api.resources import hypervisors
 from aggregates_ext.api.resources import migrations
 from aggregates_ext.api.resources import operations
+from aggregates_ext.api.resources import overview
 from aggregates_ext.api.resources import pools
 from aggregates_ext.api.resources import rolling
 from aggregates_ext.api.resources import serveractions
@@ -102,7 +103,7 @@ def routes(known: extensions.Catalogue, embedded: bool) -> routing.Routes:
     table = {
         **known.routes(),
         **operations.ROUTES,
-        **pools.ROUTES,
+        **overview.ROUTES,
         **aggregates.ROUTES,
         **_ACTION,
     }

@@ -4,7 +4,6 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
-from typing import NamedTuple
 
 from oslo_utils import uuidutils
 
@@ -15,13 +14,9 @@ from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.db import stamps as db_stamps
-from aggregates_ext.db.engine import engine
-from aggregates_ext.domain import downtime
 from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
-from aggregates_ext.domain import services
-from aggregates_ext.domain import sight
 
 ZONE_KEY = 'availability_zone'
 
@@ -29,18 +24,15 @@ ZONE_KEY = 'availability_zone'
 class Aggregates:
     """What is done to aggregates themselves; ``members`` has their hosts.
 
-    :param interval: ``observe_interval``: seconds between two looks.
+    :param intended: how it gets into the database.
     """
 
-    def __init__(
-        self, intended: intent.Intent, interval: float = 60.0
-    ) -> None:
+    def __init__(self, intended: intent.Intent) -> None:
         self._intent = intended
-        self._interval = interval
 
     def under(self, guard: db_aggregates.Guard) -> 'Aggregates':
         """The same for a request that wants a certain state."""
-        return Aggregates(self._intent.under(guard), self._interval)
+        return Aggregates(self._intent.under(guard))
 
     def get_all(self, **filters: Any) -> list[records.Aggregate]:
         """Aggregates by id; filters as ``db.aggregates.get_all``."""
@@ -262,63 +254,6 @@ class Aggregates:
             ).deleted
 
         return self._intent.database.write(work, is_written)
-
-    def pool(self, aggregate_id: int) -> 'Pool':
-        """An aggregate with what was seen of its pool, and its hosts."""
-        with self._intent.database.reader() as connection:
-            found = db_aggregates.get(connection, aggregate_id)
-            standing: list[records.Operation] = []
-            if found.standing:
-                standing = services.tell(
-                    connection, db_operations.standing(connection, found.id)
-                )
-            bound = db_hosts.get_all(connection, aggregate_id)
-            return Pool(
-                found,
-                bound,
-                standing,
-                sight.Sight.of(
-                    found.observation,
-                    found.observed_at,
-                    engine.read_clock(connection),
-                    self._interval,
-                ),
-                _halted(connection, found.id, bound),
-            )
-
-
-def _halted(
-    connection: Any, aggregate_id: int, bound: Sequence[records.Host]
-) -> dict[str, list[dict[str, str]]]:
-    """The guests that are down for the maintenance of hosts, by their names."""
-    names = [host.name for host in bound if host.maintenance is not None]
-    if not names:
-        return {}
-    histories = db_operations.of_hosts(
-        connection, aggregate_id, names, downtime.KINDS
-    )
-    return {
-        host: [
-            {'name': entry['name'], 'uuid': uuid}
-            for uuid, entry in sorted(downtime.halted(history).items())
-        ]
-        for host, history in histories.items()
-    }
-
-
-class Pool(NamedTuple):
-    """What is told of the pool of an aggregate.
-
-    :ivar hosts: all that are bound.
-    :ivar standing: the operations that count for the state.
-    :ivar halted: guests that are down for maintenance, by name of the host.
-    """
-
-    aggregate: records.Aggregate
-    hosts: list[records.Host]
-    standing: list[records.Operation]
-    seen: sight.Sight
-    halted: dict[str, list[dict[str, str]]]
 
 
 def _check_empty(aggregate: records.Aggregate) -> None:

@@ -23,6 +23,7 @@ from aggregates_ext.domain import hosts
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
+from aggregates_ext.domain import overview
 from aggregates_ext.domain import pools
 from aggregates_ext.domain import retries
 from aggregates_ext.domain.maintenance import again
@@ -103,6 +104,7 @@ class Service:
         intended = intent.Intent(database, Silence(), 0)
         self.aggregates = aggregates.Aggregates(intended)
         self.members = members.Members(intended)
+        self.overview = overview.Overview(database)
         self.operations = operations.Operations(database)
         self.pools = pools.Pools(intended)
         self.enabling = enabling.Enabling(intended)

@@ -110,7 +110,7 @@ class Site:
 
     def halted(self) -> list[str]:
         """The guests that the pool shows as down for xen2."""
-        found = self.running.aggregates.pool(self.key).halted
+        found = self.running.overview.get(self.key).halted
         return sorted(guest['name'] for guest in found.get('xen2', []))
 
     def call(self, name: str, method: str, *more: Any) -> None:

@@ -184,7 +184,7 @@ def test_to_leave_calls_an_entry_off(
     assert maintaining.is_enabled(running)
     assert maintaining.places(running) == [['xen2']] * 3
     assert running.state(key) == 'active'
-    assert running.aggregates.pool(key).standing == []
+    assert running.overview.get(key).standing == []
 
 
 def test_to_enter_calls_a_way_out_off(
@@ -199,7 +199,7 @@ def test_to_enter_calls_a_way_out_off(
     assert maintaining.finish(running, key).state == 'succeeded'
     states = [o.state for o in running.operations.get_all(key)[:3]]
     assert states == ['succeeded', 'cancelled', 'succeeded']
-    assert running.aggregates.pool(key).standing == []
+    assert running.overview.get(key).standing == []
     assert maintaining.host(running).maintenance == 'on'
     assert not maintaining.is_enabled(running)
     assert ['xen2'] not in maintaining.places(running)

@@ -267,7 +267,7 @@ def test_it_is_given_up(
     told = 2 if state == 'rebooting' else 1
     assert len(running.arrivals(REBOOT)) == told
     assert running.state(key) == 'active'
-    assert running.aggregates.pool(key).standing == []
+    assert running.overview.get(key).standing == []
 
 
 def test_before_it_has_begun_it_is_taken_back(

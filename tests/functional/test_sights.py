@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from aggregates_ext.api.forms import shapes
-from aggregates_ext.api.resources import pools
+from aggregates_ext.api.resources import overview
 from aggregates_ext.compute import lookout
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.db.schema import models
@@ -21,8 +21,8 @@ LONG = 200.0
 
 def show(running: service.Service, key: int) -> dict[str, dict[str, Any]]:
     """The hosts that GET …/pool shows, by name."""
-    domain: Any = types.SimpleNamespace(aggregates=running.aggregates)
-    shown = pools.pool(CTX, domain, shapes.Legacy(), str(key))
+    domain: Any = types.SimpleNamespace(overview=running.overview)
+    shown = overview.pool(CTX, domain, shapes.Legacy(), str(key))
     return {host['name']: host for host in shown['pool']['hosts']}
 
 
@@ -136,15 +136,15 @@ def test_a_pool_is_shown_as_soon_as_it_is_there(
     with pytest.MonkeyPatch.context() as blind:
         blind.setattr(running.manager, '_observe', lambda held: None)
         key = running.create('xen1')
-        domain: Any = types.SimpleNamespace(aggregates=running.aggregates)
-        pool = pools.pool(CTX, domain, shapes.Legacy(), str(key))['pool']
+        domain: Any = types.SimpleNamespace(overview=running.overview)
+        pool = overview.pool(CTX, domain, shapes.Legacy(), str(key))['pool']
         assert (pool['name_label'], pool['master']) == ('pool', 'xen1')
         running.members.add_host(running.ctx, key, 'xen2')
         running.work()
         assert show(running, key)['xen2']['live'] is True
         running.aggregates.update(running.ctx, key, {'name': 'new'})
         running.work()
-        pool = pools.pool(CTX, domain, shapes.Legacy(), str(key))['pool']
+        pool = overview.pool(CTX, domain, shapes.Legacy(), str(key))['pool']
         assert pool['name_label'] == 'new'
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from aggregates_ext import exception
 from aggregates_ext.api.forms import shapes
-from aggregates_ext.api.resources import pools
+from aggregates_ext.api.resources import overview
 from aggregates_ext.db import records
 from tests.functional import service
 
@@ -21,8 +21,8 @@ POOLED: dict[str, Any] = {
 
 def show(running: service.Service, key: int) -> dict[str, Any]:
     """What GET …/pool answers."""
-    domain: Any = types.SimpleNamespace(aggregates=running.aggregates)
-    shown = pools.pool(CTX, domain, shapes.Legacy(), str(key))
+    domain: Any = types.SimpleNamespace(overview=running.overview)
+    shown = overview.pool(CTX, domain, shapes.Legacy(), str(key))
     pool: dict[str, Any] = shown['pool']
     return pool
 

@@ -25,6 +25,7 @@ from aggregates_ext.domain import inventory
 from aggregates_ext.domain import members
 from aggregates_ext.domain import moves
 from aggregates_ext.domain import operations
+from aggregates_ext.domain import overview
 from aggregates_ext.domain import pools
 from aggregates_ext.domain import retries
 from aggregates_ext.domain.maintenance import enabling
@@ -48,6 +49,7 @@ class Domain(NamedTuple):
     aggregates: aggregates.Aggregates
     members: members.Members
     operations: operations.Operations
+    overview: overview.Overview
     pools: pools.Pools
     retries: retries.Retries
     inventory: inventory.Inventory
@@ -65,6 +67,7 @@ class Domain(NamedTuple):
             self.aggregates.under(guard),
             self.members.under(guard),
             self.operations.under(guard),
+            self.overview,
             self.pools.under(guard),
             self.retries.under(guard),
             self.inventory,

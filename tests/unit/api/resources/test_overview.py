@@ -5,9 +5,9 @@ import types
 from typing import Any
 
 from aggregates_ext.api.forms import shapes
-from aggregates_ext.api.resources import pools
+from aggregates_ext.api.resources import overview
 from aggregates_ext.db import records
-from aggregates_ext.domain import aggregates
+from aggregates_ext.domain import overview as domain_overview
 from aggregates_ext.domain import sight
 
 NOW = datetime.datetime(2012, 3, 30, 10, 11, 12, 123456)
@@ -73,11 +73,11 @@ def show_pool(*found: Any, now: float = 10.0) -> dict[str, Any]:
     looked = sight.Sight.of(
         shown_of.observation, shown_of.observed_at, now, 60.0
     )
-    told = aggregates.Pool(shown_of, hosts, [], looked, {})
+    told = domain_overview.Pool(shown_of, hosts, [], looked, {})
     domain: Any = types.SimpleNamespace(
-        aggregates=types.SimpleNamespace(pool=lambda key: told)
+        overview=types.SimpleNamespace(get=lambda key: told)
     )
-    shown = pools.pool(CTX, domain, shapes.Legacy(), '1')
+    shown = overview.pool(CTX, domain, shapes.Legacy(), '1')
     assert 'secret' not in str(shown)
     pool: dict[str, Any] = shown['pool']
     return pool
