@@ -22,6 +22,7 @@ ADD_HOST = AGGREGATES.format('add_host')
 REMOVE_HOST = AGGREGATES.format('remove_host')
 IMAGES = 'compute:aggregates:images'
 
+ALL_POOLS = POOLS.format('index')
 POOL = POOLS.format('pool')
 OPERATIONS = POOLS.format('operations')
 CHECK_HOST = POOLS.format('check_host')
@@ -123,6 +124,7 @@ _RULES = (
         '/os-aggregates/{aggregate_id}/images',
         "Ask for Nova's image cache, which pools do not have.",
     ),
+    (ALL_POOLS, 'GET', '/os-aggregate-pools', 'List all pools as last seen.'),
     (POOL, 'GET', f'{_ITEM}/pool', 'Show the pool as last seen.'),
     (
         OPERATIONS,

@@ -161,13 +161,15 @@ def get_all(
     name: str | None = None,
     availability_zone: str | None = None,
     host: str | None = None,
+    phases: Collection[str] | None = LISTED_PHASES,
 ) -> list[records.Aggregate]:
     """Living aggregates by id; one statement whatever their number.
 
     They come without what was seen of their pools.
 
     :param marker: id of the last one of the page before.
-    :param host: name of a host that the aggregate lists.
+    :param host: name of a host that is bound to it.
+    :param phases: in one of these; None: in any.
     """
     query = _SOME.order_by(_TABLE.c.id).limit(limit)
     if marker is not None:
@@ -177,12 +179,10 @@ def get_all(
     if availability_zone is not None:
         query = query.where(_TABLE.c.availability_zone == availability_zone)
     if host is not None:
-        query = query.where(
-            _TABLE.c.id
-            == sa.select(_HOSTS.c.aggregate_id)
-            .where(_HOSTS.c.name == host, _HOSTS.c.phase.in_(LISTED_PHASES))
-            .scalar_subquery()
-        )
+        bound = sa.select(_HOSTS.c.aggregate_id).where(_HOSTS.c.name == host)
+        if phases is not None:
+            bound = bound.where(_HOSTS.c.phase.in_(phases))
+        query = query.where(_TABLE.c.id == bound.scalar_subquery())
     if {limit, marker, name, availability_zone, host} == {None}:
         query = ALL
     return [record(row) for row in connection.execute(query)]

@@ -53,6 +53,22 @@ def get_all(
     return [record(row) for row in connection.execute(query)]
 
 
+def of_aggregates(
+    connection: sa.Connection, keys: Collection[int]
+) -> dict[int, list[records.Host]]:
+    """The hosts bound to some aggregates, by name, in one statement."""
+    rows = connection.execute(
+        sa.select(*COLUMNS)
+        .where(_TABLE.c.aggregate_id.in_(keys))
+        .order_by(_TABLE.c.name)
+    )
+    found: dict[int, list[records.Host]] = {key: [] for key in keys}
+    for host in map(record, rows):
+        if host.aggregate_id is not None:
+            found[host.aggregate_id].append(host)
+    return found
+
+
 def get(
     connection: sa.Connection, name: str, *, beside: int | None = None
 ) -> records.Host:

@@ -271,13 +271,15 @@ def unfinished(
 
 
 def standing(
-    connection: sa.Connection, aggregate_id: int
+    connection: sa.Connection, keys: Collection[int]
 ) -> list[records.Operation]:
-    """Those that count for the state of an aggregate, in order."""
+    """Those that count for the states of some aggregates, in order."""
+    key = _TABLE.c.aggregate_id
     query = (
         sa.select(*_COLUMNS)
         .where(
-            _TABLE.c.aggregate_id == aggregate_id,
+            # Of many, MariaDB would read the history instead.
+            (hidden(key) if len(keys) > 1 else key).in_(keys),
             _TABLE.c.settled == sa.false(),
         )
         .order_by(hidden(_TABLE.c.id))

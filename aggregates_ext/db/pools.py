@@ -4,8 +4,10 @@ Its columns are in the row of the aggregate.
 """
 
 import dataclasses
+from collections.abc import Collection
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -18,6 +20,36 @@ from aggregates_ext.db.schema import models
 _TABLE = models.aggregates
 _HOSTS = models.hosts
 _OPERATIONS = models.operations
+
+
+class Look(NamedTuple):
+    """What the looks at a pool have come to.
+
+    :ivar observation: as ``records.Aggregate`` has it.
+    :ivar lease_until: until when a compute service has the pool; None: none
+        has, and none has lost it.
+    :ivar now: the database's clock.
+    """
+
+    observation: dict[str, Any] | None
+    lease_until: float | None
+    now: float
+
+
+def looks(connection: sa.Connection, keys: Collection[int]) -> dict[int, Look]:
+    """What was seen of some pools, by aggregate, in one statement."""
+    rows = connection.execute(
+        sa.select(
+            _TABLE.c.id,
+            _TABLE.c.observation,
+            _TABLE.c.lease_until,
+            engine.now(),
+        ).where(_TABLE.c.id.in_(keys))
+    )
+    return {
+        key: Look(observation, until, float(now))
+        for key, observation, until, now in rows
+    }
 
 
 def set_pool(

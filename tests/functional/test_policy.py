@@ -49,6 +49,7 @@ CHANGES = [
 ]
 # Below these microversions the neighbours have most paths.
 NEIGHBOURS = [
+    ('/v2.1/os-aggregate-pools', policy.ALL_POOLS),
     ('/v2.1/os-hosts', policy.HOSTS_LIST),
     ('/v2.1/os-hosts/xen1', policy.HOSTS_SHOW),
     ('/v2.1/os-hosts/xen1/startup', policy.HOSTS_START),

@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import uuid
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -294,6 +295,8 @@ CASES = {
             'os-aggregates?host=xen1&name=a&limit=1&marker=0',
             'os-aggregates/1',
             'os-aggregates/1/pool',
+            'os-aggregate-pools',
+            'os-aggregate-pools?state=changing&drift=false&host=xen1&marker=0',
             f'os-aggregates/1/operations?state=queued&marker={OPERATION}',
             f'os-aggregates/operations/{OPERATION}',
             'extensions',
@@ -451,6 +454,42 @@ def test_a_pool_costs_the_same_however_many_are_in_maintenance(
         costs.append(count)
     assert costs == [costs[0]] * 3
     assert costs[0] <= BUDGET
+
+
+def test_all_pools_cost_the_same_however_many_there_are(
+    service: Counted,
+) -> None:
+    costs = []
+    for pools in (1, 50):
+        while service.send('GET', ALL)[1].text.count('"id"') < pools:
+            made = service.send('POST', ALL, {'aggregate': {'name': 'more'}})
+            key = made[1].json['aggregate']['id']
+            with service.database.writer() as connection:
+                host = {'name': f'more{key}', 'url': 'https://more.test'}
+                hosts.insert(connection, {**host, 'credential': 'default'})
+                hosts.bind(connection, host['name'], key)
+                operations.insert(
+                    connection,
+                    str(uuid.uuid4()),
+                    'add_host',
+                    key,
+                    host['name'],
+                    {},
+                )
+            service.execute(
+                f"UPDATE aggregates SET name = 'n{key}' WHERE id = {key}"  # noqa: S608
+            )
+        for query in ('', '?state=changing'):
+            count, answer = service.send(
+                'GET', f'/v2.1/os-aggregate-pools{query}'
+            )
+            shown = answer.json['pools']
+            assert len(shown) == pools
+            assert all(pool['operations'] for pool in shown)
+            costs.append(count)
+    assert costs == [costs[0]] * 4
+    # All; what was seen; hosts; operations; who runs them.
+    assert costs[0] == 5
 
 
 @pytest.mark.parametrize('path', NEIGHBOURS)

@@ -37,6 +37,7 @@ REQUESTS: dict[str, tuple[tuple[str, str, Any], int]] = {
     policy.ADD_HOST: (action('add_host', host='xen1'), 404),
     policy.REMOVE_HOST: (action('remove_host', host='xen1'), 404),
     policy.IMAGES: (('POST', '/os-aggregates/99/images', {'cache': []}), 404),
+    policy.ALL_POOLS: (('GET', '/os-aggregate-pools', None), 200),
     policy.POOL: (('GET', '/os-aggregates/99/pool', None), 404),
     policy.OPERATIONS: (('GET', '/os-aggregates/99/operations', None), 404),
     policy.CHECK_HOST: (action('check_host', host='xen1'), 400),

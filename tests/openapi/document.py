@@ -17,6 +17,7 @@ from aggregates_ext.api.forms import moveforms
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.resources import hosts
 from aggregates_ext.api.resources import hypervisors
+from aggregates_ext.api.resources import overview
 from aggregates_ext.api.resources import servers
 from aggregates_ext.api.resources import services
 from tests.openapi import responses
@@ -53,6 +54,7 @@ _ROOTS = {_HOST: 'updates', _SERVICE: 'service'}
 _QUERIES = {
     '/os-aggregates': schema.INDEX_QUERY,
     f'{_ONE}/operations': schema.OPERATIONS_QUERY,
+    '/os-aggregate-pools': overview.QUERY,
     '/os-hosts': hosts.QUERY,
     '/os-services': services.QUERY,
 }
@@ -65,6 +67,8 @@ _MODERN_QUERIES = {
     '/servers': servers.QUERY,
     '/servers/detail': servers.QUERY,
 }
+# What a schema of another name is in XML.
+_ELEMENTS = {'created': 'aggregate', 'listed': 'pool'}
 # Where something that is asked or answered begins or ends.
 _MICROVERSIONS = (
     '2.1',
@@ -154,8 +158,9 @@ def _schemas() -> Iterator[tuple[str, Any]]:
             ('created', responses.created(face)),
             ('operation', responses.operation(face)),
             ('pool', responses.pool(face)),
+            ('listed', responses.listed(face)),
         ):
-            root = 'aggregate' if name == 'created' else name
+            root = _ELEMENTS.get(name, name)
             told = xmlforms.element(root, rule) if face == 'legacy' else rule
             yield f'{face}-{name}', told
     yield 'check', xmlforms.element('check', responses.CHECK)

@@ -10,6 +10,7 @@ from aggregates_ext.api.forms import schema
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from aggregates_ext.domain import downtime
+from aggregates_ext.domain import overview
 from aggregates_ext.domain.maintenance import rolling
 
 Schema = dict[str, Any]
@@ -280,48 +281,76 @@ def operation(face: str) -> Schema:
     )
 
 
-def pool(face: str) -> Schema:
+def _pool(face: str) -> dict[str, Schema]:
+    """What is told of a pool wherever it is shown, but its hosts."""
     time = maybe(TIMES[face])
-    difference = obj(code=TEXT, host=maybe(TEXT), message=TEXT, since=time)
-    host = obj(
-        name=maybe(TEXT),
-        uuid=maybe(TEXT),
-        name_label=maybe(TEXT),
-        phase=maybe(TEXT),
-        address=maybe(TEXT),
-        enabled=maybe(FLAG),
-        live=maybe(FLAG),
-        service={'enum': ['enabled', 'disabled', None]},
-        disabled_reason=maybe(TEXT),
-        maintenance={'enum': [None, 'off', 'entering', 'on', 'leaving']},
-        xencenter_maintenance=maybe(FLAG),
-        version=maybe(TEXT),
-        drift=items(TEXT),
-        alarm=maybe(TEXT),
-        seen_at=time,
-        shut_down=items(obj(name=TEXT, uuid=TEXT)),
-    )
-    return obj(
-        aggregate_id=NUMBER,
-        uuid=maybe(TEXT),
-        name_label=maybe(TEXT),
-        master=maybe(TEXT),
-        seen_at=time,
-        state=TEXT,
-        drift=items(difference),
-        hosts=items(host),
-        operations=items(
+    return {
+        'uuid': maybe(TEXT),
+        'name_label': maybe(TEXT),
+        'master': maybe(TEXT),
+        'seen_at': time,
+        'state': {'enum': [*overview.STATES]},
+        'drift': items(
+            obj(code=TEXT, host=maybe(TEXT), message=TEXT, since=time)
+        ),
+        'operations': items(
             obj(
                 uuid=TEXT,
                 kind=TEXT,
                 host=maybe(TEXT),
                 state=TEXT,
                 step=maybe(TEXT),
+                progress={**NUMBER, 'minimum': 0, 'maximum': 100},
+                since=TIMES[face],
                 code=maybe(TEXT),
                 message=maybe(TEXT),
                 remedy=maybe(TEXT),
             )
         ),
+    }
+
+
+_HOST_OF_ANY: dict[str, Schema] = {
+    'name': maybe(TEXT),
+    'phase': maybe(TEXT),
+    'enabled': maybe(FLAG),
+    'live': maybe(FLAG),
+    'service': {'enum': ['enabled', 'disabled', None]},
+    'maintenance': {'enum': [None, 'off', 'entering', 'on', 'leaving']},
+    'drift': items(TEXT),
+    'alarm': maybe(TEXT),
+}
+
+
+def pool(face: str) -> Schema:
+    host = obj(
+        **_HOST_OF_ANY,
+        uuid=maybe(TEXT),
+        name_label=maybe(TEXT),
+        address=maybe(TEXT),
+        disabled_reason=maybe(TEXT),
+        xencenter_maintenance=maybe(FLAG),
+        version=maybe(TEXT),
+        seen_at=maybe(TIMES[face]),
+        shut_down=items(obj(name=TEXT, uuid=TEXT)),
+    )
+    return obj(aggregate_id=NUMBER, **_pool(face), hosts=items(host))
+
+
+def listed(face: str) -> Schema:
+    """A pool in the list of all."""
+    time = maybe(TIMES[face])
+    return obj(
+        aggregate_id=NUMBER,
+        name=TEXT,
+        availability_zone=maybe(TEXT),
+        **_pool(face),
+        hosts=items(obj(**_HOST_OF_ANY)),
+        wrong_since=time,
+        looked_at=time,
+        age=maybe({**NUMBER, 'minimum': 0}),
+        overdue=FLAG,
+        phases=obj(**dict.fromkeys(overview.PHASES, NUMBER)),
     )
 
 

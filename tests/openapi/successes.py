@@ -15,7 +15,7 @@ _PATTERN = '/os-hypervisors/{pattern}'
 # Instead of a root that JSON does not have.
 NO_ROOT = ''
 # Lists that come in pages.
-_PAGES = {'aggregates', 'operations'}
+_PAGES = {'aggregates', 'operations', 'pools'}
 _MODERN_PAGES = {*_PAGES, 'hypervisors', 'migrations', 'servers'}
 # What is accepted, and told of nowhere in the answer.
 ACCEPTED = {
@@ -50,6 +50,9 @@ def shown(face: str, template: str, method: str) -> dict[str, Schema] | None:
         ('PUT', ONE): {'aggregate': aggregate},
         ('DELETE', ONE): {},
         ('POST', f'{ONE}/images'): None,
+        ('GET', '/os-aggregate-pools'): {
+            'pools': responses.items(ref(f'{face}-listed'))
+        },
         ('GET', f'{ONE}/pool'): {'pool': ref(f'{face}-pool')},
         ('GET', f'{ONE}/operations'): {
             'operations': responses.items(operation)

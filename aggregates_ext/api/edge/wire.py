@@ -71,6 +71,7 @@ ITEMS = {
     'aggregates': 'aggregate',
     'hosts': 'host',
     'operations': 'operation',
+    'pools': 'pool',
     'moves': 'move',
     'blockers': 'blocker',
     'warnings': 'warning',

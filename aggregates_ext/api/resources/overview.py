@@ -1,17 +1,67 @@
 """The pools of the extension os-aggregate-pools, as they are shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from aggregates_ext import context
 from aggregates_ext import policy
 from aggregates_ext.api.edge import routing
+from aggregates_ext.api.forms import fields
+from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
 from aggregates_ext.db import records
 from aggregates_ext.domain import endings
 from aggregates_ext.domain import inventory
-from aggregates_ext.domain import operations as states
-from aggregates_ext.domain import sight
+from aggregates_ext.domain import overview
+
+# More than that are not shown at once.
+_PAGE = overview.PAGE
+# What the list of all tells of a host.
+_LISTED = (
+    'name',
+    'phase',
+    'enabled',
+    'live',
+    'service',
+    'maintenance',
+    'drift',
+    'alarm',
+)
+QUERY = schema.query(
+    limit=fields.NUMBER,
+    marker=fields.NUMBER,
+    name=fields.NAME,
+    availability_zone=fields.NAME,
+    host=fields.NAME,
+    state={
+        'enum': [*overview.STATES],
+        'description': f'one of {", ".join(overview.STATES)}',
+    },
+    drift={
+        'type': 'string',
+        'pattern': r'^[A-Za-z0-9_]{1,64}\Z',
+        'description': 'true, false or a code of drift',
+    },
+)
+
+
+def index(
+    ctx: context.RequestContext,
+    domain: routing.Domain,
+    shape: shapes.Shape,
+    query: Mapping[str, str],
+) -> routing.Page:
+    """List all pools by the ids of their aggregates, as last seen."""
+    ctx.can(policy.ALL_POOLS)
+    filters = schema.check_query(
+        query, QUERY, strict=shape.supports(shapes.KNOWN_QUERIES)
+    )
+    if filters.get('drift') in fields.BOOLEAN['enum']:
+        filters['drift'] = filters['drift'] in fields.TRUE
+    limit = min(filters.pop('limit', _PAGE), _PAGE)
+    found = domain.overview.page(limit + 1, **filters)
+    shown = [_listed(item, shape) for item in found]
+    return routing.Page.of('pools', shown, limit, 'aggregate_id')
 
 
 def pool(
@@ -27,44 +77,61 @@ def pool(
     ctx.can(policy.POOL)
     key = shape.aggregate_id(aggregate_id)
     found = domain.overview.get(key)
-    aggregate, seen = found.aggregate, found.seen
-    observation = aggregate.observation or {}
-    seen_at = shape.time(shapes.moment(seen.seen_at))
-    name_of = {
-        **{uuid: host['name_label'] for uuid, host in seen.hosts.items()},
-        **{host.uuid: host.name for host in found.hosts if host.uuid},
-    }
+    hosts = [
+        {**host, 'shut_down': found.halted.get(host['name'], [])}
+        for host in _hosts(found, shape)
+    ]
+    shown = _pool(found, shape, hosts)
+    return {'pool': {'aggregate_id': found.aggregate.id, **shown}}
+
+
+def _listed(found: overview.Pool, shape: shapes.Shape) -> dict[str, Any]:
+    """A pool in the list of all: what tells whether somebody has to look."""
+    aggregate = found.aggregate
+    hosts = [
+        {name: host[name] for name in _LISTED} for host in _hosts(found, shape)
+    ]
     return {
-        'pool': {
-            'aggregate_id': aggregate.id,
-            'uuid': aggregate.pool_uuid,
-            'name_label': observation.get('name_label'),
-            'master': name_of.get(observation.get('master', '')),
-            'seen_at': seen_at,
-            'state': states.operational_state(aggregate),
-            'drift': [
-                {
-                    'code': entry.code,
-                    'host': entry.host,
-                    'message': entry.message,
-                    'since': shape.time(shapes.moment(entry.since)),
-                }
-                for entry in aggregate.drift
-            ],
-            'hosts': [
-                {**shown, 'shut_down': found.halted.get(shown['name'], [])}
-                for shown in _hosts(
-                    found.hosts, seen, seen_at, aggregate.drift
-                )
-            ],
-            'operations': [
-                _standing(operation) for operation in found.standing
-            ],
-        }
+        'aggregate_id': aggregate.id,
+        'name': aggregate.name,
+        'availability_zone': aggregate.availability_zone,
+        **_pool(found, shape, hosts),
+        'wrong_since': shape.time(shapes.moment(found.wrong_since)),
+        'looked_at': shape.time(shapes.moment(aggregate.observed_at)),
+        'age': None if found.age is None else int(found.age),
+        'overdue': found.overdue,
+        'phases': found.phases,
     }
 
 
-def _standing(operation: records.Operation) -> dict[str, Any]:
+def _pool(
+    found: overview.Pool, shape: shapes.Shape, hosts: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What is told of a pool wherever it is shown."""
+    observation = found.aggregate.observation or {}
+    return {
+        'uuid': found.aggregate.pool_uuid,
+        'name_label': observation.get('name_label'),
+        'master': found.master,
+        'seen_at': shape.time(shapes.moment(found.seen.seen_at)),
+        'state': found.state,
+        'drift': [
+            {
+                'code': entry.code,
+                'host': entry.host,
+                'message': entry.message,
+                'since': shape.time(shapes.moment(entry.since)),
+            }
+            for entry in found.aggregate.drift
+        ],
+        'hosts': hosts,
+        'operations': [_standing(item, shape) for item in found.standing],
+    }
+
+
+def _standing(
+    operation: records.Operation, shape: shapes.Shape
+) -> dict[str, Any]:
     """An operation that counts for the state, and what ends that."""
     error = operation.error or {}
     return {
@@ -73,28 +140,27 @@ def _standing(operation: records.Operation) -> dict[str, Any]:
         'host': operation.host,
         'state': operation.state,
         'step': operation.step,
+        'progress': operation.progress,
+        'since': shape.time(overview.since(operation)),
         'code': error.get('code'),
         'message': error.get('message'),
         'remedy': endings.remedy(operation),
     }
 
 
-def _hosts(
-    hosts: Sequence[records.Host],
-    seen: sight.Sight,
-    seen_at: str | None,
-    drift: Sequence[records.Drift],
-) -> list[dict[str, Any]]:
+def _hosts(found: overview.Pool, shape: shapes.Shape) -> list[dict[str, Any]]:
     """Hosts bound to the aggregate, then those only the pool knows."""
+    seen, drift = found.seen, found.aggregate.drift
     codes: dict[str | None, list[str]] = {}
     for entry in drift:
         codes.setdefault(entry.uuid, []).append(entry.code)
+    seen_at = shape.time(shapes.moment(seen.seen_at))
     left = {uuid: {**h, 'seen_at': seen_at} for uuid, h in seen.hosts.items()}
     rows: list[tuple[records.Host | None, dict[str, Any]]] = [
         (host, left.pop(host.uuid or '', {'uuid': host.uuid}))
-        for host in hosts
+        for host in found.hosts
     ]
-    rows += [(None, found) for found in left.values()]
+    rows += [(None, listed) for listed in left.values()]
     # What keeps the whole pool from being seen is said of each host.
     blind = [
         entry.code
@@ -104,14 +170,14 @@ def _hosts(
     return [
         _host(
             host,
-            found,
-            [*codes.get(found['uuid'] or '', []), *blind],
+            listed,
+            [*codes.get(listed['uuid'] or '', []), *blind],
             seen.tells(
                 host.phase if host else None,
                 host.phase_since if host else None,
             ),
         )
-        for host, found in rows
+        for host, listed in rows
     ]
 
 
@@ -159,5 +225,6 @@ def _service(host: records.Host | None) -> str | None:
 
 
 ROUTES: routing.Routes = {
+    '/os-aggregate-pools': {'GET': routing.Route(index, 'query')},
     '/os-aggregates/{aggregate_id}/pool': {'GET': routing.Route(pool)},
 }

@@ -173,4 +173,4 @@ def test_failures_are_settled_however_many_they_are(
     assert 0 < max(lengths) < 10
     with database.reader() as connection:
         assert operations.get(connection, uuid).settled
-        assert operations.standing(connection, key) == []
+        assert operations.standing(connection, [key]) == []

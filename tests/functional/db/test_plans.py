@@ -73,12 +73,19 @@ def operation(key: int) -> Callable[[sa.Connection], Any]:
 
 
 LAST = 99_000
+EACH = range(1, plenty.AGGREGATES + 1)
 QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     'what there is to do': lambda c: leases.candidates(c, 1e9, 100),
     'all aggregates': aggregates.get_all,
     'an aggregate': lambda c: aggregates.get(c, LONG),
     'what an aggregate does': lambda c: operations.unfinished(c, LONG),
-    'what counts for an aggregate': lambda c: operations.standing(c, LONG),
+    'what counts for an aggregate': lambda c: operations.standing(c, [LONG]),
+    'what counts for all aggregates': lambda c: operations.standing(c, EACH),
+    'what was seen of all pools': lambda c: pools.looks(c, EACH),
+    'the hosts of all pools': lambda c: hosts.of_aggregates(c, EACH),
+    'aggregates of a host': lambda c: aggregates.get_all(
+        c, host='xen77', phases=None, limit=100
+    ),
     'what may be resolved': lambda c: operations.get_all(
         c, LONG, states=('unresolved',)
     ),

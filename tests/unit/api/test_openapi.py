@@ -8,6 +8,7 @@ import yaml
 from lxml import etree
 
 from aggregates_ext.api.edge import wire
+from tests.integration import documents
 from tests.openapi import answers
 from tests.openapi import document
 from tests.openapi import xmlforms
@@ -134,9 +135,52 @@ WRITTEN: dict[str, tuple[str, Any]] = {
                             ('uuid', 'kind', 'state', 'message', 'remedy'), 'x'
                         ),
                         **dict.fromkeys(('host', 'step', 'code')),
+                        'progress': 50,
+                        'since': '2026-11-23 02:58:27',
                     }
                 ],
             }
+        },
+    ),
+    '/os-aggregate-pools': (
+        'GET',
+        {
+            'pools': [
+                {
+                    'aggregate_id': 1,
+                    'name': 'a',
+                    'availability_zone': None,
+                    'uuid': None,
+                    'name_label': 'a',
+                    'master': None,
+                    'seen_at': None,
+                    'state': 'active',
+                    'drift': [],
+                    'hosts': [
+                        {
+                            'name': 'xen1',
+                            'phase': 'member',
+                            'enabled': True,
+                            'live': None,
+                            'service': 'enabled',
+                            'maintenance': 'off',
+                            'drift': ['LABEL'],
+                            'alarm': None,
+                        }
+                    ],
+                    'operations': [],
+                    'wrong_since': None,
+                    'looked_at': '2026-11-23 02:58:27.750000',
+                    'age': 7,
+                    'overdue': False,
+                    'phases': {
+                        'joining': 0,
+                        'member': 1,
+                        'leaving': 0,
+                        'returning': 0,
+                    },
+                }
+            ]
         },
     ),
     '/os-aggregates/{aggregate_id}/action': (
@@ -202,3 +246,17 @@ def test_every_body_of_the_legacy_face_has_xml() -> None:
             kinds.add('application/xml')
         for content in parts(methods, 'content'):
             assert content.keys() == kinds, path
+
+
+def test_the_sample_of_all_pools_is_an_answer() -> None:
+    held = answers.Answers()
+    for path, kind, start in (
+        ('/v2.1/os-aggregate-pools', 'application/json', '{"pools"'),
+        (
+            '/v1.1/{project_id}/os-aggregate-pools',
+            'application/xml',
+            '<pools>',
+        ),
+    ):
+        sample = documents.block('user.rst', start)
+        held.check(path, 'GET', 200, kind, sample.encode())
