@@ -13,15 +13,17 @@ from aggregates_ext import conf as options
 from aggregates_ext import refusals
 from aggregates_ext.cmd.commands import db
 from aggregates_ext.cmd.commands import group
+from aggregates_ext.cmd.commands import health
 from aggregates_ext.cmd.commands import host
 from aggregates_ext.cmd.commands import operation
 from aggregates_ext.cmd.commands import policy
 from aggregates_ext.cmd.commands import pool
 from aggregates_ext.cmd.commands import service
+from aggregates_ext.cmd.commands import status
 from aggregates_ext.cmd.commands import upgrade
 
 # Each adds its commands to the command line.
-GROUPS = (db, host, operation, policy, pool, service, upgrade)
+GROUPS = (db, host, operation, policy, pool, service, status, upgrade)
 # What the commands tell in a sentence.
 LEVELS = (
     'oslo_policy._parser=CRITICAL',
@@ -45,16 +47,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What a command prints may be read by a program.
     conf.set_default('use_stderr', True)
     refusals.print_anything()
+    asked = sys.argv[1:] if argv is None else argv
+    # Monitoring takes 1 for a warning. Which command it is, is not known
+    # before the configuration is read.
+    refused = health.UNKNOWN if status.NAME in asked else group.REFUSED
     try:
-        asked = sys.argv[1:] if argv is None else argv
         group.check_text(asked)
         options.parse(conf, asked, prog='aggregates-ext-manage')
+        refused = conf.command.refused
         logging.setup(conf, 'aggregates_ext')
         command: group.Command = conf.command.run
         code = command(group.Tools(conf))
         sys.stdout.flush()
     except refusals.ENDS as exc:
-        return refusals.end(exc)
+        return refusals.end(exc, refused)
     return code
 
 

@@ -26,8 +26,8 @@ PAGE = 1000
 STATES = ('created', 'changing', 'active', 'error')
 # Of a host that is bound.
 PHASES = ('joining', 'member', 'leaving', 'returning')
-_UTC = datetime.timezone.utc
-_WRONG = ('failed', 'unresolved')
+# States of operations that are an error of the aggregate.
+WRONG = ('failed', 'unresolved')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Pool:
     :ivar hosts: all that are bound, by name.
     :ivar standing: the operations that count for the state, in order.
     :ivar seen: the pool as a master showed it last.
-    :ivar age: seconds since somebody looked; None: nobody has yet.
+    :ivar now: when it was read, by the database's clock.
     :ivar overdue: whether somebody should have looked again by now.
     :ivar abandoned: whether a compute service had it, and does not renew its
         lease any more.
@@ -49,7 +49,7 @@ class Pool:
     hosts: Sequence[records.Host]
     standing: Sequence[records.Operation]
     seen: sight.Sight
-    age: float | None = None
+    now: float = 0.0
     overdue: bool = False
     abandoned: bool = False
     halted: Mapping[str, list[dict[str, str]]] = dataclasses.field(
@@ -78,6 +78,18 @@ class Pool:
         return {phase: phases.count(phase) for phase in PHASES}
 
     @property
+    def age(self) -> float | None:
+        """Seconds since somebody looked; None: nobody has yet."""
+        at = self.aggregate.observed_at
+        return None if at is None else max(0.0, self.now - at)
+
+    def shown(self, host: records.Host, field: str) -> Any:
+        """What the pool shows of a host that is bound; None: not known."""
+        if not self.seen.tells(host.phase, host.phase_since):
+            return None
+        return self.seen.hosts.get(host.uuid or '', {}).get(field)
+
+    @property
     def wrong_since(self) -> float | None:
         """Since when something of it is an error; None: nothing is.
 
@@ -86,9 +98,9 @@ class Pool:
         """
         times = [entry.since for entry in self.aggregate.drift]
         times += [
-            since(operation).replace(tzinfo=_UTC).timestamp()
+            moment(operation)
             for operation in self.standing
-            if operation.state in _WRONG
+            if operation.state in WRONG
         ]
         return min((time for time in times if time is not None), default=None)
 
@@ -99,6 +111,12 @@ def since(operation: records.Operation) -> datetime.datetime:
     if operation.state != 'queued':
         found = operation.finished_at or operation.started_at or found
     return found
+
+
+def moment(operation: records.Operation) -> float:
+    """The same in seconds of the epoch."""
+    utc = since(operation).replace(tzinfo=datetime.timezone.utc)
+    return utc.timestamp()
 
 
 class Overview:
@@ -209,7 +227,7 @@ def _pool(
         hosts,
         standing,
         sight.Sight.of(look.observation, at, now, interval),
-        None if at is None else max(0.0, now - at),
+        now,
         bool(hosts) and at_rest and not sight.is_recent(last, now, interval),
         until is not None and at_rest,
     )

@@ -1,6 +1,7 @@
 """Fixtures of the functional tests."""
 
 import contextlib
+import pathlib
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from oslo_config import cfg
 
+from aggregates_ext.cmd import manage
 from aggregates_ext.db.engine import engine
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import topology
@@ -50,3 +52,17 @@ def make_stage() -> Iterator[Callable[..., stage.Stage]]:
     """Builds a host and a pool to be judged."""
     with contextlib.ExitStack() as stack:
         yield lambda **about: stage.Stage(stack, **about)
+
+
+@pytest.fixture
+def config(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The configuration of commands, with the database of ``running``.
+
+    They do not set logging up for all other tests.
+    """
+    monkeypatch.setattr(manage.logging, 'setup', lambda *args: None)
+    path = tmp_path / 'aggregates_ext.conf'
+    path.write_text(
+        f'[database]\nconnection = sqlite:///{tmp_path}/aggregates_ext.sqlite'
+    )
+    return str(path)

@@ -14,21 +14,6 @@ from tests.functional import service
 SR = '11111111-1111-1111-1111-111111111111'
 
 
-@pytest.fixture(autouse=True)
-def logging_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keeps the commands from setting logging up for all other tests."""
-    monkeypatch.setattr(manage.logging, 'setup', lambda *args: None)
-
-
-@pytest.fixture
-def config(tmp_path: pathlib.Path) -> str:
-    path = tmp_path / 'aggregates_ext.conf'
-    path.write_text(
-        f'[database]\nconnection = sqlite:///{tmp_path}/aggregates_ext.sqlite'
-    )
-    return str(path)
-
-
 def test_schema_is_made_and_checked(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,7 +22,7 @@ def of(running: service.Service, **wanted: Any) -> list[int]:
 
 def told(pool: overview.Pool) -> overview.Pool:
     """What is the same of one pool and of all."""
-    return dataclasses.replace(pool, age=None, halted={})
+    return dataclasses.replace(pool, now=0.0, halted={})
 
 
 def test_each_pool_is_told_as_it_is_alone(running: service.Service) -> None:

@@ -43,7 +43,7 @@ EXCEPTIONS = {
 TAKERS = {'block': '', 'blocks_from': '', 'commands': '', 'command': ' '}
 COMMAND = re.compile(
     '``(?:aggregates-ext-manage )?((?:db|host|operation|policy|pool|upgrade)'
-    ' [a-z-]+(?: [^`]*)?)``'
+    ' [a-z-]+(?: [^`]*)?|status(?: [^`]*)?)``'
 )
 OPTION = re.compile(r'``\[([^\]`]+)\] (\w+)')
 # What stands in a command for something of the operator's.

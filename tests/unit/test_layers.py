@@ -46,7 +46,7 @@ OWNERS = {
     'oslo_context': ('context.py', 'api/', 'compute/requests.py'),
     'oslo_upgradecheck': ('cmd/commands/',),
     'waitress': ('cmd/server.py',),
-    'rich': ('cmd/demo.py', 'demo/'),
+    'rich': ('cmd/commands/', 'cmd/demo.py', 'demo/'),
     'XenAPI': ('compute/xen/xenapi.py',),
 }
 

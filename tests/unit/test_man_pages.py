@@ -28,10 +28,16 @@ def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     groups = argparse.ArgumentParser().add_subparsers()
     manage._add_groups(groups)
     for name, parser in groups.choices.items():
-        for action in parser._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                for verb, found in action.choices.items():
-                    yield f'{name} {verb}', found
+        verbs = [
+            action
+            for action in parser._actions
+            if isinstance(action, argparse._SubParsersAction)
+        ]
+        if not verbs:
+            yield name, parser
+        for action in verbs:
+            for verb, found in action.choices.items():
+                yield f'{name} {verb}', found
 
 
 def test_every_command_line_has_a_page() -> None:
@@ -58,8 +64,10 @@ def test_commands_of_the_operator_are_told() -> None:
 def test_no_command_is_told_that_is_none() -> None:
     there = {command for command, _parser in commands()}
     groups = {command.split()[0] for command in there}
+    alone = {command for command in there if ' ' not in command}
     text = page('aggregates-ext-manage')
-    told = re.findall(r'``([a-z]+ [a-z-]+)[^`]*``', text)
+    told = re.findall(r'``([a-z]+(?: [a-z-]+)?)[^`]*``', text)
+    told = [t for t in told if ' ' in t or t in alone]
     assert {t for t in told if t.split()[0] in groups} == there
 
 

@@ -88,6 +88,7 @@ def _is_text(argument: str) -> bool:
     return True
 
 
+REFUSED = 1
 # What it returns is the exit code.
 Command = Callable[[Tools], int]
 
@@ -102,12 +103,17 @@ def add_group(subparsers: Any, name: str, about: str) -> Any:
 
 
 def add_command(
-    actions: Any, name: str, does: str, command: Command
+    actions: Any,
+    name: str,
+    does: str,
+    command: Command,
+    refused: int = REFUSED,
 ) -> argparse.ArgumentParser:
-    """A command of a group.
+    """A command of a group, or one that is in none.
 
+    :param refused: the exit code when it is.
     :returns: its parser, for its arguments.
     """
     parser: argparse.ArgumentParser = actions.add_parser(name, help=does)
-    parser.set_defaults(run=command)
+    parser.set_defaults(run=command, refused=refused)
     return parser

@@ -21,7 +21,7 @@ def draw(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     widths[-1] = 0
     return '\n'.join(
         GAP.join(
-            cell.ljust(width) for cell, width in zip(line, widths, strict=True)
+            text.ljust(width) for text, width in zip(line, widths, strict=True)
         )
         for line in lines
     )
@@ -30,7 +30,9 @@ def draw(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _cell(value: object) -> str:
     """A value in one line, without what a terminal would obey."""
     text = ' '.join(str('' if value is None else value).split())
-    return (
-        ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-        or NOTHING
-    )
+    return harmless(text) or NOTHING
+
+
+def harmless(text: str) -> str:
+    """A text without what a terminal would obey."""
+    return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
