@@ -59,10 +59,10 @@ class NotFound(AggregatesError):
 class NotServed(NotFound):
     message = (
         'The resource could not be found. This endpoint serves host '
-        'aggregates (/os-aggregates) and tells of their hosts (/os-hosts, '
-        '/os-services, /os-hypervisors, /os-availability-zone) and guests '
-        '(/servers, /os-migrations); for all else ask the compute service of '
-        'the cloud.'
+        'aggregates (/os-aggregates) and their pools (/os-aggregate-pools), '
+        'and tells of their hosts (/os-hosts, /os-services, /os-hypervisors, '
+        '/os-availability-zone) and guests (/servers, /os-migrations); for '
+        'all else ask the compute service of the cloud.'
     )
 
 
