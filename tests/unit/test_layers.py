@@ -48,6 +48,7 @@ OWNERS = {
     'waitress': ('cmd/server.py',),
     'rich': ('cmd/commands/', 'cmd/demo.py', 'demo/'),
     'XenAPI': ('compute/xen/xenapi.py',),
+    'keystoneauth1': ('client/api.py',),
 }
 
 # Room of ours, or file at the top -> the rooms that it imports, and may.
@@ -58,6 +59,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'threads.py': (),
     'verbatim.py': (),
     'demo/': (),
+    'client/': (),
     'exception.py': (),
     'conf.py': ('verbatim.py',),
     'prerequisites.py': ('verbatim.py',),
@@ -430,6 +432,18 @@ def test_api_knows_no_compute_service_and_nobody_the_simulator() -> None:
     assert ('api', 'compute') not in wings
     assert {one for one, other in wings if other == 'xensim'} == {'xensim'}
     assert {other for one, other in wings if one == 'xensim'} == {'xensim'}
+
+
+def test_the_client_stands_alone() -> None:
+    """Who installs it need install nothing else of the package."""
+    assert not [pair for pair in arrows() if 'client/' in pair]
+    libraries = {
+        module.split('.')[0]
+        for where, module in all_imports()
+        if where.startswith('client/')
+    }
+    libraries -= {'aggregates_ext', *STANDARD}
+    assert libraries <= {'cliff', 'keystoneauth1', 'osc_lib'}
 
 
 def test_simulator_needs_the_standard_library_and_yaml_alone() -> None:
