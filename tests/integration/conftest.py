@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -80,6 +81,28 @@ def clients_venv() -> pathlib.Path:
         'python-novaclient',
         'python-openstackclient',
     )
+
+
+@pytest.fixture(scope='session')
+def plugin_path(
+    clients_venv: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
+    """A directory with the package, as pip installs it beside the clients.
+
+    What the services need is not there: the plug-in does without.
+    """
+    directory = tmp_path_factory.mktemp('plugin')
+    source = directory / 'source'
+    ignored = shutil.ignore_patterns(
+        '.*', '*.egg-info', '__pycache__', 'build', 'tests'
+    )
+    shutil.copytree(environments.ROOT, source, ignore=ignored)
+    target = directory / 'installed'
+    environments.run(
+        *(clients_venv / 'bin' / 'pip', 'install', '--no-deps'),
+        *('--target', target, source),
+    )
+    return target
 
 
 @pytest.fixture(scope='session')

@@ -49,6 +49,8 @@ OWNERS = {
     'rich': ('cmd/commands/', 'cmd/demo.py', 'demo/'),
     'XenAPI': ('compute/xen/xenapi.py',),
     'keystoneauth1': ('client/api.py',),
+    'osc_lib': ('client/',),
+    'cliff': ('client/shown.py',),
 }
 
 # Room of ours, or file at the top -> the rooms that it imports, and may.

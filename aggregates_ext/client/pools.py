@@ -1,0 +1,73 @@
+"""openstack aggregate pool show, adopt, reapply, master set."""
+
+import argparse
+
+from aggregates_ext.client import api
+from aggregates_ext.client import asking
+from aggregates_ext.client import shown
+
+
+class ShowPool(asking.Show):
+    """Show the pool of an aggregate: hosts, drift, what goes on or failed"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Its arguments."""
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        asking.add_aggregate(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> shown.Shown:
+        """Show it as it was last seen."""
+        pools = asking.pools_of(self)
+        aggregate = pools.find(parsed_args.aggregate)
+        return shown.pool(pools.pool(aggregate.id))
+
+
+class _PoolChange(asking.Change):
+    """A change of a whole pool.
+
+    :ivar action: what the API calls it.
+    """
+
+    action: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Its arguments."""
+        asking.add_aggregate(parser)
+
+    def begin(
+        self, pools: api.Pools, parsed_args: argparse.Namespace
+    ) -> asking.Begun:
+        """Ask for it."""
+        key = pools.find(parsed_args.aggregate).id
+        accepted = pools.act(key, self.action, {})
+        return asking.begun_by(accepted, key, self.action, None)
+
+
+class AdoptPool(_PoolChange):
+    """Let the aggregate follow its pool as it is now"""
+
+    action = 'adopt'
+
+
+class ReapplyPool(_PoolChange):
+    """Make the pool what the aggregate says"""
+
+    action = 'reapply'
+
+
+class SetMaster(asking.Change):
+    """Make another member the master of the pool"""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Its arguments."""
+        asking.add_aggregate(parser)
+        asking.add_host(parser, 'Member that becomes the master')
+
+    def begin(
+        self, pools: api.Pools, parsed_args: argparse.Namespace
+    ) -> asking.Begun:
+        """Ask for it."""
+        key, host = pools.find(parsed_args.aggregate).id, parsed_args.host
+        accepted = pools.act(key, 'set_master', {'host': host})
+        return asking.begun_by(accepted, key, 'set_master', host)

@@ -1,0 +1,508 @@
+"""The plug-in of ``openstack`` against the running service.
+
+With tokens of a real Keystone, and installed beside the clients of OpenStack
+as pip does. Who uses nothing else sees what a pool does, and what refuses.
+"""
+
+import configparser
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from aggregates_ext.xensim.world import clock
+from tests.integration import children
+from tests.integration import clients
+from tests.integration import documents
+from tests.integration import keystone as keystone_server
+from tests.integration import processes
+from tests.integration import rabbitmq
+
+REGION = 'Plugged'
+HOSTS = 10
+# How much faster than real time the simulated hosts are.
+SPEED = 40.0
+GROUP = 'openstack.aggregate_pools.v1'
+POOL = ('aggregate', 'pool')
+HOST = (*POOL, 'host')
+JSON = ('-f', 'json')
+
+
+# Parses command lines as "openstack" would; tells their words and the options
+# that no other plug-in's commands have.
+PARSE = """
+import json
+import sys
+from importlib import metadata
+from osc_lib.command import command
+
+class Show(command.ShowOne):
+    def take_action(self, parsed_args): ...
+
+class List(command.Lister):
+    def take_action(self, parsed_args): ...
+
+def options(made):
+    parser = made(None, None).get_parser('openstack')
+    return {o for action in parser._actions for o in action.option_strings}
+
+group, lines = sys.argv[1], json.loads(sys.argv[2])
+points = metadata.entry_points(group=group)
+made = {p.name.replace('_', ' '): p.load() for p in points}
+told = {name: sorted(options(each) - options(Show) - options(List))
+        for name, each in made.items()}
+for words in lines:
+    [name] = [name for name in made
+              if words[:len(name.split())] == name.split()]
+    rest = words[len(name.split()):]
+    made[name](None, None).get_parser(name).parse_args(rest)
+print(json.dumps(told))
+"""
+# Whether what the extra asks for is there.
+REQUIRED = """
+from importlib import metadata
+from packaging import requirements
+for line in metadata.requires('aggregates_ext'):
+    wanted = requirements.Requirement(line)
+    if wanted.marker and wanted.marker.evaluate({'extra': 'client'}):
+        found = metadata.version(wanted.name)
+        assert wanted.specifier.contains(found), (line, found)
+        print(wanted.name)
+"""
+
+
+def commands() -> list[str]:
+    """What the entry points say that there is."""
+    setup = configparser.ConfigParser()
+    setup.read(documents.ROOT / 'setup.cfg')
+    points = setup['options.entry_points'][GROUP].strip().split('\n')
+    return [point.partition(' =')[0].replace('_', ' ') for point in points]
+
+
+@pytest.fixture(scope='module')
+def site(
+    keystone: keystone_server.Keystone,
+    shared_broker: rabbitmq.Broker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[processes.Site]:
+    directory: pathlib.Path = tmp_path_factory.mktemp('site')
+    with processes.Site(
+        directory,
+        HOSTS,
+        authtoken=keystone.authtoken(),
+        transport_url=shared_broker.url(shared_broker.make_vhost()),
+        sim_clock=clock.RunningClock(SPEED),
+    ) as made:
+        made.set_up()
+        yield made
+
+
+@pytest.fixture(scope='module')
+def compute(site: processes.Site) -> children.Child:
+    service = site.start_compute()
+    sign = 'Messages are listened to'
+    processes.wait_for('it listens', lambda: sign in service.text())
+    return service
+
+
+@pytest.fixture(scope='module')
+def api(
+    site: processes.Site,
+    compute: children.Child,
+    keystone: keystone_server.Keystone,
+) -> processes.Client:
+    """The API, seen by an administrator; it can be restarted where it is."""
+    client = site.start_api()
+    port = client.url.rpartition(':')[2]
+    site.configure('bind_port = 0', f'bind_port = {port}')
+    keystone.add_endpoint(f'{client.url}/v2.1', REGION)
+    return client.sending(X_Auth_Token=keystone.token('operator'))
+
+
+@pytest.fixture(scope='module')
+def variables(
+    api: processes.Client,
+    keystone: keystone_server.Keystone,
+    plugin_path: pathlib.Path,
+) -> dict[str, str]:
+    """Who an administrator is, where the API is, and where the plug-in."""
+    told = keystone.variables('operator', REGION)
+    return {**told, 'PYTHONPATH': str(plugin_path)}
+
+
+@pytest.fixture(scope='module')
+def openstack(
+    clients_venv: pathlib.Path, variables: dict[str, str]
+) -> Iterator[clients.Shell]:
+    with clients.Shell(clients_venv, variables) as shell:
+        yield shell
+
+
+@pytest.fixture(scope='module')
+def pool(
+    site: processes.Site, api: processes.Client
+) -> tuple[str, int, list[str]]:
+    """A pool of three hosts: its name, its id, their names."""
+    name, hosts = site.new_name(), site.take_hosts(3)
+    return name, api.make_pool(name, hosts), hosts
+
+
+def test_openstack_knows_the_commands(
+    clients_venv: pathlib.Path,
+    openstack: clients.Shell,
+    variables: dict[str, str],
+) -> None:
+    told = clients.run(clients_venv, variables, 'openstack', '--help')
+    assert (told.status, told.err) == (0, '')
+    listed = {' '.join(line.split()) for line in told.out.splitlines()}
+    for command in commands():
+        assert any(line.startswith(f'{command} ') for line in listed), command
+        helped = openstack('help', *command.split())
+        assert helped.status == 0, helped.err
+        assert f'{command} [-h]' in ' '.join(helped.out.split())
+        assert 'provided by the aggregates_ext plugin' in ' '.join(
+            helped.out.split()
+        )
+    assert '--accept-data-loss' in openstack('help', *HOST, 'remove').out
+    assert commands()[0] in openstack('help', *POOL).out
+
+
+def test_the_document_tells_all_of_it(
+    clients_venv: pathlib.Path, variables: dict[str, str]
+) -> None:
+    """And nothing that cannot be typed."""
+    text = documents.read('client.rst')
+    start = 'openstack aggregate pool '
+    lines = [
+        line
+        for block in documents.blocks('client.rst')
+        for line in block.replace('\\\n', ' ').splitlines()
+        if line.startswith(start)
+    ]
+    words = [shlex.split(line)[1:] for line in lines]
+    done = clients.run(
+        clients_venv,
+        variables,
+        *('python', '-c', PARSE, GROUP, json.dumps(words)),
+    )
+    told = done.json()
+    assert sorted(told) == sorted(commands())
+    for command, options in told.items():
+        assert any(f'openstack {command} ' in line for line in lines) or (
+            f'``{command.split()[-1]}``' in text
+        ), command
+        for option in options:
+            assert f'{option}' in text, (command, option)
+
+
+def test_the_extra_asks_for_what_there_is(
+    clients_venv: pathlib.Path, variables: dict[str, str]
+) -> None:
+    done = clients.run(clients_venv, variables, *('python', '-c', REQUIRED))
+    assert done.status == 0, done.err
+    assert 'python-openstackclient' in done.out.split()
+
+
+def test_a_pool_is_made_and_dissolved(
+    site: processes.Site, api: processes.Client, openstack: clients.Shell
+) -> None:
+    name, (first, second) = site.new_name(), site.take_hosts(2)
+    assert openstack('aggregate', 'create', name).status == 0
+    checked = openstack(*HOST, 'check', name, first, *JSON).json()
+    assert (checked['for'], checked['accepted']) == ('add', True)
+    dry = openstack(*HOST, 'add', '--dry-run', name, first, *JSON).json()
+    assert dry == checked
+    assert openstack(*POOL, 'show', name, *JSON).json()['hosts'] == []
+
+    begun = openstack(*HOST, 'add', name, first, *JSON).json()
+    assert (begun['kind'], begun['host']) == ('add_host', first)
+    waited = openstack(
+        *(*POOL, 'operation', 'show', '--wait', begun['uuid'], *JSON)
+    )
+    assert waited.json()['state'] == 'succeeded'
+    assert f'add_host {first}: succeeded' in waited.err
+    done = openstack(*HOST, 'add', '--wait', name, second, *JSON)
+    assert (done.json()['state'], done.json()['progress']) == (
+        'succeeded',
+        100,
+    )
+    shown = openstack(*POOL, 'show', name, *JSON).json()
+    assert [h['name'] for h in shown['hosts']] == [first, second]
+    hosts = openstack(*HOST, 'list', '--long', name, *JSON).json()
+    assert [(h['Name'], h['Phase'], h['Drift']) for h in hosts] == [
+        (first, 'member', []),
+        (second, 'member', []),
+    ]
+    table = openstack(*POOL, 'show', str(shown['aggregate_id'])).out
+    assert f'{first}: member, master, live, enabled' in table
+
+    changed = openstack(*POOL, 'master', 'set', '--wait', name, second)
+    assert changed.status == 0, changed.err
+    processes.wait_for(
+        'the other master is seen',
+        lambda: api.pool(shown['aggregate_id'])['master'] == second,
+    )
+    for verb in ('adopt', 'reapply'):
+        done = openstack(*POOL, verb, '--wait', name, *JSON)
+        assert done.json()['kind'] == verb
+
+    removed = openstack(*HOST, 'remove', '--wait', name, first, *JSON).json()
+    assert removed['state'] == 'succeeded'
+    listed = openstack(*POOL, 'operation', 'list', name, *JSON).json()
+    assert [row['Kind'] for row in listed] == [
+        *('remove_host', 'reapply', 'adopt', 'set_master'),
+        *('add_host', 'add_host'),
+    ]
+    some = openstack(
+        *(*POOL, 'operation', 'list', '--limit', '2', '--long'),
+        *('--marker', listed[0]['UUID'], '--state', 'succeeded', name, *JSON),
+    ).json()
+    assert [row['UUID'] for row in some] == [
+        row['UUID'] for row in listed[1:3]
+    ]
+    assert some[0]['Request ID'].startswith('req-')
+
+
+def test_disks_are_given_up_by_name(
+    site: processes.Site, api: processes.Client, openstack: clients.Shell
+) -> None:
+    name, (first, second) = site.new_name(), site.take_hosts(2)
+    api.make_pool(name, [first, second])
+    disk = {'name': 'customer', 'size': 1 << 30}
+    sr = site.sim.add_sr(second, 'local', vdis=[disk])
+    checked = openstack(*HOST, 'check', '--for', 'remove', name, second)
+    assert checked.status == 1
+    for told in (f'SR {sr}', 'customer', '1.0 GiB', 'remedy: '):
+        assert told in checked.out
+    dry = openstack(*HOST, 'remove', '--dry-run', name, second, *JSON)
+    assert dry.status == 1
+    assert list(json.loads(dry.out)['disks']) == [sr]
+    refused = openstack(*HOST, 'remove', '--wait', name, second)
+    assert (refused.status, refused.out) == (1, '')
+    assert sr in refused.err
+    assert 'Traceback' not in refused.err
+    done = openstack(
+        *(*HOST, 'remove', '--accept-data-loss', sr, '--wait', name, second),
+        *JSON,
+    ).json()
+    assert done['asked']['accept_data_loss'] == [sr]
+    assert done['state'] == 'succeeded'
+
+
+def test_what_fails_after_its_acceptance_is_told(
+    site: processes.Site,
+    api: processes.Client,
+    compute: children.Child,
+    openstack: clients.Shell,
+) -> None:
+    name, (first, second) = site.new_name(), site.take_hosts(2)
+    key = api.make_pool(name, [first])
+    site.sim.plant('Async.pool.join', code='LICENCE_RESTRICTION', times=100)
+    failed = openstack(*HOST, 'add', '--wait', name, second, *JSON)
+    assert failed.status == 1
+    operation = json.loads(failed.out)
+    assert operation['state'] == 'failed'
+    assert operation['error']['code'] in failed.err
+    assert 'Traceback' not in failed.err
+    wrong = openstack(*POOL, 'show', name).out
+    assert 'error' in wrong
+    assert operation['uuid'] in wrong
+    assert 'retry_operation' in wrong
+    site.sim.clear_faults()
+    again = openstack(
+        *(*POOL, 'operation', 'retry', '--wait', operation['uuid'], *JSON)
+    ).json()
+    assert again['state'] == 'succeeded'
+    assert again['asked']['retry_of'] == operation['uuid']
+
+    site.freeze(compute)
+    try:
+        queued = openstack(*HOST, 'remove', '--force', name, second, *JSON)
+        cancelled = openstack(
+            *(*POOL, 'operation', 'cancel', '--wait'),
+            *(queued.json()['uuid'], *JSON),
+        )
+        assert cancelled.json()['state'] == 'cancelled'
+        assert cancelled.status == 0
+    finally:
+        compute.thaw()
+    reset = openstack(
+        *(*HOST, 'reset', '--outcome', 'member', name, second, *JSON)
+    ).json()
+    assert (reset['kind'], reset['asked']['outcome']) == ('reset', 'member')
+    shown = api.done('GET', f'/os-aggregates/{key}')
+    assert shown['aggregate']['hosts'] == [first, second]
+
+
+def test_a_host_is_taken_out_for_repair(
+    site: processes.Site,
+    api: processes.Client,
+    openstack: clients.Shell,
+    pool: tuple[str, int, list[str]],
+) -> None:
+    name, key, (_master, host, _other) = pool
+    guest = site.sim.add_vm(host, f'{name}-web')
+    processes.wait_for(
+        'the guest is seen',
+        lambda: api.done('GET', f'/servers?all_tenants=1&host={host}')[
+            'servers'
+        ],
+    )
+    plan = openstack(
+        *(*HOST, 'maintenance', 'set', '--dry-run', name, host, *JSON)
+    ).json()['plan']
+    assert [entry['uuid'] for entry in plan] == [guest]
+    done = openstack(
+        *(*HOST, 'maintenance', 'set', '--wait', '--reason', 'new fans'),
+        *(name, host, *JSON),
+    )
+    assert done.json()['asked']['reason'] == 'new fans'
+    assert [move['uuid'] for move in done.json()['moves']] == [guest]
+    assert f'guest {name}-web from {host} to ' in done.err
+    again = openstack(*HOST, 'maintenance', 'set', name, host, *JSON).json()
+    assert (again['uuid'], again['state']) == (None, 'succeeded')
+    checked = openstack(*HOST, 'check', '--for', 'reboot', name, host)
+    assert checked.status == 0, checked.err
+    for verb in ('reboot', 'shutdown', 'startup'):
+        told = openstack(*HOST, verb, '--wait', name, host, *JSON)
+        # Its pool knows no way to switch it on.
+        assert told.status == (verb == 'startup'), told.err
+        if verb == 'shutdown':
+            site.sim.power_on(host)
+            processes.wait_for(
+                'it is back',
+                lambda: all(h['live'] for h in api.pool(key)['hosts']),
+            )
+    assert 'live' in told.err
+    done = openstack(
+        *(*HOST, 'maintenance', 'unset', '--wait', name, host, *JSON)
+    )
+    assert done.json()['state'] == 'succeeded'
+    assert site.sim.places(guest) == [host]
+
+
+def test_all_hosts_restart_in_turn(
+    site: processes.Site,
+    openstack: clients.Shell,
+    pool: tuple[str, int, list[str]],
+) -> None:
+    name, _key, (_master, host, _other) = pool
+    rolling = (*POOL, 'rolling')
+    plan = openstack(
+        *(*rolling, 'reboot', '--dry-run', '--host', host, name, *JSON)
+    ).json()
+    assert plan['accepted']
+    assert [entry['host'] for entry in plan['hosts']] == [host]
+    # They lack nothing.
+    updated = openstack(*rolling, 'update', '--wait', name, *JSON).json()
+    assert updated['state'] == 'succeeded'
+    assert {entry['state'] for entry in updated['hosts']} == {'skipped'}
+    paused = openstack(
+        *(*rolling, 'reboot', '--host', host, '--pause', 'before_reboot'),
+        *('--wait', name, *JSON),
+    )
+    assert paused.status == 5, paused.err
+    operation = json.loads(paused.out)
+    assert operation['paused'] == host
+    assert f'operation continue {operation["uuid"]}' in paused.err
+    done = openstack(
+        *(*POOL, 'operation', 'continue', '--wait', operation['uuid'], *JSON)
+    )
+    assert done.json()['state'] == 'succeeded'
+    assert [entry['state'] for entry in done.json()['hosts']] == ['done']
+    assert f'host {host}: rebooting' in done.err
+
+
+def test_who_waits_outlives_the_api(
+    site: processes.Site,
+    api: processes.Client,
+    compute: children.Child,
+    clients_venv: pathlib.Path,
+    keystone: keystone_server.Keystone,
+    plugin_path: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    """It learns of the cloud from its file, as an operator's does."""
+    name, [host] = site.new_name(), site.take_hosts(1)
+    api.create(name)
+    config = tmp_path / 'clouds.yaml'
+    auth = {
+        'auth_url': keystone.url,
+        'username': 'operator',
+        'password': keystone_server.PASSWORD,
+        'project_name': 'pools',
+        'user_domain_id': 'default',
+        'project_domain_id': 'default',
+    }
+    cloud = {'auth': auth, 'region_name': REGION}
+    config.write_text(json.dumps({'clouds': {'pools': cloud}}))
+    told = tmp_path / 'told'
+    kept = {k: v for k, v in os.environ.items() if not k.startswith('OS_')}
+    site.freeze(compute)
+    with told.open('w') as output:
+        waiting = subprocess.Popen(
+            [
+                *(clients_venv / 'bin' / 'openstack', *HOST, 'add'),
+                *('--wait', name, host, *JSON),
+            ],
+            env={
+                **kept,
+                'OS_CLOUD': 'pools',
+                'OS_CLIENT_CONFIG_FILE': str(config),
+                'PYTHONPATH': str(plugin_path),
+            },
+            stdout=subprocess.PIPE,
+            stderr=output,
+            text=True,
+        )
+
+    def says(text: str) -> Any:
+        assert waiting.poll() is None, told.read_text()
+        return text in told.read_text()
+
+    processes.wait_for('it waits', lambda: says(f'add_host {host}: queued'))
+    [running] = [p for p in site.processes if p.running and p is not compute]
+    running.kill()
+    processes.wait_for('it misses it', lambda: says('asking again'))
+    site.start_api()
+    processes.wait_for('it is answered', lambda: says('it answers again'))
+    compute.thaw()
+    out, _none = waiting.communicate(timeout=processes.DEADLINE)
+    assert waiting.returncode == 0, told.read_text()
+    assert json.loads(out)['state'] == 'succeeded'
+
+
+def test_a_refusal_is_told_in_the_words_of_the_api(
+    site: processes.Site,
+    openstack: clients.Shell,
+    clients_venv: pathlib.Path,
+    keystone: keystone_server.Keystone,
+    variables: dict[str, str],
+) -> None:
+    name = site.new_name()
+    assert openstack('aggregate', 'create', name).status == 0
+    nothing = '11111111-2222-3333-4444-555555555555'
+    for command, reason in (
+        ((*POOL, 'show', 'nothing'), 'No aggregate has the name or id'),
+        ((*POOL, 'adopt', name), 'pool'),
+        ((*HOST, 'add', name, 'nothing'), 'Host nothing is not registered'),
+        ((*POOL, 'operation', 'show', nothing), nothing),
+        ((*POOL, 'operation', 'retry', '../x'), '(HTTP 404)'),
+        (
+            (*HOST, 'remove', '--dry-run', '--force', name, 'xen1'),
+            'leave them away',
+        ),
+    ):
+        done = openstack(*command)
+        assert (done.status, done.out) == (1, ''), command
+        assert reason in done.err, command
+        assert 'Traceback' not in done.err, command
+    reader = {**variables, **keystone.variables('reader', REGION)}
+    done = clients.run(clients_venv, reader, 'openstack', *POOL, 'show', name)
+    assert done.status == 1
+    assert "Policy doesn't allow" in done.err
