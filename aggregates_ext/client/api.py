@@ -110,6 +110,18 @@ class Pools:
         found: dict[str, Any] = self._get(path, 'operation')
         return found
 
+    def pools(
+        self, limit: int | None, **filters: Any
+    ) -> Iterator[dict[str, Any]]:
+        """All pools as they were last seen, by the ids of their aggregates.
+
+        :param limit: how many at most; None: all.
+        :param filters: ``state``, ``drift``, ``host``, ``availability_zone``
+            and ``marker``, where they are not None.
+        """
+        path, root = '/os-aggregate-pools', 'pools'
+        return self._pages(path, root, 'aggregate_id', limit, filters)
+
     def operations(
         self, aggregate_id: int, limit: int | None, **filters: Any
     ) -> Iterator[dict[str, Any]]:
@@ -119,18 +131,33 @@ class Pools:
         :param filters: ``state`` and ``marker``, where they are not None.
         """
         path = f'/os-aggregates/{aggregate_id}/operations'
+        return self._pages(path, 'operations', 'uuid', limit, filters)
+
+    def _pages(
+        self,
+        path: str,
+        root: str,
+        key: str,
+        limit: int | None,
+        filters: Mapping[str, Any],
+    ) -> Iterator[dict[str, Any]]:
+        """What a list has, page by page.
+
+        :param root: what the list stands below.
+        :param key: the field of an item that the next page begins after.
+        """
         query = {n: v for n, v in filters.items() if v is not None}
         while True:
             if limit is not None:
                 query['limit'] = limit
             body = self._ask('GET', path, params=query).body
-            page = _part(body, 'operations')
+            page = _part(body, root)
             yield from page
-            if limit is not None or not body.get('operations_links'):
+            if limit is not None or not body.get(f'{root}_links'):
                 return
             if not page:
                 return
-            query['marker'] = page[-1]['uuid']
+            query['marker'] = page[-1][key]
 
     def act(
         self, aggregate_id: int, action: str, fields: Mapping[str, Any]

@@ -35,6 +35,24 @@ def add_host(parser: argparse.ArgumentParser, text: str = 'Host') -> None:
     parser.add_argument('host', metavar='<host>', help=f'{text} (name)')
 
 
+def _number(text: str) -> int:
+    """A number of rows."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'{text} is less than 1')
+    return number
+
+
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    """Let a list be short."""
+    parser.add_argument(
+        '--limit',
+        metavar='<limit>',
+        type=_number,
+        help='How many at most, up to 1000 (default: all)',
+    )
+
+
 class Begun(NamedTuple):
     """What was asked for, and accepted.
 

@@ -35,14 +35,6 @@ LONG = {
 }
 
 
-def _number(text: str) -> int:
-    """A number of rows."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'{text} is less than 1')
-    return number
-
-
 def _uuid(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'operation', metavar='<operation>', help='Operation (UUID)'
@@ -63,12 +55,7 @@ class ListOperations(command.Lister):
         parser.add_argument(
             '--state', choices=STATES, help='Only those in this state'
         )
-        parser.add_argument(
-            '--limit',
-            metavar='<limit>',
-            type=_number,
-            help='How many at most, up to 1000 (default: all)',
-        )
+        asking.add_limit(parser)
         parser.add_argument(
             '--marker',
             metavar='<operation>',

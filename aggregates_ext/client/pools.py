@@ -1,10 +1,79 @@
-"""openstack aggregate pool show, adopt, reapply, master set."""
+"""openstack aggregate pool list, show, adopt, reapply, master set."""
 
 import argparse
+
+from osc_lib.command import command
 
 from aggregates_ext.client import api
 from aggregates_ext.client import asking
 from aggregates_ext.client import shown
+
+STATES = ('created', 'changing', 'active', 'error')
+COLUMNS = {
+    'Aggregate ID': 'aggregate_id',
+    'Name': 'name',
+    'State': 'state',
+    'Master': 'master',
+    'Hosts': 'hosts',
+    'Drift': 'drift',
+    'Operations': 'operations',
+    'Wrong Since': 'wrong_since',
+}
+LONG = {
+    'Availability Zone': 'availability_zone',
+    'UUID': 'uuid',
+    'Seen At': 'seen_at',
+    'Age': 'age',
+    'Overdue': 'overdue',
+}
+
+
+class ListPools(command.Lister):
+    """List all pools as they were last seen"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Its arguments."""
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--state', choices=STATES, help='Only those in this state'
+        )
+        parser.add_argument(
+            '--drift',
+            metavar='<drift>',
+            help='Only those that have drifted (true), have not (false), or '
+            'have drifted so (code)',
+        )
+        parser.add_argument(
+            '--host', metavar='<host>', help='Only that of this host (name)'
+        )
+        parser.add_argument(
+            '--availability-zone',
+            metavar='<zone>',
+            help='Only those in this availability zone',
+        )
+        asking.add_limit(parser)
+        parser.add_argument(
+            '--marker',
+            metavar='<aggregate>',
+            help='Aggregate (ID) that the list begins after',
+        )
+        parser.add_argument(
+            '--long', action='store_true', help='List additional fields'
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> shown.Shown:
+        """Read them, page by page."""
+        found = asking.pools_of(self).pools(
+            parsed_args.limit,
+            state=parsed_args.state,
+            drift=parsed_args.drift,
+            host=parsed_args.host,
+            availability_zone=parsed_args.availability_zone,
+            marker=parsed_args.marker,
+        )
+        columns = {**COLUMNS, **(LONG if parsed_args.long else {})}
+        return shown.rows(found, columns, shown.LISTED_POOL)
 
 
 class ShowPool(asking.Show):

@@ -111,3 +111,16 @@ class RollingUpdate(_Rolling):
 
     action = 'rolling_update'
     pause = 'before_update'
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """What is done before."""
+        parser.add_argument(
+            '--sync',
+            action='store_true',
+            default=None,
+            help='Let the master of XenServer copy what is published before',
+        )
+
+    def fields(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        """The same, and what is done before."""
+        return {**super().fields(parsed_args), 'sync': parsed_args.sync}

@@ -1,5 +1,6 @@
 """Answers of the API as columns: one text for people, data for programs."""
 
+import types
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -62,6 +63,11 @@ OPERATION: Mapping[str, Render | None] = {
     'created_at': None,
     'started_at': None,
     'finished_at': None,
+}
+LISTED_POOL: Mapping[str, Render] = {
+    'hosts': words.phases,
+    'drift': words.codes,
+    'operations': words.under_way,
 }
 CHECK: Mapping[str, Render | None] = {
     'host': None,
@@ -128,17 +134,24 @@ def plan(found: Mapping[str, Any]) -> Shown:
 
 
 def rows(
-    found: Iterable[Mapping[str, Any]], columns: Mapping[str, str]
+    found: Iterable[Mapping[str, Any]],
+    columns: Mapping[str, str],
+    renders: Mapping[str, Render] = types.MappingProxyType({}),
 ) -> Shown:
-    """A row for each, by title and name of each column."""
+    """A row for each, by title and name of each column.
+
+    :param renders: by name of a column, how a list in it is told; else its
+        items are.
+    """
     return tuple(columns), [
-        [_listed(each.get(name)) for name in columns.values()]
+        [
+            _listed(each.get(name), renders.get(name, words.commas))
+            for name in columns.values()
+        ]
         for each in found
     ]
 
 
-def _listed(value: Any) -> Any:
+def _listed(value: Any, render: Render) -> Any:
     """A list in one cell."""
-    if isinstance(value, list):
-        return Told(value, lambda items: ', '.join(map(str, items)))
-    return value
+    return Told(value, render) if isinstance(value, list) else value

@@ -4,6 +4,7 @@ Lines of text for people; programs get the data itself. A field that an API
 does not tell is left out.
 """
 
+import collections
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -16,6 +17,33 @@ INDENT = '  '
 def lines(rendered: Iterable[str]) -> str:
     """One text of many lines."""
     return '\n'.join(rendered)
+
+
+def commas(items: Iterable[Any]) -> str:
+    """Items in one line."""
+    return ', '.join(map(str, items))
+
+
+def phases(entries: Iterable[Data]) -> str:
+    """How many hosts of a pool are in each phase."""
+    found = collections.Counter(
+        entry.get('phase') or 'not in the aggregate' for entry in entries
+    )
+    return commas(f'{number} {phase}' for phase, number in found.items())
+
+
+def codes(entries: Iterable[Data]) -> str:
+    """What a pool differs in, each code once."""
+    return commas(dict.fromkeys(entry.get('code') for entry in entries))
+
+
+def under_way(entries: Iterable[Data]) -> str:
+    """Operations that count for the state, each in a line."""
+    return lines(
+        f'{entry.get("kind")} {entry.get("host") or ""}'.rstrip()
+        + f': {entry.get("state")}'
+        for entry in entries
+    )
 
 
 def named(entry: Data, name: str = 'name') -> str:

@@ -81,6 +81,8 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=_environment(variables),
+            # Or what Python finds here would be found before the plug-in.
+            cwd=venv,
             text=True,
         )
 
@@ -118,6 +120,7 @@ def run(
     done = subprocess.run(
         [venv / 'bin' / command[0], *command[1:]],
         env=_environment(variables),
+        cwd=venv,
         capture_output=True,
         text=True,
         timeout=TIMEOUT,

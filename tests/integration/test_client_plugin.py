@@ -238,6 +238,12 @@ def test_a_pool_is_made_and_dissolved(
         (first, 'member', []),
         (second, 'member', []),
     ]
+    host = ('--host', first)
+    [row] = openstack(*POOL, 'list', '--long', *host, *JSON).json()
+    assert (row['Name'], row['State']) == (name, 'active')
+    assert (row['Drift'], row['UUID']) == ([], shown['uuid'])
+    listing = openstack(*POOL, 'list', '--drift', 'false', '--limit', '9').out
+    assert '2 member' in listing
     table = openstack(*POOL, 'show', str(shown['aggregate_id'])).out
     assert f'{first}: member, master, live, enabled' in table
 

@@ -75,6 +75,19 @@ def test_a_plan_changes_nothing() -> None:
     assert adapter.asked[0][2] == sent
 
 
+def test_pools_are_read_page_by_page() -> None:
+    links = {'pools_links': [{'rel': 'next', 'href': '…'}]}
+    first = scripted.answer(200, {'pools': [{'aggregate_id': 3}], **links})
+    last = scripted.answer(200, {'pools': [{'aggregate_id': 4}]})
+    pools, adapter = scripted.pools(first, last)
+    found = list(pools.pools(None, state='error', host=None))
+    assert [pool['aggregate_id'] for pool in found] == [3, 4]
+    asked = [{'params': {'state': 'error'}}]
+    asked.append({'params': {'state': 'error', 'marker': 3}})
+    path = '/os-aggregate-pools'
+    assert adapter.asked == [('GET', path, sent) for sent in asked]
+
+
 def test_all_pages_are_read_unless_some_rows_are_enough() -> None:
     def page(*uuids: str, more: bool) -> object:
         body = {'operations': [{'uuid': uuid} for uuid in uuids]}

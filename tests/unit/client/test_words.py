@@ -153,3 +153,17 @@ def test_where_nothing_is_told_nothing_is_said(empty: dict[str, Any]) -> None:
     assert words.problems([{}])
     assert words.standing([{}])
     assert words.planned_hosts([{}])
+
+
+def test_a_pool_in_a_list() -> None:
+    hosts = [{'phase': p} for p in ('member', 'joining', 'member', None)]
+    told = '2 member, 1 joining, 1 not in the aggregate'
+    assert words.phases(hosts) == told
+    drift = [{'code': c} for c in ('MEMBER_DEAD', 'LABEL', 'MEMBER_DEAD')]
+    assert words.codes(drift) == 'MEMBER_DEAD, LABEL'
+    operations = [
+        {'kind': 'add_host', 'host': 'xen2', 'state': 'queued'},
+        {'kind': 'rename', 'host': None, 'state': 'failed'},
+    ]
+    told = 'add_host xen2: queued\nrename: failed'
+    assert words.under_way(operations) == told
