@@ -55,14 +55,14 @@ def make_stage() -> Iterator[Callable[..., stage.Stage]]:
 
 
 @pytest.fixture
-def config(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def config(
+    database_url: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
     """The configuration of commands, with the database of ``running``.
 
     They do not set logging up for all other tests.
     """
     monkeypatch.setattr(manage.logging, 'setup', lambda *args: None)
     path = tmp_path / 'aggregates_ext.conf'
-    path.write_text(
-        f'[database]\nconnection = sqlite:///{tmp_path}/aggregates_ext.sqlite'
-    )
+    path.write_text(f'[database]\nconnection = {database_url}')
     return str(path)

@@ -10,10 +10,12 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from aggregates_ext.cmd import manage
 from aggregates_ext.cmd.commands import health
@@ -24,6 +26,7 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import models
 from tests.functional import service
 from tests.integration import documents
 
@@ -244,10 +247,7 @@ def test_names_and_reasons_are_whole_and_harmless(
     monkeypatch.setenv('FORCE_COLOR', terminal)
     monkeypatch.setenv('NO_COLOR', '1')
     with site.running.database.writer() as connection:
-        connection.exec_driver_sql(
-            'UPDATE aggregates SET name = ?',
-            (ODD,),
-        )
+        connection.execute(sa.update(models.aggregates).values(name=ODD))
     site.drift('LABEL')
     _code, out = site.run()
     shown = re.sub(r'\x1b\[[0-9]*m', '', out) if terminal else out
@@ -294,7 +294,9 @@ def test_it_is_watched_through_an_outage_until_somebody_ends_it(
         else:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(status.time, 'sleep', sleep)
+    # Its own alone: others wait meanwhile too.
+    clock = types.SimpleNamespace(sleep=sleep)
+    monkeypatch.setattr(status, 'time', clock)
     code, out = site.run('--watch')
     assert code == 130
     first, second, third, rest = out.split('\n\n')
