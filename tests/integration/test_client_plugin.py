@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import pytest
 
-from aggregates_ext.xensim.world import clock
 from tests.integration import children
 from tests.integration import clients
 from tests.integration import documents
@@ -26,8 +25,6 @@ from tests.integration import rabbitmq
 
 REGION = 'Plugged'
 HOSTS = 11
-# How much faster than real time the simulated hosts are.
-SPEED = 40.0
 GROUP = 'openstack.aggregate_pools.v1'
 POOL = ('aggregate', 'pool')
 HOST = (*POOL, 'host')
@@ -118,7 +115,6 @@ def site(
         HOSTS,
         authtoken=keystone.authtoken(),
         transport_url=shared_broker.url(shared_broker.make_vhost()),
-        sim_clock=clock.RunningClock(SPEED),
     ) as made:
         made.set_up()
         yield made
