@@ -15,6 +15,7 @@ from aggregates_ext.cmd.commands import db
 from aggregates_ext.cmd.commands import group
 from aggregates_ext.cmd.commands import health
 from aggregates_ext.cmd.commands import host
+from aggregates_ext.cmd.commands import move
 from aggregates_ext.cmd.commands import operation
 from aggregates_ext.cmd.commands import policy
 from aggregates_ext.cmd.commands import pool
@@ -23,7 +24,7 @@ from aggregates_ext.cmd.commands import status
 from aggregates_ext.cmd.commands import upgrade
 
 # Each adds its commands to the command line.
-GROUPS = (db, host, operation, policy, pool, service, status, upgrade)
+GROUPS = (db, host, move, operation, policy, pool, service, status, upgrade)
 # What the commands tell in a sentence.
 LEVELS = (
     'oslo_policy._parser=CRITICAL',

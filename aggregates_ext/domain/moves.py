@@ -140,6 +140,33 @@ class Moves:
         with self._database.reader() as connection:
             return db_moves.find(connection, key, server_id)
 
+    def get(self, uuid: str) -> records.Move:
+        """A move.
+
+        :raises exception.MoveNotFound: there is none.
+        """
+        with self._database.reader() as connection:
+            return db_moves.get(connection, uuid)
+
+    def listed(
+        self,
+        status: str | None,
+        host: str | None,
+        guest_uuid: str | None,
+        limit: int,
+    ) -> list[records.Move]:
+        """Moves, the newest first.
+
+        :param status: one of ``STATUSES``; None: any.
+        :param host: name of the host at either end; None: any.
+        :raises exception.Invalid: none are asked for.
+        """
+        if limit < 1:
+            raise exception.Invalid(reason='The limit must be 1 or more.')
+        wanted = STATUSES[status] if status else db_moves.Wanted()
+        wanted = wanted._replace(host=host, guest_uuid=guest_uuid)
+        return self.page(wanted, limit) or []
+
     def page(
         self, wanted: db_moves.Wanted, limit: int, marker: str | None = None
     ) -> list[records.Move] | None:

@@ -10,6 +10,7 @@ from aggregates_ext.cmd import manage
 from aggregates_ext.cmd.commands import pool
 from aggregates_ext.db.schema import migration
 from tests.functional import service
+from tests.functional import test_migrations
 
 SR = '11111111-1111-1111-1111-111111111111'
 
@@ -87,6 +88,8 @@ def test_a_registration_is_changed(
         (['host', 'set', 'xen1', '--url', 'http://10.0.0.1'], 'https'),
         (['operation', 'show', 'x'], 'could not be found'),
         (['operation', 'list', '7'], 'could not be found'),
+        (['move', 'show', 'x'], 'could not be found'),
+        (['move', 'cancel', 'x'], 'could not be found'),
     ],
 )
 def test_refusal_says_why_and_ends_with_1(
@@ -100,6 +103,48 @@ def test_refusal_says_why_and_ends_with_1(
     manage.main([*run, 'host', 'add', 'xen1', '--url', 'https://10.0.0.1'])
     assert manage.main([*run, *command]) == 1
     assert says in capsys.readouterr().err
+
+
+def test_moves_are_listed_shown_and_cancelled(
+    running: service.Service,
+    config: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    key = running.create('xen1', 'xen2')
+    for host, name in (('xen1', 'web'), ('xen2', 'db')):
+        running.sim.add_vm(host, name)
+        running.watch(key, 0)
+    api = test_migrations.Api(running)
+    web, other = (
+        guest['uuid']
+        for name in ('xen1', 'xen2')
+        for guest in api(f'os-hypervisors/{name}/servers', '2.1')[
+            'hypervisors'
+        ][0]['servers']
+    )
+    assert api.move(web, 'xen2') == api.move(other) == ''
+    run = ['--config-file', config, 'move']
+    assert manage.main([*run, 'list']) == 0
+    header, newest, oldest = capsys.readouterr().out.splitlines()
+    assert header.split()[:3] == ['uuid', 'created', 'guest']
+    assert newest.split()[2:6] == ['db', 'xen2', '-', 'queued']
+    assert oldest.split()[2:6] == ['web', 'xen1', 'xen2', 'queued']
+    uuid = oldest.split()[0]
+    some = ['--host', 'xen1', '--guest', web, '--status', 'queued']
+    assert manage.main([*run, 'list', *some, '--json']) == 0
+    (listed,) = json.loads(capsys.readouterr().out)
+    assert manage.main([*run, 'show', uuid]) == 0
+    assert json.loads(capsys.readouterr().out) == listed
+    assert (listed['guest'], listed['wanted']) == (web, 'xen2')
+    assert (listed['aggregate'], listed['status']) == (key, 'queued')
+    assert 'call' not in listed
+    assert manage.main([*run, 'cancel', uuid]) == 0
+    assert manage.main([*run, 'cancel', uuid]) == 1
+    assert 'It has ended' in capsys.readouterr().err
+    for status, found in (('cancelled', [uuid]), ('completed', [])):
+        assert manage.main([*run, 'list', '--status', status, '--json']) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert [move['uuid'] for move in told] == found
 
 
 def test_operations_are_listed_shown_and_cancelled(
