@@ -155,6 +155,10 @@ def _keep(
     tries = story.tries
     screen.say('', 'The pool is yours. With python-openstackclient:')
     screen.paste(*(f'{stack} {words}' for words in tries.stack))
+    screen.say('With its plug-in, the extra "client" of this package:')
+    screen.paste(
+        *(f'{stack} aggregate pool {words}' for words in tries.plugin)
+    )
     screen.say('With curl:')
     screen.paste(
         *(f'curl -s {path}/{name}' for name in tries.paths),

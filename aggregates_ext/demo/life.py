@@ -90,6 +90,11 @@ class Story(telling.Story):
                 'server list --all-projects --host xen2',
                 'host set --enable-maintenance xen2',
             ),
+            (
+                'list',
+                f'show {name}',
+                f'host remove --wait {name} xen3',
+            ),
             ('pool', 'operations'),
             ({'remove_host': {'host': 'xen2'}},),
         )

@@ -55,6 +55,11 @@ class Story(telling.Story):
                 'server list --all-projects --host xen2',
                 'host set --enable-maintenance xen2',
             ),
+            (
+                f'show {name}',
+                f'rolling reboot --dry-run --suspend-ha {name}',
+                f'operation list {name}',
+            ),
             ('pool', 'operations'),
             (
                 {'rolling_reboot': {'dry_run': True, **ASKED}},

@@ -28,11 +28,13 @@ class Tries(NamedTuple):
     """What to try where everything is left running.
 
     :ivar stack: arguments of the command openstack.
+    :ivar plugin: the same with the plug-in, behind "aggregate pool".
     :ivar paths: of GET requests, below the aggregate.
     :ivar actions: bodies of actions of the aggregate.
     """
 
     stack: Sequence[str]
+    plugin: Sequence[str]
     paths: Sequence[str]
     actions: Sequence[Mapping[str, Any]]
 
