@@ -2,6 +2,7 @@
 
 import gc
 import pathlib
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -29,8 +30,13 @@ hypothesis.settings.load_profile('any time')
 
 
 def pytest_configure() -> None:
-    """Let nothing outlive the tests."""
+    """Let nothing outlive the tests, and all that they start be interrupted.
+
+    What a shell runs in the background ignores SIGINT, and hands that on.
+    """
     leash.hold()
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

@@ -1,5 +1,6 @@
 """The whole service in one process, on simulated hosts and stepped time."""
 
+import time
 import xmlrpc.client
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -36,6 +37,8 @@ from aggregates_ext.xensim.world import clock as sim_clock
 
 # Seconds between two looks at hosts that are to be a pool.
 SELDOM = 4.0
+# Seconds after which nothing settles any more.
+PATIENCE = 180.0
 
 
 class Silence:
@@ -196,9 +199,13 @@ class Service:
         return (self.operation(aggregate_id).not_before or now) - now
 
     def settle(self, aggregate_id: int) -> str:
-        """Work until nothing is unfinished; how the newest operation ended."""
+        """Work until nothing is unfinished; how the newest operation ended.
+
+        What rests already is waited for.
+        """
         self.conf.set_override('retry_interval', 0.01, 'compute')
-        for _ in range(1000):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
             self.work()
             if self.state(aggregate_id) != 'changing':
                 return self.operation(aggregate_id).state

@@ -155,11 +155,7 @@ def test_obstacle_that_passes_is_waited_for(running: service.Service) -> None:
     assert 'OTHER_OPERATION_IN_PROGRESS' in resting.error['message']
     assert all(h['enabled'] for h in running.pool_of('xen2')['hosts'])
     running.sim.end_pool_operation('xen1', operation)
-    for _ in range(1000):
-        running.work()
-        if running.state(key) != 'changing':
-            break
-    assert running.operation(key).state == 'succeeded'
+    assert running.settle(key) == 'succeeded'
     assert ejects(running) == 1
 
 
@@ -198,11 +194,7 @@ def test_lost_answer_of_an_eject_is_not_repeated(
     key = running.create('xen1', 'xen2')
     running.sim.plant(call='Async.pool.eject', action='drop_answer')
     running.members.remove_host(running.ctx, key, 'xen2')
-    for _ in range(1000):
-        running.work()
-        if running.state(key) != 'changing':
-            break
-    assert running.operation(key).state == 'succeeded'
+    assert running.settle(key) == 'succeeded'
     assert ejects(running) == 1
     assert len(running.pool_of('xen1')['hosts']) == 1
 

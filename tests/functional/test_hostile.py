@@ -398,6 +398,7 @@ def test_hostile_joiner_behind_tls(
     site.join(lambda: site.rests('ANSWER_LOST'))
     assert_bounded(tls_front)
     tls_front.behave()
+    site.forget_rests()
     site.running.conf.set_override('call_timeout', 30.0, 'compute')
     assert site.running.settle(site.key) == 'succeeded'
 

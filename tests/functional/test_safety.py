@@ -40,20 +40,11 @@ def hasten(running: service.Service) -> None:
     running.conf.set_override('retry_interval', 0.01, 'compute')
 
 
-def settle(running: service.Service, key: int) -> str:
-    """Work until nothing is unfinished; the state of the newest operation."""
-    for _ in range(1000):
-        running.work()
-        if running.state(key) != 'changing':
-            return running.operation(key).state
-    raise AssertionError(running.operation(key))
-
-
 def hang_join(running: service.Service, key: int) -> None:
     """Add xen2, whose join hangs in the middle until it is unresolved."""
     running.sim.plant(host='xen2', action='hang', step='S2', times=0)
     running.members.add_host(running.ctx, key, 'xen2')
-    assert settle(running, key) == 'unresolved'
+    assert running.settle(key) == 'unresolved'
 
 
 def changing(running: service.Service) -> list[str]:
@@ -324,7 +315,7 @@ def test_refused_eject_is_not_sent_again_when_enabling_is_unclear(
     )
     running.sim.plant(call='host.enable', action='drop_answer')
     running.members.remove_host(running.ctx, key, 'xen2')
-    assert settle(running, key) == 'failed'
+    assert running.settle(key) == 'failed'
     assert changing(running).count('Async.pool.eject') == 1
     error = running.operation(key).error
     assert error is not None
@@ -406,7 +397,7 @@ def test_rename_never_keeps_an_aggregate_from_deletion(
         connection.exec_driver_sql(
             'UPDATE operations SET begun = begun - 9, not_before = NULL'
         )
-    assert settle(hasty, key) == 'failed'
+    assert hasty.settle(key) == 'failed'
     hasty.operations.reset(hasty.ctx, key, 'xen1', 'free')
     hasty.aggregates.delete(hasty.ctx, key)
     with pytest.raises(exception.AggregateNotFound):
@@ -522,7 +513,7 @@ def test_failed_eject_is_not_sent_again_when_its_task_is_gone(
     running.sim.plant(host='xen2', action='fail', step='E1', code='VDI_IN_USE')
     running.sim.plant(call='task.destroy', action='drop_answer')
     running.members.remove_host(running.ctx, key, 'xen2')
-    assert settle(running, key) == 'failed'
+    assert running.settle(key) == 'failed'
     assert changing(running).count('Async.pool.eject') == 1
     error = running.operation(key).error
     assert error is not None

@@ -33,7 +33,7 @@ from tests.integration import documents
 ODD = 'r \x1b[31m[red]x[/red] :smile: \u202e[fd00::11]\x07'
 REASON = 'It is so.\nAnd ' + 'that ' * 60 + 'is why.'
 # Seconds for what a process does at once.
-SOON = 30.0
+SOON = 180.0
 
 
 class Site:
@@ -330,9 +330,13 @@ def test_a_terminal_is_drawn_anew_and_left_as_it_was(site: Site) -> None:
         env={**os.environ, 'TERM': 'xterm'},
     ) as process:
         os.close(theirs)
-        shown = read(ours, lambda text: text.count('OK: 1 pool') >= 2)
-        process.send_signal(signal.SIGINT)
-        shown += read(ours, lambda text: '\x1b[?1049l' in text)
+        try:
+            shown = read(ours, lambda text: text.count('OK: 1 pool') >= 2)
+            process.send_signal(signal.SIGINT)
+            shown += read(ours, lambda text: '\x1b[?1049l' in text)
+        except BaseException:
+            process.kill()
+            raise
         assert process.stderr is not None
         assert process.stderr.read() == b''
     os.close(ours)
