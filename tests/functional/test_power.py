@@ -703,6 +703,28 @@ def test_storage_that_comes_late_is_plugged(
     assert len(running.arrivals('PBD.plug')) == number
 
 
+def test_a_host_that_was_back_in_time_is_not_called_away(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its storage is waited for beyond the time in which it had to be back."""
+    add_storage(running)
+    enter(running, key)
+    running.sim.plant(host='xen2', action='no_storage', times=0)
+    ask(running)
+    for _ in range(60):
+        go_on(running, key)
+        if 'back' in running.operation(key).parameters:
+            break
+    running.conf.set_override('power_timeout', 600.0, 'compute')
+    age(running, 700)
+    go_on(running, key)
+    assert running.operation(key).state == 'running', running.operation(key)
+    monkeypatch.setattr(powering, 'LATER_WAIT', 0.0)
+    ended = finish(running, key)
+    assert ended.state == 'succeeded', ended
+    assert (ended.error or {})['code'] == powering.NOT_WHOLE
+
+
 def test_a_plug_without_an_answer_is_not_sent_again(
     running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

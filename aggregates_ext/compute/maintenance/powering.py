@@ -151,11 +151,14 @@ class _Power:
     def check_time(self, state: str) -> None:
         """:raises outcomes.Failed: it has had all the time that it may have.
 
+        A host that is back has another time for what went with it.
+
         :param state: of the host, in a sentence.
         """
         limit = float(self._run.options.power_timeout)
         age = self._now - powers.sent(self._run.operation)['at']
-        if age >= limit:
+        back = self._run.operation.parameters.get(BACK)
+        if age >= limit and (back is None or self._now - back >= limit):
             raise outcomes.Failed(
                 NOT_BACK,
                 f'Host {self._run.host_name} was to be '
