@@ -249,11 +249,14 @@ def _has_stopped(operation: records.Operation) -> bool:
 
 
 def _is_rolling(operation: records.Operation) -> bool:
-    """Whether it restarts hosts, and may have begun with one."""
+    """Whether it restarts hosts, and has begun: with one, or to tell one."""
     return (
         operation.kind in ROLLING
         and operation.state in db_operations.UNFINISHED
-        and records.Rolling.HOSTS in operation.parameters
+        and (
+            records.Rolling.HOSTS in operation.parameters
+            or bool(operation.parameters.get('changed'))
+        )
     )
 
 

@@ -702,6 +702,78 @@ def test_a_master_that_cannot_synchronize_is_told(
 
 
 @pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+def test_a_task_of_the_master_that_fails_is_told(
+    running: service.Service, product: str
+) -> None:
+    """It was taken, and has come to nothing: it is not sent again."""
+    key = make_pool(running, product)
+    publish(running, product, synced=False)
+    pool = running.sim.host('xen1').database.pool
+    pool['restrictions'] = {**pool['restrictions'], 'restrict_updates': 'true'}
+    before = syncs(running)
+    ended = finish(running, key, update(running, key, sync=True))
+    assert ended.state == 'failed', ended
+    assert (ended.error or {})['code'] == 'LICENCE_RESTRICTION'
+    assert syncs(running) - before == 1
+    assert running.arrivals(rolling.REBOOT) == []
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+def test_a_master_is_told_three_times_to_synchronize(
+    running: service.Service, product: str
+) -> None:
+    key = make_pool(running, product)
+    publish(running, product, synced=False)
+    before = syncs(running)
+    running.sim.plant('Async.pool.sync_updates', 'xen1', 'reset', times=0)
+    ended = finish(running, key, update(running, key, sync=True))
+    assert ended.state == 'failed', ended
+    assert (ended.error or {})['code'] == 'REPOSYNC_FAILED'
+    assert syncs(running) - before == 3
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+def test_what_somebody_else_synchronizes_is_waited_for(
+    running: service.Service, product: str
+) -> None:
+    """But not for ever; nothing is sent beside it."""
+    key = make_pool(running, product)
+    publish(running, product, synced=False)
+    before = syncs(running)
+    running.sim.start_pool_operation('xen1', 'sync_updates')
+    uuid = update(running, key, sync=True)
+    for _ in range(5):
+        rolling.go_on(running, key)
+    resting = rolling.get(running, uuid)
+    assert resting.state == 'queued'
+    assert resting.step == 'the master synchronizes updates'
+    running.conf.set_override('update_timeout', 1.0, 'compute')
+    ended = finish(running, key, uuid)
+    assert (ended.error or {})['code'] == 'TIMEOUT', ended
+    assert syncs(running) == before
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+def test_it_is_given_up_while_the_master_synchronizes(
+    running: service.Service, product: str
+) -> None:
+    """What the master does is waited for; no host is touched."""
+    key = make_pool(running, product)
+    publish(running, product, synced=False)
+    before = syncs(running)
+    uuid = update(running, key, sync=True)
+    while syncs(running) == before:
+        rolling.go_on(running, key, 1)
+    running.operations.cancel(running.ctx, key, uuid)
+    ended = finish(running, key, uuid)
+    assert ended.state == 'cancelled', ended
+    assert told(running, key) == []
+    assert running.arrivals(rolling.REBOOT) == []
+    assert all(rolling.row(running, name)['enabled'] for name in NAMES)
+    assert running.state(key) == 'active'
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
 def test_what_is_left_of_a_run_installs_what_the_others_have(
     running: service.Service, key: int, product: str
 ) -> None:
