@@ -139,6 +139,11 @@ class Site:
     def show(self, uuid: str) -> Any:
         return self.api(f'os-aggregates/operations/{uuid}')['operation']
 
+    def history(self) -> list[str]:
+        """The kinds of all operations of the pool."""
+        found = self.api(f'os-aggregates/{self.key}/operations')
+        return [operation['kind'] for operation in found['operations']]
+
     def until(self, uuid: str, **wanted: Any) -> Any:
         """Go on until an operation shows something."""
         for _ in range(200):
@@ -177,6 +182,11 @@ def test_a_restart_is_shown_and_let_go_on(site: Site) -> None:
     assert first['seconds_left'] is None
     went_on = site.act('continue_operation', operation=uuid)['operation']
     assert went_on['uuid'] == uuid
+    # Whoever looks before the service does is not told to ask again; one whose
+    # answer was lost may.
+    assert site.show(uuid)['paused'] is None
+    site.act('continue_operation', operation=uuid)
+    assert site.history().count('continue_operation') == 1
     second = site.until(uuid, paused='xen2')
     done, paused = second['hosts']
     assert (done['host'], done['state']) == ('xen1', 'done')
@@ -200,6 +210,8 @@ def test_a_restart_is_shown_and_let_go_on(site: Site) -> None:
         assert entry.keys() == done.keys()
         assert entry['state'] in records.Rolling.STATES
     site.act('cancel_operation', operation=uuid)
+    given_up = site.show(uuid)
+    assert (given_up['state'], given_up['paused']) == ('running', None)
     ended = site.until(uuid, state='cancelled')
     assert ended['paused'] is ended['seconds_left'] is None
     assert [h['state'] for h in ended['hosts']] == ['done', 'stopped']

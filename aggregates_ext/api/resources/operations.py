@@ -84,7 +84,7 @@ def show(
     if found.kind in states.ROLLING:
         shown |= {
             'hosts': _rolled(found, moves, shape),
-            'paused': rolling.paused(found),
+            'paused': domain.rolling.paused(found),
             'seconds_left': rolling.seconds_left(found, now),
         }
     if moves:

@@ -139,27 +139,41 @@ class Rolling:
             found = db_operations.get(connection, uuid)
             if found.aggregate_id != aggregate_id:
                 raise exception.OperationNotFound(operation=uuid)
-            host = paused(found)
+            host = _paused(found)
             if host is None:
                 raise exception.OperationNotPaused(
                     operation=uuid, state=found.state
                 )
-            db_operations.ask(
-                connection,
-                db_operations.CONTINUE,
-                found,
-                operations.asked_by(ctx),
-                {'paused': host},
-            )
+            if not _is_answered(connection, found, host):
+                db_operations.ask(
+                    connection,
+                    db_operations.CONTINUE,
+                    found,
+                    operations.asked_by(ctx),
+                    {'paused': host},
+                )
             return db_operations.get(connection, uuid)
 
         found = self._intent.database.write(work)
         self._intent.compute.wake_up()
         return found
 
+    def paused(self, operation: records.Operation) -> str | None:
+        """The host that waits for ``continue_operation``; None: none does.
 
-def paused(operation: records.Operation) -> str | None:
-    """The host that an operation waits with for ``continue_operation``."""
+        One that somebody has answered waits no more, though the service may
+        be about to read it.
+        """
+        host = _paused(operation)
+        if host is None:
+            return None
+        with self._intent.database.reader() as connection:
+            answered = _is_answered(connection, operation, host)
+        return None if answered else host
+
+
+def _paused(operation: records.Operation) -> str | None:
+    """The host that an operation has paused with, answered or not."""
     if operation.state not in db_operations.UNFINISHED:
         return None
     if operation.parameters.get('pause') in (None, NO_PAUSE):
@@ -168,6 +182,20 @@ def paused(operation: records.Operation) -> str | None:
         if entry['state'] == records.Rolling.PAUSED:
             return str(entry['host'])
     return None
+
+
+def _is_answered(
+    connection: Any, operation: records.Operation, host: str
+) -> bool:
+    """Whether somebody has let a host go on, or has given up its operation.
+
+    The service may not have seen it yet.
+    """
+    return any(
+        request.kind == db_operations.GIVE_UP
+        or request.parameters['paused'] == host
+        for request in db_operations.requests(connection, operation)
+    )
 
 
 def _parameters(kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
