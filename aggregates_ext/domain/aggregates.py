@@ -168,15 +168,21 @@ class Aggregates:
         self,
         aggregate_id: int,
         metadata: Mapping[str, str | None],
+        *,
+        replace: bool = False,
     ) -> records.Aggregate:
         """Merge metadata; None removes a key, absent or not.
 
         The key ``availability_zone`` is the zone itself (design#zone-key).
+
+        :param replace: whether keys that are not named are removed. The zone
+            is none of them.
         """
 
         def work(connection: Any) -> records.Aggregate:
             before = self._intent.lock(connection, aggregate_id)
-            merged = {**before.metadata, **metadata}
+            kept = {} if replace else before.metadata
+            merged = {**kept, **metadata}
             values: dict[str, Any] = {}
             if ZONE_KEY in merged:
                 zone = merged.pop(ZONE_KEY)

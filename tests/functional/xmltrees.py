@@ -30,6 +30,7 @@ NAMES = st.sampled_from(
         'pause',
         'suspend_ha',
         'only_if_needed',
+        'replace',
         'sync',
         'dry_run',
         'action',

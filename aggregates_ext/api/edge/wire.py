@@ -57,6 +57,7 @@ _FLAGS = {
     'force',
     'hard',
     'only_if_needed',
+    'replace',
     'restore',
     'stay_on_failure',
     'suspend_ha',

@@ -99,6 +99,7 @@ SET_METADATA = _body(
             'additionalProperties': fields.VALUE,
             'description': 'an object',
         },
+        replace=_TRUTH,
     ),
 )
 ADD_HOST = _body('add_host', lambda texts: _object(('host',), host=texts.host))

@@ -111,11 +111,13 @@ def set_metadata(
     aggregate_id: str,
     body: Any,
 ) -> dict[str, Any]:
-    """Merge metadata; null removes a key."""
+    """Merge metadata, or replace it; null removes a key."""
     ctx.can(policy.SET_METADATA)
     fields = schema.check(body, schema.SET_METADATA, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
-    changed = domain.aggregates.set_metadata(key, fields['metadata'])
+    changed = domain.aggregates.set_metadata(
+        key, fields['metadata'], replace=fields.get('replace', False)
+    )
     return {'aggregate': shape.aggregate(changed)}
 
 
