@@ -22,17 +22,17 @@ from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import guests
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import inventory
-from aggregates_ext.domain import members
 from aggregates_ext.domain import moves
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import overview
 from aggregates_ext.domain import pools
-from aggregates_ext.domain import retries
 from aggregates_ext.domain.maintenance import again
 from aggregates_ext.domain.maintenance import enabling
 from aggregates_ext.domain.maintenance import entering
 from aggregates_ext.domain.maintenance import powering
 from aggregates_ext.domain.maintenance import rolling
+from aggregates_ext.domain.membership import members
+from aggregates_ext.domain.membership import retries
 
 LOG = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from aggregates_ext.db.schema import migration
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import hosts
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import members
+from aggregates_ext.domain.membership import members
 from tests import bench
 
 SIMULATOR = (

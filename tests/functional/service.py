@@ -22,16 +22,16 @@ from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import hosts
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import overview
 from aggregates_ext.domain import pools
-from aggregates_ext.domain import retries
 from aggregates_ext.domain.maintenance import again
 from aggregates_ext.domain.maintenance import enabling
 from aggregates_ext.domain.maintenance import entering
 from aggregates_ext.domain.maintenance import powering
 from aggregates_ext.domain.maintenance import rolling
+from aggregates_ext.domain.membership import members
+from aggregates_ext.domain.membership import retries
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.world import clock as sim_clock
 

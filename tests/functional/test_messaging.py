@@ -11,7 +11,7 @@ from aggregates_ext.compute import endpoint as compute_endpoint
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import members
+from aggregates_ext.domain.membership import members
 from tests.functional import service
 
 

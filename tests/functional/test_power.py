@@ -17,8 +17,8 @@ from aggregates_ext.compute.xen import connections
 from aggregates_ext.db import operations
 from aggregates_ext.db import records
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import members
 from aggregates_ext.domain.maintenance import powering as requests
+from aggregates_ext.domain.membership import members
 from aggregates_ext.xensim.plan import presets
 from tests.functional import service
 

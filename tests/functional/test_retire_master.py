@@ -12,7 +12,7 @@ from aggregates_ext.compute import endpoint
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import members
+from aggregates_ext.domain.membership import members
 from tests.functional import service
 
 CALL = 'pool.designate_new_master'

@@ -22,16 +22,16 @@ from aggregates_ext.db import records
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import guests
 from aggregates_ext.domain import inventory
-from aggregates_ext.domain import members
 from aggregates_ext.domain import moves
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import overview
 from aggregates_ext.domain import pools
-from aggregates_ext.domain import retries
 from aggregates_ext.domain.maintenance import enabling
 from aggregates_ext.domain.maintenance import entering
 from aggregates_ext.domain.maintenance import powering
 from aggregates_ext.domain.maintenance import rolling
+from aggregates_ext.domain.membership import members
+from aggregates_ext.domain.membership import retries
 
 LEGACY = 'legacy'
 MODERN = 'modern'

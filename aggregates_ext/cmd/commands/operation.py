@@ -7,10 +7,10 @@ from aggregates_ext.cmd.commands import group
 from aggregates_ext.cmd.commands import tables
 from aggregates_ext.db import records
 from aggregates_ext.domain import history
-from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
-from aggregates_ext.domain import retries
 from aggregates_ext.domain.maintenance import again
+from aggregates_ext.domain.membership import members
+from aggregates_ext.domain.membership import retries
 
 STATES = (
     'queued',

@@ -15,9 +15,9 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
 from aggregates_ext.domain.maintenance import enabling
+from aggregates_ext.domain.membership import members
 
 # What a host is told to do, by the action.
 WORDS = {'reboot': 'reboot', 'shutdown': 'shut down', 'startup': 'start'}

@@ -15,8 +15,8 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
+from aggregates_ext.domain.membership import members
 
 # How a run may wait before it touches what cannot be taken back.
 NO_PAUSE = 'none'

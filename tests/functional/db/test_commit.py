@@ -20,9 +20,9 @@ from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
 from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import pools
+from aggregates_ext.domain.membership import members
 from tests import wire
 from tests.functional import service
 

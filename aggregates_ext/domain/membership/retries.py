@@ -18,8 +18,8 @@ from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
-from aggregates_ext.domain import members
 from aggregates_ext.domain import operations
+from aggregates_ext.domain.membership import members
 
 # What a request asks for beside the host; all else in the parameters of an
 # operation was found out on the way.
