@@ -1,8 +1,7 @@
 """Membership: hosts that join an aggregate's pool and leave it.
 
-A structural request writes the host's phase and an operation in one
-transaction; what the pool itself forbids is asked of a compute service
-before, where one answers in time (design#check-before).
+What the pool itself forbids is asked of a compute service before anything is
+written, where one answers in time (design#check-before).
 """
 
 import dataclasses
@@ -15,12 +14,12 @@ from aggregates_ext import context
 from aggregates_ext import exception
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
-from aggregates_ext.db import leases as db_leases
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
+from aggregates_ext.domain.membership import queueing
 
 # The code of a check whose consent names guests that are not on the host.
 UNKNOWN_GUEST = 'GUEST_UNKNOWN'
@@ -66,14 +65,8 @@ class Members:
 
         def work(connection: Any) -> intent.Change:
             aggregate = self._intent.lock(connection, aggregate_id)
-            bind(connection, aggregate, found)
-            db_operations.insert(
-                connection,
-                uuid,
-                operations.ADD_HOST,
-                aggregate_id,
-                host,
-                operations.asked_by(ctx),
+            queueing.join(
+                connection, aggregate, found, uuid, operations.asked_by(ctx)
             )
             return intent.Change(
                 db_aggregates.written(connection, aggregate), uuid
@@ -89,7 +82,7 @@ class Members:
         with self._intent.database.reader() as connection:
             found = db_hosts.get(connection, host, beside=aggregate_id)
             if found.aggregate_id is not None:
-                _refuse_bound(connection, aggregate_id, found)
+                queueing.refuse_bound(connection, aggregate_id, found)
             return found
 
     def remove_host(
@@ -117,42 +110,24 @@ class Members:
         if force:
             return self._forget_host(ctx, aggregate_id, host)
         found = self.find_member(aggregate_id, host)
-        parameters: dict[str, Any] = {
-            'accept_data_loss': sorted(set(accept_data_loss)),
-            'disks': found.shown_disks(accept_data_loss),
-            'was': found.phase,
-        }
-        if accept_data_loss:
-            parameters['accepted_by'] = ctx.user_id
         if found.phase == 'member':
             self.check(aggregate_id, host, 'remove', accept_data_loss)
         uuid = uuidutils.generate_uuid()
+        parameters = removal(ctx, found, accept_data_loss)
 
         def work(connection: Any) -> intent.Change:
             aggregate = self._intent.lock(connection, aggregate_id)
-            joining = found.phase == 'joining'
-            if joining and _cancel_join(connection, aggregate_id, host):
-                return intent.Change(
-                    db_aggregates.written(connection, aggregate)
-                )
-            phases = db_aggregates.LISTED_PHASES
-            move_out(connection, aggregate_id, host, phases)
-            if not joining:
-                _host, going_on = db_operations.of_host(
-                    connection, aggregate_id, host
-                )
-                drop_service(connection, going_on)
-            db_operations.insert(
+            queued = queueing.removal(
                 connection,
-                uuid,
-                operations.REMOVE_HOST,
                 aggregate_id,
-                host,
+                found,
+                uuid,
                 operations.asked_by(ctx),
                 parameters,
             )
             return intent.Change(
-                db_aggregates.written(connection, aggregate), uuid
+                db_aggregates.written(connection, aggregate),
+                uuid if queued else None,
             )
 
         return self._intent.commit(work)
@@ -169,7 +144,7 @@ class Members:
 
         def work(connection: Any) -> intent.Change:
             aggregate = self._intent.lock(connection, aggregate_id)
-            forget(connection, aggregate_id, host)
+            queueing.forget(connection, aggregate_id, host)
             db_operations.insert(
                 connection,
                 uuid,
@@ -258,6 +233,25 @@ class Members:
         return report
 
 
+def removal(
+    ctx: context.RequestContext,
+    found: records.Host,
+    accept_data_loss: Sequence[str],
+) -> dict[str, Any]:
+    """The parameters of a removal that takes a host as it is.
+
+    :param accept_data_loss: uuids of the SRs whose disks may be lost.
+    """
+    parameters: dict[str, Any] = {
+        'accept_data_loss': sorted(set(accept_data_loss)),
+        'disks': found.shown_disks(accept_data_loss),
+        'was': found.phase,
+    }
+    if accept_data_loss:
+        parameters['accepted_by'] = ctx.user_id
+    return parameters
+
+
 def refuse_unknown(where: str, report: dict[str, Any] | None) -> None:
     """Refuse guests and a network that were named and are not there.
 
@@ -299,163 +293,3 @@ def refuse(subject: str, report: dict[str, Any] | None) -> None:
                 for blocker in blockers
             ],
         )
-
-
-def bind(connection: Any, aggregate: Any, host: records.Host) -> None:
-    """Make a free host join a locked aggregate.
-
-    :raises exception.Conflict: it is bound already, or in another zone.
-    """
-    if not db_hosts.bind(connection, host.name, aggregate.id):
-        now = db_hosts.get(connection, host.name)
-        _refuse_bound(connection, aggregate.id, now)
-    _check_zone(aggregate, host)
-
-
-def forget(connection: Any, aggregate_id: int, host: str) -> None:
-    """Let a host of a locked aggregate leave that is gone for good.
-
-    Whatever removes it now is replaced.
-
-    :raises exception.AggregateHostNotFound: it is not in the aggregate.
-    :raises exception.Conflict: its join or another removal is under way.
-    """
-    found, going_on = db_operations.of_host(connection, aggregate_id, host)
-    _check_forgettable(connection, aggregate_id, found)
-    if found.phase == 'leaving':
-        _replace_removals(connection, aggregate_id, host, going_on)
-    else:
-        move_out(connection, aggregate_id, host, ('member',))
-        drop_service(connection, going_on)
-
-
-def _check_zone(aggregate: Any, host: records.Host) -> None:
-    zones = {aggregate.availability_zone, host.availability_zone} - {None}
-    if len(zones) > 1:
-        raise exception.HostZoneMismatch(
-            host=host.name,
-            host_zone=host.availability_zone,
-            aggregate_id=aggregate.id,
-            zone=aggregate.availability_zone,
-        )
-
-
-def _refuse_bound(
-    connection: Any, aggregate_id: int, host: records.Host
-) -> None:
-    """Say why a host could not be bound.
-
-    :raises exception.Conflict: always.
-    """
-    if host.phase not in db_aggregates.LISTED_PHASES:
-        raise exception.HostNotFree(
-            host=host.name,
-            phase=host.phase,
-            what=_what_holds(connection, host),
-        )
-    if host.aggregate_id == aggregate_id:
-        raise exception.AggregateHostExists(
-            aggregate_id=aggregate_id, host=host.name
-        )
-    raise exception.HostInOtherAggregate(
-        host=host.name, other_id=host.aggregate_id
-    )
-
-
-def _what_holds(connection: Any, host: records.Host) -> str:
-    if host.aggregate_id is None:
-        return 'just now'
-    for operation in db_operations.get_all(
-        connection, host.aggregate_id, host=host.name, limit=1
-    ):
-        return f'operation {operation.uuid}'
-    return f'aggregate {host.aggregate_id}'
-
-
-def _cancel_join(connection: Any, aggregate_id: int, host: str) -> bool:
-    """Cancel the join of a host that is still queued, by one UPDATE."""
-    pending, _now = db_operations.unfinished(connection, aggregate_id)
-    for operation in pending:
-        if (operation.host, operation.kind, operation.state) == (
-            host,
-            operations.ADD_HOST,
-            'queued',
-        ):
-            cancelled = db_operations.cancel(connection, operation)
-            return cancelled is not None and db_hosts.move(
-                connection, host, aggregate_id, ('joining',), 'free'
-            )
-    return False
-
-
-def move_out(
-    connection: Any, aggregate_id: int, host: str, phases: tuple[str, ...]
-) -> None:
-    """Let a host leave.
-
-    :raises exception.AggregateHostNotFound: it is in none of the phases.
-    """
-    if not db_hosts.move(connection, host, aggregate_id, phases, 'leaving'):
-        raise endings.no_host(connection, aggregate_id, host)
-
-
-def drop_service(
-    connection: Any, going_on: Sequence[records.Operation]
-) -> None:
-    """Take back what is queued of a member's service: it would keep it there.
-
-    It is what it was before that was asked, should it stay after all.
-
-    :param going_on: the open operations of the host.
-    """
-    dropped = [
-        operation
-        for operation in going_on
-        if operation.state == 'queued'
-        and operation.kind in db_operations.OF_THE_SERVICE
-        and db_operations.cancel(connection, operation)
-    ]
-    # What the first of them has found counts.
-    for operation in reversed(dropped):
-        operations.take_back(connection, operation)
-
-
-def _check_forgettable(
-    connection: Any, aggregate_id: int, host: records.Host
-) -> None:
-    """Refuse to forget what is not in the pool, or may come to be.
-
-    :raises exception.AggregateHostNotFound: it is not in the aggregate.
-    :raises exception.JoinUnknown: its join has not ended.
-    """
-    if host.aggregate_id != aggregate_id or host.phase == 'returning':
-        raise endings.no_host(connection, aggregate_id, host.name)
-    if host.phase == 'joining':
-        raise exception.JoinUnknown(aggregate_id=aggregate_id, host=host.name)
-
-
-def _replace_removals(
-    connection: Any,
-    aggregate_id: int,
-    host: str,
-    going_on: Sequence[records.Operation],
-) -> None:
-    """End the removals of a host whose eject was not sent, or is unknown.
-
-    :raises exception.AggregateBusy: one is being carried out.
-    """
-    removals = [
-        operation
-        for operation in going_on
-        if operation.kind == operations.REMOVE_HOST
-    ]
-    if any(operation.state == 'unresolved' for operation in removals):
-        # A service that looks at it must not write over this.
-        db_leases.revoke(connection, aggregate_id)
-    sent = [
-        operation
-        for operation in removals
-        if operation.state == 'running' and operation.parameters.get('sent')
-    ]
-    if sent or not db_operations.replace(connection, removals):
-        raise endings.busy((sent or removals)[0])

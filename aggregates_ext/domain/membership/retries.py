@@ -20,6 +20,7 @@ from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
 from aggregates_ext.domain.membership import members
+from aggregates_ext.domain.membership import queueing
 
 # What a request asks for beside the host; all else in the parameters of an
 # operation was found out on the way.
@@ -176,11 +177,11 @@ class Retries:
         if old.kind == operations.ADD_HOST:
             found = self._members.find_free(key, host)
             self._members.check(key, host, 'add')
-            return lambda connection, aggregate: members.bind(
+            return lambda connection, aggregate: queueing.bind(
                 connection, aggregate, found
             )
         if parameters.get('force'):
-            return lambda connection, aggregate: members.forget(
+            return lambda connection, aggregate: queueing.forget(
                 connection, key, host
             )
         if old.kind == operations.REMOVE_HOST:
@@ -189,7 +190,7 @@ class Retries:
             if found.phase == 'member':
                 accepted = parameters.get('accept_data_loss', ())
                 self._members.check(key, host, 'remove', accepted)
-            return lambda connection, aggregate: members.move_out(
+            return lambda connection, aggregate: queueing.move_out(
                 connection, key, host, db_aggregates.LISTED_PHASES
             )
         if old.kind in AGAIN:
