@@ -31,6 +31,7 @@ from aggregates_ext.domain.maintenance import enabling
 from aggregates_ext.domain.maintenance import entering
 from aggregates_ext.domain.maintenance import powering
 from aggregates_ext.domain.maintenance import rolling
+from aggregates_ext.domain.membership import declared
 from aggregates_ext.domain.membership import members
 from aggregates_ext.domain.membership import retries
 
@@ -59,6 +60,7 @@ def build(
     domain = routing.Domain(
         aggregates=found,
         members=membership,
+        membership=declared.Membership(intended),
         operations=operations.Operations(database),
         overview=overview.Overview(database, interval),
         pools=pools.Pools(intended),

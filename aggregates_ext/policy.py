@@ -116,7 +116,13 @@ _RULES = (
     (UPDATE, 'PUT', _ITEM, 'Change the name or zone of an aggregate.'),
     (DELETE, 'DELETE', _ITEM, 'Delete an aggregate.'),
     (SET_METADATA, 'POST', _ACTION, 'Set the metadata of an aggregate.'),
-    (ADD_HOST, 'POST', _ACTION, 'Add a host: it joins the pool.'),
+    (
+        ADD_HOST,
+        'POST',
+        _ACTION,
+        'Add a host: it joins the pool. Asked beside remove_host for the '
+        'hosts as one list.',
+    ),
     (REMOVE_HOST, 'POST', _ACTION, 'Remove a host: the pool ejects it.'),
     (
         IMAGES,

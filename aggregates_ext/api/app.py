@@ -25,6 +25,7 @@ from aggregates_ext.api.resources import aggregates
 from aggregates_ext.api.resources import extensions
 from aggregates_ext.api.resources import hosts
 from aggregates_ext.api.resources import hypervisors
+from aggregates_ext.api.resources import membership
 from aggregates_ext.api.resources import migrations
 from aggregates_ext.api.resources import operations
 from aggregates_ext.api.resources import overview
@@ -105,6 +106,7 @@ def routes(known: extensions.Catalogue, embedded: bool) -> routing.Routes:
         **operations.ROUTES,
         **overview.ROUTES,
         **aggregates.ROUTES,
+        **membership.ROUTES,
         **_ACTION,
     }
     if not embedded:

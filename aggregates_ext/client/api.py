@@ -167,6 +167,23 @@ class Pools:
         path = f'/os-aggregates/{aggregate_id}/action'
         return self._ask('POST', path, json={action: sent})
 
+    def set_hosts(
+        self, aggregate_id: int, fields: Mapping[str, Any]
+    ) -> Accepted:
+        """Say which hosts an aggregate is to have, or ask what that changes."""
+        sent = {name: v for name, v in fields.items() if v is not None}
+        path = f'/os-aggregates/{aggregate_id}/hosts'
+        return self._ask('PUT', path, json={'membership': sent})
+
+    def plan_hosts(
+        self, aggregate_id: int, fields: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What a list of hosts would change, which is not done."""
+        asked = {**fields, 'dry_run': True}
+        accepted = self.set_hosts(aggregate_id, asked)
+        found: dict[str, Any] = _part(accepted.body, 'plan')
+        return found
+
     def check(
         self, aggregate_id: int, fields: Mapping[str, Any]
     ) -> dict[str, Any]:

@@ -90,6 +90,13 @@ class Show(command.ShowOne):
         self.exit_code = 0 if shown.would_be_accepted(found) else 1
         return shown.plan(found)
 
+    def show_list(self, found: Mapping[str, Any]) -> shown.Shown:
+        """Show what a list of hosts would do, and whether it may."""
+        hosts = found.get('hosts') or ()
+        accepted = all(map(shown.would_be_accepted, hosts))
+        self.exit_code = 0 if accepted else 1
+        return shown.list_plan(found)
+
 
 class Change(Show):
     """A command that has an operation carried out.
@@ -193,6 +200,17 @@ def begun_by(
     told = accepted.body.get('operation')
     uuid = accepted.operation or (told or {}).get('uuid')
     return Begun(aggregate_id, kind, host, uuid, told)
+
+
+def add_lost_data(parser: argparse.ArgumentParser) -> None:
+    """Let storage be named whose disks may be destroyed."""
+    parser.add_argument(
+        '--accept-data-loss',
+        metavar='<sr>',
+        action='append',
+        help='Storage repository (UUID) whose disks may be destroyed '
+        '(repeat option for more storage repositories)',
+    )
 
 
 def add_guests(parser: argparse.ArgumentParser) -> None:

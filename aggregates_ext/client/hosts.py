@@ -160,13 +160,7 @@ class RemoveHost(_HostChange):
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """What may be lost."""
-        parser.add_argument(
-            '--accept-data-loss',
-            metavar='<sr>',
-            action='append',
-            help='Storage repository (UUID) whose disks may be destroyed '
-            '(repeat option for more storage repositories)',
-        )
+        asking.add_lost_data(parser)
         parser.add_argument(
             '--force',
             action='store_true',
@@ -192,6 +186,58 @@ class RemoveHost(_HostChange):
                 '--accept-data-loss and --force; leave them away.'
             )
         return {}
+
+
+class SetHosts(asking.Change):
+    """Set the hosts of an aggregate: who is not named leaves.
+
+    Nothing is done with any host unless all of it may be done.
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Its arguments."""
+        asking.add_aggregate(parser)
+        which = parser.add_mutually_exclusive_group(required=True)
+        which.add_argument(
+            '--host',
+            metavar='<host>',
+            dest='hosts',
+            action='append',
+            help='Host (name) that the aggregate is to have (repeat option '
+            'for more hosts; the first one founds the pool)',
+        )
+        which.add_argument(
+            '--no-host',
+            dest='hosts',
+            action='store_const',
+            const=[],
+            help='Let all hosts leave',
+        )
+        asking.add_lost_data(parser)
+        asking.add_dry_run(parser, 'Only show what would change')
+
+    def _fields(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        return {
+            'hosts': parsed_args.hosts,
+            'accept_data_loss': parsed_args.accept_data_loss,
+        }
+
+    def begin(
+        self, pools: api.Pools, parsed_args: argparse.Namespace
+    ) -> asking.Begun:
+        """Ask for it."""
+        key = pools.find(parsed_args.aggregate).id
+        accepted = pools.set_hosts(key, self._fields(parsed_args))
+        return asking.Begun(key, 'set_hosts', None, accepted.operation)
+
+    def look(
+        self, pools: api.Pools, parsed_args: argparse.Namespace
+    ) -> shown.Shown | None:
+        """What would change, where only that was asked for."""
+        if not parsed_args.dry_run:
+            return None
+        key = pools.find(parsed_args.aggregate).id
+        return self.show_list(pools.plan_hosts(key, self._fields(parsed_args)))
 
 
 class ResetHost(_HostChange):

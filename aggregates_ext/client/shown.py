@@ -50,6 +50,7 @@ OPERATION: Mapping[str, Render | None] = {
     'result': words.lines,
     'asked': words.fields,
     'hosts': words.rolled_hosts,
+    'changes': lambda found: words.lines(map(words.change, found)),
     'paused': None,
     'seconds_left': None,
     'moves': lambda found: words.lines(map(words.move, found)),
@@ -131,6 +132,13 @@ def check(found: Mapping[str, Any]) -> Shown:
 def plan(found: Mapping[str, Any]) -> Shown:
     """What a run over the hosts of a pool would do."""
     return show({**found, 'accepted': would_be_accepted(found)}, PLAN)
+
+
+def list_plan(found: Mapping[str, Any]) -> Shown:
+    """What a list of hosts would change, and what forbids it."""
+    accepted = all(map(would_be_accepted, found.get('hosts') or ()))
+    fields = {'accepted': None, 'hosts': words.listed_hosts}
+    return show({**found, 'accepted': accepted}, fields)
 
 
 def rows(

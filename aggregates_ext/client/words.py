@@ -210,6 +210,27 @@ def rolled_hosts(entries: Iterable[Data]) -> str:
     return lines(f'{entry.get("host")}: {rolled(entry)}' for entry in entries)
 
 
+def change(entry: Data) -> str:
+    """How far a host is that joins or leaves by a list."""
+    step = entry.get('step') if entry.get('state') == 'running' else None
+    said = f'{entry.get("change")} {entry.get("host")}: {entry.get("state")}'
+    return f'{said}{f", {step}" if step else ""}'
+
+
+def listed_hosts(entries: Iterable[Data]) -> str:
+    """What a list of hosts would do with each, and what forbids it."""
+    return lines(line for entry in entries for line in _listed(entry))
+
+
+def _listed(entry: Data) -> Iterator[str]:
+    yield f'{entry.get("host")}: {entry.get("change")}'
+    for title in ('blockers', 'warnings'):
+        for problem in entry.get(title) or ():
+            yield f'{INDENT}{title.removesuffix("s")} {problem.get("message")}'
+    told = disks(entry.get('disks', {}))
+    yield from (f'{INDENT}{line}' for line in told.splitlines())
+
+
 def planned_hosts(entries: Iterable[Data]) -> str:
     """What a run would do at each host's turn."""
     return lines(line for entry in entries for line in _planned(entry))

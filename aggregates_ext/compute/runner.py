@@ -24,6 +24,7 @@ from aggregates_ext.compute.operations import enabling
 from aggregates_ext.compute.operations import join
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.operations import reapply
+from aggregates_ext.compute.operations import sethosts
 from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.run import lease as compute_lease
 from aggregates_ext.compute.run import outcomes
@@ -46,6 +47,7 @@ STEPS: dict[str, Callable[[compute_run.Run], None]] = {
     operations.REAPPLY: reapply.reapply,
     operations.SET_MASTER: designate.set_master,
     operations.DELETE: dissolve.delete,
+    operations.SET_HOSTS: sethosts.set_hosts,
     operations.DISABLE_HOST: enabling.disable_host,
     operations.ENABLE_HOST: enabling.enable_host,
     operations.ENTER_MAINTENANCE: entering.enter,

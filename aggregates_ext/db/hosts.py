@@ -94,6 +94,18 @@ def get(
     return record(row[:-1])
 
 
+def named(
+    connection: sa.Connection, names: Collection[str]
+) -> dict[str, records.Host]:
+    """The hosts of some names, in one statement; absent: none is registered."""
+    rows = connection.execute(
+        sa.select(*COLUMNS).where(_TABLE.c.name.in_(names))
+    )
+    found = {host.name: host for host in map(record, rows)}
+    # A database that compares loosely must not find another host.
+    return {name: found[name] for name in names if name in found}
+
+
 def insert_all(
     connection: sa.Connection, values: Sequence[Mapping[str, Any]]
 ) -> None:

@@ -46,9 +46,12 @@ UPDATE_HOST = 'update_host'
 ON_EMPTY_HOSTS = (POWER_HOST, UPDATE_HOST)
 ROLLING_REBOOT = 'rolling_reboot'
 ROLLING_UPDATE = 'rolling_update'
-# Kinds that take the hosts of a pool one after another. They hold up nothing
-# that comes after them while they rest.
-ROLLING = STANDS_ASIDE = (ROLLING_REBOOT, ROLLING_UPDATE)
+# Kinds that take the hosts of a pool one after another.
+ROLLING = (ROLLING_REBOOT, ROLLING_UPDATE)
+SET_HOSTS = 'set_hosts'
+# Kinds that are made of other operations. They hold up nothing that comes
+# after them while they rest.
+STANDS_ASIDE = (*ROLLING, SET_HOSTS)
 # Requests to an operation that goes on: they are history themselves.
 CONTINUE = 'continue_operation'
 GIVE_UP = 'cancel_operation'
@@ -165,6 +168,18 @@ def get(connection: sa.Connection, uuid: str) -> records.Operation:
     if row is None:
         raise exception.OperationNotFound(operation=uuid)
     return _record(row)
+
+
+def named(
+    connection: sa.Connection, uuids: Collection[str]
+) -> list[records.Operation]:
+    """Those of some operations that there are, in order of their arrival."""
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(_TABLE.c.uuid.in_(uuids))
+        .order_by(_TABLE.c.id)
+    )
+    return [_record(row) for row in rows]
 
 
 def get_all(
@@ -470,6 +485,8 @@ def cancel(
     if not result.rowcount:
         return None
     stamps.renew(connection, operation.aggregate_id)
+    if PART_OF in operation.parameters:
+        _wake_waiting(connection, operation.aggregate_id)
     return dataclasses.replace(operation, **values)
 
 
@@ -587,10 +604,14 @@ def finish(
     if succeeded:
         _settle(connection, operation)
     stamps.renew(connection, operation.aggregate_id)
-    # Those that waited for it look again now.
+    _wake_waiting(connection, operation.aggregate_id)
+
+
+def _wake_waiting(connection: sa.Connection, aggregate_id: int) -> None:
+    """Let those look again now that waited for one that has ended."""
     connection.execute(
         sa.update(_TABLE)
-        .where(_TABLE.c.aggregate_id == operation.aggregate_id, _is_waiting())
+        .where(_TABLE.c.aggregate_id == aggregate_id, _is_waiting())
         .values(not_before=None)
     )
 

@@ -287,6 +287,7 @@ def _check_ending(operation: records.Operation) -> None:
     ending = (
         operations.REMOVE_HOST,
         operations.RENAME,
+        operations.SET_HOSTS,
         *db_operations.OF_THE_SERVICE,
     )
     if operation.kind not in ending or operation.state == 'unresolved':

@@ -29,6 +29,7 @@ ADOPT = 'adopt'
 REAPPLY = 'reapply'
 RESET = 'reset'
 DELETE = 'delete'
+SET_HOSTS = db_operations.SET_HOSTS
 DISABLE_HOST = 'disable_host'
 ENABLE_HOST = 'enable_host'
 ENTER_MAINTENANCE = 'enter_maintenance'
@@ -38,6 +39,9 @@ UPDATE_HOST = db_operations.UPDATE_HOST
 ROLLING_REBOOT = db_operations.ROLLING_REBOOT
 ROLLING_UPDATE = db_operations.ROLLING_UPDATE
 ROLLING = db_operations.ROLLING
+
+# The parameter of ``SET_HOSTS``: uuids of the joins and removals it asks for.
+PARTS = 'parts'
 
 # The phase that an outcome named by `reset` gives to a bound host.
 OUTCOMES = {'member': 'member', 'free': 'free'}
@@ -105,6 +109,13 @@ class Operations:
             [operation] = services.tell_by(alive, age, [operation])
         return operation, now
 
+    def parts_of(
+        self, operation: records.Operation
+    ) -> list[records.Operation]:
+        """The joins and removals that one of ``SET_HOSTS`` is made of."""
+        with self._database.reader() as connection:
+            return parts_of(connection, operation)
+
     def get_all(
         self,
         aggregate_id: int,
@@ -145,7 +156,8 @@ class Operations:
 
         One that restarts hosts one after another is given up: it ends when
         what it did to the pool is undone. Where it has failed, it counts no
-        more for the state of its aggregate.
+        more for the state of its aggregate. Of a list of hosts those changes
+        are taken back that have not begun.
 
         :raises exception.OperationNotFound: not one of this aggregate.
         :raises exception.OperationNotCancellable: it has started or ended.
@@ -168,7 +180,9 @@ class Operations:
                     {},
                 )
                 return db_operations.get(connection, uuid)
-            cancelled = db_operations.cancel(connection, operation)
+            of_hosts = operation.kind == SET_HOSTS
+            cancel = _cancel_parts if of_hosts else db_operations.cancel
+            cancelled = cancel(connection, operation)
             if cancelled is None:
                 raise exception.OperationNotCancellable(
                     operation=uuid,
@@ -286,6 +300,35 @@ def is_written(connection: Any, wanted: records.Operation) -> bool:
     return wanted.state in ('queued', found.state)
 
 
+def parts_of(
+    connection: Any, operation: records.Operation
+) -> list[records.Operation]:
+    """The operations that one of ``SET_HOSTS`` is made of, in their order.
+
+    Of an old one those that are not purged.
+    """
+    return db_operations.named(connection, operation.parameters[PARTS])
+
+
+def _cancel_parts(
+    connection: Any, operation: records.Operation
+) -> records.Operation | None:
+    """Take back what has not begun of a list of hosts; None: nothing is left.
+
+    It ends itself when the others have.
+    """
+    if operation.state not in db_operations.UNFINISHED:
+        return None
+    cancelled = [
+        part
+        for part in parts_of(connection, operation)
+        if db_operations.cancel(connection, part)
+    ]
+    for part in cancelled:
+        take_back(connection, part)
+    return operation if cancelled else None
+
+
 _REMEDIES = {
     'running': 'Wait for its end; a host that has joined is taken out again '
     'with remove_host.',
@@ -302,6 +345,12 @@ def _remedy(operation: records.Operation) -> str:
         return (
             'What a host was told to do cannot be taken back: wait for the '
             'end, which comes within [compute] power_timeout.'
+        )
+    unfinished = operation.state in db_operations.UNFINISHED
+    if operation.kind == SET_HOSTS and unfinished:
+        return (
+            'All its hosts are on their way: wait for the end, then send the '
+            'list that is to be.'
         )
     return _REMEDIES[operation.state]
 

@@ -30,6 +30,7 @@ from aggregates_ext.domain.maintenance import enabling
 from aggregates_ext.domain.maintenance import entering
 from aggregates_ext.domain.maintenance import powering
 from aggregates_ext.domain.maintenance import rolling
+from aggregates_ext.domain.membership import declared
 from aggregates_ext.domain.membership import members
 from aggregates_ext.domain.membership import retries
 from aggregates_ext.xensim import simulator
@@ -107,6 +108,7 @@ class Service:
         intended = intent.Intent(database, Silence(), 0)
         self.aggregates = aggregates.Aggregates(intended)
         self.members = members.Members(intended)
+        self.membership = declared.Membership(intended)
         self.overview = overview.Overview(database)
         self.operations = operations.Operations(database)
         self.pools = pools.Pools(intended)

@@ -21,7 +21,12 @@ ADMIN = {
     'Content-Type': 'application/xml',
 }
 ROOT = f'/v1.1/{api_service.PROJECT}/os-aggregates'
-REQUESTS = [('POST', ROOT), ('PUT', f'{ROOT}/1'), ('POST', f'{ROOT}/1/action')]
+REQUESTS = [
+    ('POST', ROOT),
+    ('PUT', f'{ROOT}/1'),
+    ('PUT', f'{ROOT}/1/hosts'),
+    ('POST', f'{ROOT}/1/action'),
+]
 # A few in CI, always the same ones; as many others as one likes by hand.
 EXAMPLES = int(os.environ.get('FUZZ_EXAMPLES', '0'))
 KNOWN = {200, 400, 404, 409, 413, 503}
@@ -63,7 +68,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 @pytest.mark.parametrize(('method', 'path'), REQUESTS)
 @hypothesis.settings(
-    max_examples=EXAMPLES or 150,
+    max_examples=EXAMPLES or 200,
     derandomize=not EXAMPLES,
     database=None,
     suppress_health_check=list(hypothesis.HealthCheck),

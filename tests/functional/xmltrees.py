@@ -20,6 +20,7 @@ NAMES = st.sampled_from(
         'accept_data_loss',
         'sr',
         'set_master',
+        'membership',
         'enter_maintenance',
         'leave_maintenance',
         'power_host',
@@ -158,6 +159,8 @@ FORMS = st.sampled_from(
         '<remove_host host="{}" force="{}"/>',
         '<remove_host host="{}"><accept_data_loss>{}<sr>{}</sr>'
         '</accept_data_loss></remove_host>',
+        '<membership dry_run="{}"><hosts><host>{}</host><host>{}</host>'
+        '</hosts></membership>',
         '<check_host host="{}" for="{}"/>',
         '<set_master host="{}"/>',
         '<rolling_reboot pause="{}" dry_run="{}" suspend_ha="{}"><hosts>'
@@ -173,7 +176,8 @@ FORMS = st.sampled_from(
 @st.composite
 def _request(draw: st.DrawFn) -> str:
     form = draw(FORMS)
-    return form.format(*(draw(TEXTS) for _ in range(form.count('{}'))))
+    texts = st.one_of(st.sampled_from(['xen1', 'nobody']), TEXTS)
+    return form.format(*(draw(texts) for _ in range(form.count('{}'))))
 
 
 @st.composite

@@ -26,7 +26,7 @@ from tests.integration import processes
 from tests.integration import rabbitmq
 
 REGION = 'Plugged'
-HOSTS = 11
+HOSTS = 15
 GROUP = 'openstack.aggregate_pools.v1'
 POOL = ('aggregate', 'pool')
 HOST = (*POOL, 'host')
@@ -292,6 +292,48 @@ def test_a_pool_is_made_and_dissolved(
         row['UUID'] for row in listed[1:3]
     ]
     assert some[0]['Request ID'].startswith('req-')
+
+
+def test_the_hosts_of_a_pool_are_set_as_one_list(
+    site: processes.Site,
+    api: processes.Client,
+    openstack: clients.Shell,
+) -> None:
+    name, (first, second, third, other) = site.new_name(), site.take_hosts(4)
+    key = api.make_pool(name, [first, second, third])
+    wanted = [word for h in (first, second, other) for word in ('--host', h)]
+    dry = openstack(*HOST, 'set', '--dry-run', *wanted, name, *JSON).json()
+    assert dry['accepted']
+    assert {host['host']: host['change'] for host in dry['hosts']} == {
+        first: 'none',
+        second: 'none',
+        other: 'add',
+        third: 'remove',
+    }
+    disk = site.sim.add_sr(third, 'local', vdis=[{'name': 'customer'}])
+    refused = openstack(*HOST, 'set', '--dry-run', *wanted, name)
+    assert refused.status == 1
+    assert disk in refused.out
+    refused = openstack(*HOST, 'set', *wanted, name)
+    assert refused.status == 1
+    assert f'{third}: DATA_LOSS' in refused.err
+    names = {host['name'] for host in api.pool(key)['hosts']}
+    assert names == {first, second, third}
+    accepted = (*wanted, '--accept-data-loss', disk)
+    done = openstack(*HOST, 'set', '--wait', *accepted, name, *JSON)
+    shown = done.json()
+    assert (shown['kind'], shown['state']) == ('set_hosts', 'succeeded')
+    assert [(c['host'], c['state']) for c in shown['changes']] == [
+        (other, 'succeeded'),
+        (third, 'succeeded'),
+    ]
+    assert f'host add {other}: succeeded' in done.err
+    again = openstack(*HOST, 'set', '--wait', *wanted, name, *JSON).json()
+    assert (again['uuid'], again['step']) == (None, 'done at once')
+    gone = openstack(*HOST, 'set', '--wait', '--no-host', name, *JSON).json()
+    assert gone['state'] == 'succeeded'
+    phases = {host['phase'] for host in api.pool(key)['hosts']}
+    assert phases <= {'returning'}
 
 
 def test_disks_are_given_up_by_name(

@@ -30,6 +30,7 @@ FACES = {'modern': '/v2.1', 'legacy': '/v1.1/{project_id}'}
 # Those of a stand-alone API.
 ROUTES = app.routes(app.catalogue(embedded=False), embedded=False)
 _ONE = successes.ONE
+_HOSTS = f'{_ONE}/hosts'
 _ACTION = successes.ACTION
 _UPTIME = '/os-hypervisors/{hypervisor_id}/uptime'
 _HOST = '/os-hosts/{host_name}'
@@ -37,6 +38,7 @@ _SERVICE = '/os-services/{service_id}'
 _BODIES = {
     ('POST', '/os-aggregates'): (schema.CREATE,),
     ('PUT', _ONE): (schema.UPDATE,),
+    ('PUT', _HOSTS): (schema.SET_HOSTS,),
     ('PUT', _HOST): (schema.HOST,),
     ('PUT', _SERVICE): (schema.SERVICE_ACTION,),
     ('POST', '/servers/{server_id}/action'): (moveforms.ANY_MIGRATE_LIVE,),
@@ -165,6 +167,8 @@ def _schemas() -> Iterator[tuple[str, Any]]:
             yield f'{face}-{name}', told
     yield 'check', xmlforms.element('check', responses.CHECK)
     yield 'plan', xmlforms.element('plan', responses.PLAN)
+    yield 'list-plan', xmlforms.element('plan', responses.LIST_PLAN)
+    yield 'membership', xmlforms.element('membership', responses.MEMBERSHIP)
     yield 'extension', responses.EXTENSION
 
 
@@ -249,7 +253,7 @@ def _parameters(face: str, template: str, method: str) -> Iterator[Any]:
             yield _parameter('query', name, portable(rule))
     if face == 'modern':
         yield {'$ref': '#/components/parameters/microversion'}
-    if template in (_ONE, _ACTION):
+    if template in (_ONE, _ACTION, _HOSTS):
         tag = {'type': 'string', 'pattern': '^("[0-9a-z-]+"|\\*)$'}
         yield _parameter('header', 'If-Match', tag)
         yield _parameter('header', 'If-None-Match', tag)

@@ -101,6 +101,24 @@ CHECK = obj(
         'network': TEXT,
     },
 )
+_CHANGE = {'enum': ['none', 'add', 'remove']}
+# What a list of hosts has come to.
+MEMBERSHIP = obj(
+    hosts=items(obj(host=TEXT, change=_CHANGE, operation=maybe(TEXT))),
+    operation=maybe(TEXT),
+)
+# What it would come to.
+LIST_PLAN = obj(
+    hosts=items(
+        obj(
+            host=TEXT,
+            change=_CHANGE,
+            blockers=items(PROBLEM),
+            warnings=items(PROBLEM),
+            disks={'type': ['object', 'null']},
+        )
+    ),
+)
 # A move of a restart of all hosts that is not made yet.
 _PLANNED = obj(
     **{
@@ -200,7 +218,7 @@ _GUEST = obj(
 def operation(face: str) -> Schema:
     time = maybe(TIMES[face])
     return obj(
-        ('moves', 'guests', 'hosts', 'paused', 'seconds_left'),
+        ('moves', 'guests', 'hosts', 'changes', 'paused', 'seconds_left'),
         moves=items(_MOVE),
         guests=items(_GUEST),
         # Of a restart of all hosts.
@@ -214,6 +232,22 @@ def operation(face: str) -> Schema:
                 ended_at=time,
                 to_install=maybe(NUMBER),
                 warning=maybe(TEXT),
+            )
+        ),
+        # Of a list of hosts.
+        changes=items(
+            obj(
+                host=TEXT,
+                change=_CHANGE,
+                operation=UUID,
+                state={'enum': [*schema.OPERATION_STATES]},
+                step=maybe(TEXT),
+                progress={**NUMBER, 'minimum': 0, 'maximum': 100},
+                error=maybe(
+                    obj(
+                        ('parameters',), code=TEXT, message=TEXT, parameters={}
+                    )
+                ),
             )
         ),
         paused=maybe(TEXT),

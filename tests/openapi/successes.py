@@ -53,6 +53,10 @@ def shown(face: str, template: str, method: str) -> dict[str, Schema] | None:
         ('GET', '/os-aggregate-pools'): {
             'pools': responses.items(ref(f'{face}-listed'))
         },
+        ('PUT', f'{ONE}/hosts'): {
+            'membership': ref('membership'),
+            'plan': ref('list-plan'),
+        },
         ('GET', f'{ONE}/pool'): {'pool': ref(f'{face}-pool')},
         ('GET', f'{ONE}/operations'): {
             'operations': responses.items(operation)

@@ -142,6 +142,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'db/',
         'domain/',
         'domain/maintenance/',
+        'domain/membership/',
         'exception.py',
         'policy.py',
     ),

@@ -30,6 +30,7 @@ from aggregates_ext.domain.maintenance import enabling
 from aggregates_ext.domain.maintenance import entering
 from aggregates_ext.domain.maintenance import powering
 from aggregates_ext.domain.maintenance import rolling
+from aggregates_ext.domain.membership import declared
 from aggregates_ext.domain.membership import members
 from aggregates_ext.domain.membership import retries
 
@@ -48,6 +49,7 @@ class Domain(NamedTuple):
 
     aggregates: aggregates.Aggregates
     members: members.Members
+    membership: declared.Membership
     operations: operations.Operations
     overview: overview.Overview
     pools: pools.Pools
@@ -66,6 +68,7 @@ class Domain(NamedTuple):
         return Domain(
             self.aggregates.under(guard),
             self.members.under(guard),
+            self.membership.under(guard),
             self.operations.under(guard),
             self.overview,
             self.pools.under(guard),

@@ -80,6 +80,7 @@ ITEMS = {
     'parameters': 'parameter',
     'drift': 'difference',
     'result': 'change',
+    'changes': 'change',
     'accept_data_loss': 'sr',
     'sr': 'disk',
     'used_by': 'machine',

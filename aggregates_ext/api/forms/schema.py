@@ -102,18 +102,34 @@ SET_METADATA = _body(
         replace=_TRUTH,
     ),
 )
+_SRS = {
+    'type': 'array',
+    'items': fields.UUID,
+    'maxItems': 255,
+    'description': 'a list of up to 255 SR UUIDs',
+}
+SET_HOSTS = _body(
+    'membership',
+    lambda texts: _object(
+        ('hosts',),
+        hosts={
+            'type': 'array',
+            'items': texts.host,
+            'maxItems': 255,
+            'uniqueItems': True,
+            'description': 'a list of up to 255 names of hosts, each once',
+        },
+        accept_data_loss=_SRS,
+        dry_run=_TRUTH,
+    ),
+)
 ADD_HOST = _body('add_host', lambda texts: _object(('host',), host=texts.host))
 REMOVE_HOST = _body(
     'remove_host',
     lambda texts: _object(
         ('host',),
         host=texts.host,
-        accept_data_loss={
-            'type': 'array',
-            'items': fields.UUID,
-            'maxItems': 255,
-            'description': 'a list of up to 255 SR UUIDs',
-        },
+        accept_data_loss=_SRS,
         force=_TRUTH,
     ),
 )

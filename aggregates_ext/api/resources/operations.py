@@ -81,6 +81,10 @@ def show(
     found, now = domain.operations.look(uuid)
     shown = view(found, shape)
     moves = domain.moves.of_operation(found)
+    if found.kind == states.SET_HOSTS:
+        shown['changes'] = [
+            _change(part) for part in domain.operations.parts_of(found)
+        ]
     if found.kind in states.ROLLING:
         shown |= {
             'hosts': _rolled(found, moves, shape),
@@ -125,6 +129,19 @@ def _rolled(
             }
         )
     return shown
+
+
+def _change(part: records.Operation) -> dict[str, Any]:
+    """How far a host is that a list of hosts lets join, or leave."""
+    return {
+        'host': part.host,
+        'change': 'add' if part.kind == states.ADD_HOST else 'remove',
+        'operation': part.uuid,
+        'state': part.state,
+        'step': part.step,
+        'progress': part.progress,
+        'error': part.error,
+    }
 
 
 def _move(move: records.Move) -> dict[str, Any]:

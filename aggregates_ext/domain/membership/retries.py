@@ -111,6 +111,14 @@ class Retries:
             raise exception.OperationNotFound(operation=uuid)
         if found.state == 'succeeded' or found.kind in RECORDS:
             raise _refusal(found, 'It has done its work.')
+        if found.kind == operations.SET_HOSTS and found.state in (
+            'failed',
+            'cancelled',
+        ):
+            raise _refusal(
+                found,
+                'Send the list of hosts again, or try what has failed of it.',
+            )
         if found.state in ('failed', 'cancelled'):
             if found.parameters.get('force'):
                 may_force()

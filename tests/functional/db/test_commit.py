@@ -22,6 +22,7 @@ from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
 from aggregates_ext.domain import pools
+from aggregates_ext.domain.membership import declared
 from aggregates_ext.domain.membership import members
 from tests import wire
 from tests.functional import service
@@ -38,6 +39,7 @@ class Api:
         intended = intent.Intent(database, service.Silence(), 0)
         self.aggregates = aggregates.Aggregates(intended)
         self.members = members.Members(intended)
+        self.membership = declared.Membership(intended)
         self.pools = pools.Pools(intended)
         self.operations = operations.Operations(database)
         self.mark = uuidutils.generate_uuid(dashed=False)
@@ -74,6 +76,9 @@ CHANGES: dict[str, Callable[[Api], Any]] = {
     'add_host': lambda api: api.members.add_host(api.ctx, api.key, api.free),
     'remove_host': lambda api: api.members.remove_host(
         api.ctx, api.key, api.joining
+    ),
+    'set_hosts': lambda api: api.membership.set_hosts(
+        api.ctx, api.key, [api.free]
     ),
     'cancel': lambda api: api.operations.cancel(
         api.ctx, api.key, str(api.join.operation)

@@ -19,6 +19,7 @@ SOURCE = '\n'.join(
 ACTIONS = (
     'add_host',
     'remove_host',
+    'set_hosts',
     *operations.ACTIONS,
     *pools.ACTIONS,
     *rolling.ACTIONS,
@@ -30,7 +31,8 @@ def fields() -> Iterator[tuple[str, str]]:
     for action in ACTIONS:
         yield action, action
         rules = getattr(schema, action.upper()).strict.schema
-        for name in rules['properties'][action]['properties']:
+        [content] = rules['properties'].values()
+        for name in content['properties']:
             yield action, name
 
 

@@ -111,6 +111,26 @@ def test_the_live_line_stays_one_line_with_wide_signs(
         assert progress.width(line) < 40
 
 
+def test_each_host_of_a_list_is_told() -> None:
+    change = {'host': 'xen3', 'change': 'add', 'state': 'queued', 'step': None}
+    changes: list[dict[str, Any]] = [
+        {'changes': [change]},
+        {'changes': [{**change, 'state': 'running', 'step': 'joining'}]},
+        {'changes': [{**change, 'state': 'failed'}]},
+    ]
+    told = tell(
+        io.StringIO(),
+        [
+            scripted.operation('running', kind='set_hosts', host=None, **more)
+            for more in changes
+        ],
+    )
+    assert [line for line in told.splitlines() if line.startswith('host')] == [
+        'host add xen3: running, joining',
+        'host add xen3: failed',
+    ]
+
+
 def test_what_it_waits_for_is_told_once() -> None:
     error = {'code': 'HOST_NOT_LIVE', 'message': 'It is down.'}
     later = '2026-11-28T03:10:02'
