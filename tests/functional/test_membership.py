@@ -179,15 +179,16 @@ def test_a_part_that_is_called_off_ends_the_whole(
     five: service.Service,
 ) -> None:
     key = five.create('xen1')
+    five.sim.power_off('xen2')
     found = put(five, key, 'xen1', 'xen2')
-    five.manager.work_on(key)
+    five.work()
+    assert (whole(five, found).state, five.rests(key) > 0) == ('running', True)
     (part,) = five.operations.parts_of(whole(five, found))
-    assert part.state == 'succeeded'
-    found = put(five, key, 'xen1', 'xen2', 'xen3')
-    # It waits, and is not left to wait when that is over.
-    (part,) = five.operations.parts_of(whole(five, found))
+    assert part.state == 'queued'
     five.operations.cancel(five.ctx, key, part.uuid)
-    five.settle(key)
+    # It looks at once, whatever it was to rest.
+    assert five.rests(key) == 0
+    five.work()
     assert whole(five, found).state == 'cancelled'
 
 
