@@ -7,10 +7,8 @@ scripts behind it are called, with everything of theirs in one directory.
 import contextlib
 import os
 import pathlib
-import random
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 
@@ -18,12 +16,12 @@ import kombu
 import psutil
 
 from tests import leash
+from tests.integration import ports
 from tests.integration import processes
 
 # Debian's place first: what is on PATH may be the wrapper.
 PLACES = f'/usr/lib/rabbitmq/bin:{os.environ.get("PATH", "")}'
 PROGRAMS = ('rabbitmq-server', 'rabbitmqctl', 'epmd')
-CLIENT_PORTS = pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range')
 START_LIMIT = 90.0
 STOP_LIMIT = 20.0
 USER = 'aggregates'
@@ -51,23 +49,6 @@ def find_programs() -> dict[str, str]:
     return {name: str(path) for name, path in found.items()}
 
 
-def free_ports(number: int) -> list[int]:
-    """Ports on loopback that nobody listens on.
-
-    None that the system gives to clients: one of those might have it when a
-    broker that was killed is started again.
-    """
-    lowest = int(CLIENT_PORTS.read_text().split()[0])
-    found: list[int] = []
-    for port in random.sample(range(10_000, max(lowest, 20_000)), 1000):
-        with contextlib.suppress(OSError):
-            socket.create_server(('127.0.0.1', port)).close()
-            found.append(port)
-        if len(found) == number:
-            return found
-    raise Missing('RabbitMQ: there are no free ports')
-
-
 class Broker:
     """One broker with its own name server of Erlang (epmd).
 
@@ -78,7 +59,7 @@ class Broker:
     def __init__(self, directory: pathlib.Path) -> None:
         self._programs = find_programs()
         self.directory = directory
-        self.port, self._distribution, self._names = free_ports(3)
+        self.port, self._distribution, self._names = ports.free(3)
         self._vhosts = 0
         self._server: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None

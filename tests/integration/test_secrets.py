@@ -15,6 +15,7 @@ from aggregates_ext.compute.xen import text
 from tests import databases
 from tests.integration import bus
 from tests.integration import children
+from tests.integration import ports
 from tests.integration import processes
 from tests.integration import proxy
 from tests.integration import rabbitmq
@@ -313,7 +314,7 @@ def _is_away(process: children.Child) -> bool:
 
 def database_that_is_away() -> str:
     """The URL of a database where nobody listens."""
-    (port,) = rabbitmq.free_ports(1)
+    (port,) = ports.free(1)
     return f'mysql+pymysql://us:{DATABASE_PASSWORD}@127.0.0.1:{port}/name'
 
 

@@ -5,103 +5,23 @@ The commands are those of the installation document.
 
 import concurrent.futures
 import contextlib
-import http.client
-import json
-import os
 import pathlib
 import re
-import shutil
-import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from collections.abc import Iterator
-from typing import Any
-from typing import NamedTuple
 
 import psutil
 import pytest
 
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import hosts
-from tests.integration import documents
 from tests.integration import environments
 from tests.integration import processes
 from tests.integration import rabbitmq
+from tests.integration import wsgi_servers
 
-DOCUMENTED = '127.0.0.1:8774'
-# Server -> package, what starts it here, where requests go, its command.
-SERVERS = {
-    'gunicorn': (
-        'gunicorn',
-        ['-m', 'gunicorn'],
-        '',
-        documents.command('install.rst', 'gunicorn'),
-    ),
-    'uwsgi': (
-        'pyuwsgi',
-        ['-c', 'import pyuwsgi; pyuwsgi.run()'],
-        '/compute',
-        documents.command('install.rst', 'uwsgi'),
-    ),
-}
-WORKERS = 4
+Server = wsgi_servers.Server
 BODY = {'aggregate': {'name': 'pool', 'availability_zone': 'az1'}}
-
-
-class Answer(NamedTuple):
-    """What a server answered."""
-
-    status: int
-    body: Any
-
-
-class Server(NamedTuple):
-    """A server that runs, and its prefix."""
-
-    process: psutil.Process
-    port: int
-    prefix: str
-    log: pathlib.Path
-
-    def request(self, method: str, path: str, body: Any = None) -> Answer:
-        connection = http.client.HTTPConnection(
-            '127.0.0.1', self.port, timeout=60
-        )
-        with contextlib.closing(connection):
-            connection.request(
-                method,
-                self.prefix + path,
-                None if body is None else json.dumps(body),
-                {'Content-Type': 'application/json'},
-            )
-            response = connection.getresponse()
-            answered = response.read()
-        # Health is told as plain text, all else as JSON.
-        told = response.headers.get_content_type() == 'application/json'
-        body = json.loads(answered) if told and answered else None
-        return Answer(response.status, body)
-
-    def post_chunked(self, path: str, body: Any, wrong: str = '') -> int:
-        """The status; all is sent at once, as not everybody reads it.
-
-        :param wrong: what stands before the length of the chunk.
-        """
-        content = json.dumps(body).encode()
-        sent = (
-            f'POST {self.prefix}{path} HTTP/1.1\r\nHost: localhost\r\n'
-            'Content-Type: application/json\r\nConnection: close\r\n'
-            'Transfer-Encoding: chunked\r\n\r\n'
-            f'{wrong}{len(content):x}\r\n{content.decode()}\r\n0\r\n\r\n'
-        )
-        address = ('127.0.0.1', self.port)
-        with socket.create_connection(address, timeout=60) as connection:
-            connection.sendall(sent.encode())
-            return int(connection.makefile().readline().split()[1])
-
-    def workers(self) -> list[psutil.Process]:
-        found: list[psutil.Process] = self.process.children()
-        return found
 
 
 @pytest.fixture
@@ -109,91 +29,30 @@ def serve(
     tmp_path: pathlib.Path, database_url: str, database: engine.Database
 ) -> Iterator[Callable[..., Server]]:
     """Starts a server as the document says, with further arguments."""
-    (tmp_path / 'aggregates_ext.conf').write_text(
-        '[DEFAULT]\ntransport_url = fake:/\n'
-        '[api]\nauth_strategy = noauth\n'
-        f'[database]\nconnection = {database_url}\n'
-    )
-    paste = environments.ROOT / 'etc' / 'aggregates_ext' / 'api-paste.ini'
-    shutil.copy(paste, tmp_path)
+    wsgi_servers.configure(tmp_path, database_url)
     with contextlib.ExitStack() as stack:
 
         def start(name: str, *arguments: str) -> Server:
-            return stack.enter_context(running(tmp_path, name, *arguments))
+            return stack.enter_context(
+                wsgi_servers.running(tmp_path, name, *arguments)
+            )
 
         yield start
 
 
-def begin(
-    directory: pathlib.Path, name: str, *arguments: str
-) -> tuple[psutil.Popen, pathlib.Path]:
-    """Start a server; the process, and where it logs."""
-    package, program, _prefix, command = SERVERS[name]
-    venv = environments.install(name, package)
-    [site] = venv.glob('lib/python*/site-packages')
-    words = [word.replace(DOCUMENTED, '127.0.0.1:0') for word in command[1:]]
-    log = directory / f'{name}.log'
-    with log.open('w') as output:
-        process = psutil.Popen(
-            [sys.executable, *program, *arguments, *words],
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=os.environ
-            | {
-                'HOME': str(directory),
-                'OS_AGGREGATES_EXT_CONFIG_DIR': str(directory),
-                'PYTHONPATH': f'{environments.ROOT}{os.pathsep}{site}',
-            },
-        )
-    return process, log
-
-
-@contextlib.contextmanager
-def running(
-    directory: pathlib.Path, name: str, *arguments: str
-) -> Iterator[Server]:
-    process, log = begin(directory, name, *arguments)
-    prefix = SERVERS[name][2]
-
-    def ready() -> Server | None:
-        assert process.poll() is None, log.read_text()
-        bound = re.search(r'127\.0\.0\.1:([1-9]\d*)', log.read_text())
-        if not bound or len(process.children()) < WORKERS:
-            return None
-        return Server(process, int(bound[1]), prefix, log)
-
-    try:
-        yield processes.wait_for(f'{name} runs', ready)
-    finally:
-        end(process)
-
-
-def end(process: psutil.Popen) -> None:
-    """SIGTERM ends a server and its workers."""
-    process.terminate()
-    try:
-        process.wait(timeout=30)
-    except psutil.TimeoutExpired:
-        for found in [*process.children(recursive=True), process]:
-            found.kill()
-        raise
-
-
-@pytest.mark.parametrize('name', SERVERS)
+@pytest.mark.parametrize('name', wsgi_servers.SERVERS)
 def test_what_keeps_it_from_its_work_is_a_sentence(
     tmp_path: pathlib.Path, name: str
 ) -> None:
     """It ends with that, and is not started again."""
     settings = '[api]\nauth_strategy = nobody\n'
     (tmp_path / 'aggregates_ext.conf').write_text(settings)
-    process, log = begin(tmp_path, name)
+    process, log = wsgi_servers.begin(tmp_path, name)
     try:
         assert process.wait(timeout=processes.DEADLINE) != 0
     finally:
         if process.is_running():
-            end(process)
+            wsgi_servers.end(process)
     written = log.read_text()
     assert 'auth_strategy' in written
     assert 'nobody' in written
@@ -202,7 +61,7 @@ def test_what_keeps_it_from_its_work_is_a_sentence(
     assert f'File "{environments.ROOT / "aggregates_ext"}' not in written
 
 
-@pytest.mark.parametrize('name', SERVERS)
+@pytest.mark.parametrize('name', wsgi_servers.SERVERS)
 def test_it_answers_with_the_prefix_of_its_place(
     serve: Callable[..., Server], name: str
 ) -> None:
@@ -279,7 +138,7 @@ def test_each_worker_has_connections_of_its_own(
     for port in (broker.port, int(re.findall(r':(\d+)/', database_url)[0])):
         assert connections(server.process, port) == set()
         used = [connections(worker, port) for worker in server.workers()]
-        assert len(used) == WORKERS
+        assert len(used) == wsgi_servers.WORKERS
         assert sum(1 for own in used if own) > 1
         assert len(set.union(*used)) == sum(map(len, used))
     assert 'Traceback' not in server.log.read_text()
