@@ -122,6 +122,22 @@ def test_limit_of_the_filter_sizelimit_is_ours() -> None:
         wire.read(request, xml=False)
 
 
+@pytest.mark.parametrize(
+    ('length', 'left'), [(wire.MAX_DROPPED, 0), (2**21, 2**21)]
+)
+def test_a_body_that_is_refused_is_read_unless_it_is_huge(
+    length: int, left: int
+) -> None:
+    """Or its connection would be reset, and the refusal lost with it."""
+    body = io.BytesIO(b' ' * length)
+    request = webob.Request.blank('/', method='POST')
+    request.body_file = body
+    request.content_length = length
+    with pytest.raises(exception.TooLarge):
+        wire.read(request, xml=False)
+    assert len(body.read()) == left
+
+
 def test_body_that_ends_too_early() -> None:
     request = webob.Request.blank('/', method='POST', body=b'{}')
     request.content_length = 5
