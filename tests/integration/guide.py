@@ -52,6 +52,7 @@ class Machine:
         self._asked = directory / 'asked.log'
         self._substitutes = directory / 'substitutes'
         self._home = directory / 'home'
+        self._started = 0
         for place in (self.etc, self._substitutes, self._home):
             place.mkdir(parents=True)
         for place in ('usr/local/bin', 'var/lib/aggregates_ext', 'opt'):
@@ -147,7 +148,8 @@ class Machine:
         :param serves: a pattern in what it says once it serves; its group is
             the answer.
         """
-        log = self.root / f'{shlex.split(text)[0].rpartition("/")[2]}.log'
+        self._started += 1
+        log = self._home / f'{self._started}.log'
         with log.open('w') as output:
             process = subprocess.Popen(
                 ['bash', '-c', f'exec {self.place(text)}'],
@@ -183,17 +185,6 @@ def commands(document: str, start: str) -> list[list[str]]:
     """The words of each command of a block of them."""
     text = documents.block(document, start).replace('\\\n', '')
     return [shlex.split(line) for line in text.splitlines()]
-
-
-def forwarded(nginx: str, place: str) -> dict[str, str]:
-    """What nginx would send with a request, by its configuration.
-
-    :param place: the host that a client asks for, over TLS.
-    """
-    values = {'$http_host': place, '$scheme': 'https'}
-    values['$remote_addr'] = '192.0.2.7'
-    found = re.findall(r'proxy_set_header (\S+) (\S+);', nginx)
-    return {name: values[value] for name, value in found}
 
 
 def served(unit: str) -> str:

@@ -437,6 +437,7 @@ class Client:
 
     :param answers: gets the text of each answer, headers included.
     :param headers: sent with each request.
+    :param trusted: the file of the certificate, where it speaks TLS.
     :ivar url: where the API is.
     """
 
@@ -445,16 +446,27 @@ class Client:
         url: str,
         answers: list[str],
         headers: Mapping[str, str] | None = None,
+        trusted: pathlib.Path | None = None,
     ) -> None:
         self.url = url
         self._place = urllib.parse.urlsplit(url).netloc
         self._answers = answers
         self._headers = dict(headers or {})
+        self._trusted = trusted
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._trusted is None:
+            return http.client.HTTPConnection(self._place, timeout=DEADLINE)
+        context = ssl.create_default_context(cafile=str(self._trusted))
+        return http.client.HTTPSConnection(
+            self._place, timeout=DEADLINE, context=context
+        )
 
     def sending(self, **headers: str) -> 'Client':
         """The same client with further headers; ``_`` stands for ``-``."""
         more = {name.replace('_', '-'): v for name, v in headers.items()}
-        return Client(self.url, self._answers, self._headers | more)
+        headers = self._headers | more
+        return Client(self.url, self._answers, headers, self._trusted)
 
     def ask(
         self, verb: str, path: str, body: Any = None, prefix: str = '/v2.1'
@@ -462,8 +474,7 @@ class Client:
         """One request; a body that is not text is sent as JSON."""
         if body is not None and not isinstance(body, str):
             body = json.dumps(body)
-        connection = http.client.HTTPConnection(self._place, timeout=DEADLINE)
-        with contextlib.closing(connection):
+        with contextlib.closing(self._connection()) as connection:
             connection.request(
                 verb,
                 f'{prefix}{path}',

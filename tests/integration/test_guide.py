@@ -4,6 +4,7 @@ Each sample and each command comes from the document. What is replaced in it
 is told where it is: addresses and passwords of services that run here.
 """
 
+import concurrent.futures
 import contextlib
 import datetime
 import os
@@ -26,6 +27,8 @@ from tests.integration import documents
 from tests.integration import guide
 from tests.integration import guide_databases
 from tests.integration import keystone as keystone_server
+from tests.integration import memcached
+from tests.integration import nginx
 from tests.integration import processes
 from tests.integration import rabbitmq
 from tests.integration import systemd
@@ -292,6 +295,7 @@ def test_the_services_make_a_pool(
     keystone: keystone_server.Keystone,
     clients_venv: pathlib.Path,
     sim: simulator.Simulator,
+    tmp_path: pathlib.Path,
 ) -> None:
     """The whole of the installation, on real services."""
     # Who may tell Keystone, of users and endpoints.
@@ -309,15 +313,15 @@ def test_the_services_make_a_pool(
         [connection] = re.findall('^connection = (.+)$', sample, re.M)
         broker = shared_broker.url(shared_broker.make_vhost())
         proxied = documents.block('install.rst', '[oslo_middleware]')
+        cache = stack.enter_context(memcached.Memcached())
         values = {
             'rabbit://user:password@broker/': broker,
             connection: url,
             'the password of the hosts': PASSWORD,
             'https://keystone.example.org/v3': keystone.url,
             'the password of the service user': PASSWORD,
-            # Nobody is there: then it does without.
             '# memcached_servers = cache.example.org:11211': (
-                'memcached_servers = 127.0.0.1:9'
+                f'memcached_servers = {cache.place}'
             ),
         }
         (machine.etc / 'aggregates_ext.conf').write_text(
@@ -344,19 +348,33 @@ def test_the_services_make_a_pool(
             )
         )
         listener.await_count('READY=1')
-        api = f'http://127.0.0.1:{port}'
+        proxy = stack.enter_context(nginx.Nginx(tmp_path, int(port)))
         guide.tell(
             openstack,
             guide.commands('install.rst', 'openstack service create'),
-            {'https://pools.example.org': api},
+            {'https://pools.example.org': proxy.url},
         )
-        operator = stack.enter_context(
-            clients.Shell(
-                clients_venv,
-                keystone.variables('operator', keystone_server.REGION),
-            )
-        )
-        use(machine, keystone, operator, processes.Client(api, []))
+        variables = keystone.variables('operator', keystone_server.REGION)
+        variables['OS_CACERT'] = str(proxy.certificate)
+        operator = stack.enter_context(clients.Shell(clients_venv, variables))
+        api = processes.Client(proxy.url, [], None, proxy.certificate)
+        use(machine, keystone, operator, api)
+
+        # The second page is had by the link of the first.
+        done = clients.run(clients_venv, variables, 'python', '-c', PAGES)
+        assert done.status == 0, done.err
+        assert len(done.out.split()) == 2
+        theirs = [line for line in proxy.served() if 'openstacksdk' in line]
+        asked = [line for line in theirs if 'limit=1' in line]
+        assert ['marker=' in line for line in asked] == [False, True, True]
+        assert cache.count('cmd_set')
+
+
+PAGES = """
+import openstack
+conn = openstack.connect(load_yaml_config=False)
+print(*[found.id for found in conn.compute.aggregates(limit=1)])
+"""
 
 
 def use(
@@ -388,9 +406,61 @@ def use(
     assert answer.status == 200, answer.body
     assert api.settle(1)['error']['code'] == 'HOST_IS_LIVE'
 
-    nginx = documents.block('install.rst', 'server {')
-    sent = guide.forwarded(nginx, 'pools.example.org')
-    behind = api.sending(**{k.replace('-', '_'): v for k, v in sent.items()})
+    behind = api.sending(
+        Host=nginx.PLACE, X_Auth_Token=keystone.token('operator')
+    )
     page = behind.done('GET', '/os-aggregates?limit=1')
     [link] = page['aggregates_links']
-    assert link['href'].startswith('https://pools.example.org/v2.1/os-aggr')
+    assert link['href'].startswith(f'https://{nginx.PLACE}/v2.1/os-aggr')
+
+
+@pytest.mark.parametrize('end', ['kill', 'freeze'])
+def test_tokens_are_kept_in_memcached(
+    machine: guide.Machine,
+    prepared: str,
+    keystone: keystone_server.Keystone,
+    end: str,
+) -> None:
+    """For all API processes; and without it they serve as well."""
+    options = keystone.authtoken()
+    # As it is, where a configuration does not say so.
+    del options['token_cache_time']
+    lines = ''.join(f'{name} = {value}\n' for name, value in options.items())
+    command = documents.block('install.rst', 'aggregates-ext-api')
+    serves = r'listening on (http://\S+)'
+    with contextlib.ExitStack() as stack:
+        cache = stack.enter_context(memcached.Memcached())
+        machine.configure(
+            prepared,
+            '[api]\nbind_port = 0\n[keystone_authtoken]\n'
+            f'memcached_servers = {cache.place}\n{lines}',
+        )
+
+        def start() -> processes.Client:
+            url = stack.enter_context(machine.running(command, serves))
+            return processes.Client(url, [])
+
+        def ask(api: processes.Client, token: str) -> int:
+            own = api.sending(X_Auth_Token=token)
+            return own.ask('GET', '/os-aggregates').status
+
+        first, second = start(), start()
+        token = keystone.token('operator')
+        assert ask(first, token) == 200
+        assert cache.count('cmd_set') == 1
+        hits = cache.count('get_hits')
+        # So the second would be told, if it asked.
+        keystone.revoke(token)
+        assert ask(second, token) == 200
+        assert cache.count('get_hits') == hits + 1
+        assert cache.count('cmd_set') == 1
+
+        # Gone, with many who ask for something at that moment.
+        token = keystone.token('operator')
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            apis = [first, second] * 150
+            answers = [pool.submit(ask, api, token) for api in apis]
+            processes.wait_for('some are answered', answers[40].done)
+            getattr(cache, end)()
+            assert {answer.result() for answer in answers} == {200}
+        assert ask(first, token) == 200
