@@ -418,6 +418,38 @@ CREDENTIAL_OPTS = [
     ),
 ]
 
+NOTIFICATION_OPTS = [
+    cfg.BoolOpt(
+        'enabled',
+        default=False,
+        help='Write down what changes, and let compute services tell it on '
+        'the bus. API and compute services must have the same value. Where '
+        'to is said by [oslo_messaging_notifications], whose driver is '
+        'messagingv2 unless it is set.',
+    ),
+    cfg.ListOpt(
+        'versioned_notifications_topics',
+        default=['versioned_notifications'],
+        help="The topics that get them; those of Nova's option of that name, "
+        'where the same consumers listen.',
+    ),
+    cfg.FloatOpt(
+        'keep_time',
+        mutable=True,
+        default=86_400.0,
+        min=1,
+        help='Seconds for which what cannot be told is kept for when the '
+        'broker is back. What is older is dropped.',
+    ),
+    cfg.IntOpt(
+        'keep_messages',
+        mutable=True,
+        default=100_000,
+        min=1,
+        help='How many are kept for then. The oldest above that are dropped.',
+    ),
+]
+
 _ALIAS_OPTS = [
     cfg.StrOpt('username', mutable=True, help='As in [xenserver:NAME].'),
     cfg.StrOpt(
@@ -432,6 +464,7 @@ _GROUPS = {
     'api': ('The API process', API_OPTS),
     'compute': ('The compute service', COMPUTE_OPTS),
     'xenserver': ('How hosts are reached', XENSERVER_OPTS),
+    'notifications': ('What is told on the bus', NOTIFICATION_OPTS),
 }
 
 

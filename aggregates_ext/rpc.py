@@ -14,10 +14,12 @@ History of the interface:
 * 1.4: ``check_host`` takes ``network``; ``asked`` takes that and ``update``
 """
 
+import contextlib
 import functools
 import logging as std_logging
 import re
 import sys
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -70,6 +72,7 @@ _TRIES = re.compile(
     r'^\[[0-9a-f-]+\] |\.? ?(Trying again in|\(retrying in) [0-9.]+ seconds.*$'
 )
 TOPIC = 'aggregates-ext-compute'
+NOTIFICATIONS = 'oslo_messaging_notifications'
 VERSION = '1.4'
 # What a service of before answers too is asked in its version.
 FIRST = '1.0'
@@ -98,22 +101,56 @@ def get_transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport | None:
 
     :raises exception.Unavailable: it cannot be used.
     """
+    _register(conf)
+    with _usable('[DEFAULT] transport_url'):
+        if not conf.transport_url:
+            return None
+        return oslo_messaging.get_rpc_transport(conf)
+
+
+def get_notification_transport(
+    conf: cfg.ConfigOpts,
+) -> oslo_messaging.Transport:
+    """The transport of notifications, which may have a URL of its own.
+
+    :raises exception.Unavailable: there is none, or it cannot be used.
+    """
+    _register(conf)
+    conf.set_default('driver', ['messagingv2'], NOTIFICATIONS)
+    name = f'[{NOTIFICATIONS}] transport_url'
+    with _usable(name):
+        if not (conf[NOTIFICATIONS].transport_url or conf.transport_url):
+            raise exception.Unavailable(
+                reason='Neither [DEFAULT] transport_url is set nor that of '
+                f'[{NOTIFICATIONS}].'
+            )
+        return oslo_messaging.get_notification_transport(conf)
+
+
+def _register(conf: cfg.ConfigOpts) -> None:
+    """Make the options of oslo.messaging known to ``conf``."""
     for group, opts in messaging_opts.list_opts():
         conf.register_opts(opts, group)
     for module, group in _GLOBAL_OPTS:
         if module in sys.modules:
             conf.register_opts(getattr(sys.modules[module], group), group)
     conf.set_default('transport_url', '')
+
+
+@contextlib.contextmanager
+def _usable(name: str) -> Iterator[None]:
+    """For what is made of an option that has a transport's URL.
+
+    :raises exception.Unavailable: it cannot be used.
+    """
     try:
-        if not conf.transport_url:
-            return None
-        return oslo_messaging.get_rpc_transport(conf)
+        yield
     except (oslo_messaging.MessagingException, ValueError) as exc:
         # Without its message, which may repeat the URL.
         kind = type(exc).__name__
         told = exc if isinstance(exc, cfg.Error) else f'{kind}.'
         raise exception.Unavailable(
-            reason=f'[DEFAULT] transport_url cannot be used: {told}'
+            reason=f'{name} cannot be used: {told}'
         ) from None
 
 

@@ -22,6 +22,7 @@ from aggregates_ext.compute import purge
 from aggregates_ext.compute import requests
 from aggregates_ext.compute import runner
 from aggregates_ext.compute.moving import turns
+from aggregates_ext.compute.notifying import sender
 from aggregates_ext.compute.observation import observe
 from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.run import lease as compute_lease
@@ -72,6 +73,7 @@ class Manager:
         self._heartbeat = heartbeat.Heartbeat(
             database, self._owner, self.is_alive
         )
+        self._sender = sender.Sender(conf, database, self._owner)
         self._lookout = lookout.Lookout(conf, database, self._looker)
         self._search = outages.Outage(LOG, NO_WORK, 'Work is found again')
         self._woken = threading.Event()
@@ -94,6 +96,7 @@ class Manager:
         self._purge.start()
         self._heartbeat.start()
         self._lookout.start()
+        self._sender.start()
         workers = concurrent.futures.ThreadPoolExecutor(
             self._options.workers, thread_name_prefix='pool'
         )
@@ -126,6 +129,8 @@ class Manager:
                     'call; their leases run out by themselves.',
                     len(late),
                 )
+            # What ends now is told by whoever comes next.
+            self._sender.stop()
             self._keeper.stop()
             self._heartbeat.stop()
 

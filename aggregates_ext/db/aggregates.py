@@ -15,6 +15,7 @@ from oslo_utils import timeutils
 from aggregates_ext import exception
 from aggregates_ext.db import records
 from aggregates_ext.db import stamps
+from aggregates_ext.db.outbox import notes
 from aggregates_ext.db.schema import models
 
 _TABLE = models.aggregates
@@ -112,6 +113,11 @@ STAMPED = _SOME.where(
     )
 )
 LISTED_PHASES = ('joining', 'member')
+# What a change of some columns is told as; a zone is metadata for Nova.
+_TOLD = {
+    'update_prop': {'name'},
+    'update_metadata': {'metadata', 'availability_zone'},
+}
 
 
 def _utcnow() -> datetime.datetime:
@@ -293,6 +299,7 @@ def insert(
     except db_exc.DBDuplicateEntry:
         raise exception.AggregateNameExists(name=name) from None
     (key,) = result.inserted_primary_key or (0,)
+    notes.happen(connection, int(key), 'create')
     return _record([int(key), *values.values()], None, None)
 
 
@@ -316,6 +323,9 @@ def update(
         )
     except db_exc.DBDuplicateEntry:
         raise exception.AggregateNameExists(name=values['name']) from None
+    for action, names in _TOLD.items():
+        if names & values.keys():
+            notes.happen(connection, aggregate_id, action)
     return known
 
 
@@ -326,3 +336,4 @@ def delete(connection: sa.Connection, aggregate_id: int) -> None:
         .where(_TABLE.c.id == aggregate_id)
         .values(deleted=_TABLE.c.id, deleted_at=_utcnow())
     )
+    notes.happen(connection, aggregate_id, 'delete')

@@ -5,6 +5,7 @@ UPDATE of the host's own row (design#one-aggregate).
 """
 
 import dataclasses
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -20,12 +21,31 @@ from aggregates_ext.db import fitting
 from aggregates_ext.db import records
 from aggregates_ext.db import stamps
 from aggregates_ext.db.engine import engine
+from aggregates_ext.db.outbox import notes
 from aggregates_ext.db.schema import models
 
 _TABLE = models.hosts
 _AGGREGATES = models.aggregates
 _FIELDS = [field.name for field in dataclasses.fields(records.Host)]
 COLUMNS = [_TABLE.c[name] for name in _FIELDS]
+# What a change of phase is told as, whatever causes it. That some begin is
+# told with the operation alone.
+_TOLD: dict[tuple[str, str], tuple[Callable[..., None], str]] = {
+    ('free', 'joining'): (notes.begin, 'add_host'),
+    ('free', 'member'): (notes.happen, 'add_host'),
+    ('returning', 'member'): (notes.happen, 'add_host'),
+    ('joining', 'member'): (notes.end, 'add_host'),
+    ('joining', 'free'): (notes.fail, 'add_host'),
+    ('joining', 'returning'): (notes.fail, 'add_host'),
+    ('joining', 'leaving'): (notes.begin, 'remove_host'),
+    ('member', 'leaving'): (notes.begin, 'remove_host'),
+    ('leaving', 'free'): (notes.end, 'remove_host'),
+    ('leaving', 'returning'): (notes.end, 'remove_host'),
+    ('leaving', 'member'): (notes.fail, 'remove_host'),
+    ('leaving', 'joining'): (notes.fail, 'remove_host'),
+    ('member', 'free'): (notes.happen, 'remove_host'),
+    ('member', 'returning'): (notes.happen, 'remove_host'),
+}
 # A host outside of a pool is to be as it is.
 _UNTOLD = dict.fromkeys(
     (
@@ -178,6 +198,7 @@ def bind(
     )
     if result.rowcount:
         stamps.renew(connection, aggregate_id)
+        _tell(connection, aggregate_id, name, ('free',), phase)
     return bool(result.rowcount)
 
 
@@ -213,7 +234,25 @@ def move(
     )
     if result.rowcount:
         stamps.renew(connection, aggregate_id)
+        _tell(connection, aggregate_id, name, seen, phase)
     return bool(result.rowcount)
+
+
+def _tell(
+    connection: sa.Connection,
+    aggregate_id: int,
+    name: str,
+    seen: tuple[str, ...],
+    phase: str,
+) -> None:
+    """Let a change of phase be told.
+
+    :param seen: one of these it was in; all of them are told alike.
+    """
+    told = _TOLD.get((seen[0], phase))
+    if told is not None:
+        tell, action = told
+        tell(connection, aggregate_id, action, name)
 
 
 def update(

@@ -21,6 +21,7 @@ from aggregates_ext.db import records
 from aggregates_ext.db import services
 from aggregates_ext.db import stamps
 from aggregates_ext.db.engine import engine
+from aggregates_ext.db.outbox import notes
 from aggregates_ext.db.schema import models
 
 _TABLE = models.operations
@@ -72,6 +73,13 @@ STRUCTURAL = (
 )
 # Kinds after which the pool is what is wanted: nothing counts from before.
 SETTLES_ALL = ('adopt',)
+# Kinds that are told on the bus, and as what.
+TOLD = {
+    'add_host': 'add_host',
+    'remove_host': 'remove_host',
+    'delete': 'delete',
+    'rename': 'update_prop',
+}
 # The parameter that tells of a change of master that was sent.
 DESIGNATED = 'designated'
 # The parameter that tells of a call by which a host goes down or starts.
@@ -154,6 +162,8 @@ def insert(
     result = connection.execute(sa.insert(_TABLE).values(values))
     (key,) = result.inserted_primary_key or (0,)
     stamps.renew(connection, aggregate_id)
+    if kind in TOLD:
+        notes.begin(connection, aggregate_id, TOLD[kind], host, operation=uuid)
     return records.Operation(id=int(key), **values)
 
 
@@ -485,6 +495,7 @@ def cancel(
     if not result.rowcount:
         return None
     stamps.renew(connection, operation.aggregate_id)
+    _tell_end(connection, operation, 'cancelled')
     if PART_OF in operation.parameters:
         _wake_waiting(connection, operation.aggregate_id)
     return dataclasses.replace(operation, **values)
@@ -522,6 +533,8 @@ def replace(
         )
     )
     stamps.renew(connection, *{known.aggregate_id for known in replaced})
+    for operation in replaced:
+        _tell_end(connection, operation, 'replaced')
     return bool(result.rowcount == len(replaced))
 
 
@@ -604,6 +617,7 @@ def finish(
     if succeeded:
         _settle(connection, operation)
     stamps.renew(connection, operation.aggregate_id)
+    _tell_end(connection, operation, state, error)
     _wake_waiting(connection, operation.aggregate_id)
 
 
@@ -614,6 +628,30 @@ def _wake_waiting(connection: sa.Connection, aggregate_id: int) -> None:
         .where(_TABLE.c.aggregate_id == aggregate_id, _is_waiting())
         .values(not_before=None)
     )
+
+
+def _tell_end(
+    connection: sa.Connection,
+    operation: records.Operation,
+    state: str,
+    error: Mapping[str, Any] | None = None,
+) -> None:
+    """Let it be told how an operation has ended, if it has.
+
+    :param state: in which it ended; 'replaced' by another one.
+    """
+    action = TOLD.get(operation.kind)
+    if action is None or state == 'unresolved':
+        return
+    about = (connection, operation.aggregate_id, action, operation.host)
+    if state == 'succeeded':
+        notes.end(*about, operation=operation.uuid)
+        return
+    why = fitting.fit_json(error) or {
+        'code': state.upper(),
+        'message': f'Operation {operation.uuid} is {state}.',
+    }
+    notes.fail(*about, operation=operation.uuid, error=why)
 
 
 def _is_waiting() -> sa.ColumnElement[bool]:

@@ -60,13 +60,17 @@ def make(
     database_file: pathlib.Path | None = None,
     url: str = '',
     policy_file: str = '',
+    *,
+    telling: bool = False,
 ) -> tuple[WSGI, engine.Database]:
     """The API with hosts to play with, and its database.
 
     :param url: of another database than a SQLite file.
     :param policy_file: the operator's own rules.
+    :param telling: whether it writes notifications.
     """
     conf = databases.configure(url or f'sqlite:///{database_file}')
+    conf.set_override('enabled', telling, 'notifications')
     if policy_file:
         enforcers.make(conf)
         conf.set_override('policy_file', policy_file, 'oslo_policy')

@@ -363,8 +363,12 @@ class Counted:
     queued.
     """
 
-    def __init__(self, database_file: pathlib.Path) -> None:
-        self._application, self.database = api_service.make(database_file)
+    def __init__(
+        self, database_file: pathlib.Path, *, telling: bool = False
+    ) -> None:
+        self._application, self.database = api_service.make(
+            database_file, telling=telling
+        )
         self.send('POST', ALL, {'aggregate': {'name': 'a'}})
         self.execute(
             moved('xen1', 'member'),

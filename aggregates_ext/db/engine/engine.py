@@ -34,6 +34,10 @@ SQLITE_WRITER = {connections.BEGIN: 'BEGIN IMMEDIATE'}
 # Seconds for which a change is looked for whose COMMIT got no answer.
 LOOK_FOR = 3.0
 LOOK_INTERVAL = 0.2
+# Where a connection has what its transaction does last, each by a name of its
+# own; None: nothing is to be told of it.
+LAST = 'aggregates_ext.last'
+Last = dict[str, Callable[[sa.Connection], object]]
 
 
 class now(functions.FunctionElement[float]):
@@ -162,6 +166,10 @@ class Database:
         :raises CommitLost: whether it is committed is not known.
         """
         with self.engine.connect() as connection:
+            last: Last | None = (
+                {} if self._conf.notifications.enabled else None
+            )
+            connection.info[LAST] = last
             kind = connection.dialect.name
             if kind == 'sqlite':
                 connection.execution_options(**SQLITE_WRITER)
@@ -169,6 +177,8 @@ class Database:
             if kind == 'mysql':
                 connection.exec_driver_sql(MYSQL_WRITER)
             yield connection
+            for act in list((last or {}).values()):
+                act(connection)
             failures.commit(transaction)
             connection.info[roundtrips.ENDED] = True
 

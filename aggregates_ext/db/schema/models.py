@@ -269,3 +269,45 @@ moves = sa.Table(
     mysql_charset='utf8mb4',
     mysql_engine='InnoDB',
 )
+
+# What is still to be told on the bus (design#notifications): a row for each
+# message, written with what it tells and gone once that is told.
+notifications = sa.Table(
+    'notifications',
+    METADATA,
+    sa.Column('id', sa.Integer, primary_key=True),
+    # The id of the message, the same however often it is sent.
+    sa.Column('uuid', sa.String(36), nullable=False, unique=True),
+    sa.Column('object', sa.String(16), nullable=False),
+    sa.Column('action', sa.String(32), nullable=False),
+    sa.Column('phase', sa.String(16)),
+    # Of the process that wrote it.
+    sa.Column('machine', exact_text(255), nullable=False),
+    sa.Column('created_at', moment(), nullable=False),
+    # What it is about, as it was when this was written. No key ties it to
+    # that: it is told also of what is gone.
+    sa.Column('aggregate_id', sa.Integer),
+    sa.Column('aggregate_uuid', sa.String(36)),
+    sa.Column('name', exact_text(255)),
+    sa.Column('availability_zone', exact_text(255)),
+    sa.Column('metadata', NULLABLE_JSON),
+    # Each as NAME:PHASE, with commas between.
+    sa.Column('hosts', sa.Text),
+    # The host, by name; and its registration, where that is told.
+    sa.Column('host', exact_text(255)),
+    sa.Column('host_id', sa.Integer),
+    sa.Column('registered_at', moment()),
+    sa.Column('service', sa.String(16)),
+    sa.Column('disabled_reason', sa.String(255)),
+    sa.Column('seen_at', sa.Double),
+    # What else there is to tell: operation, error and more.
+    sa.Column('details', NULLABLE_JSON),
+    # Who asked, as oslo.context has it.
+    sa.Column('context', NULLABLE_JSON),
+    # Of the oldest row: who sends now, by the clock of the database.
+    sa.Column('claimed_by', sa.String(64)),
+    sa.Column('claimed_until', sa.Double),
+    sqlite_autoincrement=True,
+    mysql_charset='utf8mb4',
+    mysql_engine='InnoDB',
+)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from oslo_config import cfg
 from oslo_utils import uuidutils
 
 from aggregates_ext import context
@@ -92,6 +93,13 @@ CHANGES: dict[str, Callable[[Api], Any]] = {
     ),
     'delete': lambda api: api.aggregates.delete(api.ctx, api.empty),
 }
+
+
+@pytest.fixture(scope='module')
+def wired_conf(wired_conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
+    """What is to be told is written with it, or neither is."""
+    wired_conf.set_override('enabled', True, 'notifications')
+    return wired_conf
 
 
 @pytest.fixture

@@ -1,0 +1,85 @@
+"""What a message says: Nova's versioned notifications, and ours beside them.
+
+The envelopes are those that oslo.versionedobjects makes, and Nova's own
+payloads are told in its namespace with just its fields; what Nova has not is
+told in ours (design#notifications).
+"""
+
+from typing import Any
+
+from aggregates_ext.db import aggregates
+from aggregates_ext.db.outbox import notes
+from aggregates_ext.db.outbox import queue
+
+NOVA = 'nova'
+OURS = 'aggregates_ext'
+API = 'nova-api'
+_ZONE = 'availability_zone'
+
+
+def event_type(row: queue.Row) -> str:
+    """By which consumers tell messages apart."""
+    return '.'.join(filter(None, (row.object, row.action, row.phase)))
+
+
+def publisher(row: queue.Row) -> str:
+    """Who says it, as SERVICE:MACHINE."""
+    return f'{API}:{row.machine}'
+
+
+def payload(row: queue.Row) -> dict[str, Any]:
+    """What is said."""
+    data = _aggregate(row)
+    if row.phase != notes.ERROR:
+        return _envelope(NOVA, 'AggregatePayload', '1.1', data)
+    details = row.details or {}
+    error = details.get('error') or {}
+    told = {
+        'host': row.host,
+        'operation': details.get('operation'),
+        'code': error.get('code'),
+        'message': error.get('message'),
+    }
+    return _envelope(OURS, 'AggregateErrorPayload', '1.0', data | told)
+
+
+def _envelope(
+    namespace: str, name: str, version: str, data: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        'nova_object.name': name,
+        'nova_object.namespace': namespace,
+        'nova_object.version': version,
+        'nova_object.data': data,
+    }
+
+
+def _aggregate(row: queue.Row) -> dict[str, Any]:
+    """An aggregate; as Nova has it, one that is to be made has no id yet."""
+    is_new = (row.action, row.phase) == ('create', notes.START)
+    zone = (
+        {} if row.availability_zone is None else {_ZONE: row.availability_zone}
+    )
+    return {
+        'id': None if is_new else row.aggregate_id,
+        'uuid': row.aggregate_uuid,
+        'name': row.name,
+        'hosts': None if is_new else _hosts(row),
+        'metadata': {**(row.metadata or {}), **zone},
+    }
+
+
+def _hosts(row: queue.Row) -> list[str]:
+    """The hosts that are listed; before a change of them those of before."""
+    bound = [
+        entry.split(':') for entry in (row.hosts or '').split(',') if entry
+    ]
+    listed = {
+        name for name, phase in bound if phase in aggregates.LISTED_PHASES
+    }
+    if row.phase == notes.START and row.host is not None:
+        if row.action == 'add_host':
+            listed.discard(row.host)
+        if row.action == 'remove_host':
+            listed.add(row.host)
+    return sorted(listed)

@@ -1,0 +1,195 @@
+"""What a transaction tells: noted while it goes on, written as its last.
+
+So each is written with what it tells, or not at all, and shows that as the
+transaction leaves it; and all that one transaction tells is one statement
+(design#notifications). Where nothing is told a note costs a look.
+
+Who sends them is ordered by the ids. All notes on one aggregate are made
+while its row is held, so theirs are in the order of the changes.
+"""
+
+import dataclasses
+import socket
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_context import context
+from oslo_utils import timeutils
+from oslo_utils import uuidutils
+
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import models
+
+_TABLE = models.notifications
+_AGGREGATES = models.aggregates
+_HOSTS = models.hosts
+# By which a transaction finds its notes.
+KEY = 'aggregates_ext.notes'
+AGGREGATE = 'aggregate'
+START, END, ERROR = 'start', 'end', 'error'
+# What oslo.log writes where there is no request.
+_NO_REQUEST = '-'
+_COLON: Any = sa.literal_column("':'")
+_COMMA: Any = sa.literal_column("','")
+_MACHINE = socket.gethostname()
+
+
+@dataclasses.dataclass(frozen=True)
+class Note:
+    """Something to be told.
+
+    :ivar subject: id of an aggregate.
+    :ivar host: name of the host that it is about.
+    """
+
+    object: str
+    action: str
+    phase: str | None
+    subject: int
+    host: str | None = None
+
+
+class Notes:
+    """The notes of one transaction, in order; told twice, one is kept."""
+
+    def __init__(self) -> None:
+        self._found: dict[Note, dict[str, Any]] = {}
+
+    def add(self, note: Note, details: Mapping[str, Any]) -> None:
+        """Keep a note; what is told of it by several is put together."""
+        self._found.setdefault(note, {}).update(details)
+
+    def take_back(self, note: Note) -> None:
+        """Let one not be told."""
+        self._found.pop(note, None)
+
+    def __contains__(self, note: Note) -> bool:
+        return note in self._found
+
+    def __iter__(self) -> Iterator[Note]:
+        return iter(self._found)
+
+    def __call__(self, connection: sa.Connection) -> None:
+        """Write all that is noted so far, by one statement."""
+        rows = [_row(note, known) for note, known in self._found.items()]
+        self._found.clear()
+        if rows:
+            connection.execute(sa.insert(_TABLE).values(rows))
+
+
+def of(connection: sa.Connection) -> Notes | None:
+    """The notes of the transaction; None: nothing is told."""
+    last: engine.Last | None = connection.info.get(engine.LAST)
+    if last is None:
+        return None
+    found = last.setdefault(KEY, Notes())
+    return found if isinstance(found, Notes) else None
+
+
+def begin(
+    connection: sa.Connection,
+    aggregate_id: int,
+    action: str,
+    host: str | None = None,
+    **details: Any,
+) -> None:
+    """Something begins that an operation will end, or that fails."""
+    notes = of(connection)
+    if notes is not None:
+        start = Note(AGGREGATE, action, START, aggregate_id, host)
+        notes.add(start, details)
+        notes.take_back(dataclasses.replace(start, phase=END))
+
+
+def end(
+    connection: sa.Connection,
+    aggregate_id: int,
+    action: str,
+    host: str | None = None,
+    **details: Any,
+) -> None:
+    """It has come about, unless the same transaction says that it failed."""
+    notes = of(connection)
+    if notes is not None:
+        done = Note(AGGREGATE, action, END, aggregate_id, host)
+        if dataclasses.replace(done, phase=ERROR) not in notes:
+            notes.add(done, details)
+
+
+def fail(
+    connection: sa.Connection,
+    aggregate_id: int,
+    action: str,
+    host: str | None = None,
+    **details: Any,
+) -> None:
+    """It has come to nothing."""
+    notes = of(connection)
+    if notes is not None:
+        note = Note(AGGREGATE, action, ERROR, aggregate_id, host)
+        notes.add(note, details)
+
+
+def happen(
+    connection: sa.Connection,
+    aggregate_id: int,
+    action: str,
+    host: str | None = None,
+) -> None:
+    """It comes about at once; an operation that ends with it has begun it."""
+    notes = of(connection)
+    if notes is not None:
+        done = Note(AGGREGATE, action, END, aggregate_id, host)
+        if done not in notes:
+            notes.add(dataclasses.replace(done, phase=START), {})
+        notes.add(done, {})
+
+
+def _row(note: Note, details: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a note; those of its aggregate are read by the INSERT."""
+    return {
+        'uuid': uuidutils.generate_uuid(),
+        'object': note.object,
+        'action': note.action,
+        'phase': note.phase,
+        'machine': _MACHINE,
+        'created_at': timeutils.utcnow(),
+        'host': note.host,
+        'details': dict(details),
+        'context': _context(),
+        'aggregate_id': note.subject,
+        'aggregate_uuid': _of_aggregate(note, 'uuid'),
+        'name': _of_aggregate(note, 'name'),
+        'availability_zone': _of_aggregate(note, 'availability_zone'),
+        'metadata': _of_aggregate(note, 'metadata'),
+        'hosts': sa.select(
+            sa.func.aggregate_strings(
+                _HOSTS.c.name + _COLON + _HOSTS.c.phase, _COMMA
+            )
+        )
+        .where(_HOSTS.c.aggregate_id == note.subject)
+        .scalar_subquery(),
+    }
+
+
+def _of_aggregate(note: Note, column: str) -> Any:
+    return (
+        sa.select(_AGGREGATES.c[column])
+        .where(_AGGREGATES.c.id == note.subject)
+        .scalar_subquery()
+    )
+
+
+def _context() -> dict[str, Any] | None:
+    """Who asked, where a request or an operation is under way."""
+    known = context.get_current()
+    if known is None or known.request_id == _NO_REQUEST:
+        return None
+    return {
+        'request_id': known.request_id,
+        'global_request_id': known.global_request_id,
+        'user_id': known.user_id,
+        'project_id': known.project_id,
+    }
