@@ -46,6 +46,8 @@ _TOLD: dict[tuple[str, str], tuple[Callable[..., None], str]] = {
     ('member', 'free'): (notes.happen, 'remove_host'),
     ('member', 'returning'): (notes.happen, 'remove_host'),
 }
+# What changes the service of a host.
+_SERVED = {'service', 'disabled_reason'}
 # A host outside of a pool is to be as it is.
 _UNTOLD = dict.fromkeys(
     (
@@ -153,6 +155,8 @@ def insert_all(
     except db_exc.DBDuplicateEntry as exc:
         first = exc.value or values[0]['name']
         raise exception.HostExists(name=first) from None
+    for name in sorted(names):
+        notes.serve(connection, name, 'create')
 
 
 def insert(connection: sa.Connection, values: Mapping[str, Any]) -> None:
@@ -164,7 +168,8 @@ def insert(connection: sa.Connection, values: Mapping[str, Any]) -> None:
 
 
 def delete(connection: sa.Connection, name: str) -> bool:
-    """Forget a free host; False when it is bound."""
+    """Forget a free host; False when it is bound, and nothing is to be kept."""
+    notes.serve(connection, name, 'delete', now=True)
     result = connection.execute(
         sa.delete(_TABLE).where(
             _TABLE.c.name == name, _TABLE.c.aggregate_id.is_(None)
@@ -275,6 +280,8 @@ def update(
             'they are the same machine or a cloned installation. Remove '
             'one registration, or give the clone a uuid of its own.'
         ) from None
+    if _SERVED & values.keys():
+        notes.serve(connection, name, 'update')
 
 
 def take_back_service(
@@ -295,6 +302,7 @@ def take_back_service(
             service=sa.case((proven, records.DISABLED), else_=records.ENABLED),
         )
     )
+    notes.serve(connection, name, 'update')
 
 
 def find(

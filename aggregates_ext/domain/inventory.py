@@ -158,7 +158,7 @@ class Inventory:
         """The registration of the host with the ``service_uuid``."""
         with self._database.reader() as connection:
             for found in list(db_inventory.registrations(connection)):
-                if _uuid('service', *found[:3]) == wanted:
+                if service_uuid(*found[:3]) == wanted:
                     return found
         return None
 
@@ -175,7 +175,7 @@ def _node(entry: db_inventory.Entry, interval: float) -> Node:
         hypervisor_uuid=_uuid(
             'hypervisor', entry.id, entry.name, entry.created_at
         ),
-        service_uuid=_uuid('service', entry.id, entry.name, entry.created_at),
+        service_uuid=service_uuid(entry.id, entry.name, entry.created_at),
         zone=_zone(entry),
         address=entry.address or parse.urlsplit(entry.url).hostname,
         up=state.up,
@@ -219,6 +219,11 @@ def _uuid(
 ) -> str:
     text = f'{kind} {key} {name} {created_at.isoformat()}'
     return str(uuid.uuid5(_NAMESPACE, text))
+
+
+def service_uuid(key: int, name: str, created_at: datetime.datetime) -> str:
+    """The uuid of the service of a host, by its registration."""
+    return _uuid('service', key, name, created_at)
 
 
 def _zone(entry: db_inventory.Entry) -> str:

@@ -21,9 +21,11 @@ from aggregates_ext import rpc
 from aggregates_ext.compute.notifying import delivery
 from aggregates_ext.compute.notifying import sender
 from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.outbox import queue
 from aggregates_ext.db.schema import models
+from aggregates_ext.domain import inventory
 from tests import hearing
 from tests.functional import service
 from tests.functional import test_statements
@@ -32,6 +34,19 @@ TABLE = models.notifications
 DOCUMENT = pathlib.Path(__file__).parents[2] / 'doc/source/notifications.rst'
 # Of Nova's payload in version 1.1.
 FIELDS = {'id', 'uuid', 'name', 'hosts', 'metadata'}
+SERVICE_FIELDS = {
+    'host',
+    'binary',
+    'topic',
+    'report_count',
+    'disabled',
+    'disabled_reason',
+    'availability_zone',
+    'last_seen_up',
+    'forced_down',
+    'version',
+    'uuid',
+}
 ERROR_FIELDS = FIELDS | {'host', 'operation', 'code', 'message'}
 
 
@@ -109,7 +124,8 @@ def test_a_life_is_told_to_a_listener(
     telling.members.remove_host(telling.ctx, key, 'xen1')
     telling.work()
     telling.aggregates.delete(telling.ctx, key)
-    assert make_sender(telling).send() > 0
+    written = [row.uuid for row in waiting(telling.database)]
+    assert make_sender(telling).send() == 14
     assert waiting(telling.database) == []
     heard = listener.wait(14)
     told = [
@@ -148,7 +164,8 @@ def test_a_life_is_told_to_a_listener(
         assert message.data.keys() == FIELDS
     assert [h.data['id'] for h in heard] == [None] + 13 * [key]
     assert len({h.data['uuid'] for h in heard}) == 1
-    assert len({h.id for h in heard}) == 14
+    assert [h.id for h in heard] == written
+    assert len(set(written)) == 14
 
 
 def test_who_asked_is_told(
@@ -273,6 +290,62 @@ def reset(running: service.Service, key: int) -> None:
         )
     )
     running.operations.reset(running.ctx, key, 'xen2', 'free')
+
+
+def test_services_are_told(
+    telling: service.Service, listener: hearing.Listener
+) -> None:
+    """Hosts that are registered, disabled, enabled and forgotten."""
+    key = telling.create('xen1')
+    telling.aggregates.update(telling.ctx, key, {'availability_zone': 'az1'})
+    telling.database.write(lambda c: c.execute(sa.delete(TABLE)))
+    new = {'name': 'new', 'url': 'https://new', 'availability_zone': 'az2'}
+    telling.hosts.add([new])
+    disable = (telling.ctx, 'xen1', records.DISABLED, 'repair')
+    telling.enabling.set_service(*disable)
+    telling.work()
+    telling.enabling.set_service(telling.ctx, 'xen1', records.ENABLED)
+    telling.work()
+    nodes = {
+        node.name: node.service_uuid
+        for node in inventory.Inventory(telling.database, 60).get_all()
+    }
+    telling.hosts.remove('new')
+    make_sender(telling).send()
+    heard = [h for h in listener.wait(4) if h.event.startswith('service')]
+    told = [
+        (
+            h.event,
+            h.data['host'],
+            h.data['availability_zone'],
+            h.data['disabled'],
+            h.data['disabled_reason'],
+        )
+        for h in heard
+    ]
+    assert list(dict.fromkeys(told)) == [
+        ('service.create', 'new', 'az2', False, None),
+        ('service.update', 'xen1', 'az1', True, 'repair'),
+        ('service.update', 'xen1', 'az1', False, None),
+        ('service.delete', 'new', 'az2', False, None),
+    ]
+    for message in heard:
+        assert message.publisher == f'nova-compute:{message.data["host"]}'
+        assert message.payload['nova_object.name'] == 'ServiceStatusPayload'
+        assert message.payload['nova_object.namespace'] == 'nova'
+        assert message.payload['nova_object.version'] == '1.1'
+        assert message.data.keys() == SERVICE_FIELDS
+        assert message.data['uuid'] == nodes[message.data['host']]
+
+
+def test_a_service_that_is_refused_is_not_told(
+    telling: service.Service,
+) -> None:
+    telling.create('xen1')
+    before = events(telling.database)
+    with pytest.raises(exception.Conflict):
+        telling.hosts.remove('xen1')
+    assert events(telling.database) == before
 
 
 # Each way that a change may begin and end, and what is told of it.

@@ -19,6 +19,7 @@ from tests.integration import rabbitmq
 TOPIC = 'versioned_notifications'
 TABLE = models.notifications
 LIMIT = 120.0
+HOST = {'host': 'xen1', 'binary': 'nova-compute'}
 # What Nova says of one of its payloads, and of the words of an event.
 ASK = """
 import json, sys
@@ -78,8 +79,8 @@ def make_bus(
     def make(hosts: int) -> Bus:
         url = broker.url(broker.make_vhost())
         site = make_site(hosts, transport_url=url)
-        site.configure('[api]\n', '[notifications]\nenabled = true\n[api]\n')
         site.set_up()
+        site.configure('[api]\n', '[notifications]\nenabled = true\n[api]\n')
         conf = cfg.ConfigOpts()
         conf([])
         rpc.get_transport(conf)
@@ -235,10 +236,15 @@ def test_nova_knows_its_payloads(
     metadata(client, key, 1)
     body = {'aggregate': {'name': 'b', 'availability_zone': 'z'}}
     client.done('PUT', f'/os-aggregates/{key}', body)
+    client.done('PUT', '/os-services/disable', HOST)
     assert client.settle(key)['state'] == 'succeeded'
     with bus.listen() as listener:
         processes.wait_for('all are sent', lambda: not bus.waiting())
-        heard = listener.wait(10, LIMIT)
+        heard = listener.wait(11, LIMIT)
+    assert {message.event.split('.')[0] for message in heard} == {
+        'aggregate',
+        'service',
+    }
     asked = [[message.event, message.payload] for message in heard]
     done = subprocess.run(
         [nova_venv / 'bin' / 'python', '-c', ASK],

@@ -226,6 +226,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'db/',
         'db/engine/',
         'db/outbox/',
+        'domain/',
         'exception.py',
         'outages.py',
         'rpc.py',

@@ -5,15 +5,19 @@ payloads are told in its namespace with just its fields; what Nova has not is
 told in ours (design#notifications).
 """
 
+import datetime
 from typing import Any
 
 from aggregates_ext.db import aggregates
+from aggregates_ext.db import records
 from aggregates_ext.db.outbox import notes
 from aggregates_ext.db.outbox import queue
+from aggregates_ext.domain import inventory
 
 NOVA = 'nova'
 OURS = 'aggregates_ext'
 API = 'nova-api'
+COMPUTE = 'nova-compute'
 _ZONE = 'availability_zone'
 
 
@@ -23,12 +27,16 @@ def event_type(row: queue.Row) -> str:
 
 
 def publisher(row: queue.Row) -> str:
-    """Who says it, as SERVICE:MACHINE."""
+    """Who says it, as SERVICE:MACHINE; of a service that itself, as in Nova."""
+    if row.object == notes.SERVICE:
+        return f'{COMPUTE}:{row.host}'
     return f'{API}:{row.machine}'
 
 
 def payload(row: queue.Row) -> dict[str, Any]:
     """What is said."""
+    if row.object == notes.SERVICE:
+        return _envelope(NOVA, 'ServiceStatusPayload', '1.1', _service(row))
     data = _aggregate(row)
     if row.phase != notes.ERROR:
         return _envelope(NOVA, 'AggregatePayload', '1.1', data)
@@ -83,3 +91,35 @@ def _hosts(row: queue.Row) -> list[str]:
         if row.action == 'remove_host':
             listed.add(row.host)
     return sorted(listed)
+
+
+def _service(row: queue.Row) -> dict[str, Any]:
+    """A registered host as a compute service, as ``os-services`` shows it.
+
+    What Nova counts, and its version, there are not.
+    """
+    disabled = row.service == records.DISABLED
+    uuid = None
+    if row.host_id and row.host and row.registered_at:
+        uuid = inventory.service_uuid(row.host_id, row.host, row.registered_at)
+    return {
+        'host': row.host,
+        'binary': COMPUTE,
+        'topic': 'compute',
+        'report_count': 0,
+        'disabled': disabled,
+        'disabled_reason': row.disabled_reason if disabled else None,
+        'availability_zone': row.availability_zone,
+        'last_seen_up': _moment(row.seen_at),
+        'forced_down': False,
+        'version': 0,
+        'uuid': uuid,
+    }
+
+
+def _moment(seconds: float | None) -> str | None:
+    """Seconds of the epoch as oslo.versionedobjects writes a time."""
+    if seconds is None:
+        return None
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return moment.strftime('%Y-%m-%dT%H:%M:%SZ')

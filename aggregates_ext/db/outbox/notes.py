@@ -28,6 +28,9 @@ _HOSTS = models.hosts
 # By which a transaction finds its notes.
 KEY = 'aggregates_ext.notes'
 AGGREGATE = 'aggregate'
+SERVICE = 'service'
+# Rows of one statement, which may have so many values.
+AT_ONCE = 500
 START, END, ERROR = 'start', 'end', 'error'
 # What oslo.log writes where there is no request.
 _NO_REQUEST = '-'
@@ -40,14 +43,14 @@ _MACHINE = socket.gethostname()
 class Note:
     """Something to be told.
 
-    :ivar subject: id of an aggregate.
+    :ivar subject: id of an aggregate; None: it is about a host alone.
     :ivar host: name of the host that it is about.
     """
 
     object: str
     action: str
     phase: str | None
-    subject: int
+    subject: int | None
     host: str | None = None
 
 
@@ -72,11 +75,12 @@ class Notes:
         return iter(self._found)
 
     def __call__(self, connection: sa.Connection) -> None:
-        """Write all that is noted so far, by one statement."""
+        """Write all that is noted so far, by one statement if it can be."""
         rows = [_row(note, known) for note, known in self._found.items()]
         self._found.clear()
-        if rows:
-            connection.execute(sa.insert(_TABLE).values(rows))
+        for first in range(0, len(rows), AT_ONCE):
+            part = rows[first : first + AT_ONCE]
+            connection.execute(sa.insert(_TABLE).values(part))
 
 
 def of(connection: sa.Connection) -> Notes | None:
@@ -147,8 +151,22 @@ def happen(
         notes.add(done, {})
 
 
+def serve(
+    connection: sa.Connection, host: str, action: str, *, now: bool = False
+) -> None:
+    """The service of a host was created, updated or is to be deleted.
+
+    :param now: written as it is now, and not as the transaction leaves it.
+    """
+    notes = of(connection)
+    if notes is not None:
+        notes.add(Note(SERVICE, action, None, None, host), {})
+        if now:
+            notes(connection)
+
+
 def _row(note: Note, details: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a note; those of its aggregate are read by the INSERT."""
+    """The columns of a note; what it is about is read by the INSERT."""
     return {
         'uuid': uuidutils.generate_uuid(),
         'object': note.object,
@@ -157,13 +175,43 @@ def _row(note: Note, details: Mapping[str, Any]) -> dict[str, Any]:
         'machine': _MACHINE,
         'created_at': timeutils.utcnow(),
         'host': note.host,
-        'details': dict(details),
+        'details': dict(details) or None,
         'context': _context(),
+        **dict.fromkeys(_READ),
+        **(_service(note) if note.object == SERVICE else _aggregate(note)),
+    }
+
+
+# The columns that are read, of whatever it is.
+_READ = (
+    'aggregate_id',
+    'aggregate_uuid',
+    'name',
+    'availability_zone',
+    'metadata',
+    'hosts',
+    'host_id',
+    'registered_at',
+    'service',
+    'disabled_reason',
+    'seen_at',
+)
+
+
+def _aggregate(note: Note) -> dict[str, Any]:
+    def read(column: str) -> Any:
+        return (
+            sa.select(_AGGREGATES.c[column])
+            .where(_AGGREGATES.c.id == note.subject)
+            .scalar_subquery()
+        )
+
+    return {
         'aggregate_id': note.subject,
-        'aggregate_uuid': _of_aggregate(note, 'uuid'),
-        'name': _of_aggregate(note, 'name'),
-        'availability_zone': _of_aggregate(note, 'availability_zone'),
-        'metadata': _of_aggregate(note, 'metadata'),
+        'aggregate_uuid': read('uuid'),
+        'name': read('name'),
+        'availability_zone': read('availability_zone'),
+        'metadata': read('metadata'),
         'hosts': sa.select(
             sa.func.aggregate_strings(
                 _HOSTS.c.name + _COLON + _HOSTS.c.phase, _COMMA
@@ -174,12 +222,33 @@ def _row(note: Note, details: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _of_aggregate(note: Note, column: str) -> Any:
-    return (
-        sa.select(_AGGREGATES.c[column])
-        .where(_AGGREGATES.c.id == note.subject)
+def _service(note: Note) -> dict[str, Any]:
+    """The host; its zone is that of its aggregate, where that has one."""
+
+    def read(column: Any) -> Any:
+        return (
+            sa.select(column)
+            .select_from(_HOSTS)
+            .where(_HOSTS.c.name == note.host)
+            .scalar_subquery()
+        )
+
+    home = (
+        sa.select(_AGGREGATES.c.availability_zone)
+        .where(_AGGREGATES.c.id == _HOSTS.c.aggregate_id)
+        .correlate(_HOSTS)
         .scalar_subquery()
     )
+    return {
+        'host_id': read(_HOSTS.c.id),
+        'registered_at': read(_HOSTS.c.created_at),
+        'service': read(_HOSTS.c.service),
+        'disabled_reason': read(_HOSTS.c.disabled_reason),
+        'seen_at': read(_HOSTS.c.seen_at),
+        'availability_zone': read(
+            sa.func.coalesce(home, _HOSTS.c.availability_zone)
+        ),
+    }
 
 
 def _context() -> dict[str, Any] | None:
