@@ -19,6 +19,7 @@ from aggregates_ext import exception
 from aggregates_ext.db import fitting
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
+from aggregates_ext.db.outbox import notes
 from aggregates_ext.db.schema import models
 
 _TABLE = models.moves
@@ -102,7 +103,29 @@ def insert(
     except db_exc.DBDuplicateEntry as exc:
         raise exception.GuestMoves(guest=guest.name) from exc
     (key,) = result.inserted_primary_key or (0,)
-    return records.Move(id=int(key), **values)
+    made = records.Move(id=int(key), **values)
+    _tell(connection, made, notes.START)
+    return made
+
+
+def _tell(
+    connection: sa.Connection,
+    move: records.Move,
+    phase: str,
+    error: Mapping[str, Any] | None = None,
+) -> None:
+    """Let a move be told, as it was read or written last."""
+    notes.move(
+        connection,
+        move.aggregate_id,
+        move.uuid,
+        phase,
+        guest=move.guest_uuid,
+        guest_name=move.guest_name,
+        source=move.source,
+        target=move.target or move.wanted,
+        error=fitting.fit_json(error),
+    )
 
 
 def get(connection: sa.Connection, uuid: str) -> records.Move:
@@ -351,7 +374,7 @@ def finish(
 ) -> None:
     """End an open move: completed, failed or cancelled."""
     now = timeutils.utcnow()
-    connection.execute(
+    result = connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.id == move.id, _TABLE.c.ended == 0)
         .values(
@@ -365,6 +388,20 @@ def finish(
             **({'progress': 100} if state == COMPLETED else {}),
         )
     )
+    if not result.rowcount:
+        return
+    if state == COMPLETED:
+        _tell(connection, move, notes.END)
+    else:
+        _tell(connection, move, notes.ERROR, error or _why(move, state))
+
+
+def _why(move: records.Move, state: str) -> dict[str, str]:
+    """What there is to say of an end without a reason."""
+    return {
+        'code': state.upper(),
+        'message': f'The move {move.uuid} is {state}.',
+    }
 
 
 def cancel(connection: sa.Connection, move: records.Move) -> str | None:
@@ -392,6 +429,8 @@ def cancel(connection: sa.Connection, move: records.Move) -> str | None:
             )
         )
         if result.rowcount:
+            why = _why(move, after)
+            _tell(connection, move, notes.ERROR, move.error or why)
             return after
     result = connection.execute(
         sa.update(_TABLE)

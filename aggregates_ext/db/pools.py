@@ -5,6 +5,7 @@ Its columns are in the row of the aggregate.
 
 import dataclasses
 from collections.abc import Collection
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from aggregates_ext.db import fitting
 from aggregates_ext.db import records
 from aggregates_ext.db import stamps
 from aggregates_ext.db.engine import engine
+from aggregates_ext.db.outbox import notes
 from aggregates_ext.db.schema import models
 
 _TABLE = models.aggregates
@@ -210,4 +212,26 @@ def _seen(
     )
     if bool(before) != bool(entries):
         values['stamp'] = stamps.renewed_by_itself(connection, aggregate_id)
+    _tell(connection, aggregate_id, before or (), values['drift'])
     return values
+
+
+def _tell(
+    connection: sa.Connection,
+    aggregate_id: int,
+    before: Sequence[Mapping[str, Any]],
+    after: Sequence[Mapping[str, Any]],
+) -> None:
+    """Let it be told which differences have begun and which have ended."""
+
+    def key(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(entry.get(name) for name in ('code', 'host', 'uuid'))
+
+    known, now = set(map(key, before)), set(map(key, after))
+    if known != now:
+        notes.drift(
+            connection,
+            aggregate_id,
+            begun=[dict(entry) for entry in after if key(entry) not in known],
+            ended=[dict(entry) for entry in before if key(entry) not in now],
+        )

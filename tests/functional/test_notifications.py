@@ -21,6 +21,7 @@ from aggregates_ext import rpc
 from aggregates_ext.compute.notifying import delivery
 from aggregates_ext.compute.notifying import sender
 from aggregates_ext.db import aggregates as db_aggregates
+from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.outbox import queue
@@ -29,6 +30,7 @@ from aggregates_ext.domain import inventory
 from tests import hearing
 from tests.functional import service
 from tests.functional import test_statements
+from tests.functional.db import test_moves
 
 TABLE = models.notifications
 DOCUMENT = pathlib.Path(__file__).parents[2] / 'doc/source/notifications.rst'
@@ -46,6 +48,15 @@ SERVICE_FIELDS = {
     'forced_down',
     'version',
     'uuid',
+}
+MOVE_FIELDS = {
+    'move',
+    'guest',
+    'guest_name',
+    'source',
+    'target',
+    'code',
+    'message',
 }
 ERROR_FIELDS = FIELDS | {'host', 'operation', 'code', 'message'}
 
@@ -336,6 +347,85 @@ def test_services_are_told(
         assert message.payload['nova_object.version'] == '1.1'
         assert message.data.keys() == SERVICE_FIELDS
         assert message.data['uuid'] == nodes[message.data['host']]
+
+
+def test_drift_is_told_when_it_begins_and_when_it_ends(
+    telling: service.Service, listener: hearing.Listener
+) -> None:
+    """And not with each look that finds the same."""
+    key = telling.create('xen1')
+    telling.database.write(lambda c: c.execute(sa.delete(TABLE)))
+    for label, looks in (('by hand', 2), ('pool', 2)):
+        telling.sim.set_pool('xen1', name_label=label)
+        for _ in range(looks):
+            telling.watch(key, 0)
+    make_sender(telling).send()
+    heard = listener.wait(2)
+    assert [h.event for h in heard] == 2 * ['aggregates_ext.drift']
+    for message in heard:
+        assert message.payload['nova_object.name'] == 'DriftPayload'
+        assert message.payload['nova_object.namespace'] == 'aggregates_ext'
+        assert message.data.keys() == FIELDS | {'begun', 'ended'}
+    told = [
+        {
+            when: [entry['code'] for entry in h.data[when]]
+            for when in ('begun', 'ended')
+        }
+        for h in heard
+    ]
+    assert told == [
+        {'begun': ['LABEL'], 'ended': []},
+        {'begun': [], 'ended': ['LABEL']},
+    ]
+    (entry,) = heard[0].data['begun']
+    assert entry.keys() == {'code', 'message', 'host', 'uuid'}
+
+
+@pytest.mark.parametrize(
+    ('state', 'phase', 'code'),
+    [
+        ('completed', 'end', None),
+        ('failed', 'error', 'WHY'),
+        ('cancelled', 'error', 'CANCELLED'),
+        ('taken back', 'error', 'CANCELLED'),
+    ],
+)
+def test_moves_are_told(
+    telling: service.Service,
+    listener: hearing.Listener,
+    state: str,
+    phase: str,
+    code: str | None,
+) -> None:
+    """Once each, whatever ends them twice."""
+    key = telling.aggregates.create('a', None).id
+    known = test_moves.guest(key=key, host='xen1')
+    telling.database.write(lambda c: c.execute(sa.delete(TABLE)))
+    move = telling.database.write(
+        lambda c: moves.insert(c, 'the uuid', known, {}, 'xen2')
+    )
+    error = {'code': 'WHY', 'message': 'Why.'} if state == 'failed' else None
+    for _ in range(2):
+        if state == 'taken back':
+            telling.database.write(lambda c: moves.cancel(c, move))
+        else:
+            telling.database.write(
+                lambda c: moves.finish(c, move, state, error)
+            )
+    make_sender(telling).send()
+    heard = listener.wait(2)
+    assert waiting(telling.database) == []
+    assert [h.event for h in heard] == [
+        'aggregates_ext.move.start',
+        f'aggregates_ext.move.{phase}',
+    ]
+    told = heard[-1]
+    assert told.payload['nova_object.name'] == 'MovePayload'
+    assert told.data.keys() == FIELDS | MOVE_FIELDS
+    assert told.data['move'] == 'the uuid'
+    assert told.data['guest'] == known.uuid
+    assert (told.data['source'], told.data['target']) == ('xen1', 'xen2')
+    assert told.data['code'] == code
 
 
 def test_a_service_that_is_refused_is_not_told(

@@ -38,17 +38,39 @@ def payload(row: queue.Row) -> dict[str, Any]:
     if row.object == notes.SERVICE:
         return _envelope(NOVA, 'ServiceStatusPayload', '1.1', _service(row))
     data = _aggregate(row)
+    if row.object == notes.OURS:
+        return _own(row, data)
     if row.phase != notes.ERROR:
         return _envelope(NOVA, 'AggregatePayload', '1.1', data)
-    details = row.details or {}
-    error = details.get('error') or {}
     told = {
         'host': row.host,
-        'operation': details.get('operation'),
-        'code': error.get('code'),
-        'message': error.get('message'),
+        'operation': (row.details or {}).get('operation'),
+        **_error(row),
     }
     return _envelope(OURS, 'AggregateErrorPayload', '1.0', data | told)
+
+
+def _error(row: queue.Row) -> dict[str, Any]:
+    error = (row.details or {}).get('error') or {}
+    return {'code': error.get('code'), 'message': error.get('message')}
+
+
+def _own(row: queue.Row, data: dict[str, Any]) -> dict[str, Any]:
+    """What Nova has not: the aggregate, and what is so of its pool."""
+    details = row.details or {}
+    if row.action == notes.MOVE:
+        names = ('move', 'guest', 'guest_name', 'source', 'target')
+        told = {name: details.get(name) for name in names} | _error(row)
+        return _envelope(OURS, 'MovePayload', '1.0', data | told)
+    shown = ('code', 'message', 'host', 'uuid')
+    told = {
+        when: [
+            {name: entry.get(name) for name in shown}
+            for entry in details.get(when) or ()
+        ]
+        for when in ('begun', 'ended')
+    }
+    return _envelope(OURS, 'DriftPayload', '1.0', data | told)
 
 
 def _envelope(

@@ -29,6 +29,9 @@ _HOSTS = models.hosts
 KEY = 'aggregates_ext.notes'
 AGGREGATE = 'aggregate'
 SERVICE = 'service'
+# What Nova has not is told under the name of the project.
+OURS = 'aggregates_ext'
+DRIFT, MOVE = 'drift', 'move'
 # Rows of one statement, which may have so many values.
 AT_ONCE = 500
 START, END, ERROR = 'start', 'end', 'error'
@@ -45,6 +48,7 @@ class Note:
 
     :ivar subject: id of an aggregate; None: it is about a host alone.
     :ivar host: name of the host that it is about.
+    :ivar which: uuid of what it is about beyond that.
     """
 
     object: str
@@ -52,6 +56,7 @@ class Note:
     phase: str | None
     subject: int | None
     host: str | None = None
+    which: str | None = None
 
 
 class Notes:
@@ -163,6 +168,29 @@ def serve(
         notes.add(Note(SERVICE, action, None, None, host), {})
         if now:
             notes(connection)
+
+
+def drift(
+    connection: sa.Connection, aggregate_id: int, **details: Any
+) -> None:
+    """A pool differs otherwise than before from what it should be."""
+    notes = of(connection)
+    if notes is not None:
+        notes.add(Note(OURS, DRIFT, None, aggregate_id), details)
+
+
+def move(
+    connection: sa.Connection,
+    aggregate_id: int,
+    uuid: str,
+    phase: str,
+    **details: Any,
+) -> None:
+    """The move of a guest has begun, or has ended, so or so."""
+    notes = of(connection)
+    if notes is not None:
+        note = Note(OURS, MOVE, phase, aggregate_id, which=uuid)
+        notes.add(note, {'move': uuid, **details})
 
 
 def _row(note: Note, details: Mapping[str, Any]) -> dict[str, Any]:
