@@ -5,6 +5,7 @@ of hosts, and changes made to pools by hand, in any order. When all has
 become quiet, aggregates and pools agree, or the aggregates say where not.
 """
 
+import collections
 import contextlib
 import itertools
 import os
@@ -22,11 +23,15 @@ from oslo_config import cfg
 
 from aggregates_ext import conf as options
 from aggregates_ext import exception
+from aggregates_ext.compute.notifying import payloads
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.db import aggregates
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
+from aggregates_ext.db.outbox import notes
+from aggregates_ext.db.outbox import queue
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.world import clock as sim_clock
@@ -482,6 +487,37 @@ class Histories(stateful.RuleBasedStateMachine):
                 self.workers[0].work_on(key)
         for key in self._all_keys():
             self._check(key)
+            self._check_told(key)
+
+    def _check_told(self, key: int) -> None:
+        """What was told last is so, and what has begun was told to end."""
+        with self.database.reader() as connection:
+            found = aggregates.get(connection, key, deleted=True)
+            open_ = {
+                operation.host
+                for operation in db_operations.get_all(connection, key)
+                if operation.state in db_operations.OPEN
+            }
+            told = [
+                row
+                for row in queue.waiting(connection)
+                if row.aggregate_id == key and row.object == notes.AGGREGATE
+            ]
+        last = payloads.payload(told[-1])['nova_object.data']
+        assert last['name'] == found.name
+        assert found.deleted == (told[-1].action == 'delete')
+        going_on = collections.Counter(
+            {notes.START: 1, notes.END: -1, notes.ERROR: -1}
+        )
+        left: collections.Counter[tuple[str, str | None]] = (
+            collections.Counter()
+        )
+        for row in told:
+            left[row.action, row.host] += going_on[str(row.phase)]
+        for (action, host), number in left.items():
+            assert number <= 0 or host in open_, (action, host, number)
+        hosts = set(last['hosts'])
+        assert hosts == set(found.hosts) or hosts ^ set(found.hosts) <= open_
 
     def _all_keys(self) -> list[int]:
         with self.database.reader() as connection:
@@ -539,6 +575,7 @@ def _configure(
     conf.set_override('connection', f'sqlite:///{file}', 'database')
     conf.set_override('call_timeout', TIMEOUT, 'compute')
     conf.set_override('lease_ttl', 600.0, 'compute')
+    conf.set_override('enabled', True, 'notifications')
     return conf
 
 

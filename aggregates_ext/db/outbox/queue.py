@@ -73,8 +73,11 @@ def claim(
         )
         .values(claimed_by=owner, claimed_until=engine.now() + ttl)
     )
-    if not result.rowcount:
-        return []
+    return waiting(connection, limit) if result.rowcount else []
+
+
+def waiting(connection: sa.Connection, limit: int | None = None) -> list[Row]:
+    """The oldest rows in order, or all."""
     rows = connection.execute(
         sa.select(*(_TABLE.c[name] for name in _FIELDS))
         .order_by(_TABLE.c.id)
