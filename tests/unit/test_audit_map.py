@@ -28,6 +28,7 @@ ACTIONS = {
     'PUT /os-aggregates/1': 'update',
     'DELETE /os-aggregates/1': 'delete',
     'POST /os-aggregates/1/action': 'update/add_host',
+    'PUT /os-aggregates/1/hosts': 'update/hosts',
     'POST /os-aggregates/1/images': 'update/images',
     'GET /os-aggregates/1/pool': 'read',
     'GET /os-aggregates/1/operations': 'read/list',
