@@ -612,6 +612,23 @@ def test_a_broker_that_fails_in_earnest_is_told_to_the_sender(
     assert len(waiting(telling.database)) == 2
 
 
+def test_one_that_cannot_be_made_keeps_no_other_back(
+    telling: service.Service,
+    listener: hearing.Listener,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    telling.aggregates.create('a', None)
+    wrong = sa.update(TABLE).where(TABLE.c.phase == 'start')
+    telling.database.write(
+        lambda c: c.execute(wrong.values(hosts='no phase', action='delete'))
+    )
+    make_sender(telling).send()
+    (heard,) = listener.wait(1)
+    assert heard.event == 'aggregate.create.end'
+    assert waiting(telling.database) == []
+    assert caplog.text.count('is dropped: a bug') == 1
+
+
 def test_without_a_url_it_waits(
     telling: service.Service, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -153,7 +153,9 @@ def exists(known: dict[str, set[str]], group: str, option: str) -> bool:
     return option in known['xenserver:default' if account else group]
 
 
-@pytest.mark.parametrize('document', [*OPERATORS, 'configuration.rst'])
+@pytest.mark.parametrize(
+    'document', [*OPERATORS, 'configuration.rst', 'notifications.rst']
+)
 def test_options_in_the_text_exist(
     document: str, known: dict[str, set[str]]
 ) -> None:
@@ -169,6 +171,7 @@ def test_options_in_the_text_exist(
         documents.block('install.rst', '[DEFAULT]\n'),
         documents.block('install.rst', '[oslo_middleware]\n'),
         documents.block('install.rst', '[xenserver:old]\n'),
+        documents.block('notifications.rst', '[DEFAULT]\n'),
     ],
 )
 def test_samples_of_configuration_can_be_read(

@@ -167,7 +167,11 @@ def test_who_is_killed_between_is_repeated_with_the_same_ids(
         processes.wait_for(
             'all are forgotten', lambda: not bus.waiting(), LIMIT
         )
-        listener.wait(43, LIMIT)
+        processes.wait_for(
+            'all are heard',
+            lambda: set(written) == {h.id for h in listener.heard},
+            LIMIT,
+        )
         heard = listener.heard
     ids = [message.id for message in heard]
     assert set(ids) == set(written)
@@ -217,9 +221,13 @@ def test_two_services_keep_the_order_of_each_aggregate(
             if number == 10:
                 # Whoever sends, the other one goes on.
                 services[0].terminate()
-        heard = listener.wait(126, LIMIT)
+        processes.wait_for(
+            'all are heard',
+            lambda: all(len(numbers(listener.heard, k)) == 20 for k in keys),
+            LIMIT,
+        )
     for key in keys:
-        assert numbers(heard, key) == list(range(20))
+        assert numbers(listener.heard, key) == list(range(20))
 
 
 def test_nova_knows_its_payloads(

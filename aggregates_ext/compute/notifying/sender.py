@@ -135,10 +135,20 @@ class Sender:
         try:
             if self._delivery is None:
                 self._delivery = self._connect(self._conf)
-            self._delivery.send(row)
+            self._try(self._delivery, row)
         except (delivery.Undelivered, exception.Unavailable) as exc:
             return str(exc)
         return None
+
+    def _try(self, way: delivery.Delivery, row: queue.Row) -> None:
+        """:raises delivery.Undelivered: the way is not open."""
+        try:
+            way.send(row)
+        except delivery.Undelivered:
+            raise
+        except Exception:
+            # It must not keep all others from being told.
+            LOG.exception('Notification %s is dropped: a bug', row.uuid)
 
     def _drop(self) -> None:
         """Forget what is too much to be kept; told once while that lasts."""
