@@ -450,6 +450,43 @@ NOTIFICATION_OPTS = [
     ),
 ]
 
+METRICS_OPTS = [
+    cfg.HostAddressOpt(
+        'bind_host',
+        default='127.0.0.1',
+        help='Address on which numbers for Prometheus are served. Whoever '
+        'reaches it reads them without a password, names of hosts and '
+        'aggregates among them: with another than loopback let a firewall '
+        'say who does.',
+    ),
+    cfg.PortOpt(
+        'api_port',
+        help='Port on which aggregates-ext-api serves the numbers of its '
+        'requests, at /metrics. Unset: it counts none.',
+    ),
+    cfg.PortOpt(
+        'compute_port',
+        help='Port on which aggregates-ext-compute serves the numbers of its '
+        'work and of all pools, at /metrics. Unset: it counts none.',
+    ),
+    cfg.IntOpt(
+        'max_hosts',
+        mutable=True,
+        default=1000,
+        min=0,
+        help='Hosts that have numbers of their own, by the order of their '
+        'registration. Further ones are in the sums alone, and counted in '
+        'aggregates_ext_left_out.',
+    ),
+    cfg.IntOpt(
+        'max_pools',
+        mutable=True,
+        default=500,
+        min=0,
+        help='The same for pools, by the ids of their aggregates.',
+    ),
+]
+
 _ALIAS_OPTS = [
     cfg.StrOpt('username', mutable=True, help='As in [xenserver:NAME].'),
     cfg.StrOpt(
@@ -465,6 +502,7 @@ _GROUPS = {
     'compute': ('The compute service', COMPUTE_OPTS),
     'xenserver': ('How hosts are reached', XENSERVER_OPTS),
     'notifications': ('What is told on the bus', NOTIFICATION_OPTS),
+    'metrics': ('Numbers for Prometheus', METRICS_OPTS),
 }
 
 

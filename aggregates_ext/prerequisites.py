@@ -33,6 +33,7 @@ TRUE = ('true', '1', 'on', 'yes')
 # How keystonemiddleware reaches memcached: the module, and who has it.
 PLAIN = ('memcache', "'aggregates_ext[memcached]'")
 BINARY = ('bmemcached', 'python-binary-memcached')
+PROMETHEUS = ('prometheus_client', 'prometheus-client')
 
 
 def of_compute(conf: cfg.ConfigOpts) -> Iterator[str]:
@@ -49,11 +50,13 @@ def of_compute(conf: cfg.ConfigOpts) -> Iterator[str]:
             'there in PEM format; or unset it for those of the system.'
         )
     yield from _missing_files(conf, RABBIT)
+    yield from _missing_numbers(conf, 'compute_port')
 
 
 def of_api(conf: cfg.ConfigOpts) -> Iterator[str]:
     """What the API lacks, as sentences."""
     yield from _missing_files(conf, RABBIT)
+    yield from _missing_numbers(conf, 'api_port')
     if conf.api.auth_strategy != 'keystone':
         return
     asked = _options(conf, KEYSTONE)
@@ -68,6 +71,17 @@ def of_api(conf: cfg.ConfigOpts) -> Iterator[str]:
                 'Without the option each process keeps its own answers.'
             )
     yield from _missing_files(conf, KEYSTONE)
+
+
+def _missing_numbers(conf: cfg.ConfigOpts, option: str) -> Iterator[str]:
+    module, package = PROMETHEUS
+    asked = conf.metrics[option] is not None
+    if asked and importlib.util.find_spec(module) is None:
+        yield (
+            f'[metrics] {option} needs the module {module}, which is not '
+            f'installed: "pip install {package}" does that. Without the '
+            'option no numbers are served.'
+        )
 
 
 def _options(conf: cfg.ConfigOpts, group: str) -> dict[str, str]:

@@ -17,12 +17,15 @@ from aggregates_ext import conf as options
 from aggregates_ext import prerequisites
 from aggregates_ext import rpc
 from aggregates_ext import refusals
+from aggregates_ext.cmd import exporting
 from aggregates_ext.cmd import signals
 from aggregates_ext.compute import endpoint as compute_endpoint
 from aggregates_ext.compute import listener as compute_listener
 from aggregates_ext.compute import manager as compute_manager
+from aggregates_ext.compute.run import meter
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.db.engine import engine
+from aggregates_ext.metrics import switch
 
 LOG = logging.getLogger(__name__)
 # Seconds that the end waits for a broker.
@@ -67,8 +70,16 @@ class Service:
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         database = engine.Database(conf)
+        numbers, self._page = switch.of_compute(conf, database), None
         connector = connections.Connector(conf)
-        self._manager = compute_manager.Manager(conf, database, connector)
+        counts = meter.NONE
+        if numbers is not None:
+            connector = connections.Connector(conf, numbers.session)
+            counts = numbers.meter
+            self._page = exporting.listen(conf, 'compute_port', numbers.page)
+        self._manager = compute_manager.Manager(
+            conf, database, connector, meter=counts
+        )
         self._worker = threading.Thread(
             target=self._manager.serve, name='manager'
         )
@@ -88,6 +99,7 @@ class Service:
     def start(self) -> None:
         """Begin to work, whether or not there is a broker."""
         self._worker.start()
+        exporting.start(self._page)
         if self._listener is not None:
             self._listener.start()
 
@@ -102,6 +114,7 @@ class Service:
             leave it, for whoever takes it up when its lease has run out.
         """
         end = time.monotonic() + limit
+        exporting.stop(self._page)
         if self._listener is not None:
             self._listener.stop()
         self._manager.stop()

@@ -1,4 +1,4 @@
-"""The HTTP server of aggregates-ext-api, which ends without losing answers.
+"""The HTTP server of the services, which ends without losing answers.
 
 waitress alone answers SIGTERM by ending its loop: what its threads finish
 after that is never sent.
@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from typing import NamedTuple
 
 from waitress import channel as waitress_channel
 from waitress import server as waitress_server
@@ -23,15 +24,36 @@ POLL = 1.0
 DRAIN_POLL = 0.1
 
 
+class Place(NamedTuple):
+    """Where a server listens, and how much it takes at once.
+
+    :ivar options: names of the options that say where, for who is refused.
+    """
+
+    host: str
+    port: int
+    threads: int
+    connections: int
+    options: str
+
+    def url(self, port: int) -> str:
+        """Where it is reached.
+
+        :param port: what was had, where any would do.
+        """
+        host = f'[{self.host}]' if ':' in self.host else self.host
+        return f'http://{host}:{port}'
+
+
 @contextlib.contextmanager
-def _named(host: str, port: int) -> Iterator[None]:
+def _named(place: Place) -> Iterator[None]:
     """:raises OSError: with the address that cannot be listened on."""
     try:
         yield
     except (OSError, ValueError) as exc:
         # ValueError: waitress finds no address of that name.
         raise OSError(
-            f'[api] bind_host, bind_port: {host} port {port} cannot be had: '
+            f'{place.options}: {place.host} port {place.port} cannot be had: '
             f'{getattr(exc, "strerror", None) or exc}.'
         ) from exc
 
@@ -39,19 +61,20 @@ def _named(host: str, port: int) -> Iterator[None]:
 class Server:
     """A WSGI application, served by a thread of its own.
 
-    :param options: the group ``api``.
+    :raises OSError: the place cannot be had.
     """
 
-    def __init__(self, application: Any, options: Any) -> None:
+    def __init__(self, application: Any, place: Place) -> None:
         self._map: dict[int, Any] = {}
-        with _named(options.bind_host, options.bind_port):
+        self._place = place
+        with _named(place):
             server = waitress_server.create_server(
                 application,
                 map=self._map,
-                host=options.bind_host,
-                port=options.bind_port,
-                threads=options.threads,
-                connection_limit=options.connection_limit,
+                host=place.host,
+                port=place.port,
+                threads=place.threads,
+                connection_limit=place.connections,
                 max_request_body_size=MAX_BODY,
                 # What a proxy in front says is read by the pipeline, which
                 # takes it only where that is configured.
@@ -68,6 +91,11 @@ class Server:
     def port(self) -> int:
         """Where it listens; the first, where there are several."""
         return int(self._listeners[0].effective_port)
+
+    @property
+    def url(self) -> str:
+        """Where it is reached, by the address that was asked for."""
+        return self._place.url(self.port)
 
     def start(self) -> None:
         self._thread.start()

@@ -26,6 +26,7 @@ from aggregates_ext.compute.notifying import sender
 from aggregates_ext.compute.observation import observe
 from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.run import lease as compute_lease
+from aggregates_ext.compute.run import meter as compute_meter
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations as db_operations
@@ -47,6 +48,7 @@ class Manager:
     """Runs operations and observations until it is stopped.
 
     :param clock: how time passes for operations.
+    :param meter: is told of the work.
     """
 
     def __init__(
@@ -55,7 +57,9 @@ class Manager:
         database: engine.Database,
         connector: connections.Connector,
         clock: compute_clock.Clock | None = None,
+        meter: compute_meter.Meter = compute_meter.NONE,
     ) -> None:
+        self._meter = meter
         self._conf = conf
         self._options = conf.compute
         self._database = database
@@ -63,7 +67,7 @@ class Manager:
         # Looks that nobody asked for.
         self._looker = connector.patient()
         self._clock = clock or compute_clock.Clock()
-        self._runner = runner.Runner(conf, connector, self._clock)
+        self._runner = runner.Runner(conf, connector, self._clock, meter)
         self._mover = turns.Mover(conf, self._looker)
         self._owner = uuidutils.generate_uuid()
         self._keeper = compute_lease.Keeper(
@@ -110,6 +114,7 @@ class Manager:
                     for key, future in busy.items()
                     if not future.done()
                 }
+                self._meter.at_work(len(busy))
                 room = self._options.workers - len(busy)
                 for key in self._find_work(room):
                     # Found again before its worker has claimed it.
@@ -182,6 +187,7 @@ class Manager:
         except compute_clock.Stopping:
             LOG.info('Aggregate %s: paused for the stop', aggregate_id)
         except exception.LeaseLost:
+            self._meter.lease_lost()
             LOG.warning(
                 'Aggregate %s: another service has taken over',
                 aggregate_id,

@@ -27,6 +27,7 @@ from aggregates_ext.compute.operations import reapply
 from aggregates_ext.compute.operations import sethosts
 from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.run import lease as compute_lease
+from aggregates_ext.compute.run import meter as compute_meter
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import powers
 from aggregates_ext.compute.run import rollings
@@ -68,6 +69,7 @@ class Runner:
     """Runs operations, one at a time for each aggregate that is held.
 
     :param connector: for operations.
+    :param meter: is told where they are.
     """
 
     def __init__(
@@ -75,7 +77,9 @@ class Runner:
         conf: cfg.ConfigOpts,
         connector: connections.Connector,
         clock: compute_clock.Clock,
+        meter: compute_meter.Meter = compute_meter.NONE,
     ) -> None:
+        self._meter = meter
         self._conf = conf
         self._options = conf.compute
         self._connector = connector
@@ -135,6 +139,7 @@ class Runner:
         current = held.read(
             lambda connection: db_operations.get(connection, operation.uuid)
         )
+        self._meter.at(current)
         return compute_run.Run(
             held,
             # Once its lease is not renewed any more it sends nothing.
@@ -143,6 +148,7 @@ class Runner:
             self._conf,
             current,
             elapsed=now - (current.begun or now),
+            meter=self._meter,
         )
 
     def _postpone(

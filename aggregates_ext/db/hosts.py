@@ -75,6 +75,12 @@ def get_all(
     return [record(row) for row in connection.execute(query)]
 
 
+def alarmed(connection: sa.Connection) -> set[int]:
+    """The ids of hosts that need somebody."""
+    query = sa.select(_TABLE.c.id).where(_TABLE.c.alarm.is_not(None))
+    return set(connection.scalars(query))
+
+
 def of_aggregates(
     connection: sa.Connection, keys: Collection[int]
 ) -> dict[int, list[records.Host]]:

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 from collections.abc import Collection
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
@@ -96,6 +97,16 @@ _ENTRIES = sa.select(
 def read(connection: sa.Connection) -> Iterator[Entry]:
     """All registered hosts, by name."""
     homes = {row.id: _home(row) for row in connection.execute(_HOMES)}
+    yield from entries(connection, homes)
+
+
+def entries(
+    connection: sa.Connection, homes: Mapping[int, Home]
+) -> Iterator[Entry]:
+    """The same, where the aggregates have been read already.
+
+    :param homes: by id.
+    """
     for row in connection.execute(_ENTRIES.order_by(_HOSTS.c.name)):
         yield _entry(row, homes.get(row.aggregate_id))
 

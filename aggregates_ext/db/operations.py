@@ -5,10 +5,12 @@ them (design#history).
 """
 
 import dataclasses
+import datetime
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from oslo_utils import timeutils
@@ -293,6 +295,47 @@ def unfinished(
     rows = connection.execute(query).all()
     now = rows[0].now if rows else 0.0
     return [_record(row[:-1]) for row in rows], now
+
+
+class Tally(NamedTuple):
+    """The operations of one kind and state that count for an aggregate.
+
+    :ivar number: how many there are.
+    :ivar due: how many of them a compute service could go on with now.
+    :ivar oldest: when the first of them was asked for, in UTC.
+    """
+
+    kind: str
+    state: str
+    number: int
+    due: int
+    oldest: datetime.datetime
+
+
+def tally(connection: sa.Connection) -> list[Tally]:
+    """How many operations count, and how old they are."""
+    is_due = sa.and_(
+        _TABLE.c.state.in_(UNFINISHED),
+        sa.or_(
+            _TABLE.c.not_before.is_(None),
+            _TABLE.c.not_before <= engine.now(),
+        ),
+    )
+    query = (
+        sa.select(
+            _TABLE.c.kind,
+            _TABLE.c.state,
+            sa.func.count(),
+            sa.func.sum(sa.case((is_due, 1), else_=0)),
+            sa.func.min(_TABLE.c.created_at),
+        )
+        .where(_TABLE.c.settled == sa.false())
+        .group_by(_TABLE.c.kind, _TABLE.c.state)
+    )
+    return [
+        Tally(kind, state, count, int(due), oldest)
+        for kind, state, count, due, oldest in connection.execute(query)
+    ]
 
 
 def standing(

@@ -54,6 +54,49 @@ def looks(connection: sa.Connection, keys: Collection[int]) -> dict[int, Look]:
     }
 
 
+class Known(NamedTuple):
+    """What is known of the pool of an aggregate.
+
+    :ivar observation: as ``records.Aggregate`` has it.
+    :ivar drift: the codes of what differs.
+    :ivar age: seconds since somebody looked; None: nobody has yet.
+    """
+
+    id: int
+    name: str
+    observation: dict[str, Any] | None
+    observed_at: float | None
+    drift: Sequence[str]
+    age: float | None
+
+
+def known(connection: sa.Connection) -> list[Known]:
+    """The pools of all aggregates by their ids, in one statement."""
+    rows = connection.execute(
+        sa.select(
+            _TABLE.c.id,
+            _TABLE.c.name,
+            _TABLE.c.observation,
+            _TABLE.c.observed_at,
+            _TABLE.c.drift,
+            engine.now(),
+        )
+        .where(_TABLE.c.deleted == 0)
+        .order_by(_TABLE.c.id)
+    )
+    return [
+        Known(
+            key,
+            name,
+            observation,
+            at,
+            [entry['code'] for entry in drift or ()],
+            None if at is None else max(0.0, float(now) - at),
+        )
+        for key, name, observation, at, drift, now in rows
+    ]
+
+
 def set_pool(
     connection: sa.Connection,
     aggregate_id: int,

@@ -166,6 +166,14 @@ class Inventory:
         return None if entry is None else _node(entry, self._interval)
 
 
+def up_and_enabled(
+    entry: db_inventory.Entry, interval: float
+) -> tuple[bool, bool]:
+    """Whether a host is up and takes machines, as ``Node`` tells it."""
+    state = _state(entry, interval)
+    return state.up, state.enabled and entry.service != records.DISABLED
+
+
 def _node(entry: db_inventory.Entry, interval: float) -> Node:
     state = _state(entry, interval)
     wanted = entry.service != records.DISABLED

@@ -447,6 +447,16 @@ NOAUTH = f'[api]\nauth_strategy = noauth\npaste_config = {PASTE}\n'
         (COMPUTE, '[xenserver]\nca_file = /no\n', 'ca_file /no cannot be'),
         (COMPUTE, f'[xenserver]\nca_file = {__file__}\n', 'PEM format'),
         (COMPUTE, '[compute]\nworkers = none\n', 'workers'),
+        (
+            API,
+            NOAUTH + 'bind_port = 0\n[metrics]\napi_port = {port}\n',
+            '[metrics] bind_host, api_port: 127.0.0.1 port {port} cannot be',
+        ),
+        (
+            COMPUTE,
+            '[metrics]\ncompute_port = {port}\n',
+            '[metrics] bind_host, compute_port: 127.0.0.1 port {port} cannot',
+        ),
     ],
 )
 def test_a_service_that_cannot_start_tells_why(

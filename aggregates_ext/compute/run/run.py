@@ -17,6 +17,7 @@ from oslo_log import log as logging
 from aggregates_ext import exception
 from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.run import lease as compute_lease
+from aggregates_ext.compute.run import meter as compute_meter
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
@@ -58,7 +59,9 @@ class Run:
         conf: cfg.ConfigOpts,
         operation: records.Operation,
         elapsed: float,
+        meter: compute_meter.Meter = compute_meter.NONE,
     ) -> None:
+        self._meter = meter
         self.held = held
         self.connector = connector
         self.clock = clock
@@ -122,6 +125,7 @@ class Run:
             return db_operations.get(connection, self.operation.uuid)
 
         self.operation = self.held.write(both)
+        self._meter.at(self.operation)
 
     def note(self, **values: Any) -> None:
         """Write columns of the operation, if they change."""

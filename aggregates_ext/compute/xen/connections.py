@@ -4,6 +4,7 @@ import copy
 import math
 import ssl
 import time
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import NamedTuple
 from urllib import parse
@@ -48,10 +49,16 @@ class Connector:
     """Makes sessions from registered hosts and configured credentials.
 
     :param conf: configuration; read at each login, so that a reload counts.
+    :param session: makes a session, with the arguments of that class.
     """
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        session: Callable[..., xenapi.Session] = xenapi.Session,
+    ) -> None:
         self._conf = conf
+        self._session = session
         # All that were given out, which a reload does not take back; a dict
         # because sessions in other threads read it meanwhile.
         self._passwords: dict[str, None] = {}
@@ -143,7 +150,7 @@ class Connector:
         )
         self._hold_back(host, account)
         try:
-            session = xenapi.Session(
+            session = self._session(
                 host.name, host.url, account, way, self._passwords
             )
         except failures.XenAPIError as exc:

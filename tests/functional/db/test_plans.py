@@ -14,6 +14,7 @@ from aggregates_ext.db import guestpages
 from aggregates_ext.db import guests
 from aggregates_ext.db import history
 from aggregates_ext.db import hosts
+from aggregates_ext.db import inventory
 from aggregates_ext.db import leases
 from aggregates_ext.db import moves
 from aggregates_ext.db import operations
@@ -82,6 +83,10 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     'what counts for an aggregate': lambda c: operations.standing(c, [LONG]),
     'what counts for all aggregates': lambda c: operations.standing(c, EACH),
     'what was seen of all pools': lambda c: pools.looks(c, EACH),
+    'the numbers of operations': operations.tally,
+    'what is known of all pools': pools.known,
+    'hosts with an alarm': hosts.alarmed,
+    'hosts and their homes': lambda c: list(inventory.entries(c, {})),
     'the hosts of all pools': lambda c: hosts.of_aggregates(c, EACH),
     'aggregates of a host': lambda c: aggregates.get_all(
         c, host='xen77', phases=None, limit=100
