@@ -24,7 +24,7 @@ from aggregates_ext.cmd import manage
 from tests.integration import documents
 from tests.integration import guide
 
-OPERATORS = ('README.rst', 'install.rst', 'admin.rst')
+OPERATORS = ('README.rst', 'install.rst', 'admin.rst', 'metrics.rst')
 TESTS = pathlib.Path(__file__).parent
 PICTURE = 'a picture'
 CONSOLE = 'typed at the console of a host, which the simulator has not'
