@@ -2,6 +2,8 @@
 
 import contextlib
 import pathlib
+import sqlite3
+import time
 from collections.abc import Iterator
 
 import alembic.command
@@ -21,6 +23,9 @@ REVISIONS = pathlib.Path(__file__).parent / 'alembic'
 # What one upgrade at a time holds; for PostgreSQL any number of our own.
 LOCK = 7_164_301_225
 LOCK_LIMIT = 3600  # seconds
+# Seconds in which SQLite's file is asked again for what is refused at once.
+WAL_LIMIT = 60.0
+WAL_PAUSE = 0.05
 
 
 def _config(revisions: pathlib.Path = REVISIONS) -> alembic.config.Config:
@@ -75,9 +80,7 @@ def upgrade(
     # Also that the database can be used; those ways below do not tell.
     _check_known(version(database), config)
     if database.engine.dialect.name == 'sqlite':
-        # Readers and the writer do not wait for each other; it stays so.
-        with contextlib.closing(database.engine.raw_connection()) as raw:
-            raw.cursor().execute('PRAGMA journal_mode = WAL')
+        use_wal(database.engine)
     patient = database.without_limits()
     try:
         with patient.available(), _alone(patient) as connection:
@@ -87,6 +90,32 @@ def upgrade(
                 _check_references(connection)
     finally:
         patient.dispose()
+
+
+def use_wal(sqlite: sa.Engine) -> None:
+    """Let readers of SQLite and its writer not wait for each other.
+
+    It stays so. Of two that ask for it at once one may be refused without any
+    wait, since each would wait for the other: it asks again.
+
+    :raises exception.Unavailable: the file stays locked, or is none that can
+        be written.
+    """
+    end = time.monotonic() + WAL_LIMIT
+    with contextlib.closing(sqlite.raw_connection()) as raw:
+        while True:
+            try:
+                raw.cursor().execute('PRAGMA journal_mode = WAL')
+            except sqlite3.OperationalError as exc:
+                if 'locked' not in str(exc) or time.monotonic() > end:
+                    raise exception.Unavailable(
+                        reason=f'SQLite does not take the upgrade: {exc}. '
+                        'Repeat it when nobody holds the file, and it can be '
+                        'written.'
+                    ) from None
+                time.sleep(WAL_PAUSE)
+            else:
+                return
 
 
 def _check_references(connection: sa.Connection) -> None:
