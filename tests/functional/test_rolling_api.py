@@ -212,6 +212,8 @@ def test_a_restart_is_shown_and_let_go_on(site: Site) -> None:
     site.act('cancel_operation', operation=uuid)
     given_up = site.show(uuid)
     assert (given_up['state'], given_up['paused']) == ('running', None)
+    # It does not go on, and nobody is told so.
+    site.act('continue_operation', 409, operation=uuid)
     ended = site.until(uuid, state='cancelled')
     assert ended['paused'] is ended['seconds_left'] is None
     assert [h['state'] for h in ended['hosts']] == ['done', 'stopped']

@@ -61,7 +61,7 @@ class Turns:
 
     @property
     def _is_given_up(self) -> bool:
-        return any(r.kind == db_operations.GIVE_UP for r in self._requests)
+        return wanted.is_given_up(self._requests)
 
     def go_on(self) -> None:
         """Go on with the host whose turn it is; return when it is over.
@@ -250,7 +250,8 @@ class Turns:
         """It is empty, and may wait for what is to be done with it."""
         name = entry['host']
         waits = self._asked['pause'] != wanted.NO_PAUSE
-        if waits and not self._goes_on(name) and not self._is_given_up:
+        goes_on = wanted.is_let_go(self._requests, name)
+        if waits and not goes_on and not self._is_given_up:
             raise self._parts.rest(
                 number,
                 f'Host {name} is in maintenance and empty. It goes on when '
@@ -287,14 +288,6 @@ class Turns:
             State.REBOOTING,
             operations.POWER_HOST,
             {'action': 'reboot'},
-        )
-
-    def _goes_on(self, host: str) -> bool:
-        """Whether somebody has let a host go on that was to wait."""
-        return any(
-            request.kind == db_operations.CONTINUE
-            and request.parameters['paused'] == host
-            for request in self._requests
         )
 
     def _is_back(self, number: int, entry: Entry) -> None:

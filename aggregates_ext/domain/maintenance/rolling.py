@@ -4,6 +4,7 @@ See design#rolling and design#updates.
 """
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_utils import uuidutils
@@ -140,11 +141,12 @@ class Rolling:
             if found.aggregate_id != aggregate_id:
                 raise exception.OperationNotFound(operation=uuid)
             host = _paused(found)
-            if host is None:
+            requests = db_operations.requests(connection, found)
+            if host is None or is_given_up(requests):
                 raise exception.OperationNotPaused(
                     operation=uuid, state=found.state
                 )
-            if not _is_answered(connection, found, host):
+            if not is_let_go(requests, host):
                 db_operations.ask(
                     connection,
                     db_operations.CONTINUE,
@@ -168,7 +170,8 @@ class Rolling:
         if host is None:
             return None
         with self._intent.database.reader() as connection:
-            answered = _is_answered(connection, operation, host)
+            requests = db_operations.requests(connection, operation)
+        answered = is_given_up(requests) or is_let_go(requests, host)
         return None if answered else host
 
 
@@ -184,17 +187,20 @@ def _paused(operation: records.Operation) -> str | None:
     return None
 
 
-def _is_answered(
-    connection: Any, operation: records.Operation, host: str
-) -> bool:
-    """Whether somebody has let a host go on, or has given up its operation.
+def is_given_up(requests: Sequence[records.Operation]) -> bool:
+    """Whether somebody has given an operation up.
 
-    The service may not have seen it yet.
+    :param requests: to it, as ``db_operations.requests`` has them.
     """
+    return any(r.kind == db_operations.GIVE_UP for r in requests)
+
+
+def is_let_go(requests: Sequence[records.Operation], host: str) -> bool:
+    """Whether somebody has let a host go on that was to wait."""
     return any(
-        request.kind == db_operations.GIVE_UP
-        or request.parameters['paused'] == host
-        for request in db_operations.requests(connection, operation)
+        request.kind == db_operations.CONTINUE
+        and request.parameters['paused'] == host
+        for request in requests
     )
 
 
