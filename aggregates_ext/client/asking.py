@@ -92,9 +92,7 @@ class Show(command.ShowOne):
 
     def show_list(self, found: Mapping[str, Any]) -> shown.Shown:
         """Show what a list of hosts would do, and whether it may."""
-        hosts = found.get('hosts') or ()
-        accepted = all(map(shown.would_be_accepted, hosts))
-        self.exit_code = 0 if accepted else 1
+        self.exit_code = 0 if shown.list_would_be_accepted(found) else 1
         return shown.list_plan(found)
 
 

@@ -124,6 +124,11 @@ def would_be_accepted(found: Mapping[str, Any]) -> bool:
     return all(entry.get('heals') for entry in found.get('blockers') or ())
 
 
+def list_would_be_accepted(found: Mapping[str, Any]) -> bool:
+    """Whether nothing forbids any change of a list of hosts."""
+    return all(map(would_be_accepted, found.get('hosts') or ()))
+
+
 def check(found: Mapping[str, Any]) -> Shown:
     """What was found by a check of a host."""
     return show({**found, 'accepted': would_be_accepted(found)}, CHECK)
@@ -136,7 +141,7 @@ def plan(found: Mapping[str, Any]) -> Shown:
 
 def list_plan(found: Mapping[str, Any]) -> Shown:
     """What a list of hosts would change, and what forbids it."""
-    accepted = all(map(would_be_accepted, found.get('hosts') or ()))
+    accepted = list_would_be_accepted(found)
     fields = {'accepted': None, 'hosts': words.listed_hosts}
     return show({**found, 'accepted': accepted}, fields)
 

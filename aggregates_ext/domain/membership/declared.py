@@ -119,72 +119,63 @@ class Membership:
             of all hosts.
         """
 
-        def look() -> list[Entry]:
-            with self._intent.database.reader() as connection:
-                found = _compare(connection, aggregate_id, hosts)
-                for entry in found:
-                    if entry.change == ADD and entry.found.aggregate_id:
-                        queueing.refuse_bound(
-                            connection, aggregate_id, entry.found
-                        )
-                return found
-
-        entries = self._intent.patiently(exception.HostNotFree, look)
-        checked = self._check(aggregate_id, entries, accept_data_loss)
+        found = self._intent.patiently(
+            exception.HostNotFree, lambda: self._find(aggregate_id, hosts)
+        )
+        checked = self._check(aggregate_id, found, accept_data_loss)
         _refuse(aggregate_id, checked)
-        planned = [
-            dataclasses.replace(entry, operation=uuidutils.generate_uuid())
-            for entry in checked
-            if entry.change != NONE
-        ]
         uuid = uuidutils.generate_uuid()
-        asked = operations.asked_by(ctx)
+        entries = [
+            entry
+            if entry.change == NONE
+            else dataclasses.replace(
+                entry, operation=uuidutils.generate_uuid()
+            )
+            for entry in checked
+        ]
 
         def work(connection: Any) -> Declared:
             aggregate = self._intent.lock(connection, aggregate_id)
-            if _changes(_compare(connection, aggregate_id, hosts)) != _changes(
-                entries
-            ):
+            now = _compare(connection, aggregate_id, hosts)
+            if _changes(now) != _changes(entries):
                 raise exception.Conflict(
                     reason=f'The hosts of aggregate {aggregate_id} have '
                     'changed while they were checked; nothing was written. '
                     'Send the list again.'
                 )
-            if not planned:
+            if all(entry.change == NONE for entry in entries):
                 going_on = _find_same(connection, aggregate_id, hosts)
                 return Declared(entries, going_on)
             written = [
                 _queue(
                     connection, aggregate, entry, ctx, accept_data_loss, uuid
                 )
-                for entry in planned
+                for entry in entries
             ]
-            db_operations.insert(
-                connection,
-                uuid,
-                operations.SET_HOSTS,
-                aggregate_id,
-                None,
-                asked,
-                {
-                    'hosts': list(hosts),
-                    'accept_data_loss': sorted(set(accept_data_loss)),
-                    operations.PARTS: [
-                        e.operation for e in written if e.operation
-                    ],
-                    # It is under way as soon as somebody has looked at it.
-                    'changed': True,
-                },
+            _queue_whole(
+                connection, aggregate_id, ctx, accept_data_loss, uuid, written
             )
-            known = {entry.found.name: entry for entry in written}
-            return Declared(
-                [known.get(e.found.name, e) for e in entries], uuid
-            )
+            return Declared(written, uuid)
 
         declared = self._intent.database.write(work, self._is_written)
         if declared.operation:
             self._intent.compute.wake_up()
         return declared
+
+    def _find(self, aggregate_id: int, hosts: Sequence[str]) -> list[Entry]:
+        """What a list means, where all its hosts can be had.
+
+        :raises exception.Conflict: one belongs to another aggregate, or is on
+            its way.
+        """
+        with self._intent.database.reader() as connection:
+            found = _compare(connection, aggregate_id, hosts)
+            for entry in found:
+                if entry.change == ADD and entry.found.aggregate_id:
+                    queueing.refuse_bound(
+                        connection, aggregate_id, entry.found
+                    )
+            return found
 
     def _check(
         self,
@@ -318,6 +309,8 @@ def _queue(
 
     :param whole: uuid of the operation that it is a part of.
     """
+    if entry.change == NONE:
+        return entry
     part_of = {db_operations.PART_OF: whole}
     asked = operations.asked_by(ctx)
     uuid = str(entry.operation)
@@ -335,3 +328,33 @@ def _queue(
     ):
         return entry
     return dataclasses.replace(entry, operation=None)
+
+
+def _queue_whole(
+    connection: Any,
+    aggregate_id: int,
+    ctx: context.RequestContext,
+    accept_data_loss: Sequence[str],
+    uuid: str,
+    entries: Sequence[Entry],
+) -> None:
+    """Write the operation that ends with all of a list.
+
+    :param entries: as their own operations are written.
+    """
+    parts = [entry.operation for entry in entries if entry.operation]
+    db_operations.insert(
+        connection,
+        uuid,
+        operations.SET_HOSTS,
+        aggregate_id,
+        None,
+        operations.asked_by(ctx),
+        {
+            'hosts': [e.found.name for e in entries if e.change != REMOVE],
+            'accept_data_loss': sorted(set(accept_data_loss)),
+            operations.PARTS: parts,
+            # It is under way as soon as somebody has looked at it.
+            'changed': True,
+        },
+    )
