@@ -1,8 +1,10 @@
 """The whole service in one process, on simulated hosts and stepped time."""
 
+import contextlib
 import time
 import xmlrpc.client
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +13,8 @@ from oslo_config import cfg
 from aggregates_ext import conf as options
 from aggregates_ext import context
 from aggregates_ext import enforcers
+from aggregates_ext import rpc
+from aggregates_ext.compute import endpoint
 from aggregates_ext.compute import manager
 from aggregates_ext.compute.run import clock as compute_clock
 from aggregates_ext.compute.xen import connections
@@ -40,6 +44,8 @@ from aggregates_ext.xensim.world import clock as sim_clock
 SELDOM = 4.0
 # Seconds after which nothing settles any more.
 PATIENCE = 180.0
+# Seconds in which a check is answered.
+LATE = 60
 
 
 class Silence:
@@ -257,3 +263,23 @@ class Service:
             if host in [member['name'] for member in pool['hosts']]:
                 return pool
         raise LookupError(host)
+
+
+@contextlib.contextmanager
+def answering(running: Service) -> Iterator[rpc.ComputeAPI]:
+    """A compute service that answers checks, and who asks it."""
+    rpc.get_transport(running.conf)
+    running.conf.set_override('transport_url', 'fake:/')
+    running.conf.set_override('rpc_response_timeout', LATE)
+    transport = rpc.get_transport(running.conf)
+    assert transport is not None
+    server = endpoint.get_server(
+        transport,
+        endpoint.Endpoint(
+            running.database, connections.Connector(running.conf), lambda: None
+        ),
+    )
+    server.start()
+    yield rpc.ComputeAPI(transport, check_timeout=LATE)
+    server.stop()
+    server.wait()

@@ -1,19 +1,20 @@
 """The hosts of an aggregate as one list: all of it comes about, or nothing."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from aggregates_ext import exception
-from aggregates_ext import rpc
-from aggregates_ext.compute import endpoint
-from aggregates_ext.compute.xen import connections
+from aggregates_ext.api.edge import wire
 from aggregates_ext.db import records
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
 from aggregates_ext.domain.membership import declared
 from tests.functional import service
+from tests.functional import test_migrations
+from tests.functional import test_rolling_api
 
 FIVE = {'hosts': [{'name': f'xen{number}'} for number in range(1, 6)]}
 
@@ -192,6 +193,18 @@ def test_a_part_that_is_called_off_ends_the_whole(
     assert whole(five, found).state == 'cancelled'
 
 
+def test_a_list_that_waits_holds_up_nothing(five: service.Service) -> None:
+    key = five.create('xen1')
+    five.sim.power_off('xen2')
+    found = put(five, key, 'xen1', 'xen2')
+    five.work()
+    assert five.rests(key) > 0
+    change = five.aggregates.update(five.ctx, key, {'name': 'other'})
+    five.work()
+    assert five.operations.get(str(change.operation)).state == 'succeeded'
+    assert whole(five, found).state == 'running'
+
+
 def test_all_on_their_way_cannot_be_taken_back(five: service.Service) -> None:
     key = five.create('xen1')
     found = put(five, key, 'xen1', 'xen2')
@@ -251,25 +264,11 @@ def test_an_aggregate_may_be_deleted_while_its_list_ends(
 @pytest.fixture
 def asked(five: service.Service) -> Iterator[service.Service]:
     """The same, whose requests are checked by a compute service before."""
-    rpc.get_transport(five.conf)
-    five.conf.set_override('transport_url', 'fake:/')
-    five.conf.set_override('rpc_response_timeout', 60)
-    transport = rpc.get_transport(five.conf)
-    assert transport is not None
-    server = endpoint.get_server(
-        transport,
-        endpoint.Endpoint(
-            five.database, connections.Connector(five.conf), lambda: None
-        ),
-    )
-    server.start()
-    client = rpc.ComputeAPI(transport, check_timeout=60)
-    five.membership = declared.Membership(
-        intent.Intent(five.database, client, 0)
-    )
-    yield five
-    server.stop()
-    server.wait()
+    with service.answering(five) as client:
+        five.membership = declared.Membership(
+            intent.Intent(five.database, client, 0)
+        )
+        yield five
 
 
 def test_every_reason_of_every_host_is_told_and_nothing_done(
@@ -361,3 +360,36 @@ def test_a_plan_needs_a_compute_service(five: service.Service) -> None:
         five.membership.plan(key, ['xen1', 'xen2'])
     planned = five.membership.plan(key, ['xen1'])
     assert [entry.change for entry in planned.entries] == ['none']
+
+
+def test_the_guide_tells_what_is_sent_and_answered(
+    five: service.Service,
+) -> None:
+    """In both languages, with the fields that there are."""
+    guide = test_rolling_api
+    asked = json.loads(guide.sample('{"membership": {"hosts"'))
+    assert guide.read_xml('<membership>\n  <hosts><host>xen1') == asked
+    told = json.loads(guide.sample('{"membership": {\n    "hosts": [\n'))
+    followed = json.loads(guide.sample('{"operation": {\n    "changes"'))
+    for shown, xml in (
+        (told, '<membership>\n  <hosts>\n    <host>\n'),
+        (followed, '<operation>\n  <changes>'),
+    ):
+        written = wire.write(shown, wire.XML).decode()
+        assert guide.tree(written) == guide.tree(guide.sample(xml))
+
+    key = five.create('xen1', 'xen2')
+    api = test_migrations.Api(five)
+    path = f'os-aggregates/{key}/hosts'
+    answer = api(path, method='PUT', body=asked)
+    before, after = told['membership'], answer['membership']
+    assert before.keys() == after.keys()
+    assert [(h['host'], h['change']) for h in after['hosts']] == [
+        (h['host'], h['change']) for h in before['hosts']
+    ]
+    for mine, theirs in zip(before['hosts'], after['hosts'], strict=True):
+        assert mine.keys() == theirs.keys()
+        assert (mine['operation'] is None) == (theirs['operation'] is None)
+    shown = api(f'os-aggregates/operations/{after["operation"]}')['operation']
+    [one] = followed['operation']['changes']
+    assert [change.keys() for change in shown['changes']] == [one.keys()] * 3

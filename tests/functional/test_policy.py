@@ -175,6 +175,31 @@ def test_no_rule_is_left_out() -> None:
     assert rules == asked | FREE | BESIDE
 
 
+@pytest.mark.parametrize(
+    ('given', 'status'),
+    [
+        ((policy.ADD_HOST,), 403),
+        ((policy.REMOVE_HOST,), 403),
+        ((policy.ADD_HOST, policy.REMOVE_HOST), 404),
+    ],
+)
+@pytest.mark.parametrize('dry_run', [True, False])
+def test_a_list_of_hosts_asks_for_both_rules(
+    tmp_path: pathlib.Path, given: tuple[str, ...], status: int, dry_run: bool
+) -> None:
+    rules = tmp_path / 'policy.yaml'
+    rules.write_text(''.join(f'"{rule}": "role:member"\n' for rule in given))
+    application, database = api_service.make(
+        tmp_path / 'db.sqlite', policy_file=str(rules)
+    )
+    request = webob.Request.blank('/v2.1/os-aggregates/1/hosts', method='PUT')
+    request.headers['X-Auth-Token'] = 'user:abc:member'
+    request.json = {'membership': {'hosts': ['xen1'], 'dry_run': dry_run}}
+    answer = request.get_response(application)
+    database.dispose()
+    assert answer.status_int == status, answer.text
+
+
 @pytest.mark.parametrize('force', [True, False])
 def test_force_has_a_rule_of_its_own(
     tmp_path: pathlib.Path, force: bool

@@ -7,9 +7,6 @@ import pytest
 from oslo_config import cfg
 
 from aggregates_ext import exception
-from aggregates_ext import rpc
-from aggregates_ext.compute import endpoint
-from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.domain import intent
 from aggregates_ext.domain.membership import members
@@ -235,22 +232,8 @@ def test_removal_of_a_new_master_does_not_wait(
 @pytest.fixture
 def asked(running: service.Service) -> Iterator[members.Members]:
     """Members whose requests are checked by a compute service before."""
-    rpc.get_transport(running.conf)
-    running.conf.set_override('transport_url', 'fake:/')
-    running.conf.set_override('rpc_response_timeout', 20)
-    transport = rpc.get_transport(running.conf)
-    assert transport is not None
-    server = endpoint.get_server(
-        transport,
-        endpoint.Endpoint(
-            running.database, connections.Connector(running.conf), lambda: None
-        ),
-    )
-    server.start()
-    client = rpc.ComputeAPI(transport, check_timeout=20)
-    yield members.Members(intent.Intent(running.database, client, 0))
-    server.stop()
-    server.wait()
+    with service.answering(running) as client:
+        yield members.Members(intent.Intent(running.database, client, 0))
 
 
 def test_check_tells_who_takes_over(
