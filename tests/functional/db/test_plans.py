@@ -135,6 +135,10 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     'what was asked of a restart': lambda c: operations.requests(
         c, operation(LAST)(c)
     ),
+    'the parts of a list of hosts': lambda c: operations.named(
+        c, [operation(key)(c).uuid for key in (7, 50_000, LAST)]
+    ),
+    'hosts by their names': lambda c: hosts.named(c, [HOST, 'xen77']),
     'changes of master': lambda c: operations.designations(c, LONG, 180),
     'what stands of a host': lambda c: operations.find_standing(c, HOST),
     'removal of a host': lambda c: operations.settle_failed(c, host=HOST),
