@@ -8,15 +8,11 @@ machines are shared and noisy. Nova comes from PyPI, as in the integration
 tests.
 """
 
-import contextlib
-import os
 import pathlib
-import socket
+import shutil
 import statistics
-import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import psutil
@@ -38,14 +34,11 @@ REQUESTS = [asked for asked in bench.REQUESTS if not asked.change]
 
 
 class Nova(bench.Peer):
-    """A Nova API that is measured.
+    """A Nova API that is measured."""
 
-    :param pid: of its process.
-    """
-
-    def __init__(self, pid: int, port: int) -> None:
-        self._process = psutil.Process(pid)
-        self.port = port
+    def __init__(self, server: nova.Server) -> None:
+        self._process = psutil.Process(server.pid)
+        self.port = server.port
 
 
 def fill(url: str, size: int) -> None:
@@ -95,7 +88,10 @@ def configure(
     authtoken: dict[str, str],
     urls: dict[str, str],
 ) -> None:
-    """Configuration and databases of Nova."""
+    """Configuration and databases of Nova, with its pipelines as shipped."""
+    paste = directory / 'shipped' / 'api-paste.ini'
+    paste.parent.mkdir()
+    shutil.copy(venv / 'etc' / 'nova' / 'api-paste.ini', paste)
     conf = directory / 'nova.conf'
     conf.write_text(
         '[DEFAULT]\ntransport_url = fake:/\nmy_ip = 127.0.0.1\n'
@@ -112,30 +108,6 @@ def configure(
         *('--database_connection', urls['cell0']),
     )
     environments.run(*manage, 'db', 'sync')
-
-
-@contextlib.contextmanager
-def serve(venv: pathlib.Path, directory: pathlib.Path) -> Iterator[Nova]:
-    """Nova as it is shipped."""
-    paste = venv / 'etc' / 'nova' / 'api-paste.ini'
-    files = f'{paste};{directory / "nova.conf"}'
-    with (
-        (directory / 'nova.log').open('w') as log,
-        socket.create_server(('127.0.0.1', 0)) as listener,
-    ):
-        port = listener.getsockname()[1]
-        process = subprocess.Popen(
-            [venv / 'bin' / 'python', '-I', nova.PROCESS],
-            stdin=listener.fileno(),
-            stdout=log,
-            stderr=log,
-            env=os.environ | {'OS_NOVA_CONFIG_FILES': files},
-        )
-    try:
-        yield Nova(process.pid, port)
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def compare(ours: bench.Peer, theirs: bench.Peer, size: int) -> None:
@@ -192,10 +164,9 @@ def main() -> None:
             fill(urls['api'], size)
             with (
                 bench.process(*command) as running,
-                serve(venv, directory) as theirs,
+                nova.serve(venv, directory, 'shipped') as theirs,
             ):
-                ours = bench.Peer(running)
-                compare(ours, theirs, size)
+                compare(bench.Peer(running), Nova(theirs), size)
         database.dispose()
 
 

@@ -59,6 +59,7 @@ class Server(NamedTuple):
 
     port: int
     log: pathlib.Path
+    pid: int
 
     def request(
         self, method: str, path: str, body: Any = None, **headers: str
@@ -271,7 +272,7 @@ def serve(
             env=os.environ | {'OS_NOVA_CONFIG_FILES': files},
         )
     try:
-        yield Server(port, log)
+        yield Server(port, log, process.pid)
     finally:
         process.terminate()
         process.wait(timeout=60)
