@@ -14,8 +14,9 @@ from typing import cast
 # The end of a packet of either protocol.
 COMMIT = (b'COMMIT', b'COMMIT\0')
 
-# What only a transaction that writes begins with.
-WRITER = b'READ COMMITTED'
+# What MariaDB's connections are told before they write and before they read,
+# where they did the other before; and what begins PostgreSQL's that write.
+WRITER, READER = b'READ COMMITTED', b'REPEATABLE READ'
 BEGIN = b'BEGIN\0'
 
 
@@ -121,7 +122,8 @@ class Wire(socketserver.ThreadingTCPServer):
 class Connection(socketserver.BaseRequestHandler):
     """One connection of the service."""
 
-    _writes = False
+    # Whether its transactions write, and whether the one that goes on does.
+    _writer = _writes = False
 
     def handle(self) -> None:
         wire = cast(Wire, self.server)
@@ -162,9 +164,11 @@ class Connection(socketserver.BaseRequestHandler):
 
     def _read(self, wire: Wire, data: bytes) -> str | None:
         """Look what passes; the answer: what is to be lost of it."""
-        if WRITER in data or data.endswith(BEGIN):
+        if WRITER in data or READER in data:
+            self._writer = WRITER in data
+        if data.endswith(BEGIN):
             self._writes = True
-        if not (self._writes and data.endswith(COMMIT)):
+        if not data.endswith(COMMIT) or not (self._writer or self._writes):
             return None
         self._writes = False
         return wire.consider()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import functools
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
@@ -87,12 +88,9 @@ def _all() -> Any:
     )
 
 
-_LOCK = (
-    sa.select(_TABLE)
-    .where(_TABLE.c.id == _KEY, _TABLE.c.deleted == 0)
-    .with_for_update()
-)
 _LIVES = _TABLE.c.deleted == sa.literal_column('0')
+_LOCK = sa.select(*_LISTED).where(_TABLE.c.id == _KEY, _LIVES)
+_LOCK = _LOCK.with_for_update()
 _BELONGING = sa.select(*_belonging(_KEY))
 _ONE = sa.select(*_COLUMNS, *_belonging(_TABLE.c.id)).where(
     _TABLE.c.id == _KEY
@@ -104,6 +102,7 @@ FEW = 32
 # As lists show them: all by id, one by ``key``, a few as ``stamped`` says.
 ALL = _all()
 ONE = _SOME.where(_TABLE.c.id == _KEY)
+_HOLD = ONE.with_for_update()
 STAMPED = _SOME.where(
     _TABLE.c.stamp.in_(
         [
@@ -203,10 +202,7 @@ def get(
     :raises exception.AggregateNotFound: there is none.
     """
     query = _ONE if deleted else _LIVING
-    row = connection.execute(query, {'key': aggregate_id}).one_or_none()
-    if row is None:
-        raise exception.AggregateNotFound(aggregate_id=aggregate_id)
-    return record(row)
+    return record(_one(connection, query, aggregate_id))
 
 
 def written(
@@ -244,15 +240,47 @@ def lock(
 ) -> Any:
     """Hold the row of a living aggregate until the transaction ends.
 
+    For who changes what belongs to it, and reads that afterwards.
+
     :param guard: looks at the aggregate as it is held; costs a statement.
-    :returns: the row, without membership.
+    :returns: the row, without membership and what was seen of its pool.
     :raises exception.AggregateNotFound: there is none.
     """
-    row = connection.execute(_LOCK, {'key': aggregate_id}).one_or_none()
-    if row is None:
-        raise exception.AggregateNotFound(aggregate_id=aggregate_id)
+    row = _one(connection, _LOCK, aggregate_id)
     if guard is not None:
         guard(written(connection, row))
+    return row
+
+
+def hold(
+    connection: sa.Connection, aggregate_id: int, guard: Guard | None = None
+) -> records.Aggregate:
+    """Hold the row of a living aggregate, and read what belongs to it.
+
+    In one statement, but on PostgreSQL: what it reads beside the row would
+    be as it was before the wait for the row (design#databases).
+
+    :param guard: looks at the aggregate as it is held.
+    :returns: the aggregate, without what was seen of its pool.
+    :raises exception.AggregateNotFound: there is none.
+    """
+    if connection.dialect.name == 'postgresql':
+        held = written(connection, lock(connection, aggregate_id))
+    else:
+        held = record(_one(connection, _HOLD, aggregate_id))
+    if guard is not None:
+        guard(held)
+    return held
+
+
+def _one(connection: sa.Connection, query: Any, aggregate_id: int) -> Any:
+    """The row that a query finds.
+
+    :raises exception.AggregateNotFound: there is none.
+    """
+    row = connection.execute(query, {'key': aggregate_id}).one_or_none()
+    if row is None:
+        raise exception.AggregateNotFound(aggregate_id=aggregate_id)
     return row
 
 
@@ -308,18 +336,16 @@ def update(
 ) -> dict[str, Any]:
     """Change columns of a locked aggregate, and when it was changed.
 
+    :param values: of ``name``, ``availability_zone`` and ``metadata``.
     :returns: all that is written but the stamp.
     :raises exception.AggregateNameExists: the new name lives already.
     """
     known = {**values, 'updated_at': _utcnow()}
+    stamp = stamps.renewed_by_itself(connection, aggregate_id)
     try:
         connection.execute(
-            sa.update(_TABLE)
-            .where(_TABLE.c.id == aggregate_id)
-            .values(
-                **known,
-                stamp=stamps.renewed_by_itself(connection, aggregate_id),
-            )
+            _update(frozenset(known)),
+            {**known, 'key': aggregate_id, 'stamp': stamp},
         )
     except db_exc.DBDuplicateEntry:
         raise exception.AggregateNameExists(name=values['name']) from None
@@ -327,6 +353,19 @@ def update(
         if names & values.keys():
             notes.happen(connection, aggregate_id, action)
     return known
+
+
+@functools.cache
+def _update(names: frozenset[str]) -> Any:
+    """The UPDATE of some columns and the stamp: made once for each set."""
+    values: dict[str, Any] = {
+        name: sa.bindparam(name) for name in sorted(names)
+    }
+    return (
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == _KEY)
+        .values(**values, stamp=sa.bindparam('stamp'))
+    )
 
 
 def delete(connection: sa.Connection, aggregate_id: int) -> None:

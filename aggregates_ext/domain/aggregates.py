@@ -1,5 +1,6 @@
 """Aggregates: names, zones and metadata; no HTTP, no XenAPI, no bus."""
 
+import dataclasses
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -180,7 +181,7 @@ class Aggregates:
         """
 
         def work(connection: Any) -> records.Aggregate:
-            before = self._intent.lock(connection, aggregate_id)
+            before = self._intent.hold(connection, aggregate_id)
             kept = {} if replace else before.metadata
             merged = {**kept, **metadata}
             values: dict[str, Any] = {}
@@ -195,7 +196,7 @@ class Aggregates:
                 if value is not None
             }
             written = db_aggregates.update(connection, aggregate_id, values)
-            return db_aggregates.written(connection, before, written)
+            return dataclasses.replace(before, **written)
 
         return self._intent.write(work)
 

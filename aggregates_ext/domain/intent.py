@@ -92,6 +92,10 @@ class Intent:
         """Hold an aggregate that is to be changed, if it may be."""
         return db_aggregates.lock(connection, aggregate_id, self.guard)
 
+    def hold(self, connection: Any, aggregate_id: int) -> records.Aggregate:
+        """The same, and what belongs to it."""
+        return db_aggregates.hold(connection, aggregate_id, self.guard)
+
     def commit(self, work: Callable[[Any], Change]) -> Change:
         """Write an intent, then wake a compute service for it."""
         change = self.database.write(work, _is_written)

@@ -34,9 +34,11 @@ WRONG = (TypeError, ValueError, AttributeError, LookupError, RuntimeError,
          OSError)  # fmt: skip
 # The drivers that our extras install.
 DRIVERS = {'mysql': 'pymysql', 'postgresql': 'psycopg2'}
+# Readers see one state in all their statements.
+READER = 'REPEATABLE READ'
 # MySQL knows no limit for idle transactions, and skips that comment.
 MYSQL_SESSION = (
-    'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ',
+    f'SET SESSION TRANSACTION ISOLATION LEVEL {READER}',
     f'SET SESSION innodb_lock_wait_timeout = {LOCK_LIMIT}'
     f' /*M!100300 , idle_transaction_timeout = {IDLE_LIMIT} */',
     # Stamps of any number of aggregates come as one text.

@@ -28,12 +28,16 @@ from aggregates_ext.db.engine import roundtrips
 
 LOG = logging.getLogger(__name__)
 T = TypeVar('T')
-# PostgreSQL's own level is what MySQL is told here.
-MYSQL_WRITER = 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED'
+# What MySQL's connections are told when a transaction of the other kind
+# begins; the levels of PostgreSQL belong to a transaction.
+MYSQL_LEVEL = 'SET SESSION TRANSACTION ISOLATION LEVEL '
+WRITER, READER = 'READ COMMITTED', connections.READER
 SQLITE_WRITER = {connections.BEGIN: 'BEGIN IMMEDIATE'}
 # Seconds for which a change is looked for whose COMMIT got no answer.
 LOOK_FOR = 3.0
 LOOK_INTERVAL = 0.2
+# Where a connection has the level that it was told last.
+LEVEL = 'aggregates_ext.level'
 # Where a connection has what its transaction does last, each by a name of its
 # own; None: nothing is to be told of it.
 LAST = 'aggregates_ext.last'
@@ -69,6 +73,20 @@ def _now_mysql(element: Any, compiler: Any, **kwargs: Any) -> str:
 def read_clock(connection: sa.Connection) -> float:
     """The clock of the database, in seconds of the epoch."""
     return float(connection.scalar(sa.select(now())) or 0)
+
+
+def _see(connection: sa.Connection, level: str) -> None:
+    """Let a transaction of MySQL that has just begun see what it is to see.
+
+    A connection keeps its level, so that one that only reads or only writes
+    needs no round trip for it. For the server the transaction begins with the
+    first statement on tables, so that what is told before counts for it.
+    """
+    if connection.dialect.name != 'mysql':
+        return
+    if connection.info.get(LEVEL, READER) != level:
+        connection.exec_driver_sql(MYSQL_LEVEL + level)
+        connection.info[LEVEL] = level
 
 
 class Database:
@@ -150,9 +168,9 @@ class Database:
             self.engine.connect() as connection,
         ):
             if connection.dialect.name == 'postgresql':
-                # As MySQL's sessions have it: one state for all statements.
-                connection.execution_options(isolation_level='REPEATABLE READ')
+                connection.execution_options(isolation_level=READER)
             with connection.begin():
+                _see(connection, READER)
                 yield connection
             connection.info[roundtrips.ENDED] = True
 
@@ -170,12 +188,10 @@ class Database:
                 {} if self._conf.notifications.enabled else None
             )
             connection.info[LAST] = last
-            kind = connection.dialect.name
-            if kind == 'sqlite':
+            if connection.dialect.name == 'sqlite':
                 connection.execution_options(**SQLITE_WRITER)
             transaction = connection.begin()
-            if kind == 'mysql':
-                connection.exec_driver_sql(MYSQL_WRITER)
+            _see(connection, WRITER)
             yield connection
             for act in list((last or {}).values()):
                 act(connection)

@@ -1,6 +1,7 @@
 """Two transactions at once: one wins, and each knows what it has done."""
 
 import threading
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -25,6 +26,13 @@ CROWD = 6
 GALERA = 'Deadlock: wsrep aborted transaction'
 TABLE = models.aggregates
 HOST = {'url': 'https://x', 'credential': 'default'}
+# How many transactions wait for a lock.
+WAITING = {
+    'mysql': 'SELECT COUNT(*) FROM information_schema.innodb_trx '
+    "WHERE trx_state = 'LOCK WAIT'",
+    'postgresql': 'SELECT COUNT(*) FROM pg_stat_activity '
+    "WHERE wait_event_type = 'Lock'",
+}
 
 
 def create(database: engine.Database, name: str) -> int:
@@ -230,6 +238,43 @@ class TestServers:
         changed.set()
         thread.join()
         assert names == ['before', 'after', 'after']
+
+    def wait_until_one_waits(self, database: engine.Database) -> None:
+        """Until a transaction waits for the lock of another."""
+        waiting = sa.text(WAITING[database.engine.dialect.name])
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            with database.reader() as connection:
+                if connection.scalar(waiting):
+                    return
+            time.sleep(0.05)
+        raise AssertionError('nobody waits')
+
+    def test_what_belongs_to_a_held_aggregate_is_that_of_now(
+        self, database: engine.Database
+    ) -> None:
+        """Not of when its row began to be waited for."""
+        key = create(database, 'one')
+        register(database, 'xen1')
+        began = threading.Event()
+        found = []
+
+        def hold(connection: sa.Connection) -> None:
+            began.set()
+            found.append(aggregates.hold(connection, key))
+
+        thread = threading.Thread(target=lambda: database.write(hold))
+        with database.writer() as connection:
+            aggregates.lock(connection, key)
+            thread.start()
+            assert began.wait(30)
+            self.wait_until_one_waits(database)
+            hosts.bind(connection, 'xen1', key)
+            aggregates.update(connection, key, {'name': 'other'})
+        thread.join()
+        assert [(one.name, one.hosts) for one in found] == [
+            ('other', ('xen1',))
+        ]
 
     def test_deadlock_is_repeated_and_both_succeed(
         self, database: engine.Database

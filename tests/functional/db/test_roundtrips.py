@@ -1,5 +1,7 @@
 """Each round trip to a server is for something that is asked of it."""
 
+import datetime
+
 import pytest
 import sqlalchemy as sa
 
@@ -15,6 +17,13 @@ NOBODY = (
     .where(models.hosts.c.name == 'none')
     .values(alarm='none')
 )
+SEEN = {
+    'name': 'seen',
+    'url': 'https://10.0.0.1',
+    'credential': 'default',
+    'phase': 'free',
+    'created_at': datetime.datetime(2000, 1, 1),
+}
 
 
 def write(database: engine.Database) -> None:
@@ -35,12 +44,52 @@ def asked(cut_wire: wire.Wire, work: object, *arguments: object) -> int:
 def test_no_ping_before_and_no_rollback_after(
     wired: engine.Database, cut_wire: wire.Wire, server: databases.Server
 ) -> None:
-    """MariaDB is told of a writer's isolation, PostgreSQL of each BEGIN."""
+    """PostgreSQL is told of each BEGIN."""
+    begins = server.kind == 'postgresql'
     for work in (write, read):
         work(wired)
-    begins = server.kind == 'postgresql'
-    assert asked(cut_wire, write, wired) == 3
-    assert asked(cut_wire, read, wired) == 2 + begins
+        assert asked(cut_wire, work, wired) == 2 + begins
+
+
+def test_connection_is_told_once_what_it_is_to_see(
+    wired: engine.Database, cut_wire: wire.Wire, server: databases.Server
+) -> None:
+    """MariaDB's connections are, when they first write, or read again."""
+    told = server.kind == 'mariadb'
+    usual = 3 - told
+    read(wired)
+    for work in (write, read, write):
+        assert asked(cut_wire, work, wired) == usual + told
+        assert asked(cut_wire, work, wired) == usual
+
+
+def test_readers_see_one_state_and_writers_what_is_committed(
+    wired: engine.Database,
+) -> None:
+    """Whatever their connection did before."""
+    names = sa.select(models.hosts.c.alarm)
+
+    def change(alarm: str) -> None:
+        with wired.writer() as connection:
+            connection.execute(
+                sa.update(models.hosts)
+                .where(models.hosts.c.name == 'seen')
+                .values(alarm=alarm)
+            )
+
+    with wired.writer() as connection:
+        connection.execute(sa.insert(models.hosts).values(**SEEN))
+    for old, new in (('a', 'b'), ('b', 'c')):
+        for way, then in ((wired.reader, old), (wired.writer, new)):
+            change(old)
+            with way() as connection:
+                assert connection.scalars(names).all() == [old]
+                change(new)
+                assert connection.scalars(names).all() == [then]
+    with wired.writer() as connection:
+        connection.execute(sa.delete(models.hosts))
+    # The others of this module know one connection.
+    wired.dispose()
 
 
 def test_connection_that_was_ended_is_not_used(
