@@ -6,6 +6,7 @@ its effect once, whatever was being written. The integration test of the same
 name does so with real processes, at every point of every story.
 """
 
+import contextlib
 import dataclasses
 import os
 import threading
@@ -17,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import default
 
+from aggregates_ext import exception
 from aggregates_ext.db.engine import engine
 from tests import cuts
 from tests.functional import service
@@ -169,7 +171,9 @@ def test_calls_have_their_effect_once(
     before = len(running.sim.calls)
     act(running, key)
     cut.armed = True
-    running.work()
+    # After its last COMMIT it is the test's own look that is cut off.
+    with contextlib.suppress(exception.Unavailable):
+        running.work()
     cut.armed = False
     if not cut.done:
         KNOWN[story] = cut.seen
