@@ -77,6 +77,12 @@ SERVER_MIGRATION = _OF_A_SERVER.format('show')
 ABORT_MIGRATION = _OF_A_SERVER.format('delete')
 FORCE_COMPLETE = _OF_A_SERVER.format('force_complete')
 
+_OF_ACTIONS = 'os_compute_api:os-instance-actions:{}'
+ACTIONS = _OF_ACTIONS.format('list')
+ACTION = _OF_ACTIONS.format('show')
+ACTION_EVENTS = _OF_ACTIONS.format('events')
+ACTION_DETAILS = f'{ACTION_EVENTS}:details'
+
 ZONES_LIST = 'os_compute_api:os-availability-zone:list'
 ZONES_DETAIL = 'os_compute_api:os-availability-zone:detail'
 
@@ -251,6 +257,7 @@ _CHANGED = (
 )
 _MIGRATIONS = f'{_SERVER}/migrations'
 _MIGRATION = f'{_MIGRATIONS}/{{migration_id}}'
+_ACTIONS_PATH = f'{_SERVER}/os-instance-actions'
 # Name, default, method, path and description.
 _MOVES = (
     (
@@ -310,6 +317,34 @@ _MOVES = (
         'POST',
         f'{_MIGRATION}/action (force_complete)',
         'Ask for the end of a move to be forced, which pools cannot do.',
+    ),
+    (
+        ACTIONS,
+        OWNER,
+        'GET',
+        _ACTIONS_PATH,
+        'List the moves of a guest as actions, without reasons.',
+    ),
+    (
+        ACTION,
+        OWNER,
+        'GET',
+        f'{_ACTIONS_PATH}/{{request_id}}',
+        'Show one of them, without host and reason.',
+    ),
+    (
+        ACTION_EVENTS,
+        ADMIN,
+        'GET',
+        f'{_ACTIONS_PATH}/{{request_id}}',
+        'See with it the host, and its event before 2.51.',
+    ),
+    (
+        ACTION_DETAILS,
+        ADMIN,
+        'GET',
+        f'{_ACTIONS_PATH}/{{request_id}}',
+        'See with it why it has ended so.',
     ),
 )
 # Part -> the rule that it was split from in Nova (2025.2). Where a file has

@@ -25,6 +25,7 @@ from aggregates_ext.api.resources import aggregates
 from aggregates_ext.api.resources import extensions
 from aggregates_ext.api.resources import hosts
 from aggregates_ext.api.resources import hypervisors
+from aggregates_ext.api.resources import instanceactions
 from aggregates_ext.api.resources import membership
 from aggregates_ext.api.resources import migrations
 from aggregates_ext.api.resources import operations
@@ -85,7 +86,7 @@ _ACTION: routing.Routes = {
 }
 # What a compute API has of its own, and a stand-alone one must have too.
 _NEIGHBOURS = (hosts, services, hypervisors, zones)
-_OF_SERVERS = (servers, serveractions, migrations)
+_OF_SERVERS = (servers, serveractions, migrations, instanceactions)
 
 
 def catalogue(embedded: bool) -> extensions.Catalogue:
@@ -314,7 +315,7 @@ def _page(page: routing.Page, request: webob.Request) -> dict[str, Any]:
     if page.marker is not None:
         query = schema.parse_query(request.query_string)
         following = urllib.parse.urlencode({**query, 'marker': page.marker})
-        body[f'{page.collection}_links'] = [
+        body[page.links or f'{page.collection}_links'] = [
             {'rel': 'next', 'href': f'{request.path_url}?{following}'}
         ]
     return body

@@ -153,6 +153,32 @@ def find(
     return None if row is None else _record(row)
 
 
+def find_asked(
+    connection: sa.Connection, guest_uuid: str, request_id: str, uuid: str
+) -> records.Move | None:
+    """A move of a guest by who has asked for it; None: it has none such.
+
+    :param request_id: of a request that has asked for this one alone.
+    :param uuid: else of the move.
+    """
+    row = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(
+            _TABLE.c.guest_uuid == guest_uuid,
+            sa.or_(
+                sa.and_(
+                    _TABLE.c.request_id == request_id,
+                    _TABLE.c.operation_id.is_(None),
+                ),
+                _TABLE.c.uuid == uuid,
+            ),
+        )
+        .order_by(_TABLE.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _record(row)
+
+
 def under_way(
     connection: sa.Connection, guest_uuids: Collection[str]
 ) -> dict[tuple[int, str], int]:

@@ -36,6 +36,8 @@ _OF_STATE = {
     for status, wanted in STATUSES.items()
     for state in wanted.states or ()
 }
+# What the ids of requests begin with.
+_REQUEST = 'req-'
 # What else a guest that is not active can do.
 _REMEDIES = {
     'paused': 'Pools move no guest that is paused: unpause it first.',
@@ -55,6 +57,17 @@ def status(move: records.Move) -> str:
 def in_progress(move: records.Move) -> bool:
     """Whether it may still move its guest."""
     return move.state in db_moves.OPEN
+
+
+def asked_as(move: records.Move) -> str:
+    """The id of the request that asked for a move; each has another.
+
+    That of a part of an operation is made of its own, since one request has
+    asked for many.
+    """
+    if move.request_id and move.operation_id is None:
+        return move.request_id
+    return f'{_REQUEST}{move.uuid}'
 
 
 class Moves:
@@ -139,6 +152,17 @@ class Moves:
         """A move of a guest, ended or not; None: it has none such."""
         with self._database.reader() as connection:
             return db_moves.find(connection, key, server_id)
+
+    def find_asked(
+        self, server_id: str, request_id: str
+    ) -> records.Move | None:
+        """A move of a guest by ``asked_as``; None: it has none such."""
+        if '\0' in request_id:
+            # No text has it, and PostgreSQL takes none with it.
+            return None
+        uuid = request_id.removeprefix(_REQUEST)
+        with self._database.reader() as connection:
+            return db_moves.find_asked(connection, server_id, request_id, uuid)
 
     def get(self, uuid: str) -> records.Move:
         """A move.

@@ -17,6 +17,8 @@ OLD = 'compute_extension:aggregates'
 # For everybody.
 FREE = {
     policy.ZONES_LIST,
+    policy.ACTIONS,
+    policy.ACTION,
     policy.SERVERS_INDEX,
     policy.SERVERS_DETAIL,
     policy.SERVERS_SHOW,

@@ -79,6 +79,8 @@ FREE = {
     policy.SERVERS_INDEX,
     policy.SERVERS_DETAIL,
     policy.SERVERS_SHOW,
+    policy.ACTIONS,
+    policy.ACTION,
 }
 # Asked beside another rule: tests of their own, those of servers in
 # ``test_servers.test_who_sees_what``.
@@ -98,6 +100,9 @@ BESIDE = {
     policy.SERVER_MIGRATION,
     policy.ABORT_MIGRATION,
     policy.FORCE_COMPLETE,
+    # And in ``test_instance_actions``.
+    policy.ACTION_EVENTS,
+    policy.ACTION_DETAILS,
 }
 
 

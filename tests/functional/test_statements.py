@@ -160,6 +160,18 @@ CASES = {
         version='2.65',
         status=202,
     ),
+    'what was done to a guest': Case(
+        method='GET',
+        before=(SEEN, MOVING),
+        path=f'{SERVER}/os-instance-actions?limit=1&marker=req-{OPERATION}',
+        version='2.84',
+    ),
+    'one thing that was done to a guest': Case(
+        method='GET',
+        before=(SEEN, MOVING),
+        path=f'{SERVER}/os-instance-actions/req-{OPERATION}',
+        version='2.84',
+    ),
     'a forced end of a move': Case(
         {'force_complete': None},
         path=f'{SERVER}/migrations/1/action',

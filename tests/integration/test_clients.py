@@ -285,6 +285,41 @@ def test_openstackclient_waits_for_a_move(
         assert second in again.err
 
 
+def test_openstackclient_tells_why_a_move_has_failed(
+    site: processes.Site, api: processes.Client, openstack: clients.Shell
+) -> None:
+    """The answer to its request was that it is accepted."""
+    _first, second, [guest] = guests_of(site, api, 'a')
+    shown = openstack(
+        'hypervisor', 'show', second, '-f', 'json', version='2.80'
+    ).json()
+    free = shown['memory_mb'] - shown['memory_mb_used']
+    site.sim.add_vm(second, site.new_name(), memory=(free - 64) << 20)
+    done = openstack(
+        *('server', 'migrate', '--live-migration', '--host', second, guest),
+        version='2.30',
+    )
+    assert done.status == 0, done.err
+    processes.wait_for(
+        'the move has failed',
+        lambda: moves_of(api, guest)[0]['status'] == 'error',
+    )
+    [listed] = openstack(
+        *('server', 'event', 'list', '--long', guest, '-f', 'json'),
+        version='2.84',
+    ).json()
+    assert listed['Action'] == LIVE
+    assert second in listed['Message']
+    shown = openstack(
+        *('server', 'event', 'show', guest, listed['Request ID']),
+        *('-f', 'json'),
+        version='2.84',
+    ).json()
+    assert shown['message'] == listed['Message']
+    [event] = shown['events']
+    assert (event['result'], event['details']) == ('Error', shown['message'])
+
+
 def test_openstackclient_takes_a_host_into_maintenance(
     site: processes.Site, api: processes.Client, openstack: clients.Shell
 ) -> None:

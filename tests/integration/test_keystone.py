@@ -117,6 +117,11 @@ OTHERS = {
     policy.SERVER_MIGRATION,
     policy.ABORT_MIGRATION,
     policy.FORCE_COMPLETE,
+    # Likewise, see ``test_instance_actions``.
+    policy.ACTIONS,
+    policy.ACTION,
+    policy.ACTION_EVENTS,
+    policy.ACTION_DETAILS,
 }
 FORGED = {
     'X_Roles': 'admin',

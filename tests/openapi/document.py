@@ -66,6 +66,7 @@ _MODERN_QUERIES = {
     '/os-hypervisors/detail': hypervisors.QUERY,
     '/os-hypervisors/{hypervisor_id}': hypervisors.SHOW_QUERY,
     '/os-migrations': moveforms.MIGRATIONS_QUERY,
+    '/servers/{server_id}/os-instance-actions': moveforms.ACTIONS_QUERY,
     '/servers': servers.QUERY,
     '/servers/detail': servers.QUERY,
 }
@@ -215,6 +216,7 @@ def _path_parameters(face: str, template: str) -> Iterator[Any]:
         'service_id': {'type': 'string', 'pattern': '^[0-9a-z-]+$'},
         'pattern': {'type': 'string', 'pattern': '^[^/]+$'},
         'server_id': {'type': 'string', 'pattern': '^[^/]+$'},
+        'request_id': {'type': 'string', 'pattern': '^[^/]+$'},
         'migration_id': {'type': 'string', 'pattern': '^[0-9]+$'},
         'tenant_id': {'type': 'string', 'pattern': '^[0-9a-f]+$'},
     }

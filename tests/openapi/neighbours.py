@@ -8,6 +8,7 @@ from typing import Any
 
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.resources import absent as absent_resources
+from aggregates_ext.api.resources import instanceactions
 from aggregates_ext.domain import moves
 from tests.openapi import responses
 
@@ -277,6 +278,38 @@ _SHOWN = _migration(
     },
 )
 
+_ACTIONS = f'{_SERVER}/os-instance-actions'
+_ACTION = f'{_ACTIONS}/{{request_id}}'
+
+
+def _action(**beside: Any) -> dict[str, Any]:
+    """What is told of something that was done to a server, and more."""
+    return responses.obj(
+        ('updated_at', *beside),
+        action={'const': instanceactions.ACTION},
+        instance_uuid=responses.TEXT,
+        request_id=responses.TEXT,
+        user_id=responses.maybe(responses.TEXT),
+        project_id=responses.maybe(responses.TEXT),
+        start_time=responses.TIMES['modern'],
+        updated_at=responses.TIMES['modern'],
+        message=responses.maybe(responses.TEXT),
+        **beside,
+    )
+
+
+_EVENT = responses.obj(
+    ('traceback', 'host', 'hostId', 'details'),
+    event={'const': instanceactions.EVENT},
+    start_time=responses.TIMES['modern'],
+    finish_time=responses.maybe(responses.TIMES['modern']),
+    result={'enum': [instanceactions.SUCCESS, instanceactions.ERROR, None]},
+    traceback=responses.maybe(responses.TEXT),
+    host=responses.TEXT,
+    hostId=responses.TEXT,
+    details=responses.maybe(responses.TEXT),
+)
+
 
 def servers(face: str) -> dict[tuple[str, str], dict[str, Any] | None]:
     """Guests, by method and path; the legacy face has none of them."""
@@ -286,6 +319,8 @@ def servers(face: str) -> dict[tuple[str, str], dict[str, Any] | None]:
             **_SILENT,
             ('POST', f'{_SERVER}/action'): None,
             ('GET', '/os-migrations'): {'migrations': nothing},
+            ('GET', _ACTIONS): None,
+            ('GET', _ACTION): None,
             ('GET', _MIGRATIONS): None,
             ('GET', _MIGRATION): None,
             ('DELETE', _MIGRATION): None,
@@ -299,6 +334,10 @@ def servers(face: str) -> dict[tuple[str, str], dict[str, Any] | None]:
         ('GET', '/os-migrations'): {'migrations': responses.items(_LISTED)},
         ('GET', _MIGRATIONS): {'migrations': responses.items(_SHOWN)},
         ('GET', _MIGRATION): {'migration': _SHOWN},
+        ('GET', _ACTIONS): {'instanceActions': responses.items(_action())},
+        ('GET', _ACTION): {
+            'instanceAction': _action(events=responses.items(_EVENT))
+        },
         ('DELETE', _MIGRATION): {},
         ('GET', '/servers'): {'servers': responses.items(BRIEF_SERVER)},
         ('GET', '/servers/detail'): {'servers': responses.items(SERVER)},

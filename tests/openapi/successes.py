@@ -16,7 +16,15 @@ _PATTERN = '/os-hypervisors/{pattern}'
 NO_ROOT = ''
 # Lists that come in pages.
 _PAGES = {'aggregates', 'operations', 'pools'}
-_MODERN_PAGES = {*_PAGES, 'hypervisors', 'migrations', 'servers'}
+_MODERN_PAGES = {
+    *_PAGES,
+    'hypervisors',
+    'instanceActions',
+    'migrations',
+    'servers',
+}
+# Those of one list have another name, as in Nova.
+_LINKS = {'instanceActions': 'links'}
 # What is accepted, and told of nowhere in the answer.
 ACCEPTED = {
     ('POST', '/servers/{server_id}/action'),
@@ -131,7 +139,7 @@ def json(face: str, roots: dict[str, Schema]) -> list[Schema]:
         if root == NO_ROOT:
             rules.append(rule)
             continue
-        links = f'{root}_links'
+        links = _LINKS.get(root, f'{root}_links')
         fields = {root: rule}
         if root in pages:
             fields[links] = responses.LINKS

@@ -44,6 +44,8 @@ SERVICES = [policy.SERVICES, policy.SERVICES_LIST, policy.SERVICES_UPDATE]
 # For everybody, of what is his.
 OPEN = {
     policy.ZONES_LIST,
+    policy.ACTIONS,
+    policy.ACTION,
     policy.SERVERS_INDEX,
     policy.SERVERS_DETAIL,
     policy.SERVERS_SHOW,

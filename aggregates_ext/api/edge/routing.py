@@ -134,11 +134,14 @@ class Page(NamedTuple):
     :ivar collection: the name of the list.
     :ivar items: a long list makes them one by one.
     :ivar marker: of the last one shown, when more follow.
+    :ivar links: the name of its links, where it is not that of the list
+        with ``_links``.
     """
 
     collection: str
     items: Iterable[dict[str, Any]]
     marker: str | None
+    links: str = ''
 
     @classmethod
     def of(
@@ -147,6 +150,7 @@ class Page(NamedTuple):
         items: list[dict[str, Any]],
         limit: int | None,
         key: str,
+        links: str = '',
     ) -> 'Page':
         """The page that one more item than asked for makes.
 
@@ -154,7 +158,8 @@ class Page(NamedTuple):
         """
         shown = items[:limit]
         more = bool(shown) and len(items) > len(shown)
-        return cls(collection, shown, str(shown[-1][key]) if more else None)
+        marker = str(shown[-1][key]) if more else None
+        return cls(collection, shown, marker, links)
 
 
 Routes = Mapping[str, Mapping[str, Route]]

@@ -1,9 +1,13 @@
 """The rules of bodies and queries about moves, by microversion."""
 
+import datetime
+from collections.abc import Mapping
 from typing import Any
 
 import jsonschema
+from oslo_utils import timeutils
 
+from aggregates_ext import exception
 from aggregates_ext.api.forms import fields
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
@@ -114,6 +118,14 @@ _MIGRATIONS = (
 )
 CLOSED_SINCE = (2, 59)
 MIGRATIONS_QUERY = _MIGRATIONS[-1][1]
+_ACTIONS_PAGED = ('marker', 'changes-since')
+# Since when -> the query; closed from 2.58 on.
+_ACTIONS = (
+    ((2, 1), _query(paged=False)),
+    ((2, 58), _query(*_ACTIONS_PAGED)),
+    ((2, 66), _query(*_ACTIONS_PAGED, 'changes-before')),
+)
+ACTIONS_QUERY = _ACTIONS[-1][1]
 
 
 def _newest(known: Any, shape: shapes.Shape) -> Any:
@@ -133,6 +145,44 @@ def migrations_query(
     """The rules of a query for all moves."""
     found: jsonschema.Draft202012Validator = _newest(_MIGRATIONS, shape)
     return found
+
+
+def actions_query(
+    shape: shapes.Shape,
+) -> jsonschema.Draft202012Validator:
+    """The rules of a query for what was done to a server."""
+    found: jsonschema.Draft202012Validator = _newest(_ACTIONS, shape)
+    return found
+
+
+def period(
+    asked: Mapping[str, Any],
+) -> tuple[datetime.datetime | None, datetime.datetime | None]:
+    """Between which points in time, in UTC, what is asked for has changed.
+
+    :raises exception.Invalid: it is none.
+    """
+    since, before = (
+        _moment(asked, name) for name in ('changes-since', 'changes-before')
+    )
+    if since and before and since > before:
+        raise exception.Invalid(
+            reason='The value of changes-since must be less than or equal to '
+            'changes-before.'
+        )
+    return since, before
+
+
+def _moment(asked: Mapping[str, Any], name: str) -> datetime.datetime | None:
+    """A point in time in UTC; without a zone it is that."""
+    if name not in asked:
+        return None
+    try:
+        return timeutils.normalize_time(timeutils.parse_isotime(asked[name]))
+    except (ValueError, OverflowError):
+        raise exception.Invalid(
+            reason=f'Invalid filter field: {name}.'
+        ) from None
 
 
 def is_true(value: Any) -> bool:

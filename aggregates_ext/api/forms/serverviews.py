@@ -63,7 +63,7 @@ def full(
         'tenant_id': owner.project_id,
         'user_id': owner.user_id,
         'metadata': {},
-        'hostId': _host_id(seen.host, owner.project_id),
+        'hostId': host_id(seen.host, owner.project_id),
         'image': '',
         'flavor': _flavor(guest, shape),
         'created': _time(seen.first_seen),
@@ -135,7 +135,7 @@ def _flavor(guest: guests.Guest, shape: shapes.Shape) -> dict[str, Any]:
     }
 
 
-def _host_id(host: str | None, project_id: str) -> str:
+def host_id(host: str | None, project_id: str) -> str:
     """What tells servers on one host, and not which that is, as in Nova."""
     if host is None:
         return ''

@@ -3,11 +3,8 @@
 Only what runs is moved here, so each is a live migration of Nova's.
 """
 
-import datetime
 from collections.abc import Mapping
 from typing import Any
-
-from oslo_utils import timeutils
 
 from aggregates_ext import context
 from aggregates_ext import exception
@@ -83,14 +80,7 @@ def index(
 
 def _wanted(asked: Mapping[str, Any]) -> db_moves.Wanted | None:
     """Which moves a query means; None: it can be none."""
-    since, before = (
-        _moment(asked, name) for name in ('changes-since', 'changes-before')
-    )
-    if since and before and since > before:
-        raise exception.Invalid(
-            reason='The value of changes-since must be less than or equal to '
-            'changes-before.'
-        )
+    since, before = moveforms.period(asked)
     wanted: db_moves.Wanted | None = db_moves.Wanted()
     if 'status' in asked:
         wanted = moves.STATUSES.get(asked['status'])
@@ -114,18 +104,6 @@ def _wanted(asked: Mapping[str, Any]) -> db_moves.Wanted | None:
     odd = any('\0' in v for v in wanted if isinstance(v, str))
     odd = odd or '\0' in asked.get('marker', '')
     return None if odd else wanted
-
-
-def _moment(asked: Mapping[str, Any], name: str) -> datetime.datetime | None:
-    """A point in time in UTC; without a zone it is that."""
-    if name not in asked:
-        return None
-    try:
-        return timeutils.normalize_time(timeutils.parse_isotime(asked[name]))
-    except (ValueError, OverflowError):
-        raise exception.Invalid(
-            reason=f'Invalid filter field: {name}.'
-        ) from None
 
 
 def of_server(
