@@ -385,6 +385,13 @@ def of_host(
     return host, [_record(row[width:]) for row in rows if row[width]]
 
 
+def replacing(operation: records.Operation) -> tuple[str, ...]:
+    """Kinds that take the place of an operation on the same host."""
+    if operation.kind in OF_THE_SERVICE:
+        return OF_THE_SERVICE
+    return (operation.kind,)
+
+
 def latest(
     connection: sa.Connection,
     aggregate_id: int,
@@ -490,6 +497,15 @@ def requests(
     return [f for f in found if f.parameters[PART_OF] == operation.uuid]
 
 
+def rests(operation: records.Operation, now: float) -> bool:
+    """Whether one may be hastened, as ``hasten`` has it.
+
+    :param now: the clock of the database.
+    """
+    waits = operation.not_before is not None and operation.not_before > now
+    return waits and operation.state in UNFINISHED
+
+
 def hasten(
     connection: sa.Connection,
     operation: records.Operation,
@@ -542,6 +558,13 @@ def cancel(
     if PART_OF in operation.parameters:
         _wake_waiting(connection, operation.aggregate_id)
     return dataclasses.replace(operation, **values)
+
+
+def is_at_rest(operation: records.Operation) -> bool:
+    """Whether another one may take its place, as ``replace`` has it."""
+    if operation.state == 'running':
+        return operation.not_before is not None
+    return operation.state in ('queued', 'unresolved')
 
 
 def replace(

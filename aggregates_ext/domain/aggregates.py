@@ -229,7 +229,7 @@ class Aggregates:
 
         def work(connection: Any) -> records.Operation | None:
             row = self._intent.lock(connection, aggregate_id)
-            _check_empty(db_aggregates.written(connection, row))
+            check_empty(db_aggregates.written(connection, row))
             going_on = db_operations.get_all(
                 connection, aggregate_id, states=db_operations.OPEN
             )
@@ -238,10 +238,9 @@ class Aggregates:
                 return None
             if ctx is None:
                 raise endings.busy(going_on[0])
-            for operation in going_on:
-                if operation.kind == operations.DELETE:
-                    return operation
-                _check_ending(operation)
+            asked = check_ending(going_on)
+            if asked is not None:
+                return asked
             return db_operations.insert(
                 connection,
                 uuid,
@@ -263,12 +262,28 @@ class Aggregates:
         return self._intent.database.write(work, is_written)
 
 
-def _check_empty(aggregate: records.Aggregate) -> None:
+def check_empty(aggregate: records.Aggregate) -> None:
     """:raises exception.AggregateNotEmpty: it lists hosts."""
     if aggregate.hosts:
         raise exception.AggregateNotEmpty(
             aggregate_id=aggregate.id, hosts=', '.join(aggregate.hosts)
         )
+
+
+def check_ending(
+    going_on: Sequence[records.Operation],
+) -> records.Operation | None:
+    """Refuse to delete an aggregate that may not come to be empty.
+
+    :param going_on: what is open in it, the newest first.
+    :returns: the deletion that was asked for before and waits.
+    :raises exception.AggregateBusy: naming what else goes on.
+    """
+    for operation in going_on:
+        if operation.kind == operations.DELETE:
+            return operation
+        _check_ending(operation)
+    return None
 
 
 def end(connection: Any, aggregate_id: int) -> None:

@@ -4,11 +4,15 @@ A refusal that comes after a request was accepted is told wherever somebody
 looks next: in the pool, and where the host is missed (design#told-later).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from aggregates_ext import exception
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+
+# Finds the last operation on a host in an aggregate, by id and name.
+Last = Callable[[int, str], records.Operation | None]
 
 # Characters of a reason that are repeated in another sentence.
 REASON_CUT = 600
@@ -53,15 +57,24 @@ def remedy(operation: records.Operation) -> str | None:
     )
 
 
+def last_by(connection: Any) -> Last:
+    """The last operation on a host, asked of the database when needed."""
+
+    def find(aggregate_id: int, host: str) -> records.Operation | None:
+        found = db_operations.get_all(
+            connection, aggregate_id, host=host, limit=1
+        )
+        return found[0] if found else None
+
+    return find
+
+
 def no_host(
-    connection: Any, aggregate_id: int, host: str
+    last: Last, aggregate_id: int, host: str
 ) -> exception.AggregateHostNotFound:
     """What to raise for a host that an aggregate has not."""
-    became = ''
-    for last in db_operations.get_all(
-        connection, aggregate_id, host=host, limit=1
-    ):
-        became = f' Its last operation there, {tell(last)}'
+    found = last(aggregate_id, host)
+    became = f' Its last operation there, {tell(found)}' if found else ''
     return exception.AggregateHostNotFound(
         aggregate_id=aggregate_id, host=host, became=became
     )

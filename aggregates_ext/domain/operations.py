@@ -168,6 +168,9 @@ class Operations:
             operation = db_operations.get(connection, uuid)
             if operation.aggregate_id != aggregate_id:
                 raise exception.OperationNotFound(operation=uuid)
+            of_hosts = operation.kind == SET_HOSTS
+            parts = parts_of(connection, operation) if of_hosts else []
+            check_cancellable(operation, parts)
             if _has_stopped(operation):
                 db_operations.settle_failed(connection, key=operation.id)
                 return db_operations.get(connection, uuid)
@@ -180,15 +183,12 @@ class Operations:
                     {},
                 )
                 return db_operations.get(connection, uuid)
-            of_hosts = operation.kind == SET_HOSTS
-            cancel = _cancel_parts if of_hosts else db_operations.cancel
-            cancelled = cancel(connection, operation)
+            if of_hosts:
+                cancelled = _cancel_parts(connection, operation, parts)
+            else:
+                cancelled = db_operations.cancel(connection, operation)
             if cancelled is None:
-                raise exception.OperationNotCancellable(
-                    operation=uuid,
-                    state=operation.state,
-                    remedy=_remedy(operation),
-                )
+                raise _not_cancellable(operation)
             take_back(connection, operation)
             return cancelled
 
@@ -229,7 +229,8 @@ class Operations:
             if bound.aggregate_id != aggregate_id or outcome == 'member':
                 # A deleted one only lets go what is still bound to it.
                 db_aggregates.check(connection, aggregate_id)
-            _check_reset(connection, aggregate_id, bound, found, outcome)
+            last = endings.last_by(connection)
+            check_reset(last, aggregate_id, bound, found, outcome)
             if bound.aggregate_id == aggregate_id:
                 db_hosts.move(
                     connection,
@@ -252,6 +253,34 @@ class Operations:
             )
 
         return self._database.write(work, is_written)
+
+
+def check_cancellable(
+    operation: records.Operation, parts: Sequence[records.Operation]
+) -> None:
+    """Refuse to take back what has begun, or has ended.
+
+    :param parts: of one of ``SET_HOSTS``: what it is made of.
+    :raises exception.OperationNotCancellable: it has.
+    """
+    if _has_stopped(operation) or _is_rolling(operation):
+        return
+    left = [operation]
+    if operation.kind == SET_HOSTS:
+        goes_on = operation.state in db_operations.UNFINISHED
+        left = list(parts) if goes_on else []
+    if not any(part.state == 'queued' for part in left):
+        raise _not_cancellable(operation)
+
+
+def _not_cancellable(
+    operation: records.Operation,
+) -> exception.OperationNotCancellable:
+    return exception.OperationNotCancellable(
+        operation=operation.uuid,
+        state=operation.state,
+        remedy=_remedy(operation),
+    )
 
 
 def _has_stopped(operation: records.Operation) -> bool:
@@ -311,18 +340,16 @@ def parts_of(
 
 
 def _cancel_parts(
-    connection: Any, operation: records.Operation
+    connection: Any,
+    operation: records.Operation,
+    parts: Sequence[records.Operation],
 ) -> records.Operation | None:
     """Take back what has not begun of a list of hosts; None: nothing is left.
 
     It ends itself when the others have.
     """
-    if operation.state not in db_operations.UNFINISHED:
-        return None
     cancelled = [
-        part
-        for part in parts_of(connection, operation)
-        if db_operations.cancel(connection, part)
+        part for part in parts if db_operations.cancel(connection, part)
     ]
     for part in cancelled:
         take_back(connection, part)
@@ -435,13 +462,21 @@ def _phase_before(connection: Any, removal: records.Operation) -> str:
     return 'member' if entry.state == 'succeeded' else 'joining'
 
 
-def _check_reset(
-    connection: Any,
+def check_reset(
+    last: endings.Last,
     aggregate_id: int,
     host: records.Host,
     found: Sequence[records.Operation],
     outcome: str,
 ) -> None:
+    """Refuse to declare what is not so, or not known yet.
+
+    :param found: the open operations of the host in the aggregate.
+    :param outcome: one of ``OUTCOMES``.
+    :raises exception.Conflict: work on it is queued or running, or it
+        belongs to another aggregate and is to be a member here.
+    :raises exception.AggregateHostNotFound: it is free, and is to be one.
+    """
     elsewhere = host.aggregate_id not in (None, aggregate_id)
     # That it is not in this aggregate is true then.
     if elsewhere and outcome == 'member':
@@ -449,7 +484,7 @@ def _check_reset(
             host=host.name, other_id=host.aggregate_id
         )
     if host.aggregate_id is None and outcome == 'member':
-        raise endings.no_host(connection, aggregate_id, host.name)
+        raise endings.no_host(last, aggregate_id, host.name)
     for operation in found:
         if operation.state in db_operations.UNFINISHED:
             raise endings.busy(operation)

@@ -45,7 +45,8 @@ class Pools:
 
         def work(connection: Any) -> records.Operation:
             self._intent.lock(connection, aggregate_id)
-            _check_member(connection, aggregate_id, host)
+            found = db_hosts.get(connection, host)
+            check_member(endings.last_by(connection), aggregate_id, found)
             return db_operations.insert(
                 connection,
                 uuid,
@@ -86,10 +87,7 @@ class Pools:
 
         def work(connection: Any) -> records.Operation:
             aggregate = self._intent.lock(connection, aggregate_id)
-            if aggregate.pool_uuid is None:
-                raise exception.AggregateHasNoPool(
-                    aggregate_id=aggregate_id, kind=kind
-                )
+            check_pool(aggregate, kind)
             return db_operations.insert(
                 connection,
                 uuid,
@@ -169,10 +167,29 @@ def _find_empty(
     return None
 
 
-def _check_member(connection: Any, aggregate_id: int, name: str) -> None:
-    """Refuse a host that is not in the pool, or not yet."""
-    host = db_hosts.get(connection, name)
+def check_pool(aggregate: Any, kind: str) -> None:
+    """Refuse what is about a pool where there is none.
+
+    :param aggregate: its record, or its locked row.
+    :raises exception.AggregateHasNoPool: there is none.
+    """
+    if aggregate.pool_uuid is None:
+        raise exception.AggregateHasNoPool(
+            aggregate_id=aggregate.id, kind=kind
+        )
+
+
+def check_member(
+    last: endings.Last, aggregate_id: int, host: records.Host
+) -> None:
+    """Refuse a host that is not in the pool, or not yet.
+
+    :raises exception.HostNotMember: not yet.
+    :raises exception.AggregateHostNotFound: it is not.
+    """
     if host.aggregate_id == aggregate_id and host.phase == 'joining':
-        raise exception.HostNotMember(aggregate_id=aggregate_id, host=name)
+        raise exception.HostNotMember(
+            aggregate_id=aggregate_id, host=host.name
+        )
     if host.aggregate_id != aggregate_id or host.phase != 'member':
-        raise endings.no_host(connection, aggregate_id, name)
+        raise endings.no_host(last, aggregate_id, host.name)

@@ -4,8 +4,10 @@ A request writes what is to be and an operation, in one transaction, and waits
 a while for how that ends (design#maintenance).
 """
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 from oslo_utils import uuidutils
 
@@ -167,30 +169,74 @@ def queue(
     :raises exception.Conflict: something else goes on with it.
     """
     bound, going_on = db_operations.of_host(connection, key, host)
-    enabling.check_member(bound, key)
-    last = enabling.last_of_service(going_on)
-    if last is not None and last.kind == kind:
-        _check_same(last, parameters)
-        return last
-    enters = kind == operations.ENTER_MAINTENANCE
-    again = enters and _has_guests(connection, bound, key)
-    if not (again or _is_needed(bound, kind)):
-        return None
-    _check_rests(going_on)
-    given = {**parameters, 'again': True} if again else parameters
+    verdict = judge(
+        bound,
+        going_on,
+        key,
+        kind,
+        parameters,
+        lambda: db_aggregates.get(connection, key).drift,
+    )
+    if not verdict.needed:
+        return verdict.same
+    given = {**parameters, 'again': True} if verdict.again else parameters
     db_hosts.update(connection, host, intended(bound, kind, given, uuid))
     return db_operations.insert(
         connection, uuid, kind, key, host, asked, given
     )
 
 
-def _has_guests(connection: Any, host: records.Host, key: int) -> bool:
+class Verdict(NamedTuple):
+    """What is to be done about a host that is to be in maintenance, or not.
+
+    :ivar needed: whether an operation has to make it so.
+    :ivar again: whether it is in maintenance, and has to be emptied again.
+    :ivar same: what was asked before and goes on, where that is the same.
+    """
+
+    needed: bool
+    again: bool = False
+    same: records.Operation | None = None
+
+
+def judge(
+    host: records.Host,
+    going_on: list[records.Operation],
+    key: int,
+    kind: str,
+    parameters: dict[str, Any],
+    drift: Callable[[], Sequence[records.Drift]],
+) -> Verdict:
+    """Whether a member may go into maintenance or out, and has to.
+
+    :param going_on: its open operations, in order.
+    :param key: id of the aggregate.
+    :param drift: tells where its pool differs, if that is needed.
+    :raises exception.HostNotInPool: it is no member.
+    :raises exception.Conflict: something else goes on with it.
+    """
+    enabling.check_member(host, key)
+    last = enabling.last_of_service(going_on)
+    if last is not None and last.kind == kind:
+        _check_same(last, parameters)
+        return Verdict(needed=False, same=last)
+    enters = kind == operations.ENTER_MAINTENANCE
+    again = enters and _has_guests(host, drift)
+    if not (again or _is_needed(host, kind)):
+        return Verdict(needed=False)
+    _check_rests(going_on)
+    return Verdict(needed=True, again=again)
+
+
+def _has_guests(
+    host: records.Host, drift: Callable[[], Sequence[records.Drift]]
+) -> bool:
     """Whether guests have come to a host that is in maintenance."""
     if host.maintenance != records.IN_MAINTENANCE:
         return False
     return any(
         entry.code == downtime.GUESTS_ARRIVED and entry.host == host.name
-        for entry in db_aggregates.get(connection, key).drift
+        for entry in drift()
     )
 
 

@@ -4,6 +4,7 @@ See design#power.
 """
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_utils import uuidutils
@@ -153,6 +154,20 @@ def _same(
     :raises exception.AggregateBusy: something else goes on with the host.
     """
     bound, going_on = db_operations.of_host(connection, key, host)
+    return judge(bound, going_on, key, kind, wanted)
+
+
+def judge(
+    host: records.Host,
+    going_on: Sequence[records.Operation],
+    key: int,
+    kind: str,
+    wanted: Mapping[str, Any],
+) -> records.Operation | None:
+    """The same of a host that has been read.
+
+    :param going_on: its open operations, in order.
+    """
     for operation in going_on:
         if operation.kind not in db_operations.ON_EMPTY_HOSTS:
             continue
@@ -162,24 +177,23 @@ def _same(
         ):
             return operation
         raise endings.busy(operation)
-    here = (bound.aggregate_id, bound.phase) == (key, 'member')
-    if not here or bound.maintenance != records.IN_MAINTENANCE:
-        raise exception.HostNotInMaintenance(host=host)
+    here = (host.aggregate_id, host.phase) == (key, 'member')
+    if not here or host.maintenance != records.IN_MAINTENANCE:
+        raise exception.HostNotInMaintenance(host=host.name)
     return None
 
 
-def check_power(connection: Any, old: records.Operation) -> None:
+def check_power(
+    host: records.Host,
+    going_on: Sequence[records.Operation],
+    old: records.Operation,
+) -> None:
     """Whether what an operation did not do may be asked once more.
 
+    :param going_on: the open operations of its host, in order.
     :raises exception.Conflict: it may not.
     """
-    found = _same(
-        connection,
-        old.aggregate_id,
-        str(old.host),
-        old.kind,
-        old.parameters,
-    )
+    found = judge(host, going_on, old.aggregate_id, old.kind, old.parameters)
     if found is not None:
         raise endings.busy(found)
 

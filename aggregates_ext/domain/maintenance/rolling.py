@@ -140,12 +140,8 @@ class Rolling:
             found = db_operations.get(connection, uuid)
             if found.aggregate_id != aggregate_id:
                 raise exception.OperationNotFound(operation=uuid)
-            host = _paused(found)
             requests = db_operations.requests(connection, found)
-            if host is None or is_given_up(requests):
-                raise exception.OperationNotPaused(
-                    operation=uuid, state=found.state
-                )
+            host = check_paused(found, requests)
             if not is_let_go(requests, host):
                 db_operations.ask(
                     connection,
@@ -166,7 +162,7 @@ class Rolling:
         One that somebody has answered waits no more, though the service may
         be about to read it.
         """
-        host = _paused(operation)
+        host = paused(operation)
         if host is None:
             return None
         with self._intent.database.reader() as connection:
@@ -175,7 +171,23 @@ class Rolling:
         return None if answered else host
 
 
-def _paused(operation: records.Operation) -> str | None:
+def check_paused(
+    operation: records.Operation, requests: Sequence[records.Operation]
+) -> str:
+    """The host that somebody may let go on.
+
+    :param requests: as of ``is_given_up``.
+    :raises exception.OperationNotPaused: none waits for that.
+    """
+    host = paused(operation)
+    if host is None or is_given_up(requests):
+        raise exception.OperationNotPaused(
+            operation=operation.uuid, state=operation.state
+        )
+    return host
+
+
+def paused(operation: records.Operation) -> str | None:
     """The host that an operation has paused with, answered or not."""
     if operation.state not in db_operations.UNFINISHED:
         return None
@@ -227,13 +239,26 @@ def _parameters(kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refuse_second(connection: Any, aggregate_id: int) -> None:
     """:raises exception.AggregateBusy: one goes on already."""
-    for operation in db_operations.get_all(
-        connection,
-        aggregate_id,
-        states=db_operations.UNFINISHED,
-        kinds=operations.ROLLING,
-    ):
-        raise endings.busy(operation)
+    check_alone(
+        db_operations.get_all(
+            connection,
+            aggregate_id,
+            states=db_operations.UNFINISHED,
+            kinds=operations.ROLLING,
+        )
+    )
+
+
+def check_alone(going_on: Sequence[records.Operation]) -> None:
+    """Refuse a second run beside one that goes on.
+
+    :param going_on: what is open in the aggregate, the newest first.
+    :raises exception.AggregateBusy: one goes on already.
+    """
+    for operation in going_on:
+        unfinished = operation.state in db_operations.UNFINISHED
+        if operation.kind in operations.ROLLING and unfinished:
+            raise endings.busy(operation)
 
 
 def seconds_left(operation: records.Operation, now: float) -> int | None:

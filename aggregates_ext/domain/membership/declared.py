@@ -16,6 +16,7 @@ from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import endings
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
 from aggregates_ext.domain.membership import members
@@ -171,10 +172,9 @@ class Membership:
         with self._intent.database.reader() as connection:
             found = _compare(connection, aggregate_id, hosts)
             for entry in found:
-                if entry.change == ADD and entry.found.aggregate_id:
-                    queueing.refuse_bound(
-                        connection, aggregate_id, entry.found
-                    )
+                if entry.change == ADD:
+                    last = endings.last_by(connection)
+                    queueing.check_free(last, aggregate_id, entry.found)
             return found
 
     def _check(

@@ -81,8 +81,8 @@ class Members:
         """
         with self._intent.database.reader() as connection:
             found = db_hosts.get(connection, host, beside=aggregate_id)
-            if found.aggregate_id is not None:
-                queueing.refuse_bound(connection, aggregate_id, found)
+            last = endings.last_by(connection)
+            queueing.check_free(last, aggregate_id, found)
             return found
 
     def remove_host(
@@ -170,9 +170,8 @@ class Members:
             # One that has hosts is there.
             if found.aggregate_id != aggregate_id:
                 db_aggregates.check(connection, aggregate_id)
-            listed = found.phase in db_aggregates.LISTED_PHASES
-            if found.aggregate_id != aggregate_id or not listed:
-                raise endings.no_host(connection, aggregate_id, host)
+            last = endings.last_by(connection)
+            queueing.check_listed(last, aggregate_id, found)
         return found
 
     def check_host(

@@ -90,8 +90,8 @@ def bind(connection: Any, aggregate: Any, host: records.Host) -> None:
     """
     if not db_hosts.bind(connection, host.name, aggregate.id):
         now = db_hosts.get(connection, host.name)
-        refuse_bound(connection, aggregate.id, now)
-    _check_zone(aggregate, host)
+        raise _bound(endings.last_by(connection), aggregate.id, now)
+    check_zone(aggregate, host)
 
 
 def forget(connection: Any, aggregate_id: int, host: str) -> None:
@@ -103,15 +103,17 @@ def forget(connection: Any, aggregate_id: int, host: str) -> None:
     :raises exception.Conflict: its join or another removal is under way.
     """
     found, going_on = db_operations.of_host(connection, aggregate_id, host)
-    _check_forgettable(connection, aggregate_id, found)
+    last = endings.last_by(connection)
+    check_forgettable(last, aggregate_id, found, going_on)
     if found.phase == 'leaving':
-        _replace_removals(connection, aggregate_id, host, going_on)
+        _replace_removals(connection, aggregate_id, going_on)
     else:
         move_out(connection, aggregate_id, host, ('member',))
         drop_service(connection, going_on)
 
 
-def _check_zone(aggregate: Any, host: records.Host) -> None:
+def check_zone(aggregate: Any, host: records.Host) -> None:
+    """:raises exception.HostZoneMismatch: they are in different zones."""
     zones = {aggregate.availability_zone, host.availability_zone} - {None}
     if len(zones) > 1:
         raise exception.HostZoneMismatch(
@@ -122,36 +124,50 @@ def _check_zone(aggregate: Any, host: records.Host) -> None:
         )
 
 
-def refuse_bound(
-    connection: Any, aggregate_id: int, host: records.Host
+def check_free(
+    last: endings.Last, aggregate_id: int, host: records.Host
 ) -> None:
-    """Say why a host could not be bound.
+    """Refuse to bind a host that is bound.
 
-    :raises exception.Conflict: always.
+    :raises exception.Conflict: it is.
     """
+    if host.aggregate_id is not None:
+        raise _bound(last, aggregate_id, host)
+
+
+def check_listed(
+    last: endings.Last, aggregate_id: int, host: records.Host
+) -> None:
+    """:raises exception.AggregateHostNotFound: it is not listed there."""
+    listed = host.phase in db_aggregates.LISTED_PHASES
+    if host.aggregate_id != aggregate_id or not listed:
+        raise endings.no_host(last, aggregate_id, host.name)
+
+
+def _bound(
+    last: endings.Last, aggregate_id: int, host: records.Host
+) -> exception.Conflict:
+    """Why a host could not be bound."""
     if host.phase not in db_aggregates.LISTED_PHASES:
-        raise exception.HostNotFree(
-            host=host.name,
-            phase=host.phase,
-            what=_what_holds(connection, host),
+        return exception.HostNotFree(
+            host=host.name, phase=host.phase, what=_what_holds(last, host)
         )
     if host.aggregate_id == aggregate_id:
-        raise exception.AggregateHostExists(
+        return exception.AggregateHostExists(
             aggregate_id=aggregate_id, host=host.name
         )
-    raise exception.HostInOtherAggregate(
+    return exception.HostInOtherAggregate(
         host=host.name, other_id=host.aggregate_id
     )
 
 
-def _what_holds(connection: Any, host: records.Host) -> str:
+def _what_holds(last: endings.Last, host: records.Host) -> str:
     if host.aggregate_id is None:
         return 'just now'
-    for operation in db_operations.get_all(
-        connection, host.aggregate_id, host=host.name, limit=1
-    ):
-        return f'operation {operation.uuid}'
-    return f'aggregate {host.aggregate_id}'
+    operation = last(host.aggregate_id, host.name)
+    if operation is None:
+        return f'aggregate {host.aggregate_id}'
+    return f'operation {operation.uuid}'
 
 
 def _cancel_join(connection: Any, aggregate_id: int, host: str) -> bool:
@@ -178,7 +194,8 @@ def move_out(
     :raises exception.AggregateHostNotFound: it is in none of the phases.
     """
     if not db_hosts.move(connection, host, aggregate_id, phases, 'leaving'):
-        raise endings.no_host(connection, aggregate_id, host)
+        last = endings.last_by(connection)
+        raise endings.no_host(last, aggregate_id, host)
 
 
 def drop_service(
@@ -202,42 +219,56 @@ def drop_service(
         operations.take_back(connection, operation)
 
 
-def _check_forgettable(
-    connection: Any, aggregate_id: int, host: records.Host
+def check_forgettable(
+    last: endings.Last,
+    aggregate_id: int,
+    host: records.Host,
+    going_on: Sequence[records.Operation],
 ) -> None:
     """Refuse to forget what is not in the pool, or may come to be.
 
+    :param going_on: the open operations of the host, in order.
     :raises exception.AggregateHostNotFound: it is not in the aggregate.
     :raises exception.JoinUnknown: its join has not ended.
+    :raises exception.AggregateBusy: a removal is being carried out.
     """
     if host.aggregate_id != aggregate_id or host.phase == 'returning':
-        raise endings.no_host(connection, aggregate_id, host.name)
+        raise endings.no_host(last, aggregate_id, host.name)
     if host.phase == 'joining':
         raise exception.JoinUnknown(aggregate_id=aggregate_id, host=host.name)
+    if host.phase == 'leaving':
+        _check_replaceable(_removals(going_on))
 
 
-def _replace_removals(
-    connection: Any,
-    aggregate_id: int,
-    host: str,
+def _removals(
     going_on: Sequence[records.Operation],
-) -> None:
-    """End the removals of a host whose eject was not sent, or is unknown.
+) -> list[records.Operation]:
+    return [o for o in going_on if o.kind == operations.REMOVE_HOST]
 
-    :raises exception.AggregateBusy: one is being carried out.
-    """
-    removals = [
-        operation
-        for operation in going_on
-        if operation.kind == operations.REMOVE_HOST
-    ]
-    if any(operation.state == 'unresolved' for operation in removals):
-        # A service that looks at it must not write over this.
-        db_leases.revoke(connection, aggregate_id)
+
+def _check_replaceable(removals: Sequence[records.Operation]) -> None:
+    """:raises exception.AggregateBusy: one is being carried out."""
     sent = [
         operation
         for operation in removals
         if operation.state == 'running' and operation.parameters.get('sent')
     ]
-    if sent or not db_operations.replace(connection, removals):
+    if sent or not all(map(db_operations.is_at_rest, removals)):
         raise endings.busy((sent or removals)[0])
+
+
+def _replace_removals(
+    connection: Any,
+    aggregate_id: int,
+    going_on: Sequence[records.Operation],
+) -> None:
+    """End the removals of a host whose eject was not sent, or is unknown.
+
+    :raises exception.AggregateBusy: one has been taken up meanwhile.
+    """
+    removals = _removals(going_on)
+    if any(operation.state == 'unresolved' for operation in removals):
+        # A service that looks at it must not write over this.
+        db_leases.revoke(connection, aggregate_id)
+    if not db_operations.replace(connection, removals):
+        raise endings.busy(removals[0])

@@ -49,8 +49,27 @@ ASKED = (
     'autostart_before',
     'ha_before',
 )
-# Kinds of which a host is to be what they ask for, or has to be.
-AGAIN = (*db_operations.OF_THE_SERVICE, *db_operations.ON_EMPTY_HOSTS)
+# States in which nobody goes on with an operation by itself.
+ENDED = ('failed', 'cancelled')
+# By which rules one of these is asked for again: those of a join, of a
+# removal, by force or not, of what is asked of the service of a host or of
+# one in maintenance, of a whole pool by its master, of a member, or none.
+JOIN, REMOVAL, FORGET, SERVICE, POOL, MEMBER, PLAIN = (
+    'join',
+    'removal',
+    'forget',
+    'service',
+    'pool',
+    'member',
+    'plain',
+)
+_WAYS = {
+    operations.ADD_HOST: JOIN,
+    operations.REMOVE_HOST: REMOVAL,
+    operations.ADOPT: POOL,
+    **dict.fromkeys(db_operations.OF_THE_SERVICE, SERVICE),
+    **dict.fromkeys(db_operations.ON_EMPTY_HOSTS, SERVICE),
+}
 # Kinds that are written as done and are nothing to be tried.
 RECORDS = (operations.RESET, *db_operations.REQUESTS)
 
@@ -65,8 +84,8 @@ class Retries:
 
     :param intended: how it gets into the database.
     :param membership: whose rules joins and removals keep.
-    :param ask_again: writes once more what a host is to be, for the kinds of
-        ``AGAIN``; gets the connection, the old operation, and the uuid of
+    :param ask_again: writes once more what a host is to be, for what is asked
+        by the rules of ``SERVICE``; gets the connection, the old operation, and the uuid of
         the new one.
     """
 
@@ -109,18 +128,9 @@ class Retries:
             found = db_operations.get(connection, uuid)
         if found.aggregate_id != aggregate_id:
             raise exception.OperationNotFound(operation=uuid)
-        if found.state == 'succeeded' or found.kind in RECORDS:
-            raise _refusal(found, 'It has done its work.')
-        if found.kind == operations.SET_HOSTS and found.state in (
-            'failed',
-            'cancelled',
-        ):
-            raise _refusal(
-                found,
-                'Send the list of hosts again, or try what has failed of it.',
-            )
-        if found.state in ('failed', 'cancelled'):
-            if found.parameters.get('force'):
+        check_kind(found)
+        if found.state in ENDED:
+            if is_forced(found):
                 may_force()
             tried = self._repeat(ctx, found)
         else:
@@ -141,9 +151,7 @@ class Retries:
                 db_pools.forget_look(connection, now.aggregate_id)
                 db_operations.update(connection, now.id, {'parameters': asked})
             elif not db_operations.hasten(connection, now, asked):
-                raise _refusal(
-                    now, 'It is under way, or due already: wait for its end.'
-                )
+                raise _under_way(now)
             return db_operations.get(connection, operation.uuid)
 
         return self._intent.database.write(work)
@@ -158,7 +166,16 @@ class Retries:
 
         def work(connection: Any) -> records.Operation:
             aggregate = self._intent.lock(connection, old.aggregate_id)
-            _check_latest(connection, old)
+            check_latest(
+                old,
+                db_operations.latest(
+                    connection,
+                    old.aggregate_id,
+                    old.host,
+                    db_operations.replacing(old),
+                    after=old.id,
+                ),
+            )
             queue(connection, aggregate)
             return db_operations.insert(
                 connection,
@@ -179,20 +196,20 @@ class Retries:
 
         :param uuid: of the operation that is to be.
         """
-        key, host = old.aggregate_id, old.host
-        if host is None:
+        key, host, way = old.aggregate_id, str(old.host), way_of(old)
+        if way == PLAIN:
             return _queue_plain
-        if old.kind == operations.ADD_HOST:
+        if way == JOIN:
             found = self._members.find_free(key, host)
             self._members.check(key, host, 'add')
             return lambda connection, aggregate: queueing.bind(
                 connection, aggregate, found
             )
-        if parameters.get('force'):
+        if way == FORGET:
             return lambda connection, aggregate: queueing.forget(
                 connection, key, host
             )
-        if old.kind == operations.REMOVE_HOST:
+        if way == REMOVAL:
             found = self._members.find_member(key, host)
             parameters['was'] = found.phase
             if found.phase == 'member':
@@ -201,16 +218,18 @@ class Retries:
             return lambda connection, aggregate: queueing.move_out(
                 connection, key, host, db_aggregates.LISTED_PHASES
             )
-        if old.kind in AGAIN:
+        if way == SERVICE:
             return lambda connection, aggregate: self._ask_again(
                 connection, old, uuid
             )
-        if old.kind == operations.ADOPT:
+        if way == POOL:
             # Of a whole pool, whose master is not bound yet.
             self._members.find_free(key, host)
             return _queue_plain
-        return lambda connection, aggregate: _check_member(
-            connection, aggregate.id, host
+        return lambda connection, aggregate: check_member(
+            endings.last_by(connection),
+            aggregate.id,
+            db_hosts.get(connection, host),
         )
 
 
@@ -249,17 +268,55 @@ def _gone_on_with(operation: records.Operation) -> dict[str, Any]:
     return {state.HOSTS: entries}
 
 
-def _check_latest(connection: Any, old: records.Operation) -> None:
+def check_kind(operation: records.Operation) -> None:
+    """Refuse to try what is done, or can be asked for in another way alone.
+
+    :raises exception.OperationNotRetryable: it is so.
+    """
+    if operation.state == 'succeeded' or operation.kind in RECORDS:
+        raise _refusal(operation, 'It has done its work.')
+    if operation.kind == operations.SET_HOSTS and operation.state in ENDED:
+        raise _refusal(
+            operation,
+            'Send the list of hosts again, or try what has failed of it.',
+        )
+
+
+def check_rests(operation: records.Operation, now: float) -> None:
+    """Refuse to hasten what does not rest.
+
+    :param operation: one that has not ended.
+    :param now: the database's clock.
+    :raises exception.OperationNotRetryable: it does not.
+    """
+    unresolved = operation.state == 'unresolved'
+    if not (unresolved or db_operations.rests(operation, now)):
+        raise _under_way(operation)
+
+
+def is_forced(operation: records.Operation) -> bool:
+    """Whether it takes a host out that is gone, as one that has ended."""
+    forced = bool(operation.parameters.get('force'))
+    return forced and operation.state in ENDED
+
+
+def way_of(operation: records.Operation) -> str:
+    """By which rules an operation that has ended is asked for again."""
+    if operation.host is None:
+        return PLAIN
+    if is_forced(operation):
+        return FORGET
+    return _WAYS.get(operation.kind, MEMBER)
+
+
+def check_latest(
+    old: records.Operation, later: records.Operation | None
+) -> None:
     """Refuse what a later operation of the same kind and host replaced.
 
+    :param later: the last one that did; None: none has.
     :raises exception.OperationNotRetryable: naming the later one.
     """
-    kinds: tuple[str, ...] = (old.kind,)
-    if old.kind in db_operations.OF_THE_SERVICE:
-        kinds = db_operations.OF_THE_SERVICE
-    later = db_operations.latest(
-        connection, old.aggregate_id, old.host, kinds, after=old.id
-    )
     if later is not None:
         raise _refusal(
             old,
@@ -272,11 +329,20 @@ def _queue_plain(connection: Any, aggregate: Any) -> None:
     """For what binds no host: the aggregate is there, that is all."""
 
 
-def _check_member(connection: Any, aggregate_id: int, host: str) -> None:
+def check_member(
+    last: endings.Last, aggregate_id: int, host: records.Host
+) -> None:
     """:raises exception.AggregateHostNotFound: it is no member."""
-    found = db_hosts.get(connection, host)
-    if (found.aggregate_id, found.phase) != (aggregate_id, 'member'):
-        raise endings.no_host(connection, aggregate_id, host)
+    if (host.aggregate_id, host.phase) != (aggregate_id, 'member'):
+        raise endings.no_host(last, aggregate_id, host.name)
+
+
+def _under_way(
+    operation: records.Operation,
+) -> exception.OperationNotRetryable:
+    return _refusal(
+        operation, 'It is under way, or due already: wait for its end.'
+    )
 
 
 def _refusal(
