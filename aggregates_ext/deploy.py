@@ -34,6 +34,7 @@ from aggregates_ext.domain.maintenance import rolling
 from aggregates_ext.domain.membership import declared
 from aggregates_ext.domain.membership import members
 from aggregates_ext.domain.membership import retries
+from aggregates_ext.domain.outlook import situation
 
 LOG = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ def build(
         rolling=rolling.Rolling(intended),
         inventory=known_hosts,
         moves=moves.Moves(intended),
+        outlook=situation.Outlook(database),
         guests=guests.Guests(
             database,
             known_hosts,

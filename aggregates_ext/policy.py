@@ -137,7 +137,12 @@ _RULES = (
         "Ask for Nova's image cache, which pools do not have.",
     ),
     (ALL_POOLS, 'GET', '/os-aggregate-pools', 'List all pools as last seen.'),
-    (POOL, 'GET', f'{_ITEM}/pool', 'Show the pool as last seen.'),
+    (
+        POOL,
+        'GET',
+        f'{_ITEM}/pool',
+        'Show the pool as last seen, and which actions would be taken.',
+    ),
     (
         OPERATIONS,
         'GET',

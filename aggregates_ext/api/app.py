@@ -22,6 +22,7 @@ from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
 from aggregates_ext.api.resources import absent
 from aggregates_ext.api.resources import aggregates
+from aggregates_ext.api.resources import allowed
 from aggregates_ext.api.resources import extensions
 from aggregates_ext.api.resources import hosts
 from aggregates_ext.api.resources import hypervisors
@@ -45,7 +46,7 @@ OPERATION_HEADER = 'X-Aggregate-Operation'
 # A filter of ours further up has the request already.
 MARK = 'aggregates_ext.asked'
 
-ACTIONS: dict[str, Callable[..., Any]] = {
+ACTIONS: dict[str, routing.Action] = {
     **aggregates.ACTIONS,
     **pools.ACTIONS,
     **operations.ACTIONS,
@@ -67,7 +68,9 @@ def act(
             reason=f'Aggregates does not have {ascii(name[:40])} action; it '
             f'has {", ".join(ACTIONS)}.'
         )
-    result: dict[str, Any] | routing.Named = ACTIONS[name](
+    action = ACTIONS[name]
+    action.permit(ctx)
+    result: dict[str, Any] | routing.Named = action.handler(
         ctx, domain, shape, aggregate_id, body
     )
     return result
@@ -84,6 +87,25 @@ _ACTION: routing.Routes = {
         'POST': routing.Route(act, 'body')
     },
 }
+_OURS: routing.Routes = {
+    **operations.ROUTES,
+    **overview.ROUTES,
+    **aggregates.ROUTES,
+    **membership.ROUTES,
+    **_ACTION,
+}
+# All that may be done to an aggregate: what routes are, then what the body of
+# one names.
+ALL_ACTIONS: dict[str, routing.Action] = {
+    **{
+        route.action: route.known
+        for methods in _OURS.values()
+        for route in methods.values()
+        if route.known is not None
+    },
+    **ACTIONS,
+}
+_ALLOWED = allowed.Allowed(ALL_ACTIONS)
 # What a compute API has of its own, and a stand-alone one must have too.
 _NEIGHBOURS = (hosts, services, hypervisors, zones)
 _OF_SERVERS = (servers, serveractions, migrations, instanceactions)
@@ -102,14 +124,7 @@ def catalogue(embedded: bool) -> extensions.Catalogue:
 
 def routes(known: extensions.Catalogue, embedded: bool) -> routing.Routes:
     """Every path that is answered, the more special ones first."""
-    table = {
-        **known.routes(),
-        **operations.ROUTES,
-        **overview.ROUTES,
-        **aggregates.ROUTES,
-        **membership.ROUTES,
-        **_ACTION,
-    }
+    table = {**known.routes(), **_OURS, **_ALLOWED.routes()}
     if not embedded:
         for module in (*_NEIGHBOURS, *_OF_SERVERS, absent):
             table |= module.ROUTES
@@ -160,6 +175,8 @@ class Application:
         domain = self._domain
         if condition and environ['REQUEST_METHOD'] not in _SAFE:
             domain = domain.under(condition.check)
+        if route.known is not None:
+            route.known.permit(ctx)
         result = route.handler(ctx, domain, shape, **arguments)
         if isinstance(result, looks.Finished):
             known = _is_known(condition, result.tag, arguments)

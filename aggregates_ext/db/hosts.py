@@ -97,6 +97,27 @@ def of_aggregates(
     return found
 
 
+def beside(
+    connection: sa.Connection, key: int, names: Collection[str]
+) -> dict[str, records.Host]:
+    """The hosts bound to an aggregate and some others, by name, in order."""
+    bound = sa.select(*COLUMNS).where(_TABLE.c.aggregate_id == key)
+    # One by one: an index for each.
+    others = sa.select(_TABLE.c.id).where(_TABLE.c.name.in_(names))
+    query = bound
+    if names:
+        ids = sa.union(bound.with_only_columns(_TABLE.c.id), others)
+        known = ids.subquery()
+        query = sa.select(*COLUMNS).join(known, known.c.id == _TABLE.c.id)
+    rows = connection.execute(query.order_by(_TABLE.c.name))
+    return {
+        host.name: host
+        for host in map(record, rows)
+        # Some databases do not tell case apart.
+        if host.aggregate_id == key or host.name in names
+    }
+
+
 def get(
     connection: sa.Connection, name: str, *, beside: int | None = None
 ) -> records.Host:

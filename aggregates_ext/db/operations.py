@@ -84,6 +84,8 @@ TOLD = {
 }
 # The parameter that tells of a change of master that was sent.
 DESIGNATED = 'designated'
+# Parts of one statement; SQLite takes 500.
+_PARTS = 400
 # The parameter that tells of a call by which a host goes down or starts.
 POWERED = 'power'
 
@@ -297,6 +299,23 @@ def unfinished(
     return [_record(row[:-1]) for row in rows], now
 
 
+def counting(
+    connection: sa.Connection, aggregate_id: int
+) -> tuple[list[records.Operation], float]:
+    """Those that count for the state of an aggregate, and the clock."""
+    query = (
+        sa.select(*_COLUMNS, engine.now().label('now'))
+        .where(
+            _TABLE.c.aggregate_id == aggregate_id,
+            _TABLE.c.settled == sa.false(),
+        )
+        .order_by(hidden(_TABLE.c.id))
+    )
+    rows = connection.execute(query).all()
+    now = rows[0].now if rows else 0.0
+    return [_record(row[:-1]) for row in rows], now
+
+
 class Tally(NamedTuple):
     """The operations of one kind and state that count for an aggregate.
 
@@ -419,6 +438,92 @@ def latest(
         query.order_by(_TABLE.c.id.desc()).limit(1)
     ).one_or_none()
     return None if row is None else _record(row)
+
+
+def last_of(
+    connection: sa.Connection, places: Collection[tuple[int, str]]
+) -> list[records.Operation]:
+    """The last operation on each of some hosts in an aggregate.
+
+    :param places: ids of aggregates with names of hosts. So many at once as
+        SQLite takes.
+    """
+    found: list[records.Operation] = []
+    wanted = sorted(places)
+    for start in range(0, len(wanted), _PARTS):
+        parts = [
+            sa.select(
+                sa.select(_TABLE.c.id)
+                # A host has less history than its aggregate.
+                .where(hidden(_TABLE.c.aggregate_id) == key)
+                .where(_TABLE.c.host == name)
+                .order_by(_TABLE.c.id.desc())
+                .limit(1)
+                .scalar_subquery()
+                .label('id')
+            )
+            for key, name in wanted[start : start + _PARTS]
+        ]
+        last = sa.union_all(*parts).subquery('last')
+        rows = connection.execute(
+            sa.select(*_COLUMNS).join(last, last.c.id == _TABLE.c.id)
+        )
+        found += [_record(row) for row in rows]
+    return found
+
+
+def replaces(later: records.Operation, old: records.Operation) -> bool:
+    """Whether one takes the place of another, as ``latest`` finds it."""
+    same = later.host == old.host or old.kind in OF_THE_POOL
+    return later.id > old.id and later.kind in replacing(old) and same
+
+
+def successors(
+    connection: sa.Connection,
+    aggregate_id: int,
+    old: Collection[records.Operation],
+) -> list[records.Operation]:
+    """The last one of each kind and host that may replace some others.
+
+    One that names no host, or is about the pool, is looked for among those
+    that did not succeed: a success would have settled what it replaces, but
+    for one that was unresolved then.
+
+    :param old: some that have failed, which count.
+    """
+    after = min(operation.id for operation in old)
+    key = _TABLE.c.aggregate_id
+    of_hosts = [o for o in old if o.host and o.kind not in OF_THE_POOL]
+    plain = [o for o in old if o not in of_hosts]
+    parts = []
+    if of_hosts:
+        kinds = {k for o in of_hosts for k in replacing(o)}
+        parts.append(
+            sa.and_(
+                hidden(key) == aggregate_id,
+                _TABLE.c.host.in_({o.host for o in of_hosts}),
+                _TABLE.c.kind.in_(kinds),
+            )
+        )
+    if plain:
+        parts.append(
+            sa.and_(
+                key == aggregate_id,
+                _TABLE.c.state.in_(('failed', 'cancelled', *OPEN)),
+                _TABLE.c.kind.in_({k for o in plain for k in replacing(o)}),
+            )
+        )
+    asked = [
+        sa.select(sa.func.max(_TABLE.c.id).label('id'))
+        .where(part, _TABLE.c.id > after)
+        .group_by(_TABLE.c.kind, _TABLE.c.host)
+        for part in parts
+    ]
+    found = sa.union_all(*asked).subquery('found')
+    rows = connection.execute(
+        sa.select(*_COLUMNS).join(found, found.c.id == _TABLE.c.id)
+    )
+    return [_record(row) for row in rows]
 
 
 def designations(

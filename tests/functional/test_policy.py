@@ -24,6 +24,7 @@ ROUTES = [
     ('DELETE', '/1', None, policy.DELETE),
     ('POST', '/1/images', {'cache': []}, policy.IMAGES),
     ('GET', '/1/pool', None, policy.POOL),
+    ('GET', '/1/allowed_actions', None, policy.POOL),
     ('GET', '/1/operations', None, policy.OPERATIONS),
     ('GET', f'/operations/{UUID}', None, policy.OPERATIONS),
     ('POST', '/1/action', {'set_metadata': 1}, policy.SET_METADATA),

@@ -336,6 +336,8 @@ CASES = {
             'os-aggregates?host=xen1&name=a&limit=1&marker=0',
             'os-aggregates/1',
             'os-aggregates/1/pool',
+            'os-aggregates/1/allowed_actions',
+            'os-aggregates/1/allowed_actions?host=far',
             'os-aggregate-pools',
             'os-aggregate-pools?state=changing&drift=false&host=xen1&marker=0',
             f'os-aggregates/1/operations?state=queued&marker={OPERATION}',
@@ -499,6 +501,40 @@ def test_a_pool_costs_the_same_however_many_are_in_maintenance(
         costs.append(count)
     assert costs == [costs[0]] * 3
     assert costs[0] <= BUDGET
+
+
+def test_what_is_allowed_costs_the_same_whatever_there_is(
+    service: Counted,
+) -> None:
+    """With all that is read only where something is so."""
+    path = f'{ONE}/allowed_actions'
+    few, answer = service.send('GET', path)
+    assert answer.status_int == 200
+    service.execute(was('rolling_reboot', 'running', 'NULL'), ROLLED)
+    with service.database.writer() as connection:
+        for number in range(40):
+            name = f'more{number}'
+            host = {'name': name, 'url': f'https://{name}.test'}
+            hosts.insert(connection, {**host, 'credential': 'default'})
+            hosts.bind(connection, name, 1)
+            made = operations.insert(
+                connection,
+                str(uuid.uuid4()),
+                'remove_host',
+                1,
+                name,
+                {},
+            )
+            if number % 2:
+                operations.finish(connection, made, 'failed', {})
+    service.execute("UPDATE hosts SET phase = 'leaving' WHERE name = 'more1'")
+    many, answer = service.send('GET', path)
+    shown = answer.json['allowed_actions']
+    assert (len(shown['hosts']), len(shown['operations'])) == (42, 41)
+    # The aggregate; what counts; hosts; the last of hosts.
+    assert few == 4
+    # What was asked of a run; what took the place of others.
+    assert many == 6
 
 
 def test_all_pools_cost_the_same_however_many_there_are(

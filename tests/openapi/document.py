@@ -15,6 +15,7 @@ from aggregates_ext.api import app
 from aggregates_ext.api.edge import microversions
 from aggregates_ext.api.forms import moveforms
 from aggregates_ext.api.forms import schema
+from aggregates_ext.api.resources import allowed
 from aggregates_ext.api.resources import hosts
 from aggregates_ext.api.resources import hypervisors
 from aggregates_ext.api.resources import overview
@@ -56,6 +57,7 @@ _ROOTS = {_HOST: 'updates', _SERVICE: 'service'}
 _QUERIES = {
     '/os-aggregates': schema.INDEX_QUERY,
     f'{_ONE}/operations': schema.OPERATIONS_QUERY,
+    f'{_ONE}/allowed_actions': allowed.QUERY,
     '/os-aggregate-pools': overview.QUERY,
     '/os-hosts': hosts.QUERY,
     '/os-services': services.QUERY,
@@ -170,6 +172,10 @@ def _schemas() -> Iterator[tuple[str, Any]]:
     yield 'plan', xmlforms.element('plan', responses.PLAN)
     yield 'list-plan', xmlforms.element('plan', responses.LIST_PLAN)
     yield 'membership', xmlforms.element('membership', responses.MEMBERSHIP)
+    yield (
+        'allowed_actions',
+        xmlforms.element('allowed_actions', responses.ALLOWED),
+    )
     yield 'extension', responses.EXTENSION
 
 

@@ -5,6 +5,7 @@ Strict as those of tempest, so that a key more is a failure.
 
 from typing import Any
 
+from aggregates_ext.api import app
 from aggregates_ext.api.edge import faults
 from aggregates_ext.api.forms import schema
 from aggregates_ext.db import moves
@@ -369,6 +370,36 @@ def pool(face: str) -> Schema:
         shut_down=items(obj(name=TEXT, uuid=TEXT)),
     )
     return obj(aggregate_id=NUMBER, **_pool(face), hosts=items(host))
+
+
+_ALLOWED = items(
+    obj(
+        action={'enum': [*app.ALL_ACTIONS]},
+        asked=obj(
+            ('action', 'force', 'outcome'),
+            action={'enum': [*schema.POWER_ACTIONS]},
+            force=FLAG,
+            outcome={'enum': ['member', 'free']},
+        ),
+        allowed=FLAG,
+        refusal=maybe(
+            obj(
+                code=NUMBER,
+                name={
+                    'enum': [name for _code, name in faults.STATUS.values()]
+                },
+                message=TEXT,
+                passes=FLAG,
+            )
+        ),
+    )
+)
+ALLOWED = obj(
+    aggregate_id=NUMBER,
+    actions=_ALLOWED,
+    hosts=items(obj(name=TEXT, actions=_ALLOWED)),
+    operations=items(obj(uuid=UUID, actions=_ALLOWED)),
+)
 
 
 def listed(face: str) -> Schema:

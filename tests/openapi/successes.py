@@ -66,6 +66,9 @@ def shown(face: str, template: str, method: str) -> dict[str, Schema] | None:
             'plan': ref('list-plan'),
         },
         ('GET', f'{ONE}/pool'): {'pool': ref(f'{face}-pool')},
+        ('GET', f'{ONE}/allowed_actions'): {
+            'allowed_actions': ref('allowed_actions')
+        },
         ('GET', f'{ONE}/operations'): {
             'operations': responses.items(operation)
         },

@@ -31,6 +31,7 @@ ACTIONS = {
     'PUT /os-aggregates/1/hosts': 'update/hosts',
     'POST /os-aggregates/1/images': 'update/images',
     'GET /os-aggregates/1/pool': 'read',
+    'GET /os-aggregates/1/allowed_actions': 'read',
     'GET /os-aggregates/1/operations': 'read/list',
     'GET /os-aggregates/operations/1': 'read',
     'GET /os-aggregate-pools': 'read/list',

@@ -6,6 +6,7 @@ pipeline what is not ours passes as it came.
 
 import dataclasses
 import re
+import types
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 import routes
 
+from aggregates_ext import context
 from aggregates_ext import exception
 from aggregates_ext.api.edge import looks
 from aggregates_ext.api.edge import remembered
@@ -33,6 +35,7 @@ from aggregates_ext.domain.maintenance import rolling
 from aggregates_ext.domain.membership import declared
 from aggregates_ext.domain.membership import members
 from aggregates_ext.domain.membership import retries
+from aggregates_ext.domain.outlook import situation
 
 LEGACY = 'legacy'
 MODERN = 'modern'
@@ -42,6 +45,8 @@ FACES = (LEGACY, MODERN, AUTO)
 LEGACY_V2 = 'openstack.legacy_v2'
 _VERSIONS = ('v1.1', 'v2', 'v2.1')
 _HEXADECIMAL = re.compile('[0-9a-f-]+')
+# What an action names.
+AGGREGATE, HOST, OPERATION = 'aggregate', 'host', 'operation'
 
 
 class Domain(NamedTuple):
@@ -62,6 +67,7 @@ class Domain(NamedTuple):
     rolling: rolling.Rolling
     guests: guests.Guests
     moves: moves.Moves
+    outlook: situation.Outlook
 
     def under(self, guard: Callable[[records.Aggregate], None]) -> 'Domain':
         """The same for one request that wants an aggregate so, or not."""
@@ -82,7 +88,42 @@ class Domain(NamedTuple):
             self.rolling.under(guard),
             self.guests,
             self.moves,
+            self.outlook,
         )
+
+
+class Question(NamedTuple):
+    """One way to ask for an action, and what tells whether it is taken.
+
+    :ivar about: what it names: ``AGGREGATE``, ``HOST`` or ``OPERATION``.
+    :ivar check: gets a situation and that; raises what would be refused.
+    :ivar asked: what a request says besides.
+    :ivar beside: rules of the policy that this way takes besides, by what it
+        names.
+    """
+
+    about: str
+    check: Callable[[situation.Situation, Any], object]
+    asked: Mapping[str, Any] = types.MappingProxyType({})
+    beside: Callable[[Any], tuple[str, ...]] = lambda _named: ()
+
+
+class Action(NamedTuple):
+    """What somebody may do to an aggregate, its hosts or its operations.
+
+    :ivar handler: as of a route.
+    :ivar rules: of the policy, which are asked before it is called.
+    :ivar questions: tell whether it would be taken (design#allowed-actions).
+    """
+
+    handler: Callable[..., Any]
+    rules: tuple[str, ...]
+    questions: tuple[Question, ...]
+
+    def permit(self, ctx: context.RequestContext) -> None:
+        """:raises exception.Forbidden: by policy."""
+        for rule in self.rules:
+            ctx.can(rule)
 
 
 class Route(NamedTuple):
@@ -97,6 +138,8 @@ class Route(NamedTuple):
         there is none.
     :ivar changes: whether a GET changes something, as Nova's does: no HEAD
         stands for it.
+    :ivar action: the name of that which it is, where it is one.
+    :ivar known: what is known of that.
     """
 
     handler: Callable[..., Any]
@@ -104,6 +147,13 @@ class Route(NamedTuple):
     until: tuple[int, int] | None = None
     since: tuple[int, int] | None = None
     changes: bool = False
+    action: str = ''
+    known: Action | None = None
+
+    @classmethod
+    def of(cls, name: str, action: Action, takes: str = '') -> 'Route':
+        """The route that is an action, by its name."""
+        return cls(action.handler, takes, action=name, known=action)
 
     def serves(self, shape: shapes.Shape) -> bool:
         """Whether it is there for a client."""

@@ -74,6 +74,7 @@ _LISTS = {'accept_data_loss', 'hosts', 'shut_down'}
 # Elements in which an empty child means null: there is no other text for it.
 _NULLABLE = {'aggregate', 'metadata'}
 ITEMS = {
+    'actions': 'action',
     'aggregates': 'aggregate',
     'hosts': 'host',
     'operations': 'operation',

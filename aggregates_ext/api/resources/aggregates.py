@@ -1,7 +1,7 @@
 """The extension os-aggregates: descriptor, routes and handlers.
 
 A handler asks policy, then the schema, then the id, then the domain; it
-knows no request and returns a dict.
+knows no request and returns a dict. For an action the policy has been asked.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from aggregates_ext.api.edge import looks
 from aggregates_ext.api.edge import routing
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
+from aggregates_ext.domain.outlook import verdicts
 
 EXTENSION = {
     'updated': '2012-01-12T00:00:00+00:00',
@@ -83,7 +84,6 @@ def update(
     body: Any,
 ) -> routing.Named:
     """Change name or zone; the label of the pool follows the name."""
-    ctx.can(policy.UPDATE)
     fields = schema.check(body, schema.UPDATE, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     change = domain.aggregates.update(ctx, key, fields)
@@ -99,7 +99,6 @@ def delete(
     aggregate_id: str,
 ) -> routing.Named:
     """Delete an empty aggregate, or one whose last hosts are leaving."""
-    ctx.can(policy.DELETE)
     key = shape.aggregate_id(aggregate_id)
     return routing.Named(None, domain.aggregates.delete(ctx, key))
 
@@ -112,7 +111,6 @@ def set_metadata(
     body: Any,
 ) -> dict[str, Any]:
     """Merge metadata, or replace it; null removes a key."""
-    ctx.can(policy.SET_METADATA)
     fields = schema.check(body, schema.SET_METADATA, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     changed = domain.aggregates.set_metadata(
@@ -129,7 +127,6 @@ def add_host(
     body: Any,
 ) -> routing.Named:
     """Make a host a member: it joins the pool."""
-    ctx.can(policy.ADD_HOST)
     fields = schema.check(body, schema.ADD_HOST, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     change = domain.members.add_host(ctx, key, fields['host'])
@@ -146,7 +143,6 @@ def remove_host(
     body: Any,
 ) -> routing.Named:
     """Take a host out: the pool ejects it."""
-    ctx.can(policy.REMOVE_HOST)
     fields = schema.check(body, schema.REMOVE_HOST, strict=shape.strict)
     force = fields.get('force', False)
     if force:
@@ -181,6 +177,16 @@ def images(
     )
 
 
+_UPDATE = routing.Action(
+    update,
+    (policy.UPDATE,),
+    (routing.Question(routing.AGGREGATE, verdicts.nothing),),
+)
+_DELETE = routing.Action(
+    delete,
+    (policy.DELETE,),
+    (routing.Question(routing.AGGREGATE, verdicts.delete),),
+)
 ROUTES: routing.Routes = {
     '/os-aggregates': {
         'GET': routing.Route(index, 'query'),
@@ -188,8 +194,8 @@ ROUTES: routing.Routes = {
     },
     '/os-aggregates/{aggregate_id}': {
         'GET': routing.Route(show),
-        'PUT': routing.Route(update, 'body'),
-        'DELETE': routing.Route(delete),
+        'PUT': routing.Route.of('update', _UPDATE, 'body'),
+        'DELETE': routing.Route.of('delete', _DELETE),
     },
     '/os-aggregates/{aggregate_id}/images': {
         'POST': routing.Route(images),
@@ -197,7 +203,27 @@ ROUTES: routing.Routes = {
 }
 # What POST /os-aggregates/{aggregate_id}/action can name.
 ACTIONS = {
-    'set_metadata': set_metadata,
-    'add_host': add_host,
-    'remove_host': remove_host,
+    'set_metadata': routing.Action(
+        set_metadata,
+        (policy.SET_METADATA,),
+        (routing.Question(routing.AGGREGATE, verdicts.nothing),),
+    ),
+    'add_host': routing.Action(
+        add_host,
+        (policy.ADD_HOST,),
+        (routing.Question(routing.HOST, verdicts.add_host),),
+    ),
+    'remove_host': routing.Action(
+        remove_host,
+        (policy.REMOVE_HOST,),
+        (
+            routing.Question(routing.HOST, verdicts.remove_host),
+            routing.Question(
+                routing.HOST,
+                verdicts.forget_host,
+                {'force': True},
+                lambda _host: (policy.FORCE_REMOVE_HOST,),
+            ),
+        ),
+    ),
 }

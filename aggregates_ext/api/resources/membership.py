@@ -8,6 +8,7 @@ from aggregates_ext.api.edge import routing
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
 from aggregates_ext.domain.membership import declared
+from aggregates_ext.domain.outlook import verdicts
 
 
 def set_hosts(
@@ -21,8 +22,6 @@ def set_hosts(
 
     Or tell what that would do. It is for those who may do each of it.
     """
-    ctx.can(policy.ADD_HOST)
-    ctx.can(policy.REMOVE_HOST)
     fields = schema.check(body, schema.SET_HOSTS, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     asked = fields['hosts'], fields.get('accept_data_loss', ())
@@ -56,8 +55,13 @@ def _planned(entry: declared.Entry) -> dict[str, Any]:
     }
 
 
+_SET_HOSTS = routing.Action(
+    set_hosts,
+    (policy.ADD_HOST, policy.REMOVE_HOST),
+    (routing.Question(routing.AGGREGATE, verdicts.nothing),),
+)
 ROUTES: routing.Routes = {
     '/os-aggregates/{aggregate_id}/hosts': {
-        'PUT': routing.Route(set_hosts, 'body'),
+        'PUT': routing.Route.of('set_hosts', _SET_HOSTS, 'body'),
     },
 }

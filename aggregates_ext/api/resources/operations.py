@@ -3,6 +3,7 @@
 History, progress, and what ends a state that does not end by itself.
 """
 
+import functools
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,8 @@ from aggregates_ext.db import records
 from aggregates_ext.domain import downtime
 from aggregates_ext.domain import operations as states
 from aggregates_ext.domain.maintenance import rolling
+from aggregates_ext.domain.membership import retries
+from aggregates_ext.domain.outlook import verdicts
 
 # More than that are not shown at once.
 _PAGE = 1000
@@ -204,7 +207,6 @@ def cancel_operation(
     body: Any,
 ) -> dict[str, Any]:
     """Take a queued operation back; one that restarts hosts is given up."""
-    ctx.can(policy.CANCEL_OPERATION)
     fields = schema.check(body, schema.CANCEL_OPERATION, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     cancelled = domain.operations.cancel(ctx, key, fields['operation'])
@@ -219,7 +221,6 @@ def retry_operation(
     body: Any,
 ) -> routing.Named:
     """Try an operation again, or have it asked for once more."""
-    ctx.can(policy.RETRY_OPERATION)
     fields = schema.check(body, schema.RETRY_OPERATION, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     tried = domain.retries.retry(
@@ -239,7 +240,6 @@ def reset(
     body: Any,
 ) -> dict[str, Any]:
     """Declare what became of a host, where evidence cannot tell."""
-    ctx.can(policy.RESET)
     fields = schema.check(body, schema.RESET, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     recorded = domain.operations.reset(
@@ -254,9 +254,37 @@ ROUTES: routing.Routes = {
         'GET': routing.Route(index, 'query')
     },
 }
+
+
+def _beside(operation: records.Operation) -> tuple[str, ...]:
+    """The rules that trying it again takes besides."""
+    if retries.is_forced(operation):
+        return (policy.FORCE_REMOVE_HOST,)
+    return ()
+
+
 # What POST /os-aggregates/{aggregate_id}/action can name.
 ACTIONS = {
-    'cancel_operation': cancel_operation,
-    'retry_operation': retry_operation,
-    'reset': reset,
+    'cancel_operation': routing.Action(
+        cancel_operation,
+        (policy.CANCEL_OPERATION,),
+        (routing.Question(routing.OPERATION, verdicts.cancel),),
+    ),
+    'retry_operation': routing.Action(
+        retry_operation,
+        (policy.RETRY_OPERATION,),
+        (routing.Question(routing.OPERATION, verdicts.retry, beside=_beside),),
+    ),
+    'reset': routing.Action(
+        reset,
+        (policy.RESET,),
+        tuple(
+            routing.Question(
+                routing.HOST,
+                functools.partial(verdicts.reset, outcome),
+                {'outcome': outcome},
+            )
+            for outcome in states.OUTCOMES
+        ),
+    ),
 }

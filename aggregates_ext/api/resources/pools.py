@@ -3,6 +3,7 @@
 ``overview`` shows pools, and ``operations`` what became of what was asked.
 """
 
+import functools
 from typing import Any
 
 from aggregates_ext import context
@@ -11,6 +12,7 @@ from aggregates_ext.api.edge import routing
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
 from aggregates_ext.api.resources import operations
+from aggregates_ext.domain.outlook import verdicts
 
 EXTENSION = {
     'updated': '2026-11-01T00:00:00+00:00',
@@ -39,7 +41,6 @@ def check_host(
     For a removal with the disks that it would destroy, by SR; for
     maintenance with where each guest would go.
     """
-    ctx.can(policy.CHECK_HOST)
     fields = schema.check(body, schema.CHECK_HOST, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     purpose = fields['for']
@@ -64,7 +65,6 @@ def adopt(
     body: Any,
 ) -> routing.Named:
     """Let the aggregate follow its pool as it is now."""
-    ctx.can(policy.ADOPT)
     schema.check(body, schema.ADOPT, strict=shape.strict)
     queued = domain.pools.adopt(ctx, shape.aggregate_id(aggregate_id))
     return routing.Named(
@@ -80,7 +80,6 @@ def reapply(
     body: Any,
 ) -> routing.Named:
     """Make the pool what the aggregate says."""
-    ctx.can(policy.REAPPLY)
     schema.check(body, schema.REAPPLY, strict=shape.strict)
     queued = domain.pools.reapply(ctx, shape.aggregate_id(aggregate_id))
     return routing.Named(
@@ -96,7 +95,6 @@ def set_master(
     body: Any,
 ) -> routing.Named:
     """Make another member the master of the pool."""
-    ctx.can(policy.SET_MASTER)
     fields = schema.check(body, schema.SET_MASTER, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     queued = domain.pools.set_master(ctx, key, fields['host'])
@@ -116,7 +114,6 @@ def enter_maintenance(
 
     Those that cannot move are shut down, if they are named.
     """
-    ctx.can(policy.MAINTENANCE)
     fields = schema.check(body, schema.ENTER_MAINTENANCE, strict=shape.strict)
     operation = domain.maintenance.enter(
         ctx,
@@ -140,7 +137,6 @@ def leave_maintenance(
     body: Any,
 ) -> routing.Named:
     """Let a host take guests again, and bring back those that it had."""
-    ctx.can(policy.MAINTENANCE)
     fields = schema.check(body, schema.LEAVE_MAINTENANCE, strict=shape.strict)
     operation = domain.maintenance.leave(
         ctx,
@@ -161,7 +157,6 @@ def power_host(
     body: Any,
 ) -> routing.Named:
     """Reboot a host in maintenance, shut it down, or start it."""
-    ctx.can(policy.POWER)
     fields = schema.check(body, schema.POWER_HOST, strict=shape.strict)
     host, action = fields['host'], fields['action']
     operation = domain.powering.power(
@@ -172,11 +167,46 @@ def power_host(
 
 # What POST /os-aggregates/{aggregate_id}/action can name.
 ACTIONS = {
-    'check_host': check_host,
-    'adopt': adopt,
-    'reapply': reapply,
-    'set_master': set_master,
-    'enter_maintenance': enter_maintenance,
-    'leave_maintenance': leave_maintenance,
-    'power_host': power_host,
+    'check_host': routing.Action(
+        check_host,
+        (policy.CHECK_HOST,),
+        (routing.Question(routing.HOST, verdicts.nothing),),
+    ),
+    'adopt': routing.Action(
+        adopt,
+        (policy.ADOPT,),
+        (routing.Question(routing.AGGREGATE, verdicts.adopt),),
+    ),
+    'reapply': routing.Action(
+        reapply,
+        (policy.REAPPLY,),
+        (routing.Question(routing.AGGREGATE, verdicts.reapply),),
+    ),
+    'set_master': routing.Action(
+        set_master,
+        (policy.SET_MASTER,),
+        (routing.Question(routing.HOST, verdicts.set_master),),
+    ),
+    'enter_maintenance': routing.Action(
+        enter_maintenance,
+        (policy.MAINTENANCE,),
+        (routing.Question(routing.HOST, verdicts.enter_maintenance),),
+    ),
+    'leave_maintenance': routing.Action(
+        leave_maintenance,
+        (policy.MAINTENANCE,),
+        (routing.Question(routing.HOST, verdicts.leave_maintenance),),
+    ),
+    'power_host': routing.Action(
+        power_host,
+        (policy.POWER,),
+        tuple(
+            routing.Question(
+                routing.HOST,
+                functools.partial(verdicts.power, action),
+                {'action': action},
+            )
+            for action in schema.POWER_ACTIONS
+        ),
+    ),
 }

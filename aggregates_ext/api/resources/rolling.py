@@ -9,6 +9,7 @@ from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
 from aggregates_ext.api.resources import operations
 from aggregates_ext.domain import operations as states
+from aggregates_ext.domain.outlook import verdicts
 
 
 def rolling_reboot(
@@ -44,7 +45,6 @@ def _begin(
     kind: str,
     form: schema.Rules,
 ) -> routing.Named | dict[str, Any]:
-    ctx.can(policy.ROLLING)
     fields = schema.check(body, form, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     if fields.get('dry_run', False):
@@ -63,7 +63,6 @@ def continue_operation(
     body: Any,
 ) -> routing.Named:
     """Let a restart go on with the host that it waits with."""
-    ctx.can(policy.ROLLING)
     fields = schema.check(body, schema.CONTINUE_OPERATION, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     found = domain.rolling.go_on(ctx, key, fields['operation'])
@@ -74,7 +73,19 @@ def continue_operation(
 
 # What POST /os-aggregates/{aggregate_id}/action can name.
 ACTIONS = {
-    'rolling_reboot': rolling_reboot,
-    'rolling_update': rolling_update,
-    'continue_operation': continue_operation,
+    'rolling_reboot': routing.Action(
+        rolling_reboot,
+        (policy.ROLLING,),
+        (routing.Question(routing.AGGREGATE, verdicts.roll),),
+    ),
+    'rolling_update': routing.Action(
+        rolling_update,
+        (policy.ROLLING,),
+        (routing.Question(routing.AGGREGATE, verdicts.roll),),
+    ),
+    'continue_operation': routing.Action(
+        continue_operation,
+        (policy.ROLLING,),
+        (routing.Question(routing.OPERATION, verdicts.go_on),),
+    ),
 }

@@ -73,6 +73,12 @@ def operation(key: int) -> Callable[[sa.Connection], Any]:
     )
 
 
+def designation(connection: sa.Connection) -> Any:
+    """One of the oldest changes of master."""
+    found = [operation(key)(connection) for key in range(1, 20)]
+    return next(o for o in found if (o.kind, o.host) == ('set_master', HOST))
+
+
 LAST = 99_000
 EACH = range(1, plenty.AGGREGATES + 1)
 QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
@@ -131,6 +137,19 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     ),
     'the networks of moves': lambda c: operations.networks(
         c, range(LAST - 100, LAST)
+    ),
+    'what counts, with the clock': lambda c: operations.counting(c, LONG),
+    'hosts of an aggregate and others': lambda c: hosts.beside(
+        c, LONG, [HOST, 'xen77']
+    ),
+    'the last operations on hosts': lambda c: operations.last_of(
+        c, [(LONG, HOST), (LONG, 'xen99991'), (77, 'xen77')]
+    ),
+    'what took the place of others': lambda c: operations.successors(
+        c, LONG, [operation(key)(c) for key in range(LAST, LAST + 8)]
+    ),
+    'what took the place of an old change of master': lambda c: (
+        operations.successors(c, LONG, [designation(c)])
     ),
     'what was asked of a restart': lambda c: operations.requests(
         c, operation(LAST)(c)
