@@ -103,6 +103,30 @@ class Pools:
         found: dict[str, Any] = self._get(path, 'pool')
         return found
 
+    def allowed(
+        self, aggregate_id: int, host: str | None
+    ) -> Iterator[dict[str, Any]]:
+        """Each action, with what it is about and why it would be refused.
+
+        :param host: given: what is done with that one alone.
+        """
+        path = f'/os-aggregates/{aggregate_id}/allowed_actions'
+        query = {} if host is None else {'host': host}
+        found = self._get(path, 'allowed_actions', **query)
+        parts = [
+            ({'host': part.get('name')}, part.get('actions'))
+            for part in found.get('hosts') or ()
+        ]
+        if host is None:
+            parts.insert(0, ({}, found.get('actions')))
+            parts += [
+                ({'operation': part.get('uuid')}, part.get('actions'))
+                for part in found.get('operations') or ()
+            ]
+        for about, told in parts:
+            for entry in told or ():
+                yield {**(entry.get('refusal') or {}), **entry, **about}
+
     def operation(self, uuid: str) -> dict[str, Any]:
         """One operation, with its hosts, moves and guests."""
         name = urllib.parse.quote(uuid, safe='')

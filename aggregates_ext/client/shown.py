@@ -153,8 +153,8 @@ def rows(
 ) -> Shown:
     """A row for each, by title and name of each column.
 
-    :param renders: by name of a column, how a list in it is told; else its
-        items are.
+    :param renders: by name of a column, how a list or an object in it is
+        told; else the items of a list are.
     """
     return tuple(columns), [
         [
@@ -166,5 +166,5 @@ def rows(
 
 
 def _listed(value: Any, render: Render) -> Any:
-    """A list in one cell."""
-    return Told(value, render) if isinstance(value, list) else value
+    """A list or an object in one cell."""
+    return Told(value, render) if isinstance(value, list | dict) else value

@@ -267,6 +267,16 @@ def test_a_pool_is_made_and_dissolved(
     table = openstack(*POOL, 'show', str(shown['aggregate_id'])).out
     assert f'{first}: member, master, live, enabled' in table
 
+    actions = (*POOL, 'action', 'list')
+    refused = openstack(*actions, '--refused', '--long', name, *JSON).json()
+    [deletion] = [row for row in refused if row['Action'] == 'delete']
+    assert (deletion['Code'], deletion['Fault']) == (400, 'badRequest')
+    assert f'{first}, {second}' in deletion['Reason']
+    allowed = openstack(*actions, '--allowed', *host, name, *JSON).json()
+    assert {row['Host'] for row in allowed} == {first}
+    assert {'force': True} in [row['Asked'] for row in allowed]
+    assert 'outcome: free' in openstack(*actions, name).out
+
     changed = openstack(*POOL, 'master', 'set', '--wait', name, second)
     assert changed.status == 0, changed.err
     processes.wait_for(

@@ -49,7 +49,7 @@ def command_classes() -> set[str]:
     return {
         f'aggregates_ext.client.{path.stem}:{node.name}'
         for path in (ROOT / 'aggregates_ext' / 'client').glob('*.py')
-        if path.stem in ('hosts', 'operations', 'pools', 'rolling')
+        if path.stem in ('actions', 'hosts', 'operations', 'pools', 'rolling')
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith('_')
     }

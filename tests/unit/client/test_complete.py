@@ -2,14 +2,17 @@
 
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 import aggregates_ext.client
 from aggregates_ext.api.forms import schema
+from aggregates_ext.api.resources import allowed
 from aggregates_ext.api.resources import operations
 from aggregates_ext.api.resources import pools
 from aggregates_ext.api.resources import rolling
+from tests.openapi import responses
 
 SOURCE = '\n'.join(
     path.read_text()
@@ -39,6 +42,30 @@ def fields() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(('action', 'name'), sorted(set(fields())))
 def test_every_field_of_an_action_can_be_sent(action: str, name: str) -> None:
     assert f"'{name}'" in SOURCE, f'{action}: {name}'
+
+
+def keys(rules: Any) -> Iterator[str]:
+    """All that objects in an answer may have, at any depth."""
+    for name, below in rules.get('properties', {}).items():
+        yield name
+        yield from keys(below)
+    yield from keys(rules['items']) if 'items' in rules else ()
+
+
+@pytest.mark.parametrize(
+    'name',
+    sorted(
+        {*keys(responses.ALLOWED), *allowed.QUERY.schema['properties']}
+        - {
+            # Known by who asked, and told as it is, whatever is in it.
+            'aggregate_id',
+            'force',
+            'outcome',
+        }
+    ),
+)
+def test_all_that_is_told_of_actions_is_shown(name: str) -> None:
+    assert f"'{name}'" in SOURCE
 
 
 @pytest.mark.parametrize(
