@@ -37,6 +37,7 @@ from aggregates_ext.domain.maintenance import rolling
 from aggregates_ext.domain.membership import declared
 from aggregates_ext.domain.membership import members
 from aggregates_ext.domain.membership import retries
+from aggregates_ext.domain.outlook import situation
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.world import clock as sim_clock
 
@@ -123,6 +124,7 @@ class Service:
         self.powering = powering.Powering(intended)
         self.rolling = rolling.Rolling(intended)
         self.retries = retries.Retries(intended, self.members, again.ask_again)
+        self.outlook = situation.Outlook(database)
         self.manager = self.new_manager()
         self.beat()
 

@@ -3,16 +3,19 @@
 Requests, compute services that die or freeze between any two steps, faults
 of hosts, and changes made to pools by hand, in any order. When all has
 become quiet, aggregates and pools agree, or the aggregates say where not.
+What is told of a request before it is what it comes to.
 """
 
 import collections
 import contextlib
+import functools
 import itertools
 import os
 import pathlib
 import shutil
 import tempfile
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
@@ -32,6 +35,8 @@ from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.outbox import notes
 from aggregates_ext.db.outbox import queue
+from aggregates_ext.domain.outlook import situation
+from aggregates_ext.domain.outlook import verdicts
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.world import clock as sim_clock
@@ -145,6 +150,34 @@ class Histories(stateful.RuleBasedStateMachine):
         except LookupError:
             return None
 
+    @contextlib.contextmanager
+    def foretold(
+        self,
+        key: int,
+        verdict: Callable[[situation.Situation, Any], object],
+        host: str | None = None,
+        operation: records.Operation | None = None,
+    ) -> Iterator[None]:
+        """A request comes to what is told of it before.
+
+        :param verdict: tells it.
+        :param host: that it names.
+        :param operation: the same.
+        """
+        told: Exception | None = None
+        came: Exception | None = None
+        try:
+            now = self.service.outlook.get(key, host)
+            named = operation or (now.host(host) if host else now.aggregate)
+            verdict(now, named)
+        except exception.AggregatesError as exc:
+            told = exc
+        try:
+            yield
+        except exception.AggregatesError as exc:
+            came = exc
+        assert (type(came), str(came)) == (type(told), str(told))
+
     # What is asked for.
 
     @stateful.initialize()
@@ -162,18 +195,18 @@ class Histories(stateful.RuleBasedStateMachine):
 
     @stateful.rule(a=numbers, h=numbers)
     def add_host(self, a: int, h: int) -> None:
-        with contextlib.suppress(exception.AggregatesError):
-            self.service.members.add_host(
-                self.service.ctx, self.aggregate(a), HOSTS[h % 4]
-            )
+        key, host = self.aggregate(a), HOSTS[h % 4]
+        with self.foretold(key, verdicts.add_host, host):
+            self.service.members.add_host(self.service.ctx, key, host)
 
     @stateful.rule(h=numbers, accept=st.booleans())
     def remove_host(self, h: int, accept: bool) -> None:
         host = self.service.hosts.get(HOSTS[h % 4])
         given_up = list(host.shown or {}) if accept else []
-        with contextlib.suppress(exception.AggregatesError):
+        key = host.aggregate_id or 0
+        with self.foretold(key, verdicts.remove_host, host.name):
             self.service.members.remove_host(
-                self.service.ctx, host.aggregate_id or 0, host.name, given_up
+                self.service.ctx, key, host.name, given_up
             )
             self.accepted.update(host.shown_disks(given_up))
 
@@ -189,10 +222,9 @@ class Histories(stateful.RuleBasedStateMachine):
     @stateful.rule(h=numbers)
     def set_master(self, h: int) -> None:
         host = self.service.hosts.get(HOSTS[h % 4])
-        with contextlib.suppress(exception.AggregatesError):
-            self.service.pools.set_master(
-                self.service.ctx, host.aggregate_id or 0, host.name
-            )
+        key = host.aggregate_id or 0
+        with self.foretold(key, verdicts.set_master, host.name):
+            self.service.pools.set_master(self.service.ctx, key, host.name)
 
     @stateful.rule(h=numbers, service=services)
     def set_service(self, h: int, service: str) -> None:
@@ -207,21 +239,27 @@ class Histories(stateful.RuleBasedStateMachine):
         """Towards the pool, or towards the aggregate."""
         pools = self.service.pools
         act = pools.adopt if follow else pools.reapply
-        with contextlib.suppress(exception.AggregatesError):
-            act(self.service.ctx, self.aggregate(a))
+        verdict = verdicts.adopt if follow else verdicts.reapply
+        key = self.aggregate(a)
+        with self.foretold(key, verdict):
+            act(self.service.ctx, key)
 
     @stateful.rule(a=numbers)
     def delete(self, a: int) -> None:
-        with contextlib.suppress(exception.AggregatesError):
-            self.service.aggregates.delete(self.service.ctx, self.aggregate(a))
+        key = self.aggregate(a)
+        with self.foretold(key, verdicts.delete):
+            self.service.aggregates.delete(self.service.ctx, key)
 
     @stateful.rule(a=numbers, n=numbers)
     def cancel(self, a: int, n: int) -> None:
         key = self.aggregate(a)
-        with contextlib.suppress(exception.AggregatesError):
+        try:
             found = self.service.operations.get_all(key)
-            chosen = found[n % min(3, len(found))] if found else None
-            if chosen is not None:
+        except exception.AggregateNotFound:
+            return
+        if found:
+            chosen = found[n % min(3, len(found))]
+            with self.foretold(key, verdicts.cancel, operation=chosen):
                 self.service.operations.cancel(
                     self.service.ctx, key, chosen.uuid
                 )
@@ -236,7 +274,8 @@ class Histories(stateful.RuleBasedStateMachine):
         pool = self.pool_of(host.name)
         there = pool is not None and pool['uuid'] == aggregate.pool_uuid
         outcome = 'member' if there is not lie else 'free'
-        with contextlib.suppress(exception.AggregatesError):
+        verdict = functools.partial(verdicts.reset, outcome)
+        with self.foretold(aggregate.id, verdict, host.name):
             self.service.operations.reset(
                 self.service.ctx, aggregate.id, host.name, outcome
             )
