@@ -89,7 +89,11 @@ def of_all(conf: cfg.ConfigOpts, database: engine.Database) -> Collector:
     """All that the database knows."""
 
     def look() -> Metrics:
-        found = fleet.read(database, conf.compute.observe_interval)
+        found = fleet.read(
+            database,
+            conf.compute.observe_interval,
+            telling=conf.notifications.enabled,
+        )
         options = conf.metrics
         return list(_all(found, options.max_hosts, options.max_pools))
 
@@ -114,6 +118,9 @@ def _all(
     yield families.QUEUE.gauge([((), sum(t.due for t in found.operations))])
     yield from _hosts(found.hosts, max_hosts)
     yield from _pools(found, max_pools)
+    told = () if found.backlog is None else (found.backlog,)
+    yield families.UNTOLD.gauge(((), one.number) for one in told)
+    yield families.UNTOLD_AGE.gauge(((), one.age) for one in told)
     yield families.LEFT_OUT.gauge(
         [
             (('hosts',), max(0, len(found.hosts) - max_hosts)),

@@ -96,6 +96,14 @@ LOOK_AGE = Family(
     'Seconds since somebody looked at a pool that has hosts.',
     _POOL,
 )
+UNTOLD = Family(
+    'notifications_waiting',
+    'Messages that are still to be told on the bus.',
+)
+UNTOLD_AGE = Family(
+    'notification_oldest_seconds',
+    'Age of the oldest message that is still to be told; 0 where none is.',
+)
 LEFT_OUT = Family(
     'left_out',
     'Hosts and pools beyond the limits, which have no numbers of their own.',
@@ -117,6 +125,8 @@ OF_THE_DATABASE = (
     DRIFT,
     POOL_DRIFT,
     LOOK_AGE,
+    UNTOLD,
+    UNTOLD_AGE,
     LEFT_OUT,
 )
 

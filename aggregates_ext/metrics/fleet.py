@@ -17,6 +17,7 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import services as db_services
 from aggregates_ext.db.engine import engine
+from aggregates_ext.db.outbox import queue
 from aggregates_ext.domain import inventory
 
 
@@ -40,6 +41,8 @@ class Fleet(NamedTuple):
     :ivar oldest: kind -> age in seconds of what has not ended.
     :ivar pools: by id of their aggregates.
     :ivar hosts: in the order of their registration.
+    :ivar backlog: what is still to be told on the bus; None: nothing is told
+        there.
     """
 
     services: tuple[int, int]
@@ -47,6 +50,7 @@ class Fleet(NamedTuple):
     oldest: dict[str, float]
     pools: Sequence[db_pools.Known]
     hosts: Sequence[Host]
+    backlog: queue.Backlog | None = None
 
 
 def read_services(connection: Any) -> tuple[int, int]:
@@ -65,10 +69,13 @@ def services(database: engine.Database) -> tuple[int, int]:
         return read_services(connection)
 
 
-def read(database: engine.Database, interval: float) -> Fleet:
+def read(
+    database: engine.Database, interval: float, *, telling: bool = False
+) -> Fleet:
     """All of it.
 
     :param interval: ``observe_interval``, by which a look is too old.
+    :param telling: whether changes are told on the bus.
     :raises exception.Unavailable: the database cannot be reached.
     """
     with database.reader() as connection:
@@ -95,6 +102,7 @@ def read(database: engine.Database, interval: float) -> Fleet:
             _oldest(counted, timeutils.utcnow()),
             pools,
             sorted(hosts, key=lambda host: host.entry.id),
+            queue.backlog(connection) if telling else None,
         )
 
 

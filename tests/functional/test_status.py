@@ -1,5 +1,6 @@
 """aggregates-ext-manage status: what it shows, and what it ends with."""
 
+import datetime
 import json
 import os
 import pathlib
@@ -16,6 +17,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from oslo_utils import timeutils
+from oslo_utils import uuidutils
 
 from aggregates_ext.cmd import manage
 from aggregates_ext.cmd.commands import health
@@ -102,6 +105,51 @@ def site(
     running: service.Service, config: str, capsys: pytest.CaptureFixture[str]
 ) -> Site:
     return Site(running, config, capsys)
+
+
+def wait(site: Site, *ages: float) -> None:
+    """Messages that have waited for some seconds."""
+    now = timeutils.utcnow()
+    with site.running.database.writer() as connection:
+        for age in ages:
+            connection.execute(
+                sa.insert(models.notifications).values(
+                    uuid=uuidutils.generate_uuid(),
+                    object='aggregate',
+                    action='create',
+                    machine='here',
+                    created_at=now - datetime.timedelta(seconds=age),
+                )
+            )
+
+
+@pytest.mark.parametrize(
+    ('ages', 'code', 'words'),
+    [
+        ((), 0, ''),
+        ((10, 200), 0, 'notifications: 2 to be told, the oldest for 3 min'),
+        ((10, 1000), 1, 'NOTIFICATIONS_WAIT  2 notifications wait, the'),
+    ],
+)
+def test_messages_that_wait_are_told_where_there_are_to_be_any(
+    site: Site, ages: tuple[float, ...], code: int, words: str
+) -> None:
+    wait(site, *ages)
+    # Where nothing is told on the bus, nobody counts what was left of it.
+    told = site.json()
+    assert (told['code'], told['notifications']) == (0, None)
+    assert 'otification' not in site.run()[1]
+    with open(site.config, 'a') as file:
+        file.write('\n[notifications]\nenabled = true\n')
+    told = site.json()
+    assert told['code'] == code
+    assert told['notifications']['waiting'] == len(ages)
+    assert (told['notifications']['since'] is None) == (not ages)
+    codes = [finding['code'] for finding in told['findings']]
+    assert codes == ['NOTIFICATIONS_WAIT'] * code
+    ended, out = site.run()
+    assert ended == code
+    assert words in out
 
 
 def test_what_is_well_ends_with_0(site: Site) -> None:
@@ -372,6 +420,7 @@ def test_codes_are_those_that_are_told_of() -> None:
         health.OVERDUE,
         health.LEASE_LOST,
         health.NO_SERVICE,
+        health.UNTOLD,
     )
     named = set(re.findall('``([A-Z_]+)``', monitoring))
     assert named == {*health.GRAVE, *own}

@@ -80,6 +80,8 @@ WELL: Series = {
     **told('compute_services', '1x90', state='dead'),
     **told('operations', '1x90', **KIND, state='running'),
     **told('operation_oldest_seconds', '86400x90', kind='rolling_reboot'),
+    **told('notifications_waiting', '3x90'),
+    **told('notification_oldest_seconds', '1x90'),
     **told('left_out', '0x90', what='hosts'),
     **told('host_live', '1x90', **HOST),
     **told('host_alarm', '0x90', **HOST),
@@ -120,6 +122,10 @@ FIRES: dict[str, tuple[Series, dict[str, str]]] = {
         told('operation_oldest_seconds', '14000+60x90', **KIND),
         KIND,
     ),
+    'NotificationsWait': (
+        told('notification_oldest_seconds', '580+60x90'),
+        {},
+    ),
     'ApiErrors': (answered('5xx', '0+12x90'), ROUTE),
     'LeftOut': (told('left_out', '3x90', what='hosts'), {'what': 'hosts'}),
 }
@@ -137,6 +143,14 @@ SILENT: dict[str, Series] = {
     'a drift has passed': drifted('LABEL', '1x20'),
     'a host that is dead tells it itself': drifted('MEMBER_DEAD'),
     'a host was away for a moment': told('host_live', '1x56 0x2 1x30', **HOST),
+    'nothing is told on the bus': {
+        name: None
+        for of in ('notifications_waiting', 'notification_oldest_seconds')
+        for name in told(of, '')
+    },
+    'a message waited for a moment': told(
+        'notification_oldest_seconds', '0x50 60+60x6 0x30'
+    ),
     'an error of the API now and then': answered('5xx', '0+1x90'),
 }
 # In minutes: when it is looked, and before anything can have lasted.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from aggregates_ext.db import records
+from aggregates_ext.db.outbox import queue
 from aggregates_ext.domain import overview
 from aggregates_ext.domain import services
 
@@ -31,6 +32,9 @@ ALARM = 'ALARM'
 OVERDUE = 'OVERDUE'
 LEASE_LOST = 'LEASE_LOST'
 NO_SERVICE = 'NO_COMPUTE_SERVICE'
+UNTOLD = 'NOTIFICATIONS_WAIT'
+# Seconds for which a message may wait for the bus.
+PATIENCE = 300.0
 
 
 class Finding(NamedTuple):
@@ -65,11 +69,14 @@ class Report(NamedTuple):
     """All pools, the worst first, and what is wrong with none of them.
 
     :ivar alive: machines on which compute services are alive.
+    :ivar backlog: what is still to be told on the bus; None: nothing is told
+        there.
     """
 
     pools: Sequence[Checked]
     findings: Sequence[Finding]
     alive: Sequence[str]
+    backlog: queue.Backlog | None = None
 
     @property
     def level(self) -> int:
@@ -84,7 +91,9 @@ def worst(findings: Sequence[Finding]) -> int:
 
 
 def report(
-    pools: Sequence[overview.Pool], beats: Sequence[services.Beat]
+    pools: Sequence[overview.Pool],
+    beats: Sequence[services.Beat],
+    backlog: queue.Backlog | None = None,
 ) -> Report:
     """What is wrong with all that there is."""
     checked = [
@@ -93,8 +102,9 @@ def report(
     return Report(
         # Among equals the order is that of the ids.
         sorted(checked, key=lambda found: -found.level),
-        list(_of_services(beats)),
+        [*_of_services(beats), *_of_backlog(backlog)],
         sorted(beat.service.host for beat in beats if beat.alive),
+        backlog,
     )
 
 
@@ -111,6 +121,19 @@ def _of_services(beats: Sequence[services.Beat]) -> Iterator[Finding]:
             None,
             services.lack([beat.age for beat in beats]),
             max((beat.service.seen_at for beat in beats), default=None),
+        )
+
+
+def _of_backlog(backlog: queue.Backlog | None) -> Iterator[Finding]:
+    if backlog is not None and backlog.age > PATIENCE:
+        yield Finding(
+            WARNING,
+            UNTOLD,
+            None,
+            f'{backlog.number} notifications wait, the oldest for '
+            f'{backlog.age:.0f} s: the broker does not take them, or no '
+            'compute service sends them. Its log tells why.',
+            backlog.since,
         )
 
 

@@ -60,6 +60,14 @@ def draw(report: health.Report) -> tree.Tree:
         root.add(_finding(finding, None))
     if report.alive:
         root.add(_line(f'compute services: {_joined(report.alive)}'))
+    if report.backlog is not None and report.backlog.number:
+        waited = duration(report.backlog.age)
+        root.add(
+            _line(
+                f'notifications: {report.backlog.number} to be told, the '
+                f'oldest for {waited}'
+            )
+        )
     for checked in report.pools:
         branch = root.add(_title(checked))
         for line in _details(checked):

@@ -16,6 +16,7 @@ from aggregates_ext.cmd.commands import group
 from aggregates_ext.cmd.commands import health
 from aggregates_ext.cmd.commands import picture
 from aggregates_ext.cmd.commands import tables
+from aggregates_ext.db.outbox import queue
 from aggregates_ext.domain import overview
 from aggregates_ext.domain import services
 
@@ -72,6 +73,8 @@ class Status:
         interval = tools.conf.compute.observe_interval
         self._overview = overview.Overview(tools.database, interval)
         self._services = services.Services(tools.database)
+        self._database = tools.database
+        self._tells = tools.conf.notifications.enabled
 
     def draw(self) -> tuple[int, tree.Tree | texts.Text]:
         """The level, and the picture."""
@@ -100,8 +103,16 @@ class Status:
     def _read(self) -> health.Report:
         """:raises exception.Unavailable: the database cannot be read."""
         return health.report(
-            self._overview.get_all(), self._services.get_all()
+            self._overview.get_all(),
+            self._services.get_all(),
+            self._backlog(),
         )
+
+    def _backlog(self) -> queue.Backlog | None:
+        if not self._tells:
+            return None
+        with self._database.reader() as connection:
+            return queue.backlog(connection)
 
 
 def show(tools: group.Tools) -> int:
@@ -151,9 +162,16 @@ def _report(report: health.Report) -> dict[str, Any]:
         'code': report.level,
         'summary': picture.summary(report),
         'compute_services': list(report.alive),
+        'notifications': _backlog(report.backlog),
         'findings': [_finding(finding) for finding in report.findings],
         'pools': [_pool(checked) for checked in report.pools],
     }
+
+
+def _backlog(found: queue.Backlog | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {'waiting': found.number, 'since': _moment(found.since)}
 
 
 def _pool(checked: health.Checked) -> dict[str, Any]:

@@ -9,8 +9,10 @@ import dataclasses
 import datetime
 from collections.abc import Collection
 from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
+from oslo_utils import timeutils
 
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
@@ -46,6 +48,32 @@ class Row:
 
 
 _FIELDS = [field.name for field in dataclasses.fields(Row)]
+
+
+class Backlog(NamedTuple):
+    """What is still to be told.
+
+    :ivar number: how many messages.
+    :ivar since: when the oldest was written down, in seconds of the epoch;
+        None: there is none.
+    :ivar age: seconds since then.
+    """
+
+    number: int
+    since: float | None = None
+    age: float = 0.0
+
+
+def backlog(connection: sa.Connection) -> Backlog:
+    """How much there is to tell, and since when."""
+    number, oldest = connection.execute(
+        sa.select(sa.func.count(), sa.func.min(_TABLE.c.created_at))
+    ).one()
+    if oldest is None:
+        return Backlog(0)
+    age = (timeutils.utcnow() - oldest).total_seconds()
+    since = oldest.replace(tzinfo=datetime.timezone.utc).timestamp()
+    return Backlog(number, since, max(0.0, age))
 
 
 def is_empty(connection: sa.Connection) -> bool:
