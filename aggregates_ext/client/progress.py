@@ -20,20 +20,24 @@ from aggregates_ext.client import words
 CLEAR = '\r\x1b[K'
 # What is so before anything has happened.
 _UNTOUCHED = ('waiting', 'queued')
-# What an operation is made of: its field, what names one, how it is told.
-_PARTS: tuple[tuple[str, str, Callable[[words.Data], str]], ...] = (
-    ('hosts', 'host', lambda e: f'host {e.get("host")}: {words.rolled(e)}'),
-    ('changes', 'host', lambda e: f'host {words.change(e)}'),
-    ('moves', 'uuid', lambda e: f'guest {words.move(e)}'),
+# What an operation is made of: its field, what tells one from others, how it
+# is told. A guest may move more than once, away and home.
+_PARTS: tuple[
+    tuple[str, tuple[str, ...], Callable[[words.Data], str]], ...
+] = (
+    ('hosts', ('host',), lambda e: f'host {e.get("host")}: {words.rolled(e)}'),
+    ('changes', ('host',), lambda e: f'host {words.change(e)}'),
+    ('moves', ('uuid', 'from', 'to'), lambda e: f'guest {words.move(e)}'),
 )
 
 
 def facts(operation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What is worth a line when it changes: what it is about, the line."""
-    for name, key, told in _PARTS:
+    for name, keys, told in _PARTS:
         for entry in operation.get(name) or ():
             if entry.get('state') not in _UNTOUCHED:
-                yield f'{name} {entry.get(key)}', told(entry)
+                about = ' '.join(str(entry.get(key)) for key in keys)
+                yield f'{name} {about}', told(entry)
     for entry in operation.get('guests') or ():
         yield f'guest {entry.get("uuid")}', f'guest {words.guest(entry)}'
     # What it has ended with is told by who has waited.

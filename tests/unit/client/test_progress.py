@@ -76,6 +76,20 @@ def test_elsewhere_each_change_is_a_plain_line() -> None:
     assert tell(io.StringIO(), ROLLING).splitlines() == LINES
 
 
+def test_a_guest_that_moves_away_and_home_is_told_twice_and_no_more() -> None:
+    away = {**MOVE, 'state': 'completed'}
+    home = {**MOVE, 'from': 'xen2', 'to': 'xen1'}
+    looks = [
+        scripted.operation('running', moves=[away, home]),
+        scripted.operation('running', moves=[away, home]),
+    ]
+    told = tell(io.StringIO(), looks).splitlines()
+    assert [line for line in told if line.startswith('guest')] == [
+        'guest web from xen1 to xen2: completed',
+        'guest web from xen2 to xen1: sent',
+    ]
+
+
 def test_a_terminal_has_a_live_line_below_what_has_happened(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
