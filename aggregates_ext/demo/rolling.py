@@ -52,12 +52,13 @@ class Story(telling.Story):
         return telling.Tries(
             (
                 f'aggregate show {name}',
-                'server list --all-projects --host xen2',
-                'host set --enable-maintenance xen2',
+                f'{telling.SERVERS} --host xen2',
             ),
             (
                 f'show {name}',
                 f'rolling reboot --dry-run --suspend-ha {name}',
+                f'host maintenance set --wait {name} xen2',
+                f'host maintenance unset --wait {name} xen2',
                 f'operation list {name}',
             ),
             ('pool', 'operations'),

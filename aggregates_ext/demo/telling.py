@@ -15,6 +15,9 @@ from aggregates_ext.demo import screen as screens
 from aggregates_ext.demo import site as sites
 
 NAME = 'rack-1'
+# Those of all projects are refused by a client that takes Keystone's API for
+# version 2, though it asks no Keystone here.
+SERVERS = '--os-identity-api-version 3 server list --all-projects'
 
 
 class Step(NamedTuple):

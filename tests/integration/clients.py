@@ -3,11 +3,14 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import types
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
+
+from tests.integration import environments
 
 TIMEOUT = 300  # seconds; a client that hangs
 # Each command in a copy of a process that has loaded all of ``openstack``,
@@ -58,6 +61,36 @@ class Done(NamedTuple):
         """What it told, where it has succeeded and told JSON."""
         assert self.status == 0, self.err
         return json.loads(self.out)
+
+
+def environment() -> pathlib.Path:
+    """A virtual environment with the clients of OpenStack."""
+    return environments.install(
+        'clients',
+        'openstacksdk',
+        'python-novaclient',
+        'python-openstackclient',
+    )
+
+
+def install_plugin(
+    venv: pathlib.Path, directory: pathlib.Path
+) -> pathlib.Path:
+    """A directory with the package, as pip installs it beside the clients.
+
+    What the services need is not there: the plug-in does without.
+    """
+    source = directory / 'source'
+    ignored = shutil.ignore_patterns(
+        '.*', '*.egg-info', '__pycache__', 'build', 'tests'
+    )
+    shutil.copytree(environments.ROOT, source, ignore=ignored)
+    target = directory / 'installed'
+    environments.run(
+        *(venv / 'bin' / 'pip', 'install', '--no-deps'),
+        *('--target', target, source),
+    )
+    return target
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:

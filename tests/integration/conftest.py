@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import shutil
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ pytest.register_assert_rewrite(
     'tests.integration.processes', 'tests.integration.stories'
 )
 
+from tests.integration import clients  # noqa: E402
 from tests.integration import environments  # noqa: E402
 from tests.integration import keystone as keystone_server  # noqa: E402
 from tests.integration import nova  # noqa: E402
@@ -75,12 +75,7 @@ def keystone_venv() -> pathlib.Path:
 @pytest.fixture(scope='session')
 def clients_venv() -> pathlib.Path:
     """A virtual environment with the clients of OpenStack."""
-    return environments.install(
-        'clients',
-        'openstacksdk',
-        'python-novaclient',
-        'python-openstackclient',
-    )
+    return clients.environment()
 
 
 @pytest.fixture(scope='session')
@@ -91,18 +86,9 @@ def plugin_path(
 
     What the services need is not there: the plug-in does without.
     """
-    directory = tmp_path_factory.mktemp('plugin')
-    source = directory / 'source'
-    ignored = shutil.ignore_patterns(
-        '.*', '*.egg-info', '__pycache__', 'build', 'tests'
+    return clients.install_plugin(
+        clients_venv, tmp_path_factory.mktemp('plugin')
     )
-    shutil.copytree(environments.ROOT, source, ignore=ignored)
-    target = directory / 'installed'
-    environments.run(
-        *(clients_venv / 'bin' / 'pip', 'install', '--no-deps'),
-        *('--target', target, source),
-    )
-    return target
 
 
 @pytest.fixture(scope='session')

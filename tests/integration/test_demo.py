@@ -17,6 +17,7 @@ import pytest
 
 from aggregates_ext.demo import client
 from aggregates_ext.demo import xenapi
+from tests.integration import clients
 from tests.integration import processes
 
 COMMAND = pathlib.Path(sysconfig.get_path('scripts'), 'aggregates-ext-demo')
@@ -203,6 +204,24 @@ def test_a_restarted_pool_is_left_running_for_those_who_want(tmp_path):
         plan = ask(url, **json.loads(body))['plan']
         assert len(plan['hosts']) == 4
         assert plan['blockers'] == []
+
+
+@pytest.mark.parametrize('story', ['life', 'rolling'])
+def test_what_is_printed_to_be_tried_can_be_typed(
+    tmp_path, clients_venv, plugin_path, story
+):
+    """In its order, as somebody does who copies it all."""
+    variables = {'PYTHONPATH': str(plugin_path)}
+    with demo(tmp_path, '--story', story, '--keep') as process:
+        said, _ = read_until(process, 'Ctrl-C ends and removes everything')
+        typed = re.findall('^ +(openstack .*)$', said, re.MULTILINE)
+        for line in typed:
+            done = clients.run(clients_venv, variables, *shlex.split(line))
+            assert done.status == 0, f'{line}\n{done.out}{done.err}'
+        plugged = [line for line in typed if ' aggregate pool ' in line]
+        assert len(plugged) >= 3
+        assert any(' --wait ' in line for line in plugged)
+        assert said.index('plug-in') < said.index(plugged[0])
 
 
 def test_a_service_that_ends_is_told(tmp_path):
