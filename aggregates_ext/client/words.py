@@ -227,8 +227,10 @@ def _listed(entry: Data) -> Iterator[str]:
     for title in ('blockers', 'warnings'):
         for problem in entry.get(title) or ():
             yield f'{INDENT}{title.removesuffix("s")} {problem.get("message")}'
-    told = disks(entry.get('disks', {}))
-    yield from (f'{INDENT}{line}' for line in told.splitlines())
+    # Nobody looks for those of a host that joins.
+    if entry.get('change') == 'remove':
+        told = disks(entry.get('disks', {}))
+        yield from (f'{INDENT}{line}' for line in told.splitlines())
 
 
 def planned_hosts(entries: Iterable[Data]) -> str:

@@ -141,6 +141,31 @@ def test_a_plan_tells_of_each_turn() -> None:
     assert words.worst(None) == ''
 
 
+def test_a_list_of_hosts_tells_the_disks_of_those_that_leave() -> None:
+    disk = {'uuid': 'd', 'name': 'cache', 'size': 1 << 30}
+    entries = [
+        {'host': 'xen1', 'change': 'none', 'disks': {}},
+        {
+            'host': 'xen2',
+            'change': 'add',
+            'disks': None,
+            'warnings': [{'message': 'It is slow.'}],
+        },
+        {'host': 'xen3', 'change': 'remove', 'disks': {'s': [disk]}},
+        {'host': 'xen4', 'change': 'remove', 'disks': None},
+    ]
+    assert words.listed_hosts(entries).splitlines() == [
+        'xen1: none',
+        'xen2: add',
+        '  warning It is slow.',
+        'xen3: remove',
+        '  SR s',
+        '    cache (d), 1.0 GiB',
+        'xen4: remove',
+        '  not known: they could not be read',
+    ]
+
+
 @pytest.mark.parametrize('empty', [{}, {'error': None}, {'error': {}}])
 def test_where_nothing_is_told_nothing_is_said(empty: dict[str, Any]) -> None:
     assert words.reason(empty) == ''
