@@ -59,7 +59,10 @@ def install(name: str, *requirements: str) -> pathlib.Path:
             if not (venv / 'bin' / f'pip{major}.{minor}').exists():
                 run(sys.executable, '-m', 'venv', '--clear', venv)
             # Completes what was interrupted.
-            run(venv / 'bin' / 'pip', 'install', *requirements)
+            run(
+                *(venv / 'bin' / 'pip', 'install', '--no-compile'),
+                *requirements,
+            )
             complete.write_text(wanted)
     except CommandFailed as exc:
         reason = f'{name} is missing and cannot be installed: {exc}'
