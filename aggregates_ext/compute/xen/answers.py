@@ -67,51 +67,63 @@ _CHILDREN = {
     'array': frozenset({'data'}),
     'data': frozenset({'value'}),
 }
-_NOTHING: frozenset[str] = frozenset()
-_WITH_TEXT = frozenset({*_NUMBERS, 'value', 'name', 'string'})
-
-
-class _Element:
-    """An element that is open, with what it holds so far."""
-
-    __slots__ = ('items', 'tag', 'text')
-
-    def __init__(self, tag: str) -> None:
-        self.tag = tag
-        self.items: list[Any] = []
-        self.text: str | list[str] = ''
+# What stands for its text, and holds no element.
+_LEAVES = frozenset({*_NUMBERS, 'string', 'name'})
+_CHILDREN |= dict.fromkeys((*_LEAVES, 'nil'), frozenset())
 
 
 class _Reader:
     """Builds a value from the events of a parser.
 
+    A service spends much of its time here. So all values are in one list,
+    those of the innermost element at its end, and most elements leave theirs
+    where they are.
+
+    :ivar pieces: gets the text, which is taken out at the next tag.
     :param values: how many it may have, and names of members.
     :param check: called now and then; what it raises ends the reading.
     """
 
+    __slots__ = (
+        '_check',
+        '_held',
+        '_most',
+        '_open',
+        '_starts',
+        '_values',
+        'pieces',
+    )
+
     def __init__(self, values: int, check: Callable[[], object]) -> None:
         self._most = values
         self._check = check
-        self._open = [_Element('')]
+        self._open = ['']
+        # Where in the list what an open element holds begins.
+        self._starts = [0]
+        self._held: list[Any] = []
         self._values = 0
+        self.pieces: list[str] = []
 
-    def start(self, tag: str, _attributes: dict[str, str]) -> None:
-        parent = self._open[-1]
-        if tag not in _CHILDREN.get(parent.tag, _NOTHING):
-            raise Unreadable(
-                f'XML-RPC has no element "{tag}" in "{parent.tag}"'
-            )
-        if len(self._open) > MAX_DEPTH:
+    def start(self, tag: str, _attributes: object) -> None:
+        opened = self._open
+        parent = opened[-1]
+        if tag not in _CHILDREN[parent]:
+            raise Unreadable(f'XML-RPC has no element "{tag}" in "{parent}"')
+        if self.pieces:
+            self._skip_space(parent)
+        if len(opened) > MAX_DEPTH:
             raise Unreadable(
                 f'it has more than {MAX_DEPTH} elements within each other'
             )
+        begin = len(self._held)
         if tag == 'value' or tag == 'name':
             self._count()
-            if parent.tag == 'member' and len(parent.items) != (
+            if parent == 'member' and begin - self._starts[-1] != (
                 tag == 'value'
             ):
                 raise Unreadable('a member is not one name and one value')
-        self._open.append(_Element(tag))
+        opened.append(tag)
+        self._starts.append(begin)
 
     def _count(self) -> None:
         self._values += 1
@@ -120,40 +132,32 @@ class _Reader:
         if self._values % CHECK_EVERY == 0:
             self._check()
 
-    def data(self, text: str) -> None:
-        element = self._open[-1]
-        if element.tag not in _WITH_TEXT:
-            if text.strip():
-                raise Unreadable(f'there is text in "{element.tag}"')
-        elif not element.text:
-            element.text = text
-        elif isinstance(element.text, str):
-            # Not added to each other, which takes the square of the time.
-            element.text = [element.text, text]
-        else:
-            element.text.append(text)
+    def _skip_space(self, tag: str) -> None:
+        if ''.join(self.pieces).strip():
+            raise Unreadable(f'there is text in "{tag}"')
+        self.pieces.clear()
 
     def end(self, tag: str) -> None:
-        element = self._open.pop()
-        if not isinstance(element.text, str):
-            element.text = ''.join(element.text)
-        value = _EVALUATE[tag](tag, element.items, element.text)
-        self._open[-1].items.append(value)
+        self._open.pop()
+        begin = self._starts.pop()
+        held = self._held
+        if tag in _LEAVES or (tag == 'value' and len(held) == begin):
+            text = ''.join(self.pieces)
+            self.pieces.clear()
+            held.append(_number(tag, text) if tag in _NUMBERS else text)
+            return
+        if self.pieces:
+            self._skip_space(tag)
+        if tag in _MADE:
+            held[begin:] = [_MADE[tag](held[begin:])]
+        elif len(held) - begin != (2 if tag == 'member' else 1):
+            raise Unreadable(f'"{tag}" holds {len(held) - begin} elements')
 
     def result(self) -> Any:
-        return self._open[0].items[0]
+        return self._held[0]
 
 
-def _value(_tag: str, items: list[Any], text: str) -> Any:
-    """A value: of a type, or text without one."""
-    if not items:
-        return text
-    if len(items) != 1 or text.strip():
-        raise Unreadable('a value is not of one type')
-    return items[0]
-
-
-def _number(tag: str, _items: list[Any], text: str) -> Any:
+def _number(tag: str, text: str) -> Any:
     try:
         if len(text) > MAX_SCALAR:
             raise ValueError
@@ -162,57 +166,29 @@ def _number(tag: str, _items: list[Any], text: str) -> Any:
         raise Unreadable(f'"{text}" is no {tag}') from None
 
 
-def _text(_tag: str, _items: list[Any], text: str) -> str:
-    return text
-
-
-def _nothing(_tag: str, _items: list[Any], _text: str) -> None:
+def _nothing(_held: list[Any]) -> None:
     return None
 
 
-def _list(_tag: str, items: list[Any], _text: str) -> list[Any]:
-    return items
-
-
-def _member(tag: str, items: list[Any], _text: str) -> list[Any]:
-    if len(items) != 2:
-        raise Unreadable(f'"{tag}" holds {len(items)} elements')
-    return items
-
-
-def _struct(_tag: str, items: list[Any], _text: str) -> dict[str, Any]:
-    found = {name: value for name, value in items}
-    if len(found) != len(items):
+def _struct(held: list[Any]) -> dict[str, Any]:
+    """Of names and values in turn, as members leave them."""
+    found = dict(zip(held[::2], held[1::2], strict=True))
+    if len(found) * 2 != len(held):
         raise Unreadable('a struct has two members of one name')
     return found
 
 
-def _single(tag: str, items: list[Any], _text: str) -> Any:
-    if len(items) != 1:
-        raise Unreadable(f'"{tag}" holds {len(items)} elements')
-    return items[0]
-
-
-def _fault(_tag: str, items: list[Any], _text: str) -> NoReturn:
-    fault = items[0] if items and isinstance(items[0], dict) else {}
+def _fault(held: list[Any]) -> NoReturn:
+    fault = held[0] if held and isinstance(held[0], dict) else {}
     raise Unreadable(f'an XML-RPC fault: {fault.get("faultString")}')
 
 
-# What a closed element stands for.
-_EVALUATE: dict[str, Callable[[str, list[Any], str], Any]] = {
-    **dict.fromkeys(_NUMBERS, _number),
-    'array': _single,
-    'data': _list,
+# What closed elements make of what they hold; the others hold what they are.
+_MADE: dict[str, Callable[[list[Any]], Any]] = {
+    'data': list,
     'fault': _fault,
-    'member': _member,
-    'methodResponse': _single,
-    'name': _text,
     'nil': _nothing,
-    'param': _single,
-    'params': _single,
-    'string': _text,
     'struct': _struct,
-    'value': _value,
 }
 
 
@@ -233,7 +209,7 @@ def read(body: bytes, values: int, check: Callable[[], object]) -> Any:
     parser.buffer_text = True
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.data
+    parser.CharacterDataHandler = reader.pieces.append
     parser.StartDoctypeDeclHandler = _refuse
     parser.EntityDeclHandler = _refuse
     try:

@@ -96,3 +96,81 @@ def test_what_a_host_says_of_a_fault_is_told() -> None:
     fault = xmlrpc.client.dumps(xmlrpc.client.Fault(1, "it's \\ down"))
     with pytest.raises(answers.Unreadable, match=r"it's \\ down"):
         read(fault.encode())
+
+
+def around(text: str) -> bytes:
+    """An answer with something where its value is."""
+    return (
+        f'<methodResponse><params><param>{text}</param></params>'
+        '</methodResponse>'
+    ).encode()
+
+
+PAIR = '<member><name>a</name><value>b</value></member>'
+
+
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [
+        ('<value></value>', ''),
+        ('<value> a </value>', ' a '),
+        ('<value>\n <string> a </string>\n </value>', ' a '),
+        (' <value> <int> 5 </int></value> ', 5),
+        ('<value><nil> </nil></value>', None),
+        (
+            f'<value> <struct> {PAIR.replace("><", "> <")} </struct></value>',
+            {'a': 'b'},
+        ),
+        (
+            '<value><array> <data> <value>a</value> </data> </array></value>',
+            ['a'],
+        ),
+    ],
+)
+def test_space_between_elements_says_nothing(text: str, value: Any) -> None:
+    assert read(around(text)) == value
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        '<value/><value/>',
+        '<string>a</string>',
+        'a<value/>',
+        '<value>a<string>b</string></value>',
+        '<value><string>b</string>a</value>',
+        '<value><string>b</string><string>b</string></value>',
+        '<value><string>a<int>5</int></string></value>',
+        '<value><nil>a</nil></value>',
+        '<value><int/></value>',
+        '<value><int>1_0</int></value>',
+        '<value><int>a</int></value>',
+        '<value><double>1_0</double></value>',
+        f'<value><double>{"1" * 65}</double></value>',
+        '<value><boolean>2</boolean></value>',
+        '<value><other/></value>',
+        '<value><array/></value>',
+        '<value><array><data/><data/></array></value>',
+        '<value><array><data>a</data></array></value>',
+        f'<value><struct>{PAIR}{PAIR}</struct></value>',
+        f'<value><struct>a{PAIR}</struct></value>',
+        f'<value><struct>{PAIR}a</struct></value>',
+        *(
+            f'<value><struct><member>{member}</member></struct></value>'
+            for member in (
+                '',
+                '<name>a</name>',
+                '<value>b</value>',
+                '<value>b</value><name>a</name>',
+                '<name>a</name><name>b</name>',
+                '<name>a</name>b<value>b</value>',
+                '<name>a</name><value>b</value><name>c</name>',
+                '<name>a</name><value>b</value><value>c</value>',
+            )
+        ),
+    ],
+)
+def test_what_xapi_does_not_write_is_refused(text: str) -> None:
+    with pytest.raises(answers.Unreadable):
+        read(around(text))
