@@ -26,17 +26,17 @@ from aggregates_ext.api.resources import allowed
 from aggregates_ext.api.resources import extensions
 from aggregates_ext.api.resources import hosts
 from aggregates_ext.api.resources import hypervisors
-from aggregates_ext.api.resources import instanceactions
 from aggregates_ext.api.resources import membership
-from aggregates_ext.api.resources import migrations
 from aggregates_ext.api.resources import operations
 from aggregates_ext.api.resources import overview
 from aggregates_ext.api.resources import pools
 from aggregates_ext.api.resources import rolling
-from aggregates_ext.api.resources import serveractions
-from aggregates_ext.api.resources import servers
 from aggregates_ext.api.resources import services
 from aggregates_ext.api.resources import zones
+from aggregates_ext.api.servers import instanceactions
+from aggregates_ext.api.servers import migrations
+from aggregates_ext.api.servers import serveractions
+from aggregates_ext.api.servers import servers
 
 LOG = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import webob
 
 from aggregates_ext import deploy
 from aggregates_ext.api.edge import versions
-from aggregates_ext.api.resources import serveractions
+from aggregates_ext.api.servers import serveractions
 from aggregates_ext.db import hosts
 from aggregates_ext.db import moves
 from aggregates_ext.db import operations

@@ -19,8 +19,8 @@ from aggregates_ext.api.resources import allowed
 from aggregates_ext.api.resources import hosts
 from aggregates_ext.api.resources import hypervisors
 from aggregates_ext.api.resources import overview
-from aggregates_ext.api.resources import servers
 from aggregates_ext.api.resources import services
+from aggregates_ext.api.servers import servers
 from tests.openapi import responses
 from tests.openapi import successes
 from tests.openapi import xmlforms

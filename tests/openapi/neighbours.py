@@ -8,7 +8,7 @@ from typing import Any
 
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.resources import absent as absent_resources
-from aggregates_ext.api.resources import instanceactions
+from aggregates_ext.api.servers import instanceactions
 from aggregates_ext.domain import moves
 from tests.openapi import responses
 

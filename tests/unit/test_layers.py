@@ -167,6 +167,15 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'exception.py',
         'policy.py',
     ),
+    'api/servers/': (
+        'api/edge/',
+        'api/forms/',
+        'context.py',
+        'db/',
+        'domain/',
+        'exception.py',
+        'policy.py',
+    ),
     'compute/observation/': (
         'compute/run/',
         'compute/xen/',
@@ -191,6 +200,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'api/edge/',
         'api/forms/',
         'api/resources/',
+        'api/servers/',
         'context.py',
         'exception.py',
     ),

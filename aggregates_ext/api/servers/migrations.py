@@ -13,7 +13,7 @@ from aggregates_ext.api.edge import routing
 from aggregates_ext.api.forms import moveforms
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
-from aggregates_ext.api.resources import servers
+from aggregates_ext.api.servers import servers
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import records
 from aggregates_ext.domain import moves

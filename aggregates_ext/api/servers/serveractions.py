@@ -12,7 +12,7 @@ from aggregates_ext.api.edge import routing
 from aggregates_ext.api.forms import moveforms
 from aggregates_ext.api.forms import schema
 from aggregates_ext.api.forms import shapes
-from aggregates_ext.api.resources import servers
+from aggregates_ext.api.servers import servers
 from aggregates_ext.domain import moves
 
 # Actions of Nova that are none of ours, and why.
