@@ -10,6 +10,7 @@ from typing import NamedTuple
 from osc_lib.command import command
 
 from aggregates_ext.client import api
+from aggregates_ext.client import fields
 from aggregates_ext.client import plugin
 from aggregates_ext.client import progress
 from aggregates_ext.client import shown
@@ -82,17 +83,17 @@ class Show(command.ShowOne):
 
     def show_check(self, found: Mapping[str, Any]) -> shown.Shown:
         """Show a check; the exit code tells whether nothing forbids it."""
-        self.exit_code = 0 if shown.would_be_accepted(found) else 1
+        self.exit_code = 0 if fields.would_be_accepted(found) else 1
         return shown.check(found)
 
     def show_plan(self, found: Mapping[str, Any]) -> shown.Shown:
         """Show a plan; the exit code tells whether nothing forbids it."""
-        self.exit_code = 0 if shown.would_be_accepted(found) else 1
+        self.exit_code = 0 if fields.would_be_accepted(found) else 1
         return shown.plan(found)
 
     def show_list(self, found: Mapping[str, Any]) -> shown.Shown:
         """Show what a list of hosts would do, and whether it may."""
-        self.exit_code = 0 if shown.list_would_be_accepted(found) else 1
+        self.exit_code = 0 if fields.list_would_be_accepted(found) else 1
         return shown.list_plan(found)
 
 

@@ -8,11 +8,8 @@ from osc_lib.command import command
 
 from aggregates_ext.client import api
 from aggregates_ext.client import asking
+from aggregates_ext.client import fields
 from aggregates_ext.client import shown
-
-POWER_ACTIONS = ('reboot', 'shutdown', 'startup')
-PURPOSES = ('add', 'remove', 'maintenance', *POWER_ACTIONS)
-
 
 COLUMNS = {
     'Name': 'name',
@@ -68,9 +65,9 @@ class CheckHost(asking.Show):
             '--for',
             dest='purpose',
             metavar='<change>',
-            choices=PURPOSES,
+            choices=fields.PURPOSES,
             default='add',
-            help=f'The change: {", ".join(PURPOSES)} (default: add)',
+            help=f'The change: {", ".join(fields.PURPOSES)} (default: add)',
         )
         asking.add_guests(parser)
         asking.add_network(parser)

@@ -6,6 +6,7 @@ from osc_lib.command import command
 
 from aggregates_ext.client import api
 from aggregates_ext.client import asking
+from aggregates_ext.client import fields
 from aggregates_ext.client import shown
 
 STATES = ('created', 'changing', 'active', 'error')
@@ -73,7 +74,7 @@ class ListPools(command.Lister):
             marker=parsed_args.marker,
         )
         columns = {**COLUMNS, **(LONG if parsed_args.long else {})}
-        return shown.rows(found, columns, shown.LISTED_POOL)
+        return shown.rows(found, columns, fields.LISTED_POOL)
 
 
 class ShowPool(asking.Show):
