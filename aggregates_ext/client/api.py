@@ -127,6 +127,11 @@ class Pools:
             for entry in told or ():
                 yield {**(entry.get('refusal') or {}), **entry, **about}
 
+    def hosts(self) -> list[str]:
+        """Names of all hosts that the compute API lists as services."""
+        found = self._get('/os-services', 'services', binary='nova-compute')
+        return sorted({str(_part(entry, 'host')) for entry in found})
+
     def operation(self, uuid: str) -> dict[str, Any]:
         """One operation, with its hosts, moves and guests."""
         name = urllib.parse.quote(uuid, safe='')

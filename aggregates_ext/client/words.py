@@ -64,7 +64,7 @@ def host(entry: Data, master: str | None) -> str:
     found = [entry.get('phase') or 'not in the aggregate']
     if entry.get('name') == master and master:
         found.append('master')
-    found += _condition(entry)
+    found += condition(entry)
     shut_down = entry.get('shut_down') or ()
     if shut_down:
         found.append(f'shut down for it: {", ".join(map(named, shut_down))}')
@@ -74,7 +74,7 @@ def host(entry: Data, master: str | None) -> str:
     return f'{entry.get("name")}: {", ".join(map(str, found))}'
 
 
-def _condition(entry: Data) -> Iterator[str]:
+def condition(entry: Data) -> Iterator[str]:
     """Whether a host lives, takes guests, and is out of service."""
     for name, yes, no in (
         ('live', 'live', 'not live'),

@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import types
 from collections.abc import Mapping
@@ -71,26 +70,6 @@ def environment() -> pathlib.Path:
         'python-novaclient',
         'python-openstackclient',
     )
-
-
-def install_plugin(
-    venv: pathlib.Path, directory: pathlib.Path
-) -> pathlib.Path:
-    """A directory with the package, as pip installs it beside the clients.
-
-    What the services need is not there: the plug-in does without.
-    """
-    source = directory / 'source'
-    ignored = shutil.ignore_patterns(
-        '.*', '*.egg-info', '__pycache__', 'build', 'tests'
-    )
-    shutil.copytree(environments.ROOT, source, ignore=ignored)
-    target = directory / 'installed'
-    environments.run(
-        *(venv / 'bin' / 'pip', 'install', '--no-deps'),
-        *('--target', target, source),
-    )
-    return target
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:

@@ -86,9 +86,14 @@ def plugin_path(
 
     What the services need is not there: the plug-in does without.
     """
-    return clients.install_plugin(
-        clients_venv, tmp_path_factory.mktemp('plugin')
-    )
+    directory = tmp_path_factory.mktemp('plugin')
+    return environments.install_alone(clients_venv, directory)
+
+
+@pytest.fixture(scope='session')
+def horizon_venv() -> pathlib.Path:
+    """A virtual environment with Horizon."""
+    return environments.install('horizon', 'horizon', 'waitress')
 
 
 @pytest.fixture(scope='session')

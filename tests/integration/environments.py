@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,3 +71,21 @@ def install(name: str, *requirements: str) -> pathlib.Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return venv
+
+
+def install_alone(venv: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:
+    """A directory with the package, as the pip of an environment makes it.
+
+    What the services need is not there.
+    """
+    source = directory / 'source'
+    ignored = shutil.ignore_patterns(
+        '.*', '*.egg-info', '__pycache__', 'build', 'tests'
+    )
+    shutil.copytree(ROOT, source, ignore=ignored)
+    target = directory / 'installed'
+    run(
+        *(venv / 'bin' / 'pip', 'install', '--no-deps'),
+        *('--target', target, source),
+    )
+    return target

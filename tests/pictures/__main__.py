@@ -7,6 +7,7 @@ import pathlib
 import tempfile
 
 from tests.integration import clients
+from tests.integration import environments
 from tests.pictures import likeness
 from tests.pictures import sessions
 from tests.pictures import svg
@@ -16,7 +17,7 @@ def main() -> None:
     """Type all that the documents tell, and draw it."""
     venv = clients.environment()
     with tempfile.TemporaryDirectory() as directory:
-        plugin = clients.install_plugin(venv, pathlib.Path(directory))
+        plugin = environments.install_alone(venv, pathlib.Path(directory))
         for picture in sessions.everything(venv, plugin):
             file = svg.file(picture.name)
             drawn = svg.draw(picture.name, picture.lines)

@@ -57,7 +57,10 @@ OWNERS = {
     'prometheus_client': ('metrics/',),
     'rich': ('cmd/commands/', 'cmd/demo.py', 'demo/'),
     'XenAPI': ('compute/xen/xenapi.py',),
-    'keystoneauth1': ('client/api.py',),
+    'keystoneauth1': ('client/api.py', 'dashboard/'),
+    'django': ('dashboard/',),
+    'horizon': ('dashboard/',),
+    'openstack_dashboard': ('dashboard/asking.py',),
     'osc_lib': ('client/',),
     'cliff': ('client/shown.py',),
 }
@@ -71,6 +74,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'verbatim.py': (),
     'demo/': (),
     'client/': (),
+    'dashboard/enabled/': (),
+    'dashboard/': ('client/',),
     'exception.py': (),
     'conf.py': ('verbatim.py',),
     'prerequisites.py': ('verbatim.py',),
@@ -506,7 +511,7 @@ def test_api_knows_no_compute_service_and_nobody_the_simulator() -> None:
 
 def test_the_client_stands_alone() -> None:
     """Who installs it need install nothing else of the package."""
-    assert not [pair for pair in arrows() if 'client/' in pair]
+    assert not [other for room, other in arrows() if room == 'client/']
     libraries = {
         module.split('.')[0]
         for where, module in all_imports()
@@ -514,6 +519,23 @@ def test_the_client_stands_alone() -> None:
     }
     libraries -= {'aggregates_ext', *STANDARD}
     assert libraries <= {'cliff', 'keystoneauth1', 'osc_lib'}
+
+
+def test_the_dashboard_needs_of_the_client_what_has_no_command() -> None:
+    """Where Horizon is there is no cliff and no osc-lib."""
+    taken = {
+        find(module)
+        for where, module in all_imports()
+        if where.startswith('dashboard/')
+        and module.startswith('aggregates_ext.client')
+    }
+    for where in taken:
+        libraries = {
+            module.split('.')[0]
+            for other, module in all_imports()
+            if other == where
+        }
+        assert libraries <= {'aggregates_ext', 'keystoneauth1', *STANDARD}
 
 
 def test_simulator_needs_the_standard_library_and_yaml_alone() -> None:

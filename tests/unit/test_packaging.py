@@ -44,7 +44,7 @@ def test_files_lie_where_their_programs_look() -> None:
 
 
 def test_every_file_of_the_package_is_installed() -> None:
-    """Beside modules there are the revisions of the schema alone."""
+    """Beside modules there are revisions of the schema, and pages."""
     package = ROOT / 'aggregates_ext'
     others = {
         path.relative_to(package).as_posix()
@@ -57,10 +57,17 @@ def test_every_file_of_the_package_is_installed() -> None:
         for path in modules
         if not (path / '__init__.py').exists()
     }
-    listed = setup()['options.package_data']['aggregates_ext.db.schema'].split(
-        ', '
-    )
-    assert others == {'db/schema/alembic/script.py.mako'}
+    data = setup()['options.package_data']
+    listed = data['aggregates_ext.db.schema'].split(', ')
+    pages = 'templates/resource_pools/*.html'
+    assert data['aggregates_ext.dashboard'] == pages
+    assert others == {
+        'db/schema/alembic/script.py.mako',
+        *(
+            path.relative_to(package).as_posix()
+            for path in (package / 'dashboard').glob(pages)
+        ),
+    }
     assert no_packages == {'db/schema/alembic', 'db/schema/alembic/versions'}
     assert set(listed) == {
         'alembic/*.py', 'alembic/*.mako', 'alembic/versions/*.py',

@@ -158,3 +158,16 @@ def test_names_of_operations_are_no_paths() -> None:
     pools, adapter = scripted.pools(found)
     pools.operation('../1?x')
     assert adapter.asked[0][1] == '/os-aggregates/operations/..%2F1%3Fx'
+
+
+def test_hosts_are_named_once_and_in_order() -> None:
+    services = [{'host': 'xen2'}, {'host': 'xen1'}, {'host': 'xen2'}]
+    pools, adapter = scripted.pools(
+        scripted.answer(200, {'services': services}),
+        scripted.answer(200, {'services': [{}]}),
+    )
+    assert pools.hosts() == ['xen1', 'xen2']
+    asked = {'params': {'binary': 'nova-compute'}}
+    assert adapter.asked == [('GET', '/os-services', asked)]
+    with pytest.raises(api.Refused, match='without "host"'):
+        pools.hosts()
