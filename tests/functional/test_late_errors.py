@@ -8,7 +8,9 @@ import contextlib
 
 import pytest
 
+from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import xenapi
 from tests.functional import byhand
 from tests.functional import service
 
@@ -39,6 +41,9 @@ def test_join_that_failed_late_is_a_member_after_a_restart(
     running.members.add_host(running.ctx, key, 'xen2')
     assert running.settle(key) == 'succeeded', running.error(key)
     assert calls(running) == [JOIN, RESTART]
+    (sent,), (told,) = running.arrivals(JOIN), running.arrivals(RESTART)
+    # A look that saw it half-done has been confirmed.
+    assert told - sent >= running.conf.compute.confirm_interval
     running.sim.restart_toolstack('xen2')
     running.watch(key, byhand.WHILE)
     assert running.aggregates.get(key).drift == ()
@@ -143,3 +148,69 @@ def test_member_that_leads_itself_is_drift_whatever_the_master_says(
     running.clock.advance(300)
     pool = running.pool_of('xen1')
     assert 'MEMBER_ELSEWHERE' in byhand.codes(running, key), pool
+
+
+def test_join_that_was_lost_is_sent_again_when_two_looks_agree(
+    running: service.Service,
+) -> None:
+    """It may have come to the host, and not be seen there yet."""
+    key = running.create('xen1')
+    running.sim.plant(call=JOIN, host='xen2', action='reset')
+    running.members.add_host(running.ctx, key, 'xen2')
+    assert running.settle(key) == 'succeeded', running.error(key)
+    first, second = running.arrivals(JOIN)
+    assert second - first >= running.conf.compute.watch_interval
+
+
+def test_eject_whose_task_went_with_the_master_is_not_sent_again(
+    running: service.Service,
+) -> None:
+    """The host was told to go; it says that it follows until it does."""
+    key = running.create('xen1', 'xen2')
+    running.sim.plant(host='xen2', action='die', step='E3')
+    running.members.remove_host(running.ctx, key, 'xen2')
+    running.work()
+    # The master is back, before its victim goes.
+    running.clock.advance(running.sim.world.times.restart + 1)
+    assert running.settle(key) == 'unresolved', running.error(key)
+    assert running.error(key)['code'] == 'HALF_EJECTED'
+    assert calls(running).count(EJECT) == 1
+
+
+def test_eject_that_never_ran_is_sent_again_when_the_host_has_stayed(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1', 'xen2')
+    running.sim.plant(host='xen2', action='die', step='E1')
+    running.members.remove_host(running.ctx, key, 'xen2')
+    running.work()
+    # The master is back, before its victim goes.
+    running.clock.advance(running.sim.world.times.restart + 1)
+    assert running.settle(key) == 'succeeded', running.error(key)
+    first, second = running.arrivals(EJECT)
+    assert second - first >= running.conf.compute.fuse_wait
+
+
+def test_eject_that_ends_between_two_reads_has_happened(
+    running: service.Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is listed is read after the tasks: an eject may end meanwhile."""
+    running.conf.set_override('watch_interval', 0.1, 'compute')
+    key = running.create('xen1', 'xen2')
+    running.sim.plant(call=EJECT, action='drop_answer')
+    tasks, looks = views.tasks, []
+
+    def slowly(session: xenapi.Session, call: str) -> tuple[views.Task, ...]:
+        if call != 'pool.eject' or not running.arrivals(EJECT):
+            return tasks(session, call)
+        looks.append(call)
+        if len(looks) == 1:
+            # Accepted, and not to be seen yet.
+            return ()
+        running.clock.advance(1)
+        return tasks(session, call)
+
+    monkeypatch.setattr(views, 'tasks', slowly)
+    running.members.remove_host(running.ctx, key, 'xen2')
+    assert running.settle(key) == 'succeeded', running.error(key)
+    assert calls(running).count(EJECT) == 1

@@ -234,6 +234,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'compute/run/',
         'compute/xen/',
         'db/',
+        'db/engine/',
         'domain/',
     ),
     'compute/maintenance/': (

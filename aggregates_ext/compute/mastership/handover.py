@@ -77,9 +77,12 @@ class Watch:
         self._back: set[str] = set()
         self._before_since: float | None = None
         self._locked_out = False
-        now = run.held.read(engine.read_clock)
-        age = now - designations.sent(run).get('at', now)
-        self._sent_at = run.clock.monotonic() - age
+        self._ended = False
+        self._fenced_at: float | None = None
+        self._began = run.clock.monotonic()
+        if run.operation.state == 'unresolved':
+            now = run.held.read(engine.read_clock)
+            self._began -= now - designations.sent(run).get('at', now)
 
     @property
     def pause(self) -> float:
@@ -112,27 +115,52 @@ class Watch:
         return None
 
     def _age(self) -> float:
-        """Seconds since the call was written down to be sent."""
-        return float(self._run.clock.monotonic() - self._sent_at)
+        """Seconds for which the call has been watched.
+
+        By no clock that can be set; so they begin anew with each service
+        that takes over. One that is unresolved was watched long enough.
+        """
+        return float(self._run.clock.monotonic() - self._began)
 
     def _is_over(self) -> bool:
         return self._age() >= float(self._run.options.master_timeout)
 
     def _fence(self) -> bool:
         """Make sure that what was sent cannot begin any more."""
+        run = self._run
+        could_begin = bool((run.operation.call or {}).get('session'))
         try:
-            self._run.end_recorded_session()
+            run.end_recorded_session()
         except outcomes.Postpone as exc:
-            LOG.debug('Operation %s: %s', self._run.operation.uuid, exc)
+            LOG.debug('Operation %s: %s', run.operation.uuid, exc)
             return False
+        self._ended |= could_begin
+        if self._fenced_at is None:
+            self._fenced_at = run.clock.monotonic()
         return True
+
+    def _is_past(self) -> bool:
+        """Whether what had begun before it was fenced would be seen by now.
+
+        It may have been held back, and have begun a moment ago: what counts
+        is how long it cannot begin any more.
+        """
+        run = self._run
+        if run.operation.state == 'unresolved':
+            # With each observation; the next one is late enough.
+            return not self._ended
+        now = run.clock.monotonic()
+        since = now if self._fenced_at is None else self._fenced_at
+        return bool(now - since >= run.options.designate_wait)
 
     def _consider_nothing(self, seen: Seen) -> None:
         """Nothing has happened: true when the window is over, seen twice."""
         run = self._run
         now = run.clock.monotonic()
-        if self._age() < run.options.designate_wait:
+        if not self._is_past():
             self._before_since = None
+            if run.operation.state == 'unresolved':
+                self._check_time(seen)
         elif self._before_since is None:
             self._before_since = now
         elif now - self._before_since >= run.options.watch_interval:

@@ -12,6 +12,7 @@ from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import text
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 
 # Errors that are given before the victim is told to go (xapi#eject-checks,
 # xapi#eject-errors). After any other it may go all the same.
@@ -30,6 +31,8 @@ REFUSALS = frozenset(
         'VDI_IN_USE',
     }
 )
+# The parameter of an unresolved one: since when its host answers as a slave.
+FOLLOWS = 'follows_since'
 # The errors of storage that cannot be unplugged.
 STORAGE = 'SR_BACKEND_FAILURE'
 
@@ -80,12 +83,31 @@ class Departure:
         if code in REFUSALS or code.startswith(STORAGE):
             return True
         run.note(step='looking whether the host stays')
-        now = run.clock.monotonic()
         if not follows:
-            self._follows_since = None
+            self.doubt()
             return False
-        if self._follows_since is None:
-            self._follows_since = now
-        over = now - self._follows_since >= run.options.fuse_wait
-        # That has been more than long ago for one that is unresolved.
-        return over or run.operation.state == 'unresolved'
+        return self._followed() >= float(run.options.fuse_wait)
+
+    def doubt(self) -> None:
+        """What the host answers from now on is what counts."""
+        self._follows_since = None
+        if self._run.operation.parameters.get(FOLLOWS):
+            self._run.remember(**{FOLLOWS: None})
+
+    def _followed(self) -> float:
+        """Seconds for which the host has answered as a slave.
+
+        Looks at one that is unresolved are short: the first is written down.
+        """
+        run = self._run
+        if run.operation.state != 'unresolved':
+            now = run.clock.monotonic()
+            if self._follows_since is None:
+                self._follows_since = now
+            return now - self._follows_since
+        time = run.held.read(engine.read_clock)
+        since = run.operation.parameters.get(FOLLOWS)
+        if since is None:
+            run.remember(**{FOLLOWS: time})
+            return 0.0
+        return float(time - since)

@@ -34,6 +34,8 @@ from aggregates_ext.db import records
 
 LOG = logging.getLogger(__name__)
 CALL = 'pool.eject'
+# The error of an eject of which nothing is seen.
+UNKNOWN = ''
 
 
 def remove_host(run: compute_run.Run) -> None:
@@ -153,34 +155,36 @@ class _Eject:
         """Look until the host is gone; send the eject when none runs."""
         run = self._run
         self._finish_refused()
-        quiet_since: float | None = None
         while True:
+            # The tasks first: what is listed after that is all that is left.
+            tasks = views.tasks(self._master.session, CALL)
             view = self._master.look()
             if self._uuid not in view.hosts:
                 return
-            tasks = views.tasks(self._master.session, CALL)
-            now = run.clock.monotonic()
             pending = [t for t in tasks if t.status in views.RUNNING]
             if pending:
-                quiet_since = None
+                self._departure.doubt()
                 self._check_time(view)
                 self._note_progress(view, pending[-1])
-            else:
-                failed = self._fail_by(tasks, view)
-                quiet_since = now if quiet_since is None else quiet_since
-                if not failed and self._may_send(now - quiet_since, view):
-                    self._send(view)
-                    quiet_since = None
+            elif not self._fail_by(tasks, view) and self._may_send(view):
+                self._send(view)
+                self._departure.doubt()
             run.clock.sleep(run.options.watch_interval)
 
-    def _may_send(self, quiet: float, view: views.PoolView) -> bool:
-        """Whether an eject is due: after a call of ours two looks must agree.
+    def _may_send(self, view: views.PoolView) -> bool:
+        """Whether an eject is due: none runs, and after one of ours none did.
 
-        :param quiet: seconds for which no eject was seen to run.
+        That one may have told the host to go and left no task, as where the
+        toolstack of the master has started since: it is asked as after an
+        error, at more looks than one.
+
         :raises outcomes.Failed: it is due, and the time is over.
+        :raises outcomes.Unresolved: the host has left, or that is not known
+            and the time is over.
         """
         run = self._run
-        if run.sent and quiet < run.options.watch_interval:
+        if run.sent and not self._departure.is_off(UNKNOWN, view):
+            self._check_time(view)
             return False
         if run.elapsed() >= self._limit:
             self._departure.ask(view)
@@ -250,7 +254,6 @@ class _Eject:
         run.note(
             call=None, parameters={**run.operation.parameters, 'sent': False}
         )
-        views.forget_tasks(self._master.session, CALL)
         raise failure
 
     def _refuse(self, failure: outcomes.Failed) -> None:
@@ -299,13 +302,12 @@ class _Eject:
                     run.remember(disabled=True)
                     run.note(step='disabling the host', progress=10)
                     run.change(session, 'host.disable', ref)
-                views.forget_tasks(session, CALL)
                 run.note(step='ejecting', progress=30)
                 run.change(
                     session,
                     f'Async.{CALL}',
                     ref,
-                    check=lambda: self._guard(session),
+                    check=lambda: self._check_last(session),
                 )
             except outcomes.Failed as exc:
                 self._refuse(exc)
@@ -314,6 +316,15 @@ class _Eject:
                 if isinstance(failure, outcomes.Failed):
                     self._refuse(failure)
                 raise failure from exc
+
+    def _check_last(self, session: xenapi.Session) -> None:
+        """Look a last time, when the call is recorded.
+
+        Old tasks go by the session in the record: one that is frozen here
+        removes none of whoever has taken over, and ended it.
+        """
+        views.forget_tasks(session, CALL)
+        self._guard(session)
 
     def _guard(self, session: xenapi.Session) -> None:
         """Refuse what would be destroyed without consent.

@@ -255,15 +255,17 @@ class _Join:
             if trust.is_tls_due(facts):
                 self._enable_tls(session)
                 facts = self._check(session, False)
-            views.forget_tasks(session, views.JOIN_CALL)
             account = self._master.session.credential
             run.note(step='joining', progress=10)
+            # Old tasks go by the session in the record: one that is frozen
+            # here removes none of whoever has taken over, and ended it.
             run.change(
                 session,
                 f'Async.{views.JOIN_CALL}',
                 facts.master.master['address'],
                 account.username,
                 account.password,
+                check=lambda: views.forget_tasks(session, views.JOIN_CALL),
             )
 
     def _check(
@@ -312,10 +314,6 @@ class _Join:
         error = halfjoin.find_error(self._run, seen)
         failure = halfjoin.explain(self._run, error or ['TASK_CANCELLED'])
         if isinstance(failure, outcomes.Postpone):
-            with contextlib.closing(
-                self._run.connector.login(self._host)
-            ) as session:
-                views.forget_tasks(session, views.JOIN_CALL)
             self._run.note(
                 call=None,
                 parameters={**self._run.operation.parameters, 'sent': False},
