@@ -30,6 +30,7 @@ def made(
     return {picture.name: picture for picture in pictures}
 
 
+@pytest.mark.pictures
 @pytest.mark.parametrize('name', NAMES)
 def test_a_picture_shows_what_is_printed(
     made: dict[str, sessions.Picture], name: str
