@@ -56,6 +56,19 @@ def listed(request: Any, key: int) -> dict[str, Any]:
     raise api.Refused(f'There is no aggregate {key} any more.', 404)
 
 
+def allowed(request: Any, key: int) -> dict[str, set[str]]:
+    """The actions that the API would take now of who asks.
+
+    :returns: by name of the host or uuid of the operation that they are about.
+    """
+    found: dict[str, set[str]] = {}
+    for entry in pools_of(request).allowed(key, None):
+        if entry.get('allowed'):
+            about = entry.get('host') or entry.get('operation') or ''
+            found.setdefault(about, set()).add(str(entry.get('action')))
+    return found
+
+
 def hosts(request: Any) -> list[str]:
     """Names of hosts to choose from; none where they cannot be read.
 

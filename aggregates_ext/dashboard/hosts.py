@@ -1,5 +1,6 @@
 """The table of the hosts of one pool, and what can be done with one."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -19,11 +20,24 @@ def object_id(found: words.Data) -> str:
     return str(found.get('name') or found.get('uuid'))
 
 
-def of_pool(found: words.Data) -> list[dict[str, Any]]:
-    """The hosts of a pool, each of which knows whether it is the master."""
+def of_pool(
+    found: words.Data, allowed: Mapping[str, set[str]]
+) -> list[dict[str, Any]]:
+    """The hosts of a pool.
+
+    Each knows whether it is the master, and what may be done with it.
+
+    :param allowed: as of ``asking.allowed``.
+    """
     master = found.get('master')
     return [
-        {**entry, 'master': bool(master) and entry.get('name') == master}
+        {
+            **entry,
+            'master': bool(master) and entry.get('name') == master,
+            'allowed': allowed.get(entry['name'], set())
+            if entry.get('name')
+            else set(),
+        }
         for entry in found.get('hosts') or ()
     ]
 
@@ -34,7 +48,8 @@ class Row(rows.Row):
     def read(self, request: Any, obj_id: str) -> dict[str, Any]:
         """The host as it is now."""
         key = int(self.table.kwargs['aggregate_id'])
-        for entry in of_pool(asking.pools_of(request).pool(key)):
+        allowed = asking.allowed(request, key)
+        for entry in of_pool(asking.pools_of(request).pool(key), allowed):
             if object_id(entry) == obj_id:
                 return entry
         raise api.Refused(f'Host {obj_id} has left.', 404)
@@ -48,9 +63,11 @@ class _HostLink(tables.LinkAction):
     """A form about one host.
 
     :ivar page: its name in ``urls``.
+    :ivar action: what it asks of the API; it is there while that is taken.
     """
 
     page: str
+    action: str
     classes = ('ajax-modal',)
 
     def get_link_url(self, datum: words.Data) -> str:
@@ -59,18 +76,21 @@ class _HostLink(tables.LinkAction):
         return places.of(self.page, key, datum['name'])
 
     def allowed(self, request: Any, datum: words.Data | None) -> bool:
-        """Only of a host that the API has a name for."""
-        return datum is None or bool(datum.get('name') and self.fits(datum))
+        """Only where the API would take it, and it would change something."""
+        return datum is None or (
+            self.action in (datum.get('allowed') or ()) and self.fits(datum)
+        )
 
     def fits(self, datum: words.Data) -> bool:
-        """Whether it makes sense for the host as it is."""
-        return datum.get('phase') is not None
+        """Whether the host is not as it would be then already."""
+        return True
 
 
 class Check(_HostLink):
     """What would forbid a change of the host."""
 
     name = page = 'check'
+    action = 'check_host'
     verbose_name = _('Check')
     icon = 'search'
     policy_rules = rights.CHECK
@@ -80,16 +100,15 @@ class Enter(_HostLink):
     """Take the host into maintenance."""
 
     name = page = 'enter'
+    action = 'enter_maintenance'
     verbose_name = _('Enter Maintenance')
     icon = 'wrench'
     policy_rules = rights.MAINTENANCE
 
     def fits(self, datum: words.Data) -> bool:
-        """A member that is in none, or has guests again."""
-        drift = datum.get('drift') or ()
-        return datum.get('phase') == 'member' and (
-            datum.get('maintenance') in ('off', 'leaving')
-            or 'GUESTS_ARRIVED' in drift
+        """One that is in none, or has guests again."""
+        return datum.get('maintenance') in ('off', 'leaving') or (
+            'GUESTS_ARRIVED' in (datum.get('drift') or ())
         )
 
 
@@ -97,12 +116,13 @@ class Leave(_HostLink):
     """Take the host out of maintenance."""
 
     name = page = 'leave'
+    action = 'leave_maintenance'
     verbose_name = _('Leave Maintenance')
     icon = 'play'
     policy_rules = rights.MAINTENANCE
 
     def fits(self, datum: words.Data) -> bool:
-        """A member that is in maintenance, or on its way into it."""
+        """One that is in maintenance, or on its way into it."""
         return datum.get('maintenance') not in (None, 'off')
 
 
@@ -110,14 +130,11 @@ class Remove(_HostLink):
     """Take the host out of the aggregate, and of its pool."""
 
     name = page = 'remove'
+    action = 'remove_host'
     verbose_name = _('Remove')
     icon = 'trash'
     action_type = 'danger'
     policy_rules = rights.REMOVE
-
-    def fits(self, datum: words.Data) -> bool:
-        """One that has not begun to leave, or is to be forgotten."""
-        return datum.get('phase') in ('member', 'joining', 'leaving')
 
 
 class _PoolLink(tables.LinkAction):

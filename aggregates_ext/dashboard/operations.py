@@ -1,5 +1,6 @@
 """The table of the operations of one pool, and the ways out of them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -12,20 +13,29 @@ from aggregates_ext.dashboard import places
 from aggregates_ext.dashboard import rights
 from aggregates_ext.dashboard import rows
 
-# Those that can be given up when they have begun, too.
-RUNS = ('rolling_reboot', 'rolling_update', 'set_hosts')
-
 
 def of_pool(
-    found: words.Data, operations: list[dict[str, Any]]
+    found: words.Data,
+    operations: list[dict[str, Any]],
+    allowed: Mapping[str, set[str]],
 ) -> list[dict[str, Any]]:
-    """Operations, with what ends that one counts for the state of its pool."""
+    """Operations, with what ends that one counts for the state of its pool.
+
+    And with what may be done with each.
+
+    :param allowed: as of ``asking.allowed``.
+    """
     remedies = {
         entry.get('uuid'): entry.get('remedy')
         for entry in found.get('operations') or ()
     }
     return [
-        {**each, 'remedy': remedies.get(each['uuid'])} for each in operations
+        {
+            **each,
+            'remedy': remedies.get(each['uuid']),
+            'allowed': allowed.get(each['uuid'], set()),
+        }
+        for each in operations
     ]
 
 
@@ -51,8 +61,9 @@ class Row(rows.Row):
         """The operation as it is now."""
         pools = asking.pools_of(request)
         found = pools.operation(obj_id)
-        pool = pools.pool(int(found['aggregate_id']))
-        return of_pool(pool, [found])[0]
+        key = int(found['aggregate_id'])
+        allowed = asking.allowed(request, key)
+        return of_pool(pools.pool(key), [found], allowed)[0]
 
     def unknown(self, obj_id: str, reason: str) -> dict[str, Any]:
         """Its uuid, and why there is no more."""
@@ -69,8 +80,11 @@ class _Act(tables.LinkAction):
 
     What Horizon has for actions with one click asks first too, and then sends
     the form of the row, which is gone when the row was looked at again.
+
+    :ivar action: what it asks of the API; it is there while that is taken.
     """
 
+    action: str
     classes = ('ajax-modal',)
 
     def get_link_url(self, datum: words.Data) -> str:
@@ -79,60 +93,39 @@ class _Act(tables.LinkAction):
         return places.of('again', key, datum['uuid'], self.name)
 
     def allowed(self, request: Any, datum: words.Data | None) -> bool:
-        """Only where it makes sense for the operation as it is."""
-        return datum is None or self.fits(datum)
-
-    def fits(self, datum: words.Data) -> bool:
-        """Whether it does."""
-        raise NotImplementedError
+        """Only where the API would take it as the operation is."""
+        return datum is None or self.action in (datum.get('allowed') or ())
 
 
 class Retry(_Act):
     """Try it again, when what was in its way is mended."""
 
     name = 'retry'
+    action = 'retry_operation'
     verbose_name = _('Retry')
     icon = 'refresh'
     policy_rules = rights.RETRY
-
-    def fits(self, datum: words.Data) -> bool:
-        """One that has not come about, or rests."""
-        return datum.get('state') in ('failed', 'cancelled', 'unresolved') or (
-            datum.get('state') == 'queued' and bool(datum.get('retry_at'))
-        )
 
 
 class Cancel(_Act):
     """Take it back, or give a run over all hosts up."""
 
     name = 'cancel'
+    action = 'cancel_operation'
     verbose_name = _('Cancel')
     icon = 'stop'
     action_type = 'danger'
     policy_rules = rights.CANCEL
-
-    def fits(self, datum: words.Data) -> bool:
-        """One that is queued, and a run that can be given up."""
-        return datum.get('state') == 'queued' or (
-            datum.get('state') == 'running' and datum.get('kind') in RUNS
-        )
 
 
 class Continue(_Act):
     """Let a run go on with the host that waits."""
 
     name = 'continue'
+    action = 'continue_operation'
     verbose_name = _('Continue')
     icon = 'play'
     policy_rules = rights.ROLLING
-
-    def fits(self, datum: words.Data) -> bool:
-        """A run of which a host waits."""
-        # The list of operations does not tell who waits; one alone does.
-        waits = 'paused' not in datum or bool(datum['paused'])
-        return datum.get('state') == 'running' and (
-            datum.get('kind') in RUNS and waits
-        )
 
 
 class OperationsTable(tables.DataTable):

@@ -21,6 +21,7 @@ from aggregates_ext.dashboard import places
 from aggregates_ext.dashboard import pools
 
 Rows = list[dict[str, Any]]
+Found = tuple[Rows, dict[str, Any], dict[str, Any], dict[str, set[str]]]
 
 
 class IndexView(tables.PagedTableMixin, tables.DataTableView):
@@ -56,10 +57,11 @@ class PoolView(tables.MultiTableView):
         return int(self.kwargs['aggregate_id'])
 
     @functools.cached_property
-    def found(self) -> tuple[Rows, dict[str, Any], dict[str, Any]]:
+    def found(self) -> Found:
         """Operations, then the pool: as the list tells it, and by itself.
 
-        In this order: of what has failed the pool tells the remedy.
+        In this order: of what has failed the pool tells the remedy. Then what
+        may be done.
 
         Where it cannot be read the page is that of all pools, and tells why.
         """
@@ -68,20 +70,22 @@ class PoolView(tables.MultiTableView):
             asked = asking.pools_of(self.request)
             newest = list(asked.operations(self.key, size))
             listed = asking.listed(self.request, self.key)
-            return newest, listed, asked.pool(self.key)
+            pool = asked.pool(self.key)
+            return newest, listed, pool, asking.allowed(self.request, self.key)
 
     def get_hosts_data(self) -> list[dict[str, Any]]:
         """Rows of the first table."""
-        return hosts.of_pool(self.found[2])
+        _newest, _listed, pool, allowed = self.found
+        return hosts.of_pool(pool, allowed)
 
     def get_operations_data(self) -> list[dict[str, Any]]:
         """Rows of the second."""
-        newest, _listed, pool = self.found
-        return operations.of_pool(pool, newest)
+        newest, _listed, pool, allowed = self.found
+        return operations.of_pool(pool, newest, allowed)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """What stands above the tables."""
-        _newest, listed, pool = self.found
+        _newest, listed, pool, _allowed = self.found
         context: dict[str, Any] = super().get_context_data(
             **kwargs, listed=listed, pool=pool
         )

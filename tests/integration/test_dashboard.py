@@ -407,6 +407,9 @@ def test_a_host_is_taken_out_of_service_and_back(
     row = pages.window.read(f'#hosts tr[data-object-id="{host}"]')
     assert 'maintenance on' in row
     assert 'new fans' in row
+    for action, there in (('enter', False), ('leave', True)):
+        found = pages.window.all(f'#hosts__row_{host}__action_{action}')
+        assert bool(found) == there
     pages.open(f'{key}/operations/{operation["uuid"]}/')
     assert f'{BOLD}-web from {host}' in pages.window.text
     assert pages.window.all('#content_body b') == []
