@@ -5,6 +5,7 @@ error (xapi#join-late-failures, xapi#eject-errors): the hosts are asked.
 """
 
 import contextlib
+from collections.abc import Callable
 
 import pytest
 
@@ -160,6 +161,53 @@ def test_join_that_was_lost_is_sent_again_when_two_looks_agree(
     assert running.settle(key) == 'succeeded', running.error(key)
     first, second = running.arrivals(JOIN)
     assert second - first >= running.conf.compute.watch_interval
+
+
+def add(running: service.Service, key: int) -> None:
+    running.members.add_host(running.ctx, key, 'xen3')
+
+
+def remove(running: service.Service, key: int) -> None:
+    running.members.remove_host(running.ctx, key, 'xen2')
+
+
+def forget(running: service.Service, key: int) -> None:
+    running.sim.power_off('xen2')
+    running.clock.advance(601)
+    running.members.remove_host(running.ctx, key, 'xen2', force=True)
+
+
+@pytest.mark.parametrize(
+    ('act', 'calls'),
+    [
+        (add, ['pool.join']),
+        (remove, ['pool.eject']),
+        (forget, ['host.declare_dead', 'host.destroy']),
+    ],
+)
+def test_old_tasks_go_by_the_session_in_the_record(
+    running: service.Service,
+    monkeypatch: pytest.MonkeyPatch,
+    act: Callable[[service.Service, int], None],
+    calls: list[str],
+) -> None:
+    """Who is frozen before that removes none of a successor's.
+
+    A successor ends the session in the record before it looks.
+    """
+    key = running.create('xen1', 'xen2')
+    forget_tasks, told = views.forget_tasks, []
+
+    def noted(session: xenapi.Session, *old: str) -> None:
+        record = running.operation(key).call or {}
+        assert record.get('session') == session.uuid()
+        told.append(record['call'].removeprefix('Async.'))
+        forget_tasks(session, *old)
+
+    monkeypatch.setattr(views, 'forget_tasks', noted)
+    act(running, key)
+    assert running.settle(key) == 'succeeded', running.error(key)
+    assert told == calls
 
 
 def test_eject_whose_task_went_with_the_master_is_not_sent_again(

@@ -241,11 +241,17 @@ def _error(
     return (found.code, *found.parameters)
 
 
-def forget_tasks(session: xenapi.Session, call: str) -> None:
-    """Remove ended runs of a call, which would be taken for the next one."""
-    for task in tasks(session, call):
-        if task.status not in RUNNING:
-            session.call('task.destroy', task.ref)
+def forget_tasks(session: xenapi.Session, *calls: str) -> None:
+    """Remove ended runs of calls, which would be taken for the next ones.
+
+    :param session: that of the record of the next one: who is frozen here
+        removes none of whoever has taken over, and ended it
+        (design#sent-calls).
+    """
+    for call in calls:
+        for task in tasks(session, call):
+            if task.status not in RUNNING:
+                session.call('task.destroy', task.ref)
 
 
 class Probe:

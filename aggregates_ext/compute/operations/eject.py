@@ -318,11 +318,7 @@ class _Eject:
                 raise failure from exc
 
     def _check_last(self, session: xenapi.Session) -> None:
-        """Look a last time, when the call is recorded.
-
-        Old tasks go by the session in the record: one that is frozen here
-        removes none of whoever has taken over, and ended it.
-        """
+        """Look a last time, when the call is recorded."""
         views.forget_tasks(session, CALL)
         self._guard(session)
 

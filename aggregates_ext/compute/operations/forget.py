@@ -250,7 +250,6 @@ class _Forget:
             return
         view.hosts.check()
         self._record_left()
-        views.forget_tasks(self._master.session, DECLARE)
         run.note(step='declaring the host dead', progress=30)
         self._call(DECLARE, view)
 
@@ -258,11 +257,17 @@ class _Forget:
         run = self._run
         if run.elapsed() >= run.options.eject_timeout:
             self._refuse('TIMEOUT', 'It could not be forgotten in time.', [])
-        views.forget_tasks(self._master.session, DESTROY)
+        # That of a declaration tells that the host can be struck.
+        old = (DECLARE, DESTROY) if call == DECLARE else (DESTROY,)
         with contextlib.closing(self._master.login()) as session:
             try:
                 ref = view.hosts[self._uuid].ref
-                run.change(session, f'Async.{call}', ref)
+                run.change(
+                    session,
+                    f'Async.{call}',
+                    ref,
+                    check=lambda: views.forget_tasks(session, *old),
+                )
             except outcomes.Failed as exc:
                 error = exc.error
                 self._judge(error['code'], str(exc), error['parameters'])

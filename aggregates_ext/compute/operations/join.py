@@ -257,8 +257,6 @@ class _Join:
                 facts = self._check(session, False)
             account = self._master.session.credential
             run.note(step='joining', progress=10)
-            # Old tasks go by the session in the record: one that is frozen
-            # here removes none of whoever has taken over, and ended it.
             run.change(
                 session,
                 f'Async.{views.JOIN_CALL}',
