@@ -10,8 +10,10 @@ from collections.abc import Callable
 import pytest
 
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.operations import departures
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.db import operations
 from tests.functional import byhand
 from tests.functional import service
 
@@ -132,6 +134,42 @@ def test_host_that_stays_after_a_late_error_is_a_member(
     running.watch(key, 60)
     assert running.state(key) == 'error'
     assert all(host['enabled'] for host in running.pool_of('xen1')['hosts'])
+
+
+def test_host_that_stays_is_asked_by_one_observation_after_another(
+    running: service.Service,
+) -> None:
+    """Of an eject that is unresolved each look is short.
+
+    So it is written down since when the host answers as a member.
+    """
+    key = running.create('xen1', 'xen2')
+    running.sim.plant(host='xen2', action='fail', step='E1', code='SOME_ERROR')
+
+    def pull_the_plug() -> None:
+        if running.arrivals(EJECT):
+            running.meanwhile.clear()
+            running.sim.power_off('xen2')
+
+    running.meanwhile.append(pull_the_plug)
+    running.members.remove_host(running.ctx, key, 'xen2')
+    assert running.settle(key) == 'unresolved', running.error(key)
+    assert running.error(key)['code'] == 'UNRESOLVED'
+    running.sim.power_on('xen2')
+    running.watch(key, byhand.WHILE)
+    for _ in range(3):
+        running.watch(key, byhand.WHILE)
+        assert running.operation(key).state == 'unresolved'
+    found = running.operation(key)
+    known = dict(found.parameters)
+    # By the clock of the database, which the simulated one does not set.
+    known[departures.FOLLOWS] -= running.conf.compute.fuse_wait
+    with running.database.writer() as connection:
+        operations.update(connection, found.id, {'parameters': known})
+    running.watch(key, byhand.WHILE)
+    assert running.operation(key).state == 'failed'
+    assert running.hosts.get('xen2').phase == 'member'
+    assert calls(running).count(EJECT) == 1
 
 
 def test_member_that_leads_itself_is_drift_whatever_the_master_says(
