@@ -26,6 +26,9 @@ CROWD = 6
 GALERA = 'Deadlock: wsrep aborted transaction'
 TABLE = models.aggregates
 HOST = {'url': 'https://x', 'credential': 'default'}
+# Seconds; what MariaDB tells of transactions is as old as what it told last,
+# until nobody has asked for a tenth of one.
+UNREAD = 0.3
 # How many transactions wait for a lock.
 WAITING = {
     'mysql': 'SELECT COUNT(*) FROM information_schema.innodb_trx '
@@ -247,7 +250,7 @@ class TestServers:
             with database.reader() as connection:
                 if connection.scalar(waiting):
                     return
-            time.sleep(0.05)
+            time.sleep(UNREAD)
         raise AssertionError('nobody waits')
 
     def test_what_belongs_to_a_held_aggregate_is_that_of_now(
@@ -275,6 +278,18 @@ class TestServers:
         assert [(one.name, one.hosts) for one in found] == [
             ('other', ('xen1',))
         ]
+
+    def test_to_hold_an_aggregate_waits_for_none_of_its_hosts(
+        self, database: engine.Database
+    ) -> None:
+        """They are read with it, and not locked."""
+        key = create(database, 'one')
+        register(database, 'xen1')
+        database.write(lambda c: hosts.bind(c, 'xen1', key))
+        with database.writer() as connection:
+            hosts.update(connection, 'xen1', {'alarm': 'changes'})
+            held = database.write(lambda c: aggregates.hold(c, key))
+        assert held.hosts == ('xen1',)
 
     def test_deadlock_is_repeated_and_both_succeed(
         self, database: engine.Database
