@@ -156,7 +156,8 @@ class OperationsTable(tables.DataTable):
         hidden_title = False
         row_class = Row
         status_columns = ('state',)
-        row_actions = (Retry, Continue, Cancel)
+        # The first one that is there has a button, the others a menu.
+        row_actions = (Continue, Retry, Cancel)
         multi_select = False
 
     def get_object_id(self, datum: words.Data) -> str:

@@ -22,6 +22,7 @@ from tests.integration import children
 from tests.integration import clients
 from tests.integration import documents
 from tests.integration import keystone as keystone_server
+from tests.integration import operators
 from tests.integration import processes
 from tests.integration import rabbitmq
 
@@ -112,22 +113,13 @@ def site(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[processes.Site]:
     directory: pathlib.Path = tmp_path_factory.mktemp('site')
-    with processes.Site(
-        directory,
-        HOSTS,
-        authtoken=keystone.authtoken(),
-        transport_url=shared_broker.url(shared_broker.make_vhost()),
-    ) as made:
-        made.set_up()
+    with operators.site(keystone, shared_broker, directory, HOSTS) as made:
         yield made
 
 
 @pytest.fixture(scope='module')
 def compute(site: processes.Site) -> children.Child:
-    service = site.start_compute()
-    sign = 'Messages are listened to'
-    processes.wait_for('it listens', lambda: sign in service.text())
-    return service
+    return operators.start_compute(site)
 
 
 @pytest.fixture(scope='module')
@@ -137,11 +129,7 @@ def api(
     keystone: keystone_server.Keystone,
 ) -> processes.Client:
     """The API, seen by an administrator; it can be restarted where it is."""
-    client = site.start_api()
-    port = client.url.rpartition(':')[2]
-    site.configure('bind_port = 0', f'bind_port = {port}')
-    keystone.add_endpoint(f'{client.url}/v2.1', REGION)
-    return client.sending(X_Auth_Token=keystone.token('operator'))
+    return operators.start_api(site, keystone, REGION)
 
 
 @pytest.fixture(scope='module')
