@@ -12,12 +12,11 @@ from typing import NamedTuple
 from tests.integration import environments
 
 TIMEOUT = 300  # seconds; a client that hangs
-# Each command in a copy of a process that has loaded all of ``openstack``,
-# which alone takes a second.
-SHELL = """
+# A program that has loaded all of ``openstack``, which alone takes a second:
+# each command runs in a copy of it.
+LOADED = """
 import contextlib
 import importlib.metadata
-import io
 import json
 import os
 import sys
@@ -30,6 +29,9 @@ for group in points.groups:
         for point in points.select(group=group):
             with contextlib.suppress(ImportError):
                 point.load()
+"""
+SHELL = f"""{LOADED}
+import io
 
 def run(command):
     out, err = io.StringIO(), io.StringIO()

@@ -1,7 +1,7 @@
 """``openstack`` with the plug-in, on a terminal.
 
-It takes seconds to load. So one process loads it, and each command runs in a
-copy of that.
+As ``tests.integration.clients`` runs it: each command in a copy of a process
+that has loaded it, here with a terminal of its own.
 """
 
 import contextlib
@@ -14,24 +14,12 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from tests.integration import clients
 from tests.pictures import terminal
 
 # Gets the words of a command together with its terminal.
-LOADED = """
-import contextlib
-import importlib.metadata
-import json
-import os
+PROGRAM = f"""{clients.LOADED}
 import socket
-import sys
-import openstack.compute.v2._proxy
-from openstackclient import shell
-
-for group in importlib.metadata.entry_points().groups:
-    if group.startswith('openstack.'):
-        for point in importlib.metadata.entry_points(group=group):
-            with contextlib.suppress(ImportError):
-                point.load()
 
 asked = socket.socket(fileno=int(sys.argv[1]))
 while True:
@@ -70,7 +58,7 @@ class OpenStack:
         with other:
             number = str(other.fileno())
             self._process = subprocess.Popen(
-                [venv / 'bin' / 'python', '-c', LOADED, number],
+                [venv / 'bin' / 'python', '-c', PROGRAM, number],
                 env={**variables, **terminal.VARIABLES},
                 # Or what Python finds here would be found before the plug-in.
                 cwd=venv,
