@@ -286,29 +286,28 @@ def unfinished(
     connection: sa.Connection, aggregate_id: int
 ) -> tuple[list[records.Operation], float]:
     """Operations to be run, in order, and the database's clock."""
-    query = (
-        sa.select(*_COLUMNS, engine.now().label('now'))
-        .where(
-            _TABLE.c.aggregate_id == aggregate_id,
-            _is_open(UNFINISHED),
-        )
-        .order_by(hidden(_TABLE.c.id))
-    )
-    rows = connection.execute(query).all()
-    now = rows[0].now if rows else 0.0
-    return [_record(row[:-1]) for row in rows], now
+    return _timed(connection, aggregate_id, _is_open(UNFINISHED))
 
 
 def counting(
     connection: sa.Connection, aggregate_id: int
 ) -> tuple[list[records.Operation], float]:
     """Those that count for the state of an aggregate, and the clock."""
+    return _timed(connection, aggregate_id, _TABLE.c.settled == sa.false())
+
+
+def _timed(
+    connection: sa.Connection,
+    aggregate_id: int,
+    which: sa.ColumnElement[bool],
+) -> tuple[list[records.Operation], float]:
+    """Some of an aggregate, in order, and the database's clock.
+
+    That is 0 where there are none, and nothing to be judged by it.
+    """
     query = (
         sa.select(*_COLUMNS, engine.now().label('now'))
-        .where(
-            _TABLE.c.aggregate_id == aggregate_id,
-            _TABLE.c.settled == sa.false(),
-        )
+        .where(_TABLE.c.aggregate_id == aggregate_id, which)
         .order_by(hidden(_TABLE.c.id))
     )
     rows = connection.execute(query).all()

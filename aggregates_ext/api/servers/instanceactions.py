@@ -56,7 +56,7 @@ def index(
         found = domain.moves.page(
             wanted, limit + 1, _marker(domain, guest.seen.uuid, asked)
         )
-    details = ctx.may(policy.ACTION_DETAILS)
+    details = ctx.may(policy.ACTION_DETAILS, domain.guests.project_id)
     shown = [_action(move, shape, details) for move in found or []]
     if not paged:
         return {'instanceActions': shown[:limit]}
@@ -80,11 +80,12 @@ def show(
         raise exception.MoveNotFound(
             f'Action {ascii(request_id[:64])[1:-1]} not found'
         )
-    details = ctx.may(policy.ACTION_DETAILS)
+    owner = domain.guests.project_id
+    details = ctx.may(policy.ACTION_DETAILS, owner)
     shown = _action(found, shape, details)
-    events = ctx.may(policy.ACTION_EVENTS)
+    events = ctx.may(policy.ACTION_EVENTS, owner)
     if events or shape.supports(_EVENTS_SINCE):
-        project = found.project_id or domain.guests.project_id
+        project = found.project_id or owner
         shown['events'] = [_event(found, shape, project, events, details)]
     return {'instanceAction': shown}
 

@@ -85,8 +85,8 @@ class Retries:
     :param intended: how it gets into the database.
     :param membership: whose rules joins and removals keep.
     :param ask_again: writes once more what a host is to be, for what is asked
-        by the rules of ``SERVICE``; gets the connection, the old operation, and the uuid of
-        the new one.
+        by the rules of ``SERVICE``; gets the connection, the old operation,
+        and the uuid of the new one.
     """
 
     def __init__(
