@@ -5,13 +5,20 @@ is sent to the API and to its peers in turn (``bench_peers``), and what counts
 is the ratio of the CPU that each took; nothing here passes or fails. Calls
 and statements do not depend on the machine: ``test_calls.py`` bounds them.
 
-``python -m tests.bench URL`` takes another database than SQLite.
+``python -m tests.bench`` takes waitress and SQLite. With ``--server gunicorn``,
+which comes from PyPI as in the integration tests, it is one worker of it; with
+``--database mariadb`` or ``postgresql`` a private server; with ``--memcached``
+the tokens are kept there, and not in the process.
 """
 
+import argparse
 import contextlib
 import http.client
 import json
+import os
 import pathlib
+import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -35,10 +42,14 @@ from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from aggregates_ext.db.schema import models
 from tests import bench_peers
+from tests import databases
+from tests.integration import environments
+from tests.integration import memcached
 
 SECONDS = 1.0
 ROUNDS = 3
 SIZES = (1, 100, 1000)
+LISTENING = re.compile(r'(?i)listening .*http://127\.0\.0\.1:(\d+)')
 ALL = '/v2.1/os-aggregates'
 ONE = f'{ALL}/1'
 HOSTS, KEYS = 10, 5
@@ -101,12 +112,16 @@ def fill(database: engine.Database, size: int) -> None:
 
 
 @contextlib.contextmanager
-def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def process(
+    *arguments: str, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
     """A process for the length of a block."""
     running = subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
+        env=os.environ | variables,
     )
     try:
         yield running
@@ -119,10 +134,12 @@ def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 def port_of(running: subprocess.Popen[str]) -> int:
     """The port that a server says it listens on."""
+    told = []
     for line in running.stdout or ():
-        if bench_peers.LISTENING in line:
-            return int(line.strip().rsplit(':', 1)[1])
-    raise RuntimeError('the server has ended')
+        if found := LISTENING.search(line):
+            return int(found[1])
+        told.append(line)
+    raise RuntimeError(f'the server has ended: {"".join(told[-20:])}')
 
 
 class Asked(NamedTuple):
@@ -158,8 +175,12 @@ class Peer:
     """
 
     def __init__(self, running: subprocess.Popen[str]) -> None:
-        self._process = psutil.Process(running.pid)
         self.port = port_of(running)
+        self._process = psutil.Process(running.pid)
+        if 'gunicorn' in ' '.join(self._process.cmdline()):
+            while not self._process.children():
+                time.sleep(0.1)
+            [self._process] = self._process.children()
 
     def resident(self) -> float:
         """Resident memory in MiB."""
@@ -227,42 +248,89 @@ class Peer:
         return content
 
 
-@contextlib.contextmanager
-def peers(
-    directory: pathlib.Path, files: dict[str, pathlib.Path]
-) -> Iterator[dict[str, Peer]]:
-    """All that are measured, by name, each with and without authtoken.
+class Waitress:
+    """The server that the API brings."""
 
-    :param files: configurations of the API, by strategy.
+    def api(self, conf: pathlib.Path) -> Any:
+        """Serve the API, to be entered."""
+        return process(
+            '-m', 'aggregates_ext.cmd.api', '--config-file', str(conf)
+        )
+
+    def peer(self, kind: str, *arguments: str) -> Any:
+        """Serve what it is measured beside, to be entered."""
+        return process('-m', 'tests.bench_peers', kind, *arguments)
+
+
+class Gunicorn(Waitress):
+    """One worker of gunicorn, with as many threads as the guide says.
+
+    :param home: where it may keep files.
     """
-    module = ('-m', 'tests.bench_peers')
-    with contextlib.ExitStack() as stack:
 
-        def start(*arguments: str) -> Peer:
-            return Peer(stack.enter_context(process(*arguments)))
+    def __init__(self, home: pathlib.Path) -> None:
+        self._home = home
+        venv = environments.install('gunicorn', 'gunicorn')
+        [self._site] = venv.glob('lib/python*/site-packages')
 
-        api = ('-m', 'aggregates_ext.cmd.api', '--config-file')
-        ours = start(*api, str(files['noauth']))
-        bodies = directory / 'bodies'
-        bodies.mkdir()
-        for path in (ALL, ONE):
-            name = parse.quote(path, safe='')
-            (bodies / name).write_bytes(ours.get(path))
-        url = files['keystone'].read_text().partition('endpoint = ')[2]
-        url = url.partition('/v3')[0]
-        yield {
-            'ours': ours,
-            'bare': start(*module, 'bare', str(bodies)),
-            'ours+authtoken': start(*api, str(files['keystone'])),
-            'limit': start(*module, 'limit', str(bodies), url),
-        }
+    def _process(self, application: str, **variables: str) -> Any:
+        return process(
+            *('-m', 'gunicorn', '--workers', '1', '--threads', '4'),
+            # A loaded machine may let a connection rest for long.
+            *('--keep-alive', '75', '--bind', '127.0.0.1:0', application),
+            HOME=str(self._home),
+            PYTHONPATH=f'{environments.ROOT}{os.pathsep}{self._site}',
+            **variables,
+        )
+
+    def api(self, conf: pathlib.Path) -> Any:
+        return self._process(
+            'aggregates_ext.wsgi:application',
+            OS_AGGREGATES_EXT_CONFIG_DIR=str(conf.parent),
+        )
+
+    def peer(self, kind: str, *arguments: str) -> Any:
+        return self._process(f'tests.bench_peers:make({kind!r}, {arguments})')
 
 
-def compare(
-    database: engine.Database,
-    directory: pathlib.Path,
-    files: dict[str, pathlib.Path],
-) -> None:
+class Measured(NamedTuple):
+    """What is measured, and with what.
+
+    :ivar files: configurations of the API, by strategy.
+    :ivar identity: arguments of what is behind authtoken.
+    """
+
+    server: Waitress
+    database: engine.Database
+    files: dict[str, pathlib.Path]
+    identity: list[str]
+
+    @contextlib.contextmanager
+    def peers(self, directory: pathlib.Path) -> Iterator[dict[str, Peer]]:
+        """All, by name, each with and without authtoken."""
+        with contextlib.ExitStack() as stack:
+
+            def start(running: Any) -> Peer:
+                return Peer(stack.enter_context(running))
+
+            serve = self.server
+            ours = start(serve.api(self.files['noauth']))
+            bodies = directory / 'bodies'
+            bodies.mkdir()
+            for path in (ALL, ONE):
+                name = parse.quote(path, safe='')
+                (bodies / name).write_bytes(ours.get(path))
+            url = self.database.engine.url.render_as_string(False)
+            plain = (str(bodies), url)
+            yield {
+                'ours': ours,
+                'bare': start(serve.peer('bare', *plain)),
+                'ours+authtoken': start(serve.api(self.files['keystone'])),
+                'limit': start(serve.peer('limit', *plain, *self.identity)),
+            }
+
+
+def compare(measured: Measured, directory: pathlib.Path) -> None:
     """Print what each request takes, beside the peers of the same size."""
     print(
         f'{"request":<24}{"connections":>12}{"ms ours":>9}{"bare":>7}'
@@ -270,10 +338,10 @@ def compare(
         f'{"per s":>8}'
     )
     for size in SIZES:
-        fill(database, size)
+        fill(measured.database, size)
         place = directory / str(size)
         place.mkdir()
-        with peers(place, files) as named:
+        with measured.peers(place) as named:
             for asked in REQUESTS:
                 if asked.size == size:
                     for connections in (1, 8):
@@ -305,35 +373,66 @@ def show(asked: Asked, named: dict[str, Peer], connections: int) -> None:
     )
 
 
-def main(url: str = '') -> None:
-    """Measure, and print tables.
-
-    :param url: of an empty database; else SQLite's.
-    """
-    with (
-        tempfile.TemporaryDirectory() as name,
-        process('-m', 'tests.bench_peers', 'keystone') as identity,
-    ):
-        directory = pathlib.Path(name)
-        url = url or f'sqlite:///{directory}/aggregates_ext.sqlite'
-        keystone = f'http://127.0.0.1:{port_of(identity)}'
-        told = bench_peers.authtoken(keystone).items()
-        files = {}
-        for strategy in ('noauth', 'keystone'):
-            files[strategy] = directory / f'{strategy}.conf'
-            files[strategy].write_text(
-                CONFIG.format(
-                    directory=directory,
-                    url=url,
-                    strategy=strategy,
-                    authtoken='\n'.join(f'{k} = {v}' for k, v in told),
-                )
+def configure(
+    directory: pathlib.Path, url: str, identity: list[str]
+) -> dict[str, pathlib.Path]:
+    """Configurations of the API, by strategy, each in a directory."""
+    told = bench_peers.authtoken(*identity).items()
+    files = {}
+    for strategy in ('noauth', 'keystone'):
+        place = directory / strategy
+        place.mkdir()
+        files[strategy] = place / 'aggregates_ext.conf'
+        files[strategy].write_text(
+            CONFIG.format(
+                directory=directory,
+                url=url,
+                strategy=strategy,
+                authtoken='\n'.join(f'{k} = {v}' for k, v in told),
             )
+        )
+        paste = environments.ROOT / 'etc' / 'aggregates_ext' / 'api-paste.ini'
+        shutil.copy(paste, place)
+    return files
+
+
+def options_of(arguments: list[str]) -> argparse.Namespace:
+    """What the command line chooses."""
+    parser = argparse.ArgumentParser(prog='python -m tests.bench')
+    parser.add_argument(
+        '--server', choices=('waitress', 'gunicorn'), default='waitress'
+    )
+    parser.add_argument(
+        '--database', choices=databases.KINDS, default='sqlite'
+    )
+    parser.add_argument('--memcached', action='store_true')
+    return parser.parse_args(arguments)
+
+
+def main(*arguments: str) -> None:
+    """Measure, and print tables."""
+    chosen = options_of(list(arguments))
+    with contextlib.ExitStack() as stack:
+        enter = stack.enter_context
+        directory = pathlib.Path(enter(tempfile.TemporaryDirectory()))
+        keystone = enter(process('-m', 'tests.bench_peers', 'keystone'))
+        identity = [f'http://127.0.0.1:{port_of(keystone)}']
+        if chosen.memcached:
+            identity.append(enter(memcached.Memcached()).place)
+        url = f'sqlite:///{directory}/aggregates_ext.sqlite'
+        if chosen.database != 'sqlite':
+            servers = enter(databases.running())
+            url = servers.get(chosen.database).new()
+        files = configure(directory, url, identity)
         conf = cfg.ConfigOpts()
         options.parse(conf, [], [str(files['noauth'])])
         database = engine.Database(conf)
         migration.upgrade(database)
-        compare(database, directory, files)
+        server = Waitress()
+        if chosen.server == 'gunicorn':
+            server = Gunicorn(directory)
+        print(f'{chosen.server}, {chosen.database}', flush=True)
+        compare(Measured(server, database, files, identity), directory)
         command = ('--config-file', str(files['noauth']))
         with process('-m', 'aggregates_ext.cmd.compute', *command) as compute:
             time.sleep(5)
