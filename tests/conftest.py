@@ -16,6 +16,7 @@ from oslo_config import cfg  # noqa: E402
 
 from aggregates_ext.db.engine import engine  # noqa: E402
 from aggregates_ext.xensim import simulator  # noqa: E402
+from tests import compiled  # noqa: E402
 from tests import databases  # noqa: E402
 from tests import leash  # noqa: E402
 from tests import schemas  # noqa: E402
@@ -27,6 +28,7 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile('any time')
+compiled.share()
 
 
 def pytest_configure() -> None:
