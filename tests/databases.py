@@ -176,14 +176,14 @@ class Server:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def _processes(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
         """The server with all its children, the parent first."""
         parent = psutil.Process(self._process.pid)
         return [parent, *parent.children(recursive=True)]
 
     def freeze(self) -> None:
         """Let it do nothing more, while its connections stay open."""
-        for process in self._processes():
+        for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGSTOP)
 
@@ -191,13 +191,13 @@ class Server:
         """Let it go on, where it is frozen."""
         if not self.running:
             return
-        for process in reversed(self._processes()):
+        for process in reversed(self.processes()):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it as a power failure would."""
-        for process in self._processes():
+        for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait()

@@ -178,12 +178,7 @@ class Manager:
     def work_on(self, aggregate_id: int) -> None:
         """Claim an aggregate, run what is due, look at its pool."""
         try:
-            with self._keeper.hold(aggregate_id) as held:
-                ran = held is not None and self._run_all(held)
-            if ran:
-                self._lively = time.monotonic()
-                # A wake-up that came while it was held found nothing to do.
-                self.wake_up()
+            self._claim(aggregate_id)
         except compute_clock.Stopping:
             LOG.info('Aggregate %s: paused for the stop', aggregate_id)
         except exception.LeaseLost:
@@ -204,6 +199,16 @@ class Manager:
             )
         except Exception:
             LOG.exception('Aggregate %s: a bug', aggregate_id)
+
+    def _claim(self, aggregate_id: int) -> None:
+        with self._keeper.hold(aggregate_id) as held:
+            ran = held is not None and self._run_all(held)
+        if ran:
+            self._lively = time.monotonic()
+        if ran or held is None:
+            # A wake-up that came while it was held found nothing to do; and
+            # where another service was first, there may be more.
+            self.wake_up()
 
     def _run_all(self, held: compute_lease.Held) -> bool:
         """Run what is due, then observe; whether any of it has gone on.

@@ -10,6 +10,7 @@ from oslo_config import cfg
 
 from aggregates_ext.compute import manager
 from aggregates_ext.compute.xen import connections
+from aggregates_ext.db import leases
 from aggregates_ext.db.engine import engine
 from tests.functional import service
 
@@ -39,6 +40,32 @@ class Slow(manager.Manager):
         return super()._find_work(room)
 
 
+class Late(manager.Manager):
+    """Another service claims what it has found, before it does.
+
+    :ivar looked: it has looked for work once more.
+    """
+
+    looks = 0
+
+    def __init__(self, conf: cfg.ConfigOpts, database: engine.Database):
+        super().__init__(conf, database, connections.Connector(conf))
+        self.looked = threading.Event()
+
+    def _find_work(self, room: int) -> Sequence[int]:
+        self.looks += 1
+        found = super()._find_work(room)
+        if self.looks > 1:
+            self.looked.set()
+        for key in found:
+            self._database.write(
+                lambda connection, key=key: leases.claim(
+                    connection, key, 'another', DEADLINE
+                )
+            )
+        return found
+
+
 def test_work_that_waits_for_its_thread_is_not_begun_twice(
     running: service.Service,
 ) -> None:
@@ -50,6 +77,24 @@ def test_work_that_waits_for_its_thread_is_not_begun_twice(
     slow.serve()
     assert slow.looked.is_set()
     assert slow.begun == 1
+
+
+def test_who_was_too_late_looks_for_more_at_once(
+    running: service.Service,
+) -> None:
+    """Services find the same; the others need not wait for their next poll."""
+    key = running.aggregates.create('pool', None).id
+    running.members.add_host(running.ctx, key, 'xen1')
+    running.conf.set_override('poll_interval', 60, 'compute')
+    late = Late(running.conf, running.database)
+    thread = threading.Thread(target=late.serve)
+    thread.start()
+    try:
+        assert late.looked.wait(DEADLINE)
+    finally:
+        late.stop()
+        thread.join()
+    assert running.aggregates.get(key).hosts == ('xen1',)
 
 
 def test_work_is_looked_for_more_often_while_something_goes_on(

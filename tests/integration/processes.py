@@ -130,7 +130,7 @@ class Site:
         self._begin = children.fork if forked else children.Process
         file = directory / 'aggregates_ext.sqlite'
         self.connection = connection or f'sqlite:///{file}'
-        self._transport_url = transport_url
+        self.transport_url = transport_url
         self._authtoken = authtoken or {}
         self._settle_wait = settle_wait
         self.config = directory / 'aggregates_ext.conf'
@@ -194,7 +194,7 @@ class Site:
         lines = [
             '[DEFAULT]',
             'debug = true',
-            f'transport_url = {self._transport_url}',
+            f'transport_url = {self.transport_url}',
             *logging,
             '[database]',
             f'connection = {self.connection}',

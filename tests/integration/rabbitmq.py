@@ -49,40 +49,86 @@ def find_programs() -> dict[str, str]:
     return {name: str(path) for name, path in found.items()}
 
 
-class Broker:
-    """One broker with its own name server of Erlang (epmd).
+class Names:
+    """A name server of Erlang (epmd), and a home with a cookie.
 
-    :param directory: everything it writes goes there, cookie and all.
-    :raises Missing: it is not installed.
+    Nodes find and believe each other by these.
+
+    :param directory: both write there.
+    :ivar port: of the name server.
     """
 
     def __init__(self, directory: pathlib.Path) -> None:
-        self._programs = find_programs()
-        self.directory = directory
-        self.port, self._distribution, self._names = ports.free(3)
-        self._vhosts = 0
-        self._server: subprocess.Popen[bytes] | None = None
+        self._program = find_programs()['epmd']
+        self._output = directory / 'epmd.out'
+        (self.port,) = ports.free(1)
+        self.home = directory / 'home'
+        self.home.mkdir()
         self._epmd: subprocess.Popen[bytes] | None = None
-        for name in ('home', 'mnesia', 'log'):
-            (directory / name).mkdir()
-        (directory / 'enabled_plugins').write_text('[].\n')
-        (directory / 'rabbitmq.conf').write_text(
-            f'listeners.tcp.1 = 127.0.0.1:{self.port}\n'
-            f'default_user = {USER}\n'
-            f'default_pass = {PASSWORD}\n'
-        )
 
-    def __enter__(self) -> 'Broker':
-        with (self.directory / 'epmd.out').open('wb') as output:
+    def start(self) -> None:
+        """Serve names."""
+        with self._output.open('wb') as output:
             self._epmd = subprocess.Popen(
                 [
-                    self._programs['epmd'],
-                    *('-port', str(self._names), '-address', '127.0.0.1'),
+                    self._program,
+                    *('-port', str(self.port), '-address', '127.0.0.1'),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
             )
+
+    def stop(self) -> None:
+        """Serve no more."""
+        if self._epmd is not None:
+            self._epmd.kill()
+            self._epmd.wait()
+
+
+class Broker:
+    """One broker: alone, or a node of a cluster.
+
+    :param directory: everything it writes goes there.
+    :param node: its name.
+    :param names: those of its cluster; else it has its own.
+    :param joins: name of the node whose cluster it joins when it is new.
+    :raises Missing: it is not installed.
+    """
+
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        node: str = 'aggregates',
+        names: Names | None = None,
+        joins: str = '',
+    ) -> None:
+        self._programs = find_programs()
+        self.directory = directory
+        self.node = f'{node}@localhost'
+        self.port, self._distribution = ports.free(2)
+        self._is_alone = names is None
+        self._names = names or Names(directory)
+        self._vhosts = 0
+        self._server: subprocess.Popen[bytes] | None = None
+        for name in ('mnesia', 'log'):
+            (directory / name).mkdir()
+        (directory / 'enabled_plugins').write_text('[].\n')
+        lines = [
+            f'listeners.tcp.1 = 127.0.0.1:{self.port}',
+            f'default_user = {USER}',
+            f'default_pass = {PASSWORD}',
+        ]
+        if joins:
+            lines += [
+                'cluster_formation.peer_discovery_backend = classic_config',
+                f'cluster_formation.classic_config.nodes.1 = {joins}',
+            ]
+        (directory / 'rabbitmq.conf').write_text('\n'.join(lines) + '\n')
+
+    def __enter__(self) -> 'Broker':
+        if self._is_alone:
+            self._names.start()
         try:
             self.start()
         except BaseException:
@@ -92,20 +138,19 @@ class Broker:
 
     def __exit__(self, *_error: object) -> None:
         self.kill()
-        if self._epmd is not None:
-            self._epmd.kill()
-            self._epmd.wait()
+        if self._is_alone:
+            self._names.stop()
 
     def _environment(self) -> dict[str, str]:
         place = self.directory
         return {
             **leash.marked(),
             'PATH': os.environ.get('PATH', os.defpath),
-            'HOME': str(place / 'home'),
+            'HOME': str(self._names.home),
             'LANG': 'C.UTF-8',
-            'ERL_EPMD_PORT': str(self._names),
+            'ERL_EPMD_PORT': str(self._names.port),
             'ERL_EPMD_ADDRESS': '127.0.0.1',
-            'RABBITMQ_NODENAME': 'aggregates@localhost',
+            'RABBITMQ_NODENAME': self.node,
             'RABBITMQ_NODE_IP_ADDRESS': '127.0.0.1',
             'RABBITMQ_NODE_PORT': str(self.port),
             'RABBITMQ_DIST_PORT': str(self._distribution),
@@ -151,12 +196,17 @@ class Broker:
         would find the port free once ours has ended.
         """
         if self._server is not None and self._server.poll() is None:
-            server = psutil.Process(self._server.pid)
-            for process in [server, *server.children(recursive=True)]:
+            for process in self.processes():
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             self._server.wait(STOP_LIMIT)
         self._server = None
+
+    def processes(self) -> list[psutil.Process]:
+        """The broker with all its children, the parent first."""
+        assert self._server is not None
+        server = psutil.Process(self._server.pid)
+        return [server, *server.children(recursive=True)]
 
     def recover(self) -> None:
         """Let it run again, whatever was done to it."""

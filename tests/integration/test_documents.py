@@ -169,6 +169,7 @@ def test_options_in_the_text_exist(
     [
         documents.block('README.rst', '[DEFAULT]\n'),
         documents.block('install.rst', '[DEFAULT]\n'),
+        documents.block('install.rst', '[oslo_messaging_rabbit]\n'),
         documents.block('install.rst', '[oslo_middleware]\n'),
         documents.block('install.rst', '[xenserver:old]\n'),
         documents.block('notifications.rst', '[DEFAULT]\n'),
