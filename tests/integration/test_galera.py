@@ -23,6 +23,9 @@ from aggregates_ext.db import leases
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.engine import failures
 from aggregates_ext.db.schema import models
+from aggregates_ext.domain import aggregates as domain_aggregates
+from aggregates_ext.domain import hosts
+from aggregates_ext.domain import intent
 from tests import databases
 from tests import galera
 from tests import schemas
@@ -213,6 +216,55 @@ def test_what_a_former_holder_writes_is_refused(nodes: Databases) -> None:
     assert runs == ['passed']
     with nodes[2].reader() as connection:
         assert aggregates.get(connection, key).name == 'pool'
+
+
+@pytest.mark.parametrize('first', ['host', 'aggregate'])
+def test_zones_of_hosts_and_aggregates_agree(
+    nodes: Databases, first: str
+) -> None:
+    """Each is judged by the other, and both are changed at once.
+
+    What one change writes the other one only reads.
+    """
+    registered = [hosts.Hosts(database) for database in nodes]
+    registered[0].add(
+        [{'name': 'xen1', 'url': 'https://a', 'credential': 'default'}]
+    )
+    key = nodes[0].write(lambda c: aggregates.insert(c, 'u', 'pool', None).id)
+    bind = sa.update(models.hosts).values(aggregate_id=key, phase='member')
+    nodes[0].write(lambda c: c.execute(bind))
+
+    def change_host(node: int) -> None:
+        registered[node].change('xen1', {'availability_zone': 'one'})
+
+    def change_aggregate(node: int) -> None:
+        # No compute service is woken for that.
+        nobody: Any = None
+        wanted = domain_aggregates.Aggregates(
+            intent.Intent(nodes[node], nobody, 0)
+        )
+        wanted.set_metadata(key, {'availability_zone': 'other'})
+
+    ways = [change_host, change_aggregate]
+    if first == 'aggregate':
+        ways.reverse()
+    met: list[str] = []
+
+    def meanwhile(_connection: sa.Connection) -> None:
+        if not met:
+            met.append('here')
+            ways[1](1)
+
+    sa.event.listen(nodes[0].engine, 'commit', meanwhile)
+    with pytest.raises((exception.HostZoneMismatch, exception.Invalid)):
+        ways[0](0)
+    assert met == ['here']
+    with nodes[2].reader() as connection:
+        zones = {
+            aggregates.get(connection, key).availability_zone,
+            registered[2].get('xen1').availability_zone,
+        }
+    assert zones == {None, 'other' if first == 'host' else 'one'}
 
 
 def test_read_sees_what_was_committed_by_another_node(
