@@ -10,6 +10,7 @@ import functools
 import os
 import pathlib
 import threading
+import types
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from aggregates_ext import exception
+from aggregates_ext.cmd.commands import checks
 from aggregates_ext.db import aggregates
 from aggregates_ext.db import leases
 from aggregates_ext.db.engine import engine
@@ -44,6 +46,7 @@ ALL = 'AGGREGATES_EXT_CLUSTER_ALL'
 # and all of them.
 CLAIM, RECORD, LAST = 1, 6, 11
 COMMITS = range(1, LAST + 1) if os.environ.get(ALL) else (CLAIM, RECORD)
+WAITS = f'mysql_wsrep_sync_wait = {galera.SYNC_WAIT}'
 DOCUMENTED = documents.block(
     'install.rst',
     '[database]\nconnection = mysql+pymysql://user:password@node1',
@@ -296,6 +299,28 @@ def test_read_sees_what_was_committed_by_another_node(
     thread.join(processes.DEADLINE)
     assert found == ['new']
     hasty.dispose()
+
+
+def test_upgrade_check_tells_of_reads_that_do_not_wait(
+    nodes: Databases,
+) -> None:
+    """A node alone does not say how it is asked; a warning says what to set."""
+    found = {}
+    for value in (None, 1, galera.SYNC_WAIT):
+        conf = databases.configure(
+            nodes[1].engine.url.render_as_string(hide_password=False)
+        )
+        conf.set_override('mysql_wsrep_sync_wait', value, 'database')
+        database = engine.Database(conf)
+        tools = types.SimpleNamespace(database=database)
+        told = checks.server(tools)  # type: ignore[arg-type]
+        found[value] = [finding.message for finding in told]
+        database.dispose()
+    for value in (None, 1):
+        (warning,) = found[value]
+        assert f'wsrep_sync_wait is {value or 0}' in warning
+        assert WAITS in warning
+    assert found[galera.SYNC_WAIT] == []
 
 
 def test_one_host_goes_to_one_of_two_aggregates(
