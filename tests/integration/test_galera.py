@@ -24,6 +24,7 @@ from aggregates_ext.db import aggregates
 from aggregates_ext.db import leases
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.engine import failures
+from aggregates_ext.db.schema import migration
 from aggregates_ext.db.schema import models
 from aggregates_ext.domain import aggregates as domain_aggregates
 from aggregates_ext.domain import hosts
@@ -526,3 +527,47 @@ def test_node_that_is_not_in_the_cluster_is_a_database_that_is_away(
     client.done('PUT', f'/os-aggregates/{key}', body)
     cluster.recover()
     assert other.show(key)['name'] == 'other'
+
+
+def ended(process: children.Child) -> bool:
+    """Whether a process has ended."""
+    return not process.running
+
+
+def test_schema_that_three_nodes_make_at_once(
+    spread: Callable[..., Spread], cluster: galera.Cluster
+) -> None:
+    """One makes it, and the others wait for that, as on one server."""
+    made = spread(1)
+    started = [made.sync(node) for node in range(galera.NODES)]
+    for each in started:
+        processes.wait_for('it ends', functools.partial(ended, each))
+    told = [(each.wait(), each.text()) for each in started]
+    assert [code for code, _text in told] == [0, 0, 0], told
+    made.site.run('aggregates-ext-manage', 'db', 'check')
+    one, *others = cluster.contents(made.site.connection)
+    assert 'operations' in one
+    assert migration.UPGRADING not in one
+    assert others == [one, one]
+
+
+def test_upgrade_that_was_killed_is_told(
+    cluster: galera.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can see whether it still runs on another node."""
+    monkeypatch.setattr(migration, 'CLUSTER_LIMIT', 0.0)
+    left, again = [
+        engine.Database(databases.configure(url)) for url in cluster.new()[:2]
+    ]
+    with left.engine.connect() as connection:
+        connection.exec_driver_sql(
+            f'CREATE TABLE {migration.UPGRADING} (id INT)'
+        )
+    with pytest.raises(exception.Unavailable, match=migration.UPGRADING):
+        migration.upgrade(again)
+    with left.engine.connect() as connection:
+        connection.exec_driver_sql(f'DROP TABLE {migration.UPGRADING}')
+    migration.upgrade(again)
+    assert migration.find_fault(left) == ''
+    left.dispose()
+    again.dispose()
