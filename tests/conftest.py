@@ -18,8 +18,12 @@ from aggregates_ext.db.engine import engine  # noqa: E402
 from aggregates_ext.xensim import simulator  # noqa: E402
 from tests import compiled  # noqa: E402
 from tests import databases  # noqa: E402
+from tests import galera  # noqa: E402
 from tests import leash  # noqa: E402
 from tests import schemas  # noqa: E402
+
+# Not of the databases that each test with the mark runs on.
+databases.CLASSES[galera.KIND] = galera.first
 
 # A loaded machine passes too: no example has to be found or run in a time.
 hypothesis.settings.register_profile(

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 from typing import ClassVar
@@ -76,6 +77,8 @@ class Server:
     url = ''
     administration = ''
     create = 'CREATE DATABASE {name}'
+    # Seconds in which it comes to serve.
+    limit = START_LIMIT
     # Those that serve, by their ports.
     known: ClassVar[dict[int, 'Server']] = {}
 
@@ -131,7 +134,7 @@ class Server:
     def start(self) -> None:
         """Start to serve, also after ``kill``; it does when this returns."""
         self._process = self._popen(self._command())
-        end = time.monotonic() + START_LIMIT
+        end = time.monotonic() + self.limit
         while not self._serves():
             assert self._process.poll() is None, self._text()
             assert time.monotonic() < end, self._text()
@@ -314,7 +317,8 @@ def server_of(url: sa.URL) -> Server | None:
     return Server.known.get(url.port or 0)
 
 
-CLASSES: dict[str, type[Server]] = {
+# How a server of a kind is made.
+CLASSES: dict[str, Callable[[], Server]] = {
     made.kind: made for made in (MariaDB, PostgreSQL)
 }
 SERVERS = tuple(CLASSES)
@@ -332,7 +336,7 @@ class Servers:
     def get(self, kind: str) -> Server:
         """The server of a kind.
 
-        :param kind: 'mariadb' or 'postgresql'.
+        :param kind: 'mariadb', 'postgresql' or 'galera'.
         """
         if kind not in self._running:
             self._running[kind] = CLASSES[kind]()

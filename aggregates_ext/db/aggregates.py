@@ -240,7 +240,8 @@ def lock(
 ) -> Any:
     """Hold the row of a living aggregate until the transaction ends.
 
-    For who changes what belongs to it, and reads that afterwards.
+    For who changes what belongs to it, and reads that afterwards. Who does
+    not write the row itself calls ``mark`` too.
 
     :param guard: looks at the aggregate as it is held; costs a statement.
     :returns: the row, without membership and what was seen of its pool.
@@ -250,6 +251,20 @@ def lock(
     if guard is not None:
         guard(written(connection, row))
     return row
+
+
+def mark(connection: sa.Connection, aggregate_id: int) -> None:
+    """Write the row of a held aggregate, where nothing else of it is written.
+
+    The lock of a row reaches no other node of a Galera cluster. There two
+    transactions exclude each other by a row that both have written: the
+    second COMMIT is refused, and begun again (design#databases).
+    """
+    connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == aggregate_id)
+        .values(lease_writes=_TABLE.c.lease_writes + 1)
+    )
 
 
 def hold(

@@ -173,6 +173,7 @@ def _check_bound(
     :raises exception.HostZoneMismatch: its aggregate is in another.
     """
     aggregate = db_aggregates.lock(connection, aggregate_id)
+    db_aggregates.mark(connection, aggregate_id)
     zone = values.get('availability_zone')
     if None not in (zone, aggregate.availability_zone) and (
         zone != aggregate.availability_zone

@@ -110,6 +110,7 @@ class Moves:
         def work(connection: Any) -> records.Move:
             # Held, so that it is not deleted meanwhile.
             db_aggregates.lock(connection, seen.aggregate_id)
+            db_aggregates.mark(connection, seen.aggregate_id)
             _check_target(connection, seen, host)
             return db_moves.insert(
                 connection, uuid, seen, operations.asked_by(ctx), host

@@ -14,10 +14,13 @@ from aggregates_ext.db.engine import engine
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.world import clock as sim_clock
+from tests import locks
 from tests.functional import service
 from tests.functional import stage
 
 HOSTS = {'hosts': [{'name': f'xen{number}'} for number in (1, 2, 3)]}
+
+locks.watch()
 
 
 @pytest.fixture

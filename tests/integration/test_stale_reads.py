@@ -26,12 +26,14 @@ class Story:
     """Writers, readers, and what the readers must know.
 
     :param clients: one of each API process.
+    :param steps: changes that each writer makes.
     :ivar reads: how many answers were held against what was told.
     :ivar stale: those that were older.
     """
 
-    def __init__(self, clients: list[processes.Client]) -> None:
+    def __init__(self, clients: list[processes.Client], steps: int) -> None:
         self.clients = clients
+        self._steps = steps
         self.told: dict[int, int] = {}
         self.reads = 0
         self.stale: list[Any] = []
@@ -42,7 +44,7 @@ class Story:
     def count(self, api: int, key: int) -> None:
         """Write one number after the other, by way of one process."""
         client = self.clients[api]
-        for number in range(1, STEPS + 1):
+        for number in range(1, self._steps + 1):
             body = {'set_metadata': {'metadata': {'n': str(number)}}}
             path = f'/os-aggregates/{key}/action'
             answer = client.done('POST', path, body)['aggregate']
@@ -51,7 +53,7 @@ class Story:
 
     def come_and_go(self, api: int) -> None:
         """Create, rename and delete aggregates; each is seen at once."""
-        for number in range(STEPS // 4):
+        for number in range(self._steps // 4):
             key = self.clients[api].create(f'new{number}')
             self._check(key, f'new{number}')
             name = f'other{number}'
@@ -81,7 +83,7 @@ class Story:
         as the operation says so, which nobody keeps.
         """
         client = self.clients[api]
-        for change in (client.add, client.remove) * (1 + STEPS // 400):
+        for change in (client.add, client.remove) * (1 + self._steps // 400):
             for host in hosts:
                 assert change(key, host).status == 200
                 there = change == client.add
@@ -169,18 +171,16 @@ def works(service: children.Child) -> bool:
     return 'service works' in service.text()
 
 
-@pytest.mark.every_database
-def test_no_process_shows_what_a_writer_has_seen_changed(
-    make_site: MakeSite,
-) -> None:
-    site = make_site(HOSTS)
-    site.set_up()
-    clients = [site.start_api(), site.start_api()]
-    service = site.start_compute()
-    processes.wait_for('the compute service works', lambda: works(service))
+def play(clients: list[processes.Client], steps: int) -> None:
+    """Let each writer make so many changes, and hold all reads against them.
+
+    A compute service must be at work, for two hosts.
+
+    :raises AssertionError: an answer was older than what was told before.
+    """
     keys = [clients[0].create('one'), clients[1].create('two')]
     pool = clients[0].create('pool')
-    story = Story(clients)
+    story = Story(clients, steps)
     story.play(
         [
             lambda: story.count(0, keys[0]),
@@ -192,5 +192,17 @@ def test_no_process_shows_what_a_writer_has_seen_changed(
     )
     assert story.errors == []
     assert story.stale == []
-    assert story.reads >= 5 * STEPS
+    assert story.reads >= 5 * steps
     print(f'{story.reads} reads')
+
+
+@pytest.mark.every_database
+def test_no_process_shows_what_a_writer_has_seen_changed(
+    make_site: MakeSite,
+) -> None:
+    site = make_site(HOSTS)
+    site.set_up()
+    clients = [site.start_api(), site.start_api()]
+    service = site.start_compute()
+    processes.wait_for('the compute service works', lambda: works(service))
+    play(clients, STEPS)

@@ -110,7 +110,7 @@ def prerequisites(tools: group.Tools) -> Iterator[Finding]:
 
 
 def server(tools: group.Tools) -> Iterator[Finding]:
-    """A database of a kind or release that no test runs on."""
+    """A database that no test runs on, or that is asked in a wrong way."""
     found = db_server.describe(tools.database)
     told = f'{found.kind} {".".join(map(str, found.version))}'
     if found.kind not in TESTED:
@@ -120,6 +120,14 @@ def server(tools: group.Tools) -> Iterator[Finding]:
         yield Finding(
             WARNING,
             f'The database is {told}; the tests run on {tested} and newer.',
+        )
+    if found.waits is not None and found.waits != db_server.ALL_WAIT:
+        yield Finding(
+            WARNING,
+            'The database is a node of a Galera cluster, and wsrep_sync_wait '
+            f'is {found.waits}: unless all processes ask one node, some do '
+            'not see what was changed by way of another. Set [database] '
+            f'mysql_wsrep_sync_wait = {db_server.ALL_WAIT}.',
         )
 
 

@@ -11,10 +11,13 @@ import alembic.config
 import alembic.runtime.migration
 import alembic.script
 import sqlalchemy as sa
+from oslo_db import exception as db_exc
 
 from aggregates_ext import exception
 from aggregates_ext.db.engine import engine
+from aggregates_ext.db.engine import failures
 from aggregates_ext.db.engine import reasons
+from aggregates_ext.db.engine import server
 from aggregates_ext.db.schema import models
 
 # Of our own, so that we can share a database with another service.
@@ -23,6 +26,12 @@ REVISIONS = pathlib.Path(__file__).parent / 'alembic'
 # What one upgrade at a time holds; for PostgreSQL any number of our own.
 LOCK = 7_164_301_225
 LOCK_LIMIT = 3600  # seconds
+# What one upgrade at a time has in a Galera cluster, and how long another one
+# waits for that, in seconds.
+UPGRADING = 'aggregates_ext_upgrading'
+CLUSTER_LIMIT = 120.0
+CLUSTER_PAUSE = 0.5
+EXISTS = 1050
 # Seconds in which SQLite's file is asked again for what is refused at once.
 WAL_LIMIT = 60.0
 WAL_PAUSE = 0.05
@@ -62,6 +71,43 @@ def _alone(database: engine.Database) -> Iterator[sa.Connection]:
         yield connection
 
 
+@contextlib.contextmanager
+def _alone_in_cluster(database: engine.Database) -> Iterator[None]:
+    """Nobody else upgrades this database by way of another node.
+
+    The locks of a node of a Galera cluster are not those of the others. That
+    a table can be made once is so for all nodes together.
+    """
+    if server.describe(database).waits is None:
+        yield
+        return
+    end = time.monotonic() + CLUSTER_LIMIT
+    while not _take_cluster(database):
+        if time.monotonic() > end:
+            raise exception.Unavailable(
+                reason='Another upgrade of this database still runs, by way '
+                'of another node, or was killed. When none runs, drop the '
+                f'table {UPGRADING}, and repeat this.'
+            )
+        time.sleep(CLUSTER_PAUSE)
+    try:
+        yield
+    finally:
+        with database.engine.connect() as connection:
+            connection.exec_driver_sql(f'DROP TABLE {UPGRADING}')
+
+
+def _take_cluster(database: engine.Database) -> bool:
+    try:
+        with database.engine.connect() as connection:
+            connection.exec_driver_sql(f'CREATE TABLE {UPGRADING} (id INT)')
+    except (db_exc.DBError, sa.exc.DBAPIError) as exc:
+        if reasons.code_of(exc) == EXISTS or failures.is_collision(exc):
+            return False
+        raise
+    return True
+
+
 def upgrade(
     database: engine.Database,
     revision: str = 'head',
@@ -83,7 +129,11 @@ def upgrade(
         use_wal(database.engine)
     patient = database.without_limits()
     try:
-        with patient.available(), _alone(patient) as connection:
+        with (
+            patient.available(),
+            _alone_in_cluster(patient),
+            _alone(patient) as connection,
+        ):
             config.attributes['connection'] = connection
             alembic.command.upgrade(config, revision)
             if connection.dialect.name == 'sqlite':

@@ -145,6 +145,7 @@ class Retries:
 
         def work(connection: Any) -> records.Operation:
             self._intent.lock(connection, operation.aggregate_id)
+            db_aggregates.mark(connection, operation.aggregate_id)
             now = db_operations.get(connection, operation.uuid)
             asked = {**now.parameters, 'retried_by': ctx.user_id}
             if now.state == 'unresolved':

@@ -202,6 +202,29 @@ def test_list_is_of_one_moment(
     other.dispose()
 
 
+def test_who_holds_an_aggregate_writes_its_row(
+    database: engine.Database,
+) -> None:
+    """Else nothing excludes two of them on two nodes of a Galera cluster.
+
+    All these tests are watched for that, see ``tests/locks.py``.
+    """
+    key = create(database, 'pool')
+    register(database, 'xen1')
+
+    def change(connection: sa.Connection) -> None:
+        aggregates.lock(connection, key)
+        hosts.update(connection, 'xen1', {'address': '10.0.0.1'})
+
+    def mark(connection: sa.Connection) -> None:
+        change(connection)
+        aggregates.mark(connection, key)
+
+    database.write(mark)
+    with pytest.raises(AssertionError, match='call aggregates.mark'):
+        database.write(change)
+
+
 @pytest.mark.parametrize('kind', databases.SERVERS)
 class TestServers:
     """What SQLite, with one writer at a time, cannot come to."""

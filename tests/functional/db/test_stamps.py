@@ -137,6 +137,7 @@ CASES: dict[str, list[Case]] = {
     'aggregates.lock_changing': [
         Case(lambda c: aggregates.lock_changing(c, 1), spare=True)
     ],
+    'aggregates.mark': [Case(lambda c: aggregates.mark(c, 1))],
     'aggregates.delete': [Case(lambda c: aggregates.delete(c, 1), emptied)],
     'pools.set_pool': [Case(lambda c: pools.set_pool(c, 1, 'p9', 'x', 'u9'))],
     'pools.set_master': [Case(lambda c: pools.set_master(c, 1, 'u2'))],
