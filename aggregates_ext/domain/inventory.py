@@ -150,9 +150,9 @@ class Inventory:
 
     def find_hypervisor(self, wanted: str) -> Node | None:
         """The host with the ``hypervisor_uuid``, which no index has."""
-        with self._database.reader() as connection:
-            for found in list(db_inventory.registrations(connection)):
-                if _uuid('hypervisor', *found[:3]) == wanted:
+        for found in self._registrations():
+            if _uuid('hypervisor', *found[:3]) == wanted:
+                with self._database.reader() as connection:
                     return self._found(
                         db_inventory.find(connection, key=found.id)
                     )
@@ -160,11 +160,19 @@ class Inventory:
 
     def find_service(self, wanted: str) -> db_inventory.Registration | None:
         """The registration of the host with the ``service_uuid``."""
-        with self._database.reader() as connection:
-            for found in list(db_inventory.registrations(connection)):
-                if service_uuid(*found[:3]) == wanted:
-                    return found
+        for found in self._registrations():
+            if service_uuid(*found[:3]) == wanted:
+                return found
         return None
+
+    def _registrations(self) -> list[db_inventory.Registration]:
+        """All of them, to be looked through when the transaction has ended.
+
+        Of 100,000 that takes seconds, in which a database ends one that
+        rests.
+        """
+        with self._database.reader() as connection:
+            return list(db_inventory.registrations(connection))
 
     def _found(self, entry: db_inventory.Entry | None) -> Node | None:
         return None if entry is None else self._nodes([entry])[0]

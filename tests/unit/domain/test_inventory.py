@@ -312,3 +312,24 @@ def test_a_pool_is_looked_through_once_for_all_its_hosts(
     )
     assert len(inventory.Inventory(database).get_all()) == 3
     assert len(looked) == 1
+
+
+def test_registrations_are_looked_through_in_no_transaction(
+    database: engine.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(database)
+    one = node(database)
+    pool: Any = database.engine.pool
+    open_while = []
+    make = inventory._uuid
+
+    def making(*what: Any) -> str:
+        open_while.append(pool.checkedout())
+        return make(*what)
+
+    monkeypatch.setattr(inventory, '_uuid', making)
+    hosts = inventory.Inventory(database)
+    assert hosts.find_hypervisor(UUID) is None
+    assert hosts.find_service(UUID) is None
+    assert open_while == [0, 0]
+    assert hosts.find_service(one.service_uuid) is not None
