@@ -43,6 +43,17 @@ from tests import bench_xensim
 WORKERS = 16
 REGISTERED = 16_000
 TLS = pathlib.Path(__file__).parent / 'unit' / 'compute' / 'xen' / 'tls'
+TLS_HOSTS = {
+    'tls': True,
+    'tls_certificate': str(TLS / 'certificate.pem'),
+    'tls_key': str(TLS / 'key.pem'),
+}
+
+
+def pinned() -> str:
+    """The fingerprint of the certificate that all hosts have."""
+    pem = (TLS / 'certificate.pem').read_text()
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
 
 
 def state(control: str) -> dict[str, Any]:
@@ -68,26 +79,30 @@ def fill(
     database: engine.Database,
     addresses: list[str],
     seen: dict[str, Any],
-    pinned: str,
+    fingerprint: str,
+    registered: int = REGISTERED,
 ) -> None:
     """Register all hosts as members of their pools, as joins leave them.
 
-    Among as many others as there may be.
+    :param registered: so many hosts there are, at the least.
     """
     names = list(seen['hosts'])
     urls = dict(zip(names, addresses, strict=True))
     registry.Hosts(database).add(
         [
-            {'name': n, 'url': f'https://{urls[n]}', 'fingerprint': pinned}
+            {
+                'name': n,
+                'url': f'https://{urls[n]}',
+                'fingerprint': fingerprint,
+            }
             for n in names
         ]
     )
-    registry.Hosts(database).add(
-        [
-            {'name': f'other{n}', 'url': f'https://other{n}'}
-            for n in range(REGISTERED - len(names))
-        ]
-    )
+    others = range(registered - len(names))
+    if others:
+        registry.Hosts(database).add(
+            [{'name': f'other{n}', 'url': f'https://other{n}'} for n in others]
+        )
     with database.writer() as connection:
         for number, pool in enumerate(seen['pools'], 1):
             connection.execute(
@@ -170,9 +185,7 @@ def measure(
         bench_xensim.running(
             pools,
             hosts,
-            tls=True,
-            tls_certificate=str(TLS / 'certificate.pem'),
-            tls_key=str(TLS / 'key.pem'),
+            **TLS_HOSTS,
             vms=[{'name': f'guest{number}'} for number in range(guests)],
         ) as simulator,
         tempfile.TemporaryDirectory() as name,
@@ -180,10 +193,8 @@ def measure(
         conf = configure(pathlib.Path(name))
         database = engine.Database(conf)
         migration.upgrade(database)
-        pem = (TLS / 'certificate.pem').read_text()
-        pinned = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
         found = state(simulator.control)
-        fill(database, simulator.addresses, found, pinned)
+        fill(database, simulator.addresses, found, pinned())
         mark(conf, database)
         service = manager.Manager(conf, database, connections.Connector(conf))
         observe_all(service, pools, WORKERS)

@@ -24,6 +24,7 @@ from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.maintenance import powering
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.observation import witness
 from aggregates_ext.compute.operations import pool
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import preflight
@@ -68,6 +69,12 @@ class Endpoint:
         self._connector = connector
         self._wake_up = wake_up
         self._shares = shares.Shares()
+        self._find = masters.finder(self._read)
+
+    def _read(self, work: Callable[[Any], Any]) -> Any:
+        """Read in one transaction."""
+        with self._database.reader() as connection:
+            return work(connection)
 
     def wake_up(self, ctxt: dict[str, Any]) -> None:
         """There is work in the database."""
@@ -103,12 +110,7 @@ class Endpoint:
         LOG.debug('Asked about host %s: %s', host, purpose)
         with self._database.reader() as connection:
             found = db_hosts.get(connection, host)
-            hosts = db_hosts.get_all(connection)
-            aggregate = (
-                None
-                if aggregate_id is None
-                else db_aggregates.get(connection, aggregate_id)
-            )
+            hosts, aggregate = _aggregate(connection, aggregate_id)
             consent = db_hosts.get_consent(connection, host)
         known = found.shown_disks(accept_data_loss)
         if consent and not accept_data_loss:
@@ -130,13 +132,19 @@ class Endpoint:
                         shut_down,
                         hard=hard,
                         network=network,
+                        find=self._find,
                     )
                 elif purpose in powering.CALLS and aggregate is not None:
                     report = powering.check_host(
-                        connector, found, hosts, aggregate, purpose
+                        connector,
+                        found,
+                        hosts,
+                        aggregate,
+                        purpose,
+                        self._find,
                     )
                 else:
-                    report = _Check(connector).check(
+                    report = _Check(connector, self._find).check(
                         found,
                         hosts,
                         aggregate,
@@ -169,7 +177,7 @@ class Endpoint:
         """
         with self._database.reader() as connection:
             aggregate = db_aggregates.get(connection, aggregate_id)
-            hosts = db_hosts.get_all(connection)
+            hosts = db_hosts.get_all(connection, aggregate_id)
         wanted: dict[Hashable, int] = {
             f'aggregate {aggregate.id}': AGGREGATE_SHARE
         }
@@ -178,10 +186,26 @@ class Endpoint:
                 return _no_plan(_busy(full))
             try:
                 return planning.look(
-                    self._connector.within(), hosts, aggregate, asked
+                    self._connector.within(),
+                    hosts,
+                    aggregate,
+                    asked,
+                    self._find,
                 )
             except exception.AggregatesError as exc:
                 return _no_plan(_obstacle(exc))
+
+
+def _aggregate(
+    connection: Any, aggregate_id: int | None
+) -> tuple[list[records.Host], records.Aggregate | None]:
+    """The hosts that are bound to an aggregate, and the aggregate."""
+    if aggregate_id is None:
+        return [], None
+    return (
+        db_hosts.get_all(connection, aggregate_id),
+        db_aggregates.get(connection, aggregate_id),
+    )
 
 
 def _no_plan(problem: preflight.Problem) -> dict[str, Any]:
@@ -193,10 +217,14 @@ class _Check:
     """One check of a host.
 
     :param connector: for as long as it may take.
+    :param find: registered hosts by their address.
     """
 
-    def __init__(self, connector: connections.Connector) -> None:
+    def __init__(
+        self, connector: connections.Connector, find: witness.Find
+    ) -> None:
         self._connector = connector
+        self._find = find
 
     def check(
         self,
@@ -225,7 +253,7 @@ class _Check:
         if purpose == 'remove':
             return self._check_leave(host, hosts, aggregate, consent)
         if aggregate.pool_uuid is None:
-            founder = _founder(host, hosts, aggregate)
+            founder = _founder(host, hosts)
             if founder is not None:
                 return self._check_beside(host, founder, aggregate)
             return self._check_alone(host, aggregate)
@@ -268,7 +296,7 @@ class _Check:
 
         def master() -> sides.Side:
             with masters.master_of(
-                self._connector, aggregate, hosts
+                self._connector, aggregate, hosts, find=self._find
             ) as master:
                 master.look()
                 return sides.read_side(master.session)
@@ -305,13 +333,15 @@ class _Check:
     ) -> preflight.Report:
         if aggregate.pool_uuid is None or host.uuid is None:
             return preflight.Report(disks={})
-        with masters.master_of(self._connector, aggregate, hosts) as master:
+        with masters.master_of(
+            self._connector, aggregate, hosts, find=self._find
+        ) as master:
             master.look()
             report, _heir = successor.settle(
                 guard.check_leave(master.session, host.uuid, *consent),
                 master.session,
                 host,
-                [h for h in hosts if h.aggregate_id == aggregate.id],
+                hosts,
             )
         return report
 
@@ -329,16 +359,16 @@ class _Check:
 
 
 def _founder(
-    host: records.Host,
-    hosts: Sequence[records.Host],
-    aggregate: records.Aggregate,
+    host: records.Host, hosts: Sequence[records.Host]
 ) -> records.Host | None:
-    """The host that is to found the pool before another one joins it."""
+    """The host that is to found the pool before another one joins it.
+
+    :param hosts: those of the aggregate.
+    """
     joining = [
         other
         for other in hosts
-        if (other.aggregate_id, other.phase) == (aggregate.id, 'joining')
-        and other.name != host.name
+        if other.phase == 'joining' and other.name != host.name
     ]
     return min(joining, key=lambda h: (h.phase_since or 0, h.id), default=None)
 

@@ -15,6 +15,8 @@ from aggregates_ext.db.schema import models
 
 _HOSTS = models.hosts
 _AGGREGATES = models.aggregates
+# Values in one statement; for more all are read.
+_MOST = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +75,10 @@ _HOMES = sa.select(
     _AGGREGATES.c.availability_zone,
     _AGGREGATES.c.observation,
     _AGGREGATES.c.observed_at,
-).where(_AGGREGATES.c.deleted == 0)
+)
+# SQLite would find a few by what lives, which are all, and not by their ids.
+_SOME_HOMES = _HOMES.where(_AGGREGATES.c.deleted + 0 == 0)
+_HOMES = _HOMES.where(_AGGREGATES.c.deleted == 0)
 _ENTRIES = sa.select(
     _HOSTS.c.id,
     _HOSTS.c.name,
@@ -133,10 +138,29 @@ def named(
     connection: sa.Connection, names: Collection[str]
 ) -> Iterator[Entry]:
     """Some registered hosts, in two statements."""
-    rows = connection.execute(_ENTRIES.where(_HOSTS.c.name.in_(names))).all()
+    return _some(connection, _ENTRIES.where(_HOSTS.c.name.in_(names)))
+
+
+def page(
+    connection: sa.Connection, limit: int | None, after: str | None
+) -> Iterator[Entry]:
+    """Some registered hosts by name, in two statements.
+
+    :param after: the name of the last one of the page before.
+    """
+    query = _ENTRIES.order_by(_HOSTS.c.name).limit(limit)
+    if after is not None:
+        query = query.where(_HOSTS.c.name > after)
+    return _some(connection, query)
+
+
+def _some(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Entry]:
+    rows = connection.execute(query).all()
     keys = {row.aggregate_id for row in rows} - {None}
-    found = connection.execute(_HOMES.where(_AGGREGATES.c.id.in_(keys)))
-    homes = {row.id: _home(row) for row in found}
+    wanted = _HOMES
+    if len(keys) <= _MOST:
+        wanted = _SOME_HOMES.where(_AGGREGATES.c.id.in_(keys))
+    homes = {row.id: _home(row) for row in connection.execute(wanted)}
     for row in rows:
         yield _entry(row, homes.get(row.aggregate_id))
 

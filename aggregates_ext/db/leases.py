@@ -5,6 +5,7 @@ epoch; every later write of that worker goes through ``fence`` (design#leases).
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -23,10 +24,10 @@ _OPERATIONS = models.operations
 RETURN_INTERVAL = 10.0
 
 
-def _is_free() -> sa.ColumnElement[bool]:
-    return sa.or_(
-        _TABLE.c.lease_until.is_(None), _TABLE.c.lease_until < engine.now()
-    )
+def _is_free(
+    now: sa.ColumnElement[float] | float,
+) -> sa.ColumnElement[bool]:
+    return sa.or_(_TABLE.c.lease_until.is_(None), _TABLE.c.lease_until < now)
 
 
 def candidates(
@@ -36,10 +37,26 @@ def candidates(
 
     A deleted one wants it too, while a host of it is on its way back.
 
+    Each service asks each second, so it reads what is due, and no more with a
+    larger fleet (design#search).
+
     :param observe_interval: seconds after which a pool is looked at again;
         one that a host returns from is looked at more often, unless an
         alarm says that the host needs somebody.
     """
+    # A value: PostgreSQL asks no index for what its clock says now.
+    now = engine.read_clock(connection)
+    asked = [_due(now), _stale(now, observe_interval, limit)]
+    found: dict[int, None] = {}
+    for query in asked:
+        if len(found) < limit:
+            rows = connection.execute(query.limit(limit))
+            found |= dict.fromkeys(row[0] for row in rows)
+    return list(found)[:limit]
+
+
+def _due(now: float) -> sa.Select[Any]:
+    """Those with operations or moves to be gone on with."""
     earlier = _OPERATIONS.alias()
     # From what is unfinished, which is little, and not from the history of
     # each aggregate.
@@ -47,7 +64,7 @@ def candidates(
         _OPERATIONS.c.state.in_(operations.UNFINISHED),
         sa.or_(
             _OPERATIONS.c.not_before.is_(None),
-            _OPERATIONS.c.not_before <= engine.now(),
+            _OPERATIONS.c.not_before <= now,
         ),
         # One behind a resting operation of the same host, or like it of
         # none, rests with it.
@@ -61,30 +78,65 @@ def candidates(
             # Not by the order of the ids, which is that of the history.
             _OPERATIONS.c.id - earlier.c.id > 0,
             earlier.c.state.in_(operations.UNFINISHED),
-            earlier.c.not_before > engine.now(),
+            earlier.c.not_before > now,
         ),
     )
-    due = sa.or_(_TABLE.c.id.in_(unfinished), _TABLE.c.id.in_(moves.due()))
-    bound = sa.exists().where(_HOSTS.c.aggregate_id == _TABLE.c.id)
-    returning = bound.where(
-        _HOSTS.c.phase == 'returning', _HOSTS.c.alarm.is_(None)
-    )
-    # A clock that is set back leaves looks in the future.
-    age = sa.func.abs(engine.now() - _TABLE.c.observed_at)
-    stale = sa.or_(
-        sa.and_(
-            bound,
-            sa.or_(_TABLE.c.observed_at.is_(None), age > observe_interval),
-        ),
-        sa.and_(returning, age > min(RETURN_INTERVAL, observe_interval)),
-    )
-    rows = connection.execute(
+    due = sa.union(unfinished, moves.due()).subquery()
+    return (
         sa.select(_TABLE.c.id)
-        .where(_is_free(), sa.or_(due, stale))
-        .order_by(sa.desc(due), _TABLE.c.observed_at)
-        .limit(limit)
+        .join(due, due.c.aggregate_id == _TABLE.c.id)
+        .where(_is_free(now))
+        .order_by(_TABLE.c.observed_at)
     )
-    return [row[0] for row in rows]
+
+
+def _stale(now: float, interval: float, limit: int) -> sa.Select[Any]:
+    """Those whose pools are to be looked at again, the oldest looks first.
+
+    A range of an index each: never, long ago, and in the future, where a
+    clock that is set back leaves looks.
+
+    :param limit: how many of each are enough.
+    """
+    at = _TABLE.c.observed_at
+    wanted = sa.select(_TABLE.c.id, at).where(_is_free(now))
+    # Not EXISTS, for which MariaDB may read the hosts of all.
+    bound = (
+        sa.select(_HOSTS.c.id)
+        .where(_HOSTS.c.aggregate_id == _TABLE.c.id)
+        .limit(1)
+        .correlate(_TABLE)
+        .scalar_subquery()
+    )
+    living = wanted.where(_TABLE.c.deleted == 0, bound.is_not(None))
+    age = sa.func.abs(now - at)
+    soon = min(RETURN_INTERVAL, interval)
+    returning = wanted.join(
+        _HOSTS, _HOSTS.c.aggregate_id == _TABLE.c.id
+    ).where(
+        _HOSTS.c.phase == 'returning',
+        sa.or_(
+            at.is_(None),
+            age > interval,
+            sa.and_(age > soon, _HOSTS.c.alarm.is_(None)),
+        ),
+    )
+    parts = [
+        living.where(at.is_(None)),
+        living.where(at < now - interval).order_by(at),
+        living.where(at > now + interval).order_by(at),
+        returning,
+    ]
+    # Of a clock that jumps, all are due: so many of them are enough.
+    found = sa.union(
+        *(
+            sa.select(part.c.id, part.c.observed_at)
+            for part in (part.limit(limit).subquery() for part in parts)
+        )
+    ).subquery()
+    return sa.select(found.c.id).order_by(
+        sa.func.coalesce(found.c.observed_at, 0.0)
+    )
 
 
 def claim(
@@ -93,7 +145,7 @@ def claim(
     """Begin a new epoch on an aggregate that nobody holds, or None."""
     result = connection.execute(
         sa.update(_TABLE)
-        .where(_TABLE.c.id == aggregate_id, _is_free())
+        .where(_TABLE.c.id == aggregate_id, _is_free(engine.now()))
         .values(
             lease_owner=owner,
             lease_epoch=_TABLE.c.lease_epoch + 1,

@@ -11,15 +11,10 @@ _TABLE = models.hosts
 
 
 def _is_due(now: float, interval: float) -> sa.ColumnElement[bool]:
-    # A clock that is set back leaves looks in the future.
+    last = sa.func.coalesce(_TABLE.c.looked_at, _TABLE.c.phase_since, 0.0)
     return sa.and_(
-        _TABLE.c.aggregate_id.is_(None),
-        sa.func.abs(now - _last()) > interval,
+        _TABLE.c.phase == 'free', sa.func.abs(now - last) > interval
     )
-
-
-def _last() -> sa.ColumnElement[float]:
-    return sa.func.coalesce(_TABLE.c.looked_at, _TABLE.c.phase_since, 0.0)
 
 
 def due(
@@ -27,15 +22,25 @@ def due(
 ) -> list[records.Host]:
     """Free hosts that want a look.
 
+    There may be thousands, which are asked for some at a time: by a range of
+    an index each those that were never looked at, those long ago, and those
+    in the future, where a clock that is set back leaves looks.
+
     :param interval: seconds between two looks, and before the first.
     """
-    rows = connection.execute(
-        sa.select(*hosts.COLUMNS)
-        .where(_is_due(engine.read_clock(connection), interval))
-        .order_by(_last())
-        .limit(limit)
-    )
-    return [hosts.record(row) for row in rows]
+    now = engine.read_clock(connection)
+    looked = _TABLE.c.looked_at
+    wanted = sa.select(*hosts.COLUMNS).where(_is_due(now, interval))
+    found: list[records.Host] = []
+    for query in (
+        wanted.where(looked.is_(None)),
+        wanted.where(looked < now - interval).order_by(looked),
+        wanted.where(looked > now + interval).order_by(looked),
+    ):
+        if len(found) < limit:
+            rows = connection.execute(query.limit(limit - len(found)))
+            found += map(hosts.record, rows)
+    return found
 
 
 def claim(

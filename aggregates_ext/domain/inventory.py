@@ -10,6 +10,7 @@ import functools
 import re
 import uuid
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -96,18 +97,21 @@ class Inventory:
     def get_all(self) -> list[Node]:
         """Every host by name, in two statements whatever their number."""
         with self._database.reader() as connection:
-            return [
-                _node(entry, self._interval)
-                for entry in db_inventory.read(connection)
-            ]
+            return self._nodes(db_inventory.read(connection))
+
+    def page(self, limit: int | None, after: str | None) -> list[Node]:
+        """Some hosts by name, in two statements, which read no others.
+
+        :param after: the name of the last one of the page before.
+        """
+        with self._database.reader() as connection:
+            return self._nodes(db_inventory.page(connection, limit, after))
 
     def named(self, names: Collection[str]) -> dict[str, Node]:
         """Some hosts by name, in two statements whatever their number."""
         with self._database.reader() as connection:
-            return {
-                entry.name: _node(entry, self._interval)
-                for entry in db_inventory.named(connection, names)
-            }
+            found = self._nodes(db_inventory.named(connection, names))
+        return {node.name: node for node in found}
 
     def guests_of(
         self, nodes: Sequence[Node]
@@ -146,9 +150,9 @@ class Inventory:
 
     def find_hypervisor(self, wanted: str) -> Node | None:
         """The host with the ``hypervisor_uuid``, which no index has."""
-        with self._database.reader() as connection:
-            for found in list(db_inventory.registrations(connection)):
-                if _uuid('hypervisor', *found[:3]) == wanted:
+        for found in self._registrations():
+            if _uuid('hypervisor', *found[:3]) == wanted:
+                with self._database.reader() as connection:
                     return self._found(
                         db_inventory.find(connection, key=found.id)
                     )
@@ -156,26 +160,61 @@ class Inventory:
 
     def find_service(self, wanted: str) -> db_inventory.Registration | None:
         """The registration of the host with the ``service_uuid``."""
-        with self._database.reader() as connection:
-            for found in list(db_inventory.registrations(connection)):
-                if service_uuid(*found[:3]) == wanted:
-                    return found
+        for found in self._registrations():
+            if service_uuid(*found[:3]) == wanted:
+                return found
         return None
 
+    def _registrations(self) -> list[db_inventory.Registration]:
+        """All of them, to be looked through when the transaction has ended.
+
+        Of 100,000 that takes seconds, in which a database ends one that
+        rests.
+        """
+        with self._database.reader() as connection:
+            return list(db_inventory.registrations(connection))
+
     def _found(self, entry: db_inventory.Entry | None) -> Node | None:
-        return None if entry is None else _node(entry, self._interval)
+        return None if entry is None else self._nodes([entry])[0]
+
+    def _nodes(self, entries: Iterable[db_inventory.Entry]) -> list[Node]:
+        sights = Sights(self._interval)
+        return [_node(entry, sights) for entry in entries]
+
+
+class Sights:
+    """What was seen of pools; each is looked through once for all its hosts.
+
+    :param interval: ``observe_interval``.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self._known: dict[int | None, sight.Sight] = {}
+
+    def of(
+        self, entry: db_inventory.Entry, home: db_inventory.Home
+    ) -> sight.Sight:
+        """That of the pool of a host."""
+        found = self._known.get(entry.aggregate_id)
+        if found is None:
+            found = sight.Sight.of(
+                home.observation, home.observed_at, entry.now, self.interval
+            )
+            self._known[entry.aggregate_id] = found
+        return found
 
 
 def up_and_enabled(
-    entry: db_inventory.Entry, interval: float
+    entry: db_inventory.Entry, sights: Sights
 ) -> tuple[bool, bool]:
     """Whether a host is up and takes machines, as ``Node`` tells it."""
-    state = _state(entry, interval)
+    state = _state(entry, sights)
     return state.up, state.enabled and entry.service != records.DISABLED
 
 
-def _node(entry: db_inventory.Entry, interval: float) -> Node:
-    state = _state(entry, interval)
+def _node(entry: db_inventory.Entry, sights: Sights) -> Node:
+    state = _state(entry, sights)
     wanted = entry.service != records.DISABLED
     return Node(
         id=entry.id,
@@ -254,21 +293,18 @@ class _State(NamedTuple):
     figures: Figures = Figures()
 
 
-def _state(entry: db_inventory.Entry, interval: float) -> _State:
+def _state(entry: db_inventory.Entry, sights: Sights) -> _State:
     """What was seen of a host, until it is too long ago.
 
     One that nobody has seen yet has that long from its phase on.
     """
     home = entry.home
     if home is not None and entry.phase in ('member', 'leaving'):
-        found = sight.Sight.of(
-            home.observation, home.observed_at, entry.now, interval
-        )
-        told = _listed(entry, found)
+        told = _listed(entry, sights.of(entry, home))
         if told is not None:
             return told
     last = max(entry.seen_at or 0.0, entry.phase_since or 0.0)
-    recent = sight.is_recent(last, entry.now, interval)
+    recent = sight.is_recent(last, entry.now, sights.interval)
     return _State(recent and entry.phase != 'returning', seen_at=entry.seen_at)
 
 

@@ -88,10 +88,11 @@ def read(
             for pool in pools
         }
         alarmed = db_hosts.alarmed(connection)
+        sights = inventory.Sights(interval)
         hosts = [
             Host(
                 entry,
-                *inventory.up_and_enabled(entry, interval),
+                *inventory.up_and_enabled(entry, sights),
                 entry.id in alarmed,
             )
             for entry in db_inventory.entries(connection, homes)

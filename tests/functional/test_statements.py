@@ -380,7 +380,7 @@ class Counted:
     def __init__(
         self, database_file: pathlib.Path, *, telling: bool = False
     ) -> None:
-        self._application, self.database = api_service.make(
+        self.application, self.database = api_service.make(
             database_file, telling=telling
         )
         self.send('POST', ALL, {'aggregate': {'name': 'a'}})
@@ -409,7 +409,7 @@ class Counted:
         if body is not None:
             request.json = body
         with counting() as statements:
-            answer = request.get_response(self._application)
+            answer = request.get_response(self.application)
         return len(statements), answer
 
 
@@ -592,6 +592,27 @@ def test_neighbours_cost_the_same_whatever_there_is(
     many, answer = service.send('GET', f'/v2.1/{path}')
     assert answer.status_int == 200
     assert few == many <= 2
+
+
+def test_one_service_reads_no_others(service: Counted) -> None:
+    """Nor does a page of hypervisors."""
+    newest = ADMIN | {'OpenStack-API-Version': 'compute latest'}
+    pages = '/v2.1/os-hypervisors?limit=1'
+    _count, first = service.send('GET', pages, headers=newest)
+    marker = first.json['hypervisors'][0]['id']
+    for path in (
+        '/v2.1/os-services?host=xen1',
+        pages,
+        f'/v2.1/os-hypervisors?marker={marker}&limit=1',
+    ):
+        request = webob.Request.blank(path, headers=newest)
+        with counting() as statements:
+            answer = request.get_response(service.application)
+        assert answer.status_int == 200
+        assert len(statements) <= 5
+        for statement in statements:
+            if 'hosts.url' in statement:
+                assert 'WHERE' in statement or 'LIMIT' in statement
 
 
 @pytest.mark.parametrize('token', ['user:abc123:member', None])

@@ -74,11 +74,7 @@ def _list(
     detailed: bool,
 ) -> routing.Page:
     asked = _asked(shape, query)
-    nodes: Sequence[inventory.Node] = domain.inventory.get_all()
-    if 'hypervisor_hostname_pattern' in asked:
-        nodes = _matching(nodes, asked['hypervisor_hostname_pattern'])
-    if 'marker' in asked:
-        nodes = _after(nodes, asked['marker'], shape)
+    nodes = _wanted(domain, shape, asked)
     shown = nodes[: asked.get('limit')]
     marker = None
     if shown and len(nodes) > len(shown):
@@ -86,6 +82,22 @@ def _list(
     servers = _servers_of(domain, shown, shape, asked)
     views = (_view(node, shape, detailed, servers) for node in shown)
     return routing.Page('hypervisors', views, marker)
+
+
+def _wanted(
+    domain: routing.Domain, shape: shapes.Shape, asked: Mapping[str, Any]
+) -> Sequence[inventory.Node]:
+    """Those of a page, and one more if there is another page."""
+    limit, after = asked.get('limit'), None
+    if 'marker' in asked:
+        after = _marked(domain, shape, asked['marker']).name
+    if limit is not None or after is not None:
+        more = None if limit is None else limit + 1
+        return domain.inventory.page(more, after)
+    nodes = domain.inventory.get_all()
+    if 'hypervisor_hostname_pattern' in asked:
+        return _matching(nodes, asked['hypervisor_hostname_pattern'])
+    return nodes
 
 
 def _asked(shape: shapes.Shape, query: Mapping[str, str]) -> dict[str, Any]:
@@ -123,19 +135,22 @@ def _matching(
     return found
 
 
-def _after(
-    nodes: Sequence[inventory.Node], marker: str, shape: shapes.Shape
-) -> Sequence[inventory.Node]:
-    """The hosts behind the last one of the page before.
+def _marked(
+    domain: routing.Domain, shape: shapes.Shape, marker: str
+) -> inventory.Node:
+    """The last host of the page before.
 
     :raises exception.Invalid: there is none with that id.
     """
-    ids = [str(_id(node, shape)) for node in nodes]
-    if marker not in ids:
+    if shape.supports(_UUID_SINCE):
+        found = domain.inventory.find_hypervisor(marker)
+    else:
+        found = domain.inventory.find_registration(marker)
+    if found is None:
         raise exception.Invalid(
             reason=f'marker [{ascii(marker[:40])[1:-1]}] not found'
         )
-    return nodes[ids.index(marker) + 1 :]
+    return found
 
 
 def show(

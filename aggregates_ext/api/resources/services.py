@@ -57,10 +57,11 @@ def index(
     if (asked.get('binary') or BINARY) != BINARY:
         return {'services': []}
     host = asked.get('host')
-    nodes = domain.inventory.get_all()
     if host:
         found = domain.inventory.find(host)
         nodes = [] if found is None else [found]
+    else:
+        nodes = domain.inventory.get_all()
     return {'services': (_view(node, shape) for node in nodes)}
 
 

@@ -15,6 +15,7 @@ from aggregates_ext.compute.maintenance import downtime
 from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.maintenance import undoing
 from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import witness
 from aggregates_ext.compute.operations import enabling
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import preflight
@@ -44,13 +45,16 @@ def check_host(
     *,
     hard: bool,
     network: str | None = None,
+    find: witness.Find | None = None,
 ) -> preflight.Report:
     """What forbids to empty a host, and where its guests would go.
 
+    :param hosts: those of the aggregate.
     :param shut_down: uuids of guests that may be shut down instead.
     :param hard: whether they may be so hard.
     :param network: uuid of that which guests are to move over; None: that of
         the pool.
+    :param find: further registered hosts by their address.
     :raises exception.AggregatesError: it could not be told.
     """
     unfit = preflight.evaluate(
@@ -58,13 +62,12 @@ def check_host(
     )
     if unfit:
         return preflight.Report(blockers=unfit)
-    members = [h for h in hosts if h.aggregate_id == aggregate.id]
-    with masters.master_of(connector, aggregate, hosts) as master:
+    with masters.master_of(connector, aggregate, hosts, find=find) as master:
         master.look()
         answer = evacuation.look(
             master.session,
             host,
-            members,
+            hosts,
             shut_down,
             hard=hard,
             network=network,

@@ -10,6 +10,7 @@ from typing import Any
 
 from aggregates_ext.compute.maintenance import lacking
 from aggregates_ext.compute.observation import masters
+from aggregates_ext.compute.observation import witness
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules import updating
@@ -21,22 +22,19 @@ from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import xenapi
-from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import records
 
 
 def members(run: compute_run.Run) -> list[records.Host]:
     """The hosts of the aggregate, in any phase."""
-    return run.held.read(
-        lambda connection: db_hosts.get_all(connection, run.aggregate_id)
-    )
+    return masters.bound(run)
 
 
 @contextlib.contextmanager
 def at_master(run: compute_run.Run) -> Iterator[masters.Master]:
     """The master of the pool, wherever it is now."""
-    aggregate, hosts = run.aggregate(), masters.all_hosts(run)
-    with masters.master_of(run.connector, aggregate, hosts) as master:
+    aggregate, hosts = run.aggregate(), masters.bound(run)
+    with masters.of_run(run, aggregate, hosts) as master:
         yield master
 
 
@@ -61,18 +59,19 @@ def choose(
 
 def look(
     connector: connections.Connector,
-    registered: Sequence[records.Host],
+    hosts: Sequence[records.Host],
     aggregate: records.Aggregate,
     asked: Mapping[str, Any],
+    find: witness.Find | None = None,
 ) -> dict[str, Any]:
     """What a restart would do, and what forbids it.
 
     :returns: as ``told``.
-    :param registered: all registered hosts.
+    :param hosts: those of the aggregate.
+    :param find: further registered hosts by their address.
     :raises exception.AggregatesError: it could not be told.
     """
-    hosts = [h for h in registered if h.aggregate_id == aggregate.id]
-    with masters.master_of(connector, aggregate, registered) as master:
+    with masters.master_of(connector, aggregate, hosts, find=find) as master:
         view = master.look()
         chosen = choose(hosts, asked.get('hosts'), view.master.uuid)
         return told(plan(master.session, chosen, hosts, asked))

@@ -14,6 +14,7 @@ from typing import Any
 from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.observation import witness
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.rules import powering as rules
 from aggregates_ext.compute.rules import preflight
@@ -80,9 +81,12 @@ def check_host(
     hosts: Sequence[records.Host],
     aggregate: records.Aggregate,
     action: str,
+    find: witness.Find | None = None,
 ) -> preflight.Report:
     """What forbids a host to go down, or to be started, on request.
 
+    :param hosts: those of the aggregate.
+    :param find: further registered hosts by their address.
     :raises exception.AggregatesError: it could not be told.
     """
     unfit = preflight.evaluate(
@@ -90,7 +94,7 @@ def check_host(
     )
     if any(problem.code == bindings.NOT_A_MEMBER for problem in unfit):
         return preflight.Report(blockers=unfit)
-    with masters.master_of(connector, aggregate, hosts) as master:
+    with masters.master_of(connector, aggregate, hosts, find=find) as master:
         master.look()
         found = rules.read(master.session, host.uuid)
     report = rules.check(found, host.uuid, action)
@@ -135,8 +139,8 @@ class _Power:
         """Go on, as far as it goes now."""
         run = self._run
         run.end_recorded_session()
-        aggregate, hosts = run.aggregate(), masters.all_hosts(run)
-        with masters.master_of(run.connector, aggregate, hosts) as master:
+        aggregate, hosts = run.aggregate(), masters.bound(run)
+        with masters.of_run(run, aggregate, hosts) as master:
             if not powers.sent(run.operation):
                 master.look()
                 self._prepare(master)

@@ -151,10 +151,8 @@ class _Change:
         """
         run, target = self._run, self._target
         run.note(step='checking who can be the master', progress=5)
-        hosts = masters.all_hosts(run)
-        with masters.master_of(
-            run.connector, run.aggregate(), hosts
-        ) as master:
+        hosts = masters.bound(run)
+        with masters.of_run(run, run.aggregate(), hosts) as master:
             view = master.look()
             if view.master.uuid == target.uuid:
                 handover.write_master(run, view)

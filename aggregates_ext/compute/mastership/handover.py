@@ -190,9 +190,8 @@ class Watch:
         if view is None:
             return []
         late = []
-        for host in masters.all_hosts(self._run):
-            bound = host.aggregate_id == self._run.aggregate_id
-            if not bound or host.uuid in (None, self._target.uuid):
+        for host in masters.bound(self._run):
+            if host.uuid in (None, self._target.uuid):
                 continue
             listed = view.hosts.get(host.uuid)
             if listed is None:

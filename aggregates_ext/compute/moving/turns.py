@@ -5,7 +5,6 @@ again when it is due, by whoever holds the aggregate then (design#moves).
 """
 
 import enum
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -76,7 +75,7 @@ class Mover:
         )
         try:
             with masters.master_of(
-                connector, aggregate, bound, find=_finder(held)
+                connector, aggregate, bound, find=masters.finder(held.read)
             ) as master:
                 site = state.Site(
                     held=held,
@@ -140,17 +139,6 @@ def _read(
             kinds=db_operations.STRUCTURAL,
         ),
     )
-
-
-def _finder(
-    held: compute_lease.Held,
-) -> Callable[[str], Sequence[records.Host]]:
-    def find(address: str) -> Sequence[records.Host]:
-        return held.read(
-            lambda connection: db_hosts.find(connection, addresses=[address])
-        )
-
-    return find
 
 
 def _gate(

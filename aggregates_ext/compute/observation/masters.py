@@ -1,6 +1,7 @@
 """Finding the master of a pool, and making sure that it is the only one."""
 
 import contextlib
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,8 @@ from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import records
+
+Reader = Callable[[Callable[[Any], Any]], Any]
 
 
 class Master:
@@ -162,9 +165,9 @@ def master_of(
 
     Whether it is the only one is not asked before ``Master.look``.
 
-    :param hosts: all registered hosts, or, with ``find``, those bound; only
-        those of the aggregate are asked, and free ones by their own account.
-    :param find: further registered hosts by their address.
+    :param hosts: those bound; only those of the aggregate are asked, and
+        free ones by their own account.
+    :param find: further registered hosts by their address, see ``finder``.
     :raises NoMaster: none of them is it, with what each answered.
     """
     directory = directories.Directory(aggregate, hosts, find)
@@ -244,6 +247,53 @@ def _rank_match(host: records.Host, seen: views.HostView) -> int | None:
     return 2 if host.name == seen.name_label else None
 
 
-def all_hosts(run: compute_run.Run) -> list[records.Host]:
-    """All registered hosts, among which a master is looked up."""
-    return run.held.read(db_hosts.get_all)
+def finder(read: Reader) -> witness.Find:
+    """Finds registered hosts by an address, each time anew.
+
+    They are not read beside those of the aggregate: there may be 100,000.
+
+    :param read: runs a reading transaction, as ``Held.read``.
+    """
+
+    def find(address: str) -> Sequence[records.Host]:
+        found: Sequence[records.Host] = read(
+            lambda connection: db_hosts.find(connection, addresses=[address])
+        )
+        return found
+
+    return find
+
+
+def bound(run: compute_run.Run) -> list[records.Host]:
+    """The hosts of the aggregate that is worked on, in any phase."""
+    return run.held.read(
+        lambda connection: db_hosts.get_all(connection, run.aggregate_id)
+    )
+
+
+@contextlib.contextmanager
+def of_run(
+    run: compute_run.Run,
+    aggregate: records.Aggregate,
+    hosts: Sequence[records.Host],
+    timeout: float | None = None,
+    without: records.Host | None = None,
+) -> Iterator[Master]:
+    """``master_of`` for what is worked on.
+
+    :param hosts: as ``bound``.
+    :param without: a host that is not to be asked.
+    """
+    find = finder(run.held.read)
+
+    def but(found: Sequence[records.Host]) -> Sequence[records.Host]:
+        return [h for h in found if without is None or h.id != without.id]
+
+    with master_of(
+        run.connector,
+        aggregate,
+        but(hosts),
+        timeout,
+        lambda address: but(find(address)),
+    ) as master:
+        yield master

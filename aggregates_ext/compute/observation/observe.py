@@ -118,18 +118,13 @@ def _look(
     connector: connections.Connector,
     intent: drift.Intent,
 ) -> Look:
-    def find(address: str) -> Sequence[records.Host]:
-        return held.read(
-            lambda connection: db_hosts.find(connection, addresses=[address])
-        )
-
     try:
         with masters.master_of(
             connector,
             intent.aggregate,
             intent.bound,
             views.LOOK_TIMEOUT,
-            find,
+            masters.finder(held.read),
         ) as master:
             view = views.pool_view(master.session, master.pools, lenient=True)
             news = _guests(master.session, view, intent.aggregate)

@@ -46,17 +46,16 @@ def adopt(run: compute_run.Run) -> None:
     if run.operation.host is not None:
         _found(run)
         return
-    aggregate, hosts = run.aggregate(), masters.all_hosts(run)
+    aggregate, hosts = run.aggregate(), masters.bound(run)
     if aggregate.pool_uuid is None:
         raise outcomes.Failed(
             'NO_POOL',
             f'Aggregate {aggregate.id} has no pool any more, so there is '
             'nothing to adopt.',
         )
-    with masters.master_of(run.connector, aggregate, hosts) as master:
+    with masters.of_run(run, aggregate, hosts) as master:
         view = views.pool_view(master.session)
-        bound = [h for h in hosts if h.aggregate_id == aggregate.id]
-        counted = census.take(run, view, bound)
+        counted = census.take(run, view, hosts)
         census.refuse_all(
             f'Aggregate {aggregate.id} cannot adopt its pool as it is:',
             [

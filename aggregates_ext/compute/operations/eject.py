@@ -57,8 +57,8 @@ def remove_host(run: compute_run.Run) -> None:
         # It never joined anything: only its own answer can show that.
         _leave(run, host, aggregate)
         return
-    hosts = masters.all_hosts(run)
-    with masters.master_of(run.connector, aggregate, hosts) as master:
+    hosts = masters.bound(run)
+    with masters.of_run(run, aggregate, hosts) as master:
         view = master.look()
         eject = _Eject(run, host, host.uuid, master)
         if host.uuid not in view.hosts:
@@ -132,16 +132,14 @@ class _Eject:
         What would refuse its eject then is looked at first: the master is
         not changed for an eject that does not come about.
 
-        :param hosts: all registered hosts.
+        :param hosts: those of the aggregate.
         :raises outcomes.Failed: it cannot leave, or nobody can.
         :raises outcomes.Postpone: for a reason that passes.
         """
         self._finish_refused()
         session = self._master.session
-        key = self._run.aggregate_id
-        bound = [host for host in hosts if host.aggregate_id == key]
         report, chosen = successor.settle(
-            self._look_at_loss(session), session, self._host, bound
+            self._look_at_loss(session), session, self._host, hosts
         )
         self._refuse_by(report)
         if chosen is None:

@@ -64,10 +64,10 @@ def enable_host(run: compute_run.Run) -> None:
 def changing(run: compute_run.Run) -> Iterator['Change']:
     """At the master, when no call of before can begin any more."""
     run.end_recorded_session()
-    aggregate, hosts = run.aggregate(), masters.all_hosts(run)
+    aggregate, hosts = run.aggregate(), masters.bound(run)
     if aggregate.pool_uuid is None:
         raise _not_listed(run)
-    with masters.master_of(run.connector, aggregate, hosts) as master:
+    with masters.of_run(run, aggregate, hosts) as master:
         yield Change(run, master)
 
 

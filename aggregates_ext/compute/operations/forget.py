@@ -55,13 +55,9 @@ def remove_host(run: compute_run.Run) -> None:
     if aggregate.pool_uuid is None or host.uuid is None:
         _finish(run, host)
         return
-    hosts = masters.all_hosts(run)
+    hosts = masters.bound(run)
     try:
-        with masters.master_of(
-            run.connector,
-            aggregate,
-            [other for other in hosts if other.id != host.id],
-        ) as master:
+        with masters.of_run(run, aggregate, hosts, without=host) as master:
             _Forget(run, host, host.uuid, master).follow()
     except obstacles.NoMaster:
         _refuse_master(run, host, hosts)
@@ -121,7 +117,7 @@ def _refuse_master(
     :raises outcomes.Failed: it is.
     """
     for other in hosts:
-        if other.aggregate_id != host.aggregate_id or other.id == host.id:
+        if other.id == host.id:
             continue
         answer = views.look(run.connector, other, DESTROY)
         if answer.role == 'slave' and directories.has_address(

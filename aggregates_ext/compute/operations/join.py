@@ -54,7 +54,7 @@ def add_host(run: compute_run.Run) -> None:
             )
         pool.add_first_host(run)
         return
-    hosts = masters.all_hosts(run)
+    hosts = masters.bound(run)
     with contextlib.closing(
         views.Probe(run.connector, host, views.JOIN_CALL)
     ) as joiner:
@@ -64,15 +64,12 @@ def add_host(run: compute_run.Run) -> None:
             pool.add_first_host(run)
             return
         # One that was sent is followed: the last member waits for it to leave.
-        if not run.sent and not any(
-            h.phase == 'member' and h.aggregate_id == aggregate.id
-            for h in hosts
-        ):
+        if not run.sent and not any(h.phase == 'member' for h in hosts):
             raise outcomes.Waiting(
                 reason='The first host of the aggregate is not known to '
                 'have founded the pool yet; this one waits for it.'
             )
-        with masters.master_of(run.connector, aggregate, hosts) as master:
+        with masters.of_run(run, aggregate, hosts) as master:
             _Join(run, host, joiner, master).follow()
 
 

@@ -210,9 +210,8 @@ def rename(run: compute_run.Run) -> None:
     aggregate = run.aggregate()
     seen: views.PoolView | None = None
     if aggregate.pool_uuid is not None:
-        with masters.master_of(
-            run.connector, aggregate, masters.all_hosts(run)
-        ) as master:
+        hosts = masters.bound(run)
+        with masters.of_run(run, aggregate, hosts) as master:
             view = master.look()
             if view.name_label != aggregate.name:
                 run.note(step='naming the pool', progress=50)
@@ -234,10 +233,10 @@ def rename(run: compute_run.Run) -> None:
 
 def describe(run: compute_run.Run) -> str:
     """Both sides of an operation whose outcome is not known: a sentence."""
-    aggregate, hosts = run.aggregate(), masters.all_hosts(run)
+    aggregate, hosts = run.aggregate(), masters.bound(run)
     try:
-        with masters.master_of(
-            run.connector, aggregate, hosts, views.LOOK_TIMEOUT
+        with masters.of_run(
+            run, aggregate, hosts, views.LOOK_TIMEOUT
         ) as master:
             view = views.pool_view(master.session, lenient=True)
     except (obstacles.NoMaster, failures.HostError) as exc:

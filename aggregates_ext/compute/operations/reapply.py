@@ -31,17 +31,16 @@ def reapply(run: compute_run.Run) -> None:
     :raises outcomes.Postpone: to be tried again.
     """
     run.end_recorded_session()
-    aggregate, hosts = run.aggregate(), masters.all_hosts(run)
+    aggregate, hosts = run.aggregate(), masters.bound(run)
     if aggregate.pool_uuid is None:
         raise outcomes.Failed(
             'NO_POOL',
             f'Aggregate {aggregate.id} has no pool any more; a host that is '
             'added founds one.',
         )
-    with masters.master_of(run.connector, aggregate, hosts) as master:
+    with masters.of_run(run, aggregate, hosts) as master:
         view = views.pool_view(master.session)
-        bound = [h for h in hosts if h.aggregate_id == aggregate.id]
-        counted = census.take(run, view, bound)
+        counted = census.take(run, view, hosts)
         census.refuse_all(
             f'Aggregate {aggregate.id} cannot be reapplied to its pool:',
             [

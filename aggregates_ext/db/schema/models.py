@@ -64,6 +64,9 @@ aggregates = sa.Table(
     # Another number after each change of what is shown of it.
     sa.Column('stamp', sa.BigInteger, nullable=False, server_default='0'),
     sa.Index('ix_aggregates_deleted_stamp', 'deleted', 'stamp'),
+    # Which are to be looked at again; which have no pool.
+    sa.Index('ix_aggregates_observed_at', 'deleted', 'observed_at'),
+    sa.Index('ix_aggregates_pool_uuid', 'pool_uuid'),
     sa.UniqueConstraint('name', 'deleted', name='uq_aggregates_name'),
     sqlite_autoincrement=True,
     mysql_charset='utf8mb4',
@@ -108,6 +111,8 @@ hosts = sa.Table(
     # A standing consent to the loss of disks: SRs, who, until when.
     sa.Column('consent', NULLABLE_JSON),
     sa.Column('created_at', moment(), nullable=False),
+    # Which are on their way back; which free ones are to be asked again.
+    sa.Index('ix_hosts_phase', 'phase', 'looked_at'),
     sqlite_autoincrement=True,
     mysql_charset='utf8mb4',
     mysql_engine='InnoDB',

@@ -13,6 +13,7 @@ from aggregates_ext.db import sightings
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
 from aggregates_ext.domain import inventory
+from aggregates_ext.domain import sight
 
 UUID = '7e2f3a52-0c6e-4a41-9d0a-1d1c5b1f4e90'
 
@@ -277,3 +278,58 @@ def test_what_no_host_can_be_is_not_found(database: engine.Database) -> None:
     for number in ('0', '01', '-1', '1.0', '\u0661', '2147483648', 'x'):
         assert hosts.find_registration(number) is None
     assert hosts.find_hypervisor(UUID) is None
+
+
+@pytest.mark.every_database
+def test_pages_are_the_list_in_parts(database: engine.Database) -> None:
+    names = [f'xen{number}' for number in (3, 1, 2)]
+    with database.writer() as connection:
+        for name in names:
+            host = {'name': name, 'url': 'https://x', 'credential': 'default'}
+            db_hosts.insert(connection, host)
+    hosts = inventory.Inventory(database)
+    every = hosts.get_all()
+    assert [node.name for node in every] == sorted(names)
+    assert hosts.page(None, None) == every
+    assert hosts.page(2, None) == every[:2]
+    assert hosts.page(2, 'xen2') == every[2:]
+    assert hosts.page(2, 'xen3') == []
+
+
+def test_a_pool_is_looked_through_once_for_all_its_hosts(
+    database: engine.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(database, 'member', 'z', 'az', seen(), observed=True)
+    with database.writer() as connection:
+        for name in ('xen2', 'xen3'):
+            host = {'name': name, 'url': 'https://x', 'credential': 'default'}
+            db_hosts.insert(connection, host)
+            db_hosts.bind(connection, name, 1, 'member')
+    looked = []
+    of = sight.Sight.of
+    monkeypatch.setattr(
+        sight.Sight, 'of', lambda *seen: looked.append(seen) or of(*seen)
+    )
+    assert len(inventory.Inventory(database).get_all()) == 3
+    assert len(looked) == 1
+
+
+def test_registrations_are_looked_through_in_no_transaction(
+    database: engine.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(database)
+    one = node(database)
+    pool: Any = database.engine.pool
+    open_while = []
+    make = inventory._uuid
+
+    def making(*what: Any) -> str:
+        open_while.append(pool.checkedout())
+        return make(*what)
+
+    monkeypatch.setattr(inventory, '_uuid', making)
+    hosts = inventory.Inventory(database)
+    assert hosts.find_hypervisor(UUID) is None
+    assert hosts.find_service(UUID) is None
+    assert open_while == [0, 0]
+    assert hosts.find_service(one.service_uuid) is not None
