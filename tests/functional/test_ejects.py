@@ -41,6 +41,8 @@ def test_eject_that_would_destroy_disks_is_refused(
     assert list(operation.error['parameters']['disks']) == [sr]
     assert running.sim.destroyed_vdis == []
     assert ejects(running) == 0
+    # The guard looks before anything is changed, too.
+    assert running.arrivals('host.disable') == []
     assert running.hosts.get('xen2').phase == 'member'
     assert running.aggregates.get(key).hosts == ('xen1', 'xen2')
     assert all(h['enabled'] for h in running.pool_of('xen2')['hosts'])
@@ -55,6 +57,9 @@ def test_consent_lets_go_exactly_what_was_named(
     assert running.operation(key).state == 'succeeded'
     assert running.sim.destroyed_vdis == [DISK['uuid']]
     assert running.state(key) == 'active'
+    # What was shown and where it was is not what will be.
+    host = running.hosts.get('xen2')
+    assert (host.shown, host.address) == (None, None)
 
 
 def test_disk_that_appeared_after_the_refusal_refuses_again(
