@@ -363,6 +363,22 @@ def test_a_state_file_that_is_lost(running: service.Service, key: int) -> None:
     assert finish(running, key).state == 'succeeded'
 
 
+def test_a_state_file_that_the_master_knows_to_be_lost(
+    running: service.Service, key: int
+) -> None:
+    """Each host tells which it reaches; nothing is sent then."""
+    enter(running, key)
+    running.sim.set_pool(
+        'xen1', ha_enabled=True, ha_statefiles=['OpaqueRef:s']
+    )
+    assert refused(running, key, 'xen2', 'reboot') == 'STATEFILE'
+    assert refused(running, key, 'xen2', 'shutdown') == 'STATEFILE'
+    assert len(running.arrivals(REBOOT)) == 0
+    running.sim.set_host('xen2', ha_statefiles=['OpaqueRef:s'])
+    ask(running)
+    assert finish(running, key).state == 'succeeded'
+
+
 def cluster(running: service.Service, *members: str) -> str:
     """Hosts that have a clustered SR, which is plugged; its reference."""
     for name in members:

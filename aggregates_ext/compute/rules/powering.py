@@ -20,9 +20,11 @@ CLASSES = ('pool', 'host', 'host_metrics', 'VM')
 MEMBERS = 'Cluster_host'
 # The label of the task of a clustered SR that is not whole yet.
 RECOVERING = 'SR Recovering'
+STATEFILE = 'STATEFILE'
 # What stays in the operations of a host that goes down until it is back.
 GOING_DOWN = frozenset({'reboot', 'shutdown'})
 Read = Mapping[str, preflight.Records]
+Fields = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,6 +172,20 @@ def _master_under_ha(facts: Powering) -> str:
     return 'on' if facts.is_master and facts.pool['ha_enabled'] else ''
 
 
+def has_lost_statefile(pool: Fields, host: Fields) -> bool:
+    """Whether a host does not reach the state file of high availability.
+
+    What it reaches its master writes down (xapi#ha-statefile).
+    """
+    armed = pool['ha_enabled'] and pool.get('ha_statefiles')
+    return bool(armed) and host.get('ha_statefiles') == []
+
+
+def _statefile(facts: Powering) -> str:
+    lost = has_lost_statefile(facts.pool, facts.host)
+    return 'that it does not' if lost else ''
+
+
 def _master(facts: Powering) -> str:
     return 'that it is' if facts.is_master else ''
 
@@ -213,6 +229,13 @@ DOWN_RULES: tuple[Rule, ...] = (
         'Another host would become the master, and stay it. Switch high '
         'availability off for the time.',
         _master_under_ha,
+    ),
+    Rule(
+        STATEFILE,
+        'the host must reach the state file of high availability',
+        'Mend that storage first, or switch high availability off: while no '
+        'host reaches it, one failure ends the pool.',
+        _statefile,
     ),
     Rule(
         'POOL_BUSY',

@@ -496,6 +496,9 @@ class TestHighAvailability:
         assert pool('host.disable', ref) == ''
         assert pool(method, ref) == ['ERR', 'HA_LOST_STATEFILE']
         assert pool.operations('xen2') == []
+        # One that has been lost for a while is in the record.
+        sim.set_pool('xen1', ha_statefiles=['OpaqueRef:state'])
+        assert pool(method, ref) == ['ERR', 'HA_LOST_STATEFILE']
         sim.set_pool('xen1', ha_enabled=False)
         sim.plant(action='no_state', host='xen2')
         assert pool(method, ref) == ''
