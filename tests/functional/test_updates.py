@@ -786,3 +786,38 @@ def test_what_is_left_of_a_run_installs_what_the_others_have(
     assert finish(running, key, again.uuid).state == 'succeeded'
     assert told(running, key) == ['xen1', 'xen2', 'xen2', 'xen3']
     assert syncs(running) - before == 1
+
+
+@pytest.mark.parametrize('product', [XCP_NG], indirect=True)
+def test_a_host_that_waits_for_its_reboot_is_known_by_a_key(
+    running: service.Service, key: int
+) -> None:
+    """What was installed by hand is not, and a plan says so."""
+
+    def install(seconds: object) -> None:
+        told = {'boot_time': '1000.5', 'rpm_patch_installation_time': seconds}
+        running.sim.set_host('xen2', other_config=told)
+
+    for never in ('1000', '', 'x', 'nan', 'inf'):
+        install(never)
+        assert (
+            plan(running, key, update=None, only_if_needed=True)['hosts'] == []
+        )
+    install('1001.25')
+    found = plan(running, key, update=None, only_if_needed=True)
+    assert [host['host'] for host in found['hosts']] == ['xen2']
+    (warning,) = (
+        one for one in found['warnings'] if one['code'] == 'UPDATED_BY_HAND'
+    )
+    assert 'xen1' in warning['found']
+    assert 'xen2' not in warning['found']
+    uuid = running.rolling.begin(
+        running.ctx,
+        key,
+        operations.ROLLING_REBOOT,
+        {'hosts': ['xen2', 'xen3'], 'only_if_needed': True},
+    ).uuid
+    ended = finish(running, key, uuid)
+    assert ended.state == 'succeeded', ended
+    assert rolling.states(ended) == {'xen2': 'done', 'xen3': 'skipped'}
+    assert plan(running, key, update=None, only_if_needed=True)['hosts'] == []
