@@ -16,6 +16,8 @@ from oslo_utils import uuidutils
 
 from aggregates_ext import exception
 from aggregates_ext.compute.maintenance import planning
+from aggregates_ext.compute.maintenance import powering as power
+from aggregates_ext.compute.maintenance import rolling as rolling_steps
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import updates
@@ -821,3 +823,74 @@ def test_a_host_that_waits_for_its_reboot_is_known_by_a_key(
     assert ended.state == 'succeeded', ended
     assert rolling.states(ended) == {'xen2': 'done', 'xen3': 'skipped'}
     assert plan(running, key, update=None, only_if_needed=True)['hosts'] == []
+
+
+def install_by_hand(running: service.Service, name: str) -> None:
+    """What ``yum update`` on a host does."""
+    with contextlib.closing(running.login('xen1')) as session:
+        refs = {h['name_label']: r for r, h in session.records('host').items()}
+        task = session.call(
+            CALLS[XCP_NG], refs[name], updates.PLUGIN, 'update', {}
+        )
+        running.clock.advance(200)
+        assert session.record('task', task)['status'] == 'success'
+
+
+@pytest.mark.parametrize('product', [XCP_NG], indirect=True)
+def test_a_master_that_comes_back_newer_than_the_others(
+    running: service.Service, key: int
+) -> None:
+    """All restart; who has left an older host for it cannot go home."""
+    kind = operations.ROLLING_REBOOT
+    asked = {'pause': 'before_reboot'}
+    uuid = running.rolling.begin(running.ctx, key, kind, asked).uuid
+    rolling.until(running, key, uuid, 'xen1', 'paused')
+    install_by_hand(running, 'xen1')
+
+    def let_go_on() -> None:
+        found = rolling.states(running.operations.get(uuid))
+        if 'paused' in found.values():
+            with contextlib.suppress(exception.Conflict):
+                running.rolling.go_on(running.ctx, key, uuid)
+
+    ended = finish(running, key, uuid, let_go_on)
+    assert ended.state == 'succeeded', ended
+    assert set(rolling.states(ended).values()) == {'done'}
+    found = rolling.guests(running)
+    assert [state for state, _places in found.values()] == ['Running'] * 3
+    away = [
+        name
+        for name, (_state, places) in found.items()
+        if places != [name.split('-')[0]]
+    ]
+    assert away
+    assert (ended.error or {})['code'] == rolling_steps.LEFTOVERS
+    for name in away:
+        assert found[name][1] == ['xen1']
+        assert name in (ended.error or {})['message']
+    assert (
+        rolling.pool(running)['master'] == rolling.row(running, 'xen1')['ref']
+    )
+
+
+@pytest.mark.parametrize('product', [XCP_NG], indirect=True)
+def test_a_host_that_comes_back_newer_than_its_master_stops_it(
+    running: service.Service, key: int
+) -> None:
+    """It cannot join its master again before that is as new."""
+    kind = operations.ROLLING_REBOOT
+    asked = {'hosts': ['xen2', 'xen3'], 'pause': 'before_reboot'}
+    uuid = running.rolling.begin(running.ctx, key, kind, asked).uuid
+    rolling.until(running, key, uuid, 'xen2', 'paused')
+    install_by_hand(running, 'xen2')
+    running.rolling.go_on(running.ctx, key, uuid)
+    rolling.until(running, key, uuid, 'xen2', 'rebooting')
+    for _ in range(4):
+        rolling.go_on(running, key)
+    running.clock.advance(2000)
+    ended = finish(running, key, uuid)
+    assert (ended.error or {})['code'] == power.NOT_BACK, ended
+    assert rolling.states(ended) == {'xen2': 'stopped', 'xen3': 'waiting'}
+    found = rolling.guests(running)
+    assert [state for state, _places in found.values()] == ['Running'] * 3
+    assert all(places != ['xen2'] for _state, places in found.values())
