@@ -29,6 +29,35 @@ def _is_free() -> sa.ColumnElement[bool]:
     )
 
 
+def _is_stale(observe_interval: float) -> sa.ColumnElement[bool]:
+    """Whether the last look at a pool is too old."""
+    bound = sa.exists().where(_HOSTS.c.aggregate_id == _TABLE.c.id)
+    returning = bound.where(
+        _HOSTS.c.phase == 'returning', _HOSTS.c.alarm.is_(None)
+    )
+    # A clock that is set back leaves looks in the future.
+    age = sa.func.abs(engine.now() - _TABLE.c.observed_at)
+    return sa.or_(
+        sa.and_(
+            bound,
+            sa.or_(_TABLE.c.observed_at.is_(None), age > observe_interval),
+        ),
+        sa.and_(returning, age > min(RETURN_INTERVAL, observe_interval)),
+    )
+
+
+def is_stale(
+    connection: sa.Connection, aggregate_id: int, observe_interval: float
+) -> bool:
+    """Whether a pool is to be looked at again, see ``candidates``."""
+    found = connection.execute(
+        sa.select(_TABLE.c.id).where(
+            _TABLE.c.id == aggregate_id, _is_stale(observe_interval)
+        )
+    )
+    return found.first() is not None
+
+
 def candidates(
     connection: sa.Connection, observe_interval: float, limit: int
 ) -> list[int]:
@@ -65,19 +94,7 @@ def candidates(
         ),
     )
     due = sa.or_(_TABLE.c.id.in_(unfinished), _TABLE.c.id.in_(moves.due()))
-    bound = sa.exists().where(_HOSTS.c.aggregate_id == _TABLE.c.id)
-    returning = bound.where(
-        _HOSTS.c.phase == 'returning', _HOSTS.c.alarm.is_(None)
-    )
-    # A clock that is set back leaves looks in the future.
-    age = sa.func.abs(engine.now() - _TABLE.c.observed_at)
-    stale = sa.or_(
-        sa.and_(
-            bound,
-            sa.or_(_TABLE.c.observed_at.is_(None), age > observe_interval),
-        ),
-        sa.and_(returning, age > min(RETURN_INTERVAL, observe_interval)),
-    )
+    stale = _is_stale(observe_interval)
     rows = connection.execute(
         sa.select(_TABLE.c.id)
         .where(_is_free(), sa.or_(due, stale))
@@ -85,6 +102,23 @@ def candidates(
         .limit(limit)
     )
     return [row[0] for row in rows]
+
+
+def rests(connection: sa.Connection) -> float | None:
+    """Seconds until the first of what rests is due; None: nothing rests."""
+    operation = sa.select(sa.func.min(_OPERATIONS.c.not_before)).where(
+        _OPERATIONS.c.state.in_(operations.UNFINISHED),
+        _OPERATIONS.c.not_before > engine.now(),
+    )
+    found = connection.execute(
+        sa.select(
+            operation.scalar_subquery(),
+            moves.rests().scalar_subquery(),
+            engine.now(),
+        )
+    ).one()
+    *due, now = found
+    return min((float(at) - now for at in due if at is not None), default=None)
 
 
 def claim(

@@ -63,8 +63,13 @@ MOST_SENT = 2
 # those after which its storage is plugged by us.
 LATER_WAIT = 120.0
 PLUG_WAIT = 30.0
-# Looks at a host until there is one at what becomes of it.
+# What part of the time that passes since a host was told passes until the
+# next look at it, and the longest rest in those of ``watch_interval``.
+PART = 0.025
 LOOKS = 4
+# Seconds for which it counts that its way into maintenance has just seen the
+# host empty.
+JUST = 5.0
 # The parameters that tell since when a call has left no trace, since when the
 # host is back, and which of its storage was plugged, with what was answered.
 QUIET = 'quiet'
@@ -110,7 +115,7 @@ def power_host(run: compute_run.Run) -> None:
         if not powers.sent(run.operation):
             # What was seen before counts no more.
             if not isinstance(exc, outcomes.Watching):
-                run.remember(ready=None)
+                run.remember(**shared.unseen(run))
             raise
         # Of a master that is away nothing else can be expected.
         step.check_time(str(exc))
@@ -144,8 +149,15 @@ class _Power:
                 self._end(master)
 
     def watch(self, reason: str) -> outcomes.Watching:
-        """What lets it rest until there is more to see."""
-        seconds = LOOKS * float(self._run.options.watch_interval)
+        """What lets it rest until there is more to see.
+
+        The longer it lasts, the later: a host that is back does nothing
+        until that is seen.
+        """
+        least = float(self._run.options.watch_interval)
+        sent = powers.sent(self._run.operation)
+        age = self._now - sent['at'] if sent else 0.0
+        seconds = min(max(least, PART * age), LOOKS * least)
         return outcomes.Watching(seconds, reason=reason)
 
     def check_time(self, state: str) -> None:
@@ -182,11 +194,19 @@ class _Power:
             found = rules.read(master.session, uuid, guests=False)
             if found is not None and found.host['enabled']:
                 shared.disable_again(run)
-        if run.operation.parameters.get('ready'):
+        if (
+            run.operation.parameters.get(shared.READY)
+            or self._was_just_emptied()
+        ):
             self._send(master, 1)
         self._check(master.session)
-        run.remember(ready=True)
+        run.remember(**{shared.READY: True})
         raise shared.look_again(run, 'It is looked at once more, then told.')
+
+    def _was_just_emptied(self) -> bool:
+        """Whether its way into maintenance has looked twice just now."""
+        since = self._run.operation.parameters.get(shared.EMPTIED)
+        return since is not None and 0 <= self._now - since <= JUST
 
     def _check(self, session: xenapi.Session) -> rules.Powering:
         """What the master shows of the host, if it may be told.
@@ -305,8 +325,8 @@ class _Power:
         parameters = {
             name: value
             for name, value in self._run.operation.parameters.items()
-            if name not in (db_operations.POWERED, 'changed', 'sent', 'ready')
-        }
+            if name not in (db_operations.POWERED, 'changed', 'sent')
+        } | shared.unseen(self._run)
         self._run.note(call=None, parameters=parameters)
         code, *said = task.error
         raise outcomes.answered(
