@@ -36,6 +36,7 @@ CALLS = {
     XENSERVER: 'Async.host.apply_updates',
     XCP_NG: 'Async.host.call_plugin',
 }
+RESTART = 'Async.host.restart_agent'
 REBOOTS = {'mandatory': ['reboot_host']}
 NEWER = {'xapi': '26.99', 'xapi_build': '26.99.0', 'platform_version': '3.9.9'}
 
@@ -310,12 +311,13 @@ def test_packages_that_cannot_be_installed_stop_it(
 
 @pytest.mark.parametrize('product', [XENSERVER], indirect=True)
 @pytest.mark.parametrize(
-    ('guidance', 'boots'),
+    ('guidance', 'boots', 'starts'),
     [
-        ({}, 0),
-        ({'recommended': ['restart_toolstack']}, 1),
-        ({'full': ['reboot_host']}, 1),
-        ({'mandatory': ['restart_device_model']}, 0),
+        ({}, 0, 0),
+        ({'recommended': ['restart_toolstack']}, 0, 1),
+        ({'mandatory': ['restart_toolstack']}, 0, 1),
+        ({'full': ['restart_toolstack', 'reboot_host']}, 1, 0),
+        ({'mandatory': ['restart_device_model']}, 0, 0),
     ],
 )
 def test_guidance_tells_whether_a_host_restarts(
@@ -323,15 +325,54 @@ def test_guidance_tells_whether_a_host_restarts(
     product: str,
     guidance: dict[str, list[str]],
     boots: int,
+    starts: int,
 ) -> None:
+    """A toolstack alone, where that is all that is asked for."""
     key = make_pool(running, product)
     publish(running, product, guidance, {})
-    [host] = plan(running, key, hosts=['xen1'])['hosts']
-    assert host['updates']['reboot'] is bool(boots)
+    hosts = ['xen1', 'xen2']
+    for host in plan(running, key, hosts=hosts)['hosts']:
+        assert host['updates']['reboot'] is bool(boots)
+    ended = finish(running, key, update(running, key, hosts=hosts))
+    assert (ended.state, ended.error) == ('succeeded', None), ended
+    assert len(running.arrivals(rolling.REBOOT)) == 2 * boots
+    assert len(running.arrivals(RESTART)) == 2 * starts
+    for name in hosts:
+        row = rolling.row(running, name)
+        assert row['enabled']
+        for field in ('', '_recommended', '_full'):
+            assert row[f'pending_guidances{field}'] == []
+    assert rolling.at_home(running)
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+def test_no_toolstack_starts_again_while_a_guest_moves(
+    running: service.Service, product: str
+) -> None:
+    """Whoever moves it: its record would lie for good."""
+    key = make_pool(running, product)
+    publish(running, product, {'mandatory': ['restart_toolstack']}, {})
+    asked = {'hosts': ['xen1', 'xen2']}
     ended = finish(running, key, update(running, key, hosts=['xen1']))
     assert ended.state == 'succeeded', ended
-    assert len(running.arrivals(rolling.REBOOT)) == boots
-    assert rolling.at_home(running)
+    running.sim.add_vm('xen3', 'by hand', memory=16 * rolling.GIB)
+    seen: list[int] = []
+
+    def look() -> None:
+        with contextlib.closing(running.login('xen1')) as session:
+            found = session.records('VM').items()
+            [(ref, vm)] = (f for f in found if f[1]['name_label'] == 'by hand')
+            if told(running, key) == asked['hosts'] and not seen:
+                there = rolling.row(running, 'xen1')['ref']
+                session.call('Async.VM.pool_migrate', ref, there, {})
+                seen.append(1)
+            elif vm['current_operations']:
+                seen.append(len(running.arrivals(RESTART)))
+
+    ended = finish(running, key, update(running, key, hosts=['xen2']), look)
+    assert ended.state == 'succeeded', ended
+    assert (len(seen) > 5, set(seen)) == (True, {1})
+    assert len(running.arrivals(RESTART)) == 2
 
 
 @pytest.mark.parametrize('product', [XENSERVER], indirect=True)

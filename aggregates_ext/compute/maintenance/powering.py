@@ -32,12 +32,17 @@ CALLS = {
     rules.REBOOT: 'host.reboot',
     rules.SHUTDOWN: 'host.shutdown',
     rules.STARTUP: 'host.power_on',
+    rules.RESTART: 'host.restart_agent',
 }
 WORDS = {
     rules.REBOOT: 'rebooted',
     rules.SHUTDOWN: 'shut down',
     rules.STARTUP: 'started',
+    rules.RESTART: 'given a new toolstack',
 }
+# The key of other_config of a host that tells of another boot, or that its
+# toolstack alone has started.
+BOOTED, STARTED = 'boot_time', 'agent_start_time'
 # Answers after which nothing has happened; any other may come from the
 # middle, as one of a host that could not be reached.
 REFUSALS = frozenset(
@@ -234,7 +239,7 @@ class _Power:
                 # What it has not written is lost (xapi#late-writes).
                 session.call('pool.sync_database')
             told = {
-                'boot_time': found.boot_time,
+                'boot_time': self._start(found),
                 'master': found.is_master,
                 'storage': sorted(_storage(session, found.ref, True)),
                 'enabled': sorted(found.others_enabled),
@@ -269,7 +274,7 @@ class _Power:
         if found is None:
             raise self.watch('Its master does not list it.')
         down = found.operations & rules.GOING_DOWN
-        booted = found.boot_time != told['boot_time']
+        booted = self._start(found) != told['boot_time']
         if found.is_live and booted and not down:
             return True
         if self._action == rules.SHUTDOWN and not found.is_live:
@@ -283,7 +288,18 @@ class _Power:
         still = found.is_live is (self._action != rules.STARTUP)
         if self._is_quiet(traceless and still):
             self._send(master, told['times'] + 1)
-        raise self.watch(_state(found, booted))
+        raise self.watch(_state(found, booted, self._key))
+
+    @property
+    def _key(self) -> str:
+        """The key that proves that it has done what it was told."""
+        return STARTED if self._action == rules.RESTART else BOOTED
+
+    def _start(self, found: rules.Powering) -> str:
+        """When it has started, as that key says."""
+        if self._action == rules.RESTART:
+            return found.agent_start_time
+        return found.boot_time
 
     def _is_quiet(self, traceless: bool) -> bool:
         """Whether the call has left no trace for so long that it is repeated.
@@ -433,10 +449,13 @@ def _storage(
     }
 
 
-def _state(found: rules.Powering, booted: bool) -> str:
-    """How the master lists a host, in a sentence."""
+def _state(found: rules.Powering, booted: bool, key: str) -> str:
+    """How the master lists a host, in a sentence.
+
+    :param key: that tells whether it has started.
+    """
     live = 'live' if found.is_live else 'not live'
-    boot = 'a new' if booted else 'the old'
+    start = 'a new' if booted else 'the old'
     doing = text.listed(found.operations)
     beside = f', with {doing} under way' if doing else ''
-    return f'Its master lists it as {live}, with {boot} boot_time{beside}.'
+    return f'Its master lists it as {live}, with {start} {key}{beside}.'

@@ -16,6 +16,7 @@ from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.maintenance import suspending
 from aggregates_ext.compute.maintenance import updating
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.rules import powering
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
@@ -284,18 +285,20 @@ class Turns:
             or entry.get('again')
         ):
             self._reboot(number)
+        elif done.parameters[updating.TOOLSTACK]:
+            self._reboot(number, powering.RESTART)
         elif entry.get('held'):
             self._parts.move_on(number, State.DONE)
         else:
             self._leave(number, restore=self._brings_home(entry))
 
-    def _reboot(self, number: int) -> None:
+    def _reboot(self, number: int, action: str = powering.REBOOT) -> None:
         since = self._parts.entries[number].get(shared.EMPTIED)
         self._parts.queue(
             number,
             State.REBOOTING,
             operations.POWER_HOST,
-            {'action': 'reboot', **_emptied(since)},
+            {'action': action, **_emptied(since)},
         )
 
     def _is_back(self, number: int, entry: Entry) -> None:

@@ -16,6 +16,8 @@ from aggregates_ext.compute.xen import xenapi
 
 REBOOT, SHUTDOWN, STARTUP = ACTIONS = ('reboot', 'shutdown', 'startup')
 CLASSES = ('pool', 'host', 'host_metrics', 'VM')
+# What an update may ask for instead of a reboot; nobody can ask for it alone.
+RESTART = 'restart_toolstack'
 # The members of storage clusters, which older releases do not have.
 MEMBERS = 'Cluster_host'
 # The label of the task of a clustered SR that is not whole yet.
@@ -89,6 +91,11 @@ class Powering:
     def boot_time(self) -> str:
         """When its machine has booted, as it is written; empty: not told."""
         return str(self.host['other_config'].get('boot_time', ''))
+
+    @property
+    def agent_start_time(self) -> str:
+        """When its xapi has started, as it is written; empty: not told."""
+        return str(self.host['other_config'].get('agent_start_time', ''))
 
     @property
     def operations(self) -> frozenset[str]:
@@ -286,8 +293,16 @@ UP_RULES: tuple[Rule, ...] = (
     MOVES,
     NO_BOOT_TIME,
 )
+HA_OFF = Rule(
+    'HA_ON',
+    'high availability must be off while a toolstack starts again',
+    'It could fence the host. Let it be switched off for the time: '
+    '"suspend_ha": true.',
+    lambda facts: 'on' if facts.pool['ha_enabled'] else '',
+)
 RULES = {
     REBOOT: DOWN_RULES,
+    RESTART: (*DOWN_RULES, HA_OFF),
     SHUTDOWN: (*DOWN_RULES, STAYS_MASTER),
     STARTUP: UP_RULES,
 }
@@ -325,6 +340,7 @@ WARNINGS: dict[str, tuple[Rule, ...]] = {
     REBOOT: (_RESTARTS, _HA_ON, _AUTOSTART),
     SHUTDOWN: (_HA_ON, _NO_WAY_UP),
     STARTUP: (_AUTOSTART,),
+    RESTART: (),
 }
 ALL_WARNINGS = (_RESTARTS, _HA_ON, _NO_WAY_UP, _AUTOSTART)
 
@@ -336,7 +352,7 @@ def check(
 
     :param found: of ``read``.
     :param uuid: of the host, for messages.
-    :param action: one of ``ACTIONS``.
+    :param action: one of ``ACTIONS``, or ``RESTART``.
     """
     if found is None:
         return preflight.Report(

@@ -17,7 +17,7 @@ from aggregates_ext.compute.xen import xenapi
 
 Records = preflight.Records
 Problem = preflight.Problem
-# What an update asks for that is a restart of the host, or is done by one.
+# What an update asks for that is a restart of the host, or of its toolstack.
 REBOOTS = ('reboot_host', 'RebootHost')
 RESTARTS = (*REBOOTS, 'restart_toolstack', 'RestartToolstack')
 GUIDANCE = (
