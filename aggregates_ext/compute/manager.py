@@ -42,6 +42,8 @@ STUCK = 60.0
 # Seconds for which work is looked for more often once something went on;
 # longer than anything rests that is watched.
 LIVELY = 15.0
+# Seconds between two searches at least.
+SHORTEST = 0.05
 
 
 class Manager:
@@ -84,6 +86,8 @@ class Manager:
         self._stopping = threading.Event()
         self._turned = time.monotonic()
         self._lively = -LIVELY
+        # Seconds after a search until something that rests is due.
+        self._rests: float | None = None
 
     def wake_up(self) -> None:
         """Look for work now."""
@@ -145,9 +149,16 @@ class Manager:
         What rests until a host is looked at again is found when it is due.
         """
         longest = float(self._options.poll_interval)
-        if time.monotonic() - self._lively > LIVELY:
+        if not self._is_lively():
             return longest
-        return min(longest, float(self._options.watch_interval))
+        longest = min(longest, float(self._options.watch_interval))
+        if self._rests is None:
+            return longest
+        return min(longest, max(self._rests, SHORTEST))
+
+    def _is_lively(self) -> bool:
+        """Whether something has gone on just now."""
+        return time.monotonic() - self._lively <= LIVELY
 
     def stop(self) -> None:
         """Claim nothing more; operations pause at their next wait."""
@@ -156,6 +167,7 @@ class Manager:
         self._woken.set()
 
     def _find_work(self, room: int) -> Sequence[int]:
+        self._rests = None
         if room <= 0:
             return ()
         try:
@@ -163,6 +175,8 @@ class Manager:
                 found = leases.candidates(
                     connection, self._options.observe_interval, room
                 )
+                if self._is_lively():
+                    self._rests = leases.rests(connection)
             self._search.works()
             return found
         except exception.Unavailable as exc:
@@ -213,10 +227,10 @@ class Manager:
     def _run_all(self, held: compute_lease.Held) -> bool:
         """Run what is due, then observe; whether any of it has gone on.
 
-        What only goes on with moves looks at the pool when that is due, or
-        when it has changed something.
+        What only looks what became of a move, or of another call, looks at
+        the pool when that is due, or when it has changed something.
         """
-        ran = False
+        ran, changed = False, False
         while not self._stopping.is_set():
             pending, now = held.read(
                 lambda connection: db_operations.unfinished(
@@ -227,12 +241,23 @@ class Manager:
             if operation is None:
                 break
             with requests.logged(operation):
-                self._runner.run(held, operation, now)
+                changed |= self._runner.run(held, operation, now)
             ran = True
         turned = self._turn(held)
-        if ran or turned is not turns.Turned.LOOKED:
+        if turned is not turns.Turned.NOTHING:
+            ran = True
+            changed |= turned is turns.Turned.CHANGED
+        if changed or not ran or self._is_stale(held):
             self._observe(held)
-        return ran or turned is not turns.Turned.NOTHING
+        return ran
+
+    def _is_stale(self, held: compute_lease.Held) -> bool:
+        """Whether the pool is to be looked at whatever has gone on."""
+        return held.read(
+            lambda connection: leases.is_stale(
+                connection, held.aggregate_id, self._options.observe_interval
+            )
+        )
 
     def _turn(self, held: compute_lease.Held) -> turns.Turned:
         """Go on with moves; what goes wrong there spoils no look."""

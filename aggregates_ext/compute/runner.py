@@ -90,12 +90,16 @@ class Runner:
         held: compute_lease.Held,
         operation: records.Operation,
         now: float,
-    ) -> None:
-        """Run one operation, and write how it ended."""
+    ) -> bool:
+        """Run one operation, and write how it ended.
+
+        :returns: whether its pool is to be looked at: not if it has only
+            looked what became of what is under way.
+        """
         if not held.write(
             lambda connection: db_operations.start(connection, operation.id)
         ):
-            return
+            return False
         held.extend(self._limit(operation) + GRACE)
         run = self._make_run(held, operation, now)
         try:
@@ -104,6 +108,7 @@ class Runner:
             _end(run, exc)
         except outcomes.Postpone as exc:
             self._postpone(run, exc)
+            return run.has_sent or not isinstance(exc, outcomes.Watching)
         except (
             compute_clock.Stopping,
             exception.LeaseLost,
@@ -129,6 +134,7 @@ class Runner:
                 held.aggregate_id,
                 run.operation.state,
             )
+        return True
 
     def _make_run(
         self,

@@ -30,6 +30,15 @@ def _is_free(
     return sa.or_(_TABLE.c.lease_until.is_(None), _TABLE.c.lease_until < now)
 
 
+def is_stale(
+    connection: sa.Connection, aggregate_id: int, observe_interval: float
+) -> bool:
+    """Whether a pool is to be looked at again, see ``candidates``."""
+    now = engine.read_clock(connection)
+    asked = _stale(now, observe_interval, 1, aggregate_id)
+    return connection.execute(asked).first() is not None
+
+
 def candidates(
     connection: sa.Connection, observe_interval: float, limit: int
 ) -> list[int]:
@@ -90,16 +99,21 @@ def _due(now: float) -> sa.Select[Any]:
     )
 
 
-def _stale(now: float, interval: float, limit: int) -> sa.Select[Any]:
+def _stale(
+    now: float, interval: float, limit: int, aggregate_id: int | None = None
+) -> sa.Select[Any]:
     """Those whose pools are to be looked at again, the oldest looks first.
 
     A range of an index each: never, long ago, and in the future, where a
     clock that is set back leaves looks.
 
     :param limit: how many of each are enough.
+    :param aggregate_id: of the only one that is asked for, free or not.
     """
     at = _TABLE.c.observed_at
-    wanted = sa.select(_TABLE.c.id, at).where(_is_free(now))
+    wanted = sa.select(_TABLE.c.id, at).where(
+        _is_free(now) if aggregate_id is None else _TABLE.c.id == aggregate_id
+    )
     # Not EXISTS, for which MariaDB may read the hosts of all.
     bound = (
         sa.select(_HOSTS.c.id)
@@ -137,6 +151,23 @@ def _stale(now: float, interval: float, limit: int) -> sa.Select[Any]:
     return sa.select(found.c.id).order_by(
         sa.func.coalesce(found.c.observed_at, 0.0)
     )
+
+
+def rests(connection: sa.Connection) -> float | None:
+    """Seconds until the first of what rests is due; None: nothing rests."""
+    operation = sa.select(sa.func.min(_OPERATIONS.c.not_before)).where(
+        _OPERATIONS.c.state.in_(operations.UNFINISHED),
+        _OPERATIONS.c.not_before > engine.now(),
+    )
+    found = connection.execute(
+        sa.select(
+            operation.scalar_subquery(),
+            moves.rests().scalar_subquery(),
+            engine.now(),
+        )
+    ).one()
+    *due, now = found
+    return min((float(at) - now for at in due if at is not None), default=None)
 
 
 def claim(

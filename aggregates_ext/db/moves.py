@@ -219,6 +219,13 @@ def due() -> sa.Select[Any]:
     )
 
 
+def rests() -> sa.Select[Any]:
+    """When the first of all moves that rest is to be gone on with."""
+    return sa.select(sa.func.min(_TABLE.c.not_before)).where(
+        _TABLE.c.ended == 0, _TABLE.c.not_before > engine.now()
+    )
+
+
 def of_operation(
     connection: sa.Connection, operation_id: int
 ) -> list[records.Move]:

@@ -12,6 +12,7 @@ import pytest
 from aggregates_ext import exception
 from aggregates_ext.compute import endpoint
 from aggregates_ext.compute.maintenance import powering
+from aggregates_ext.compute.rules import powering as rules
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.db import operations
@@ -361,6 +362,40 @@ def test_a_state_file_that_is_lost(running: service.Service, key: int) -> None:
     running.sim.set_pool('xen1', ha_enabled=False)
     running.retries.retry(running.ctx, key, uuid, bool)
     assert finish(running, key).state == 'succeeded'
+
+
+def test_a_state_file_that_the_master_knows_to_be_lost(
+    running: service.Service, key: int
+) -> None:
+    """Each host tells which it reaches; nothing is sent then."""
+    enter(running, key)
+    running.sim.set_pool(
+        'xen1', ha_enabled=True, ha_statefiles=['OpaqueRef:s']
+    )
+    assert refused(running, key, 'xen2', 'reboot') == 'STATEFILE'
+    assert refused(running, key, 'xen2', 'shutdown') == 'STATEFILE'
+    assert len(running.arrivals(REBOOT)) == 0
+    running.sim.set_host('xen2', ha_statefiles=['OpaqueRef:s'])
+    ask(running)
+    assert finish(running, key).state == 'succeeded'
+
+
+def test_no_toolstack_starts_again_with_high_availability_on(
+    running: service.Service, key: int
+) -> None:
+    """Its host could be fenced."""
+    enter(running, key)
+    uuid = running.hosts.get('xen2').uuid
+
+    def forbids() -> list[str]:
+        with contextlib.closing(running.login('xen1')) as session:
+            found = rules.read(session, uuid)
+        report = rules.check(found, uuid, rules.RESTART)
+        return [problem.code for problem in report.blockers]
+
+    assert forbids() == []
+    running.sim.set_pool('xen1', ha_enabled=True)
+    assert forbids() == ['HA_ON']
 
 
 def cluster(running: service.Service, *members: str) -> str:

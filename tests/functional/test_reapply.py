@@ -74,9 +74,10 @@ def test_cancelled_eject_leaves_the_host_free(
     running.pools.reapply(running.ctx, key)
     original = runner.Runner.run
 
-    def run_one(self: runner.Runner, *args: Any) -> None:
-        original(self, *args)
+    def run_one(self: runner.Runner, *args: Any) -> bool:
+        changed = original(self, *args)
         running.manager.stop()
+        return changed
 
     monkeypatch.setattr(runner.Runner, 'run', run_one)
     running.manager.work_on(key)

@@ -370,6 +370,32 @@ def test_a_host_that_does_not_come_back_stops_it(
     assert len(running.arrivals(REBOOT)) == 4
 
 
+@pytest.mark.parametrize('twice', [False, True])
+def test_a_host_that_comes_back_with_the_old_boot_time(
+    running: service.Service, key: int, twice: bool
+) -> None:
+    """Only its toolstack has started: it is told once more, or stops it."""
+    uuid = roll(running, key, hosts=['xen3', 'xen4'])
+    before = row(running, 'xen3')['other_config']['boot_time']
+    running.sim.plant(host='xen3', action='no_boot', times=0 if twice else 1)
+    ended = finish(running, key, uuid)
+    booted = row(running, 'xen3')['other_config']['boot_time'] != before
+    assert at_home(running) is not twice
+    if not twice:
+        assert (ended.state, booted) == ('succeeded', True), ended
+        assert len(running.arrivals(REBOOT)) == 3
+        return
+    assert not booted
+    assert (ended.error or {})['code'] == powering.NOT_BACK, ended
+    assert 'the old boot_time' in (ended.error or {})['message']
+    assert states(ended) == {'xen3': 'stopped', 'xen4': 'waiting'}
+    assert running.hosts.get('xen3').maintenance == 'on'
+    assert len(running.arrivals(REBOOT)) == 2
+    assert {state for state, _places in guests(running).values()} == {
+        'Running'
+    }
+
+
 def test_a_host_that_lacks_storage_stops_it(
     running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

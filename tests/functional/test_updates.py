@@ -16,6 +16,8 @@ from oslo_utils import uuidutils
 
 from aggregates_ext import exception
 from aggregates_ext.compute.maintenance import planning
+from aggregates_ext.compute.maintenance import powering as power
+from aggregates_ext.compute.maintenance import rolling as rolling_steps
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import updates
@@ -34,6 +36,7 @@ CALLS = {
     XENSERVER: 'Async.host.apply_updates',
     XCP_NG: 'Async.host.call_plugin',
 }
+RESTART = 'Async.host.restart_agent'
 REBOOTS = {'mandatory': ['reboot_host']}
 NEWER = {'xapi': '26.99', 'xapi_build': '26.99.0', 'platform_version': '3.9.9'}
 
@@ -308,12 +311,13 @@ def test_packages_that_cannot_be_installed_stop_it(
 
 @pytest.mark.parametrize('product', [XENSERVER], indirect=True)
 @pytest.mark.parametrize(
-    ('guidance', 'boots'),
+    ('guidance', 'boots', 'starts'),
     [
-        ({}, 0),
-        ({'recommended': ['restart_toolstack']}, 1),
-        ({'full': ['reboot_host']}, 1),
-        ({'mandatory': ['restart_device_model']}, 0),
+        ({}, 0, 0),
+        ({'recommended': ['restart_toolstack']}, 0, 1),
+        ({'mandatory': ['restart_toolstack']}, 0, 1),
+        ({'full': ['restart_toolstack', 'reboot_host']}, 1, 0),
+        ({'mandatory': ['restart_device_model']}, 0, 0),
     ],
 )
 def test_guidance_tells_whether_a_host_restarts(
@@ -321,15 +325,54 @@ def test_guidance_tells_whether_a_host_restarts(
     product: str,
     guidance: dict[str, list[str]],
     boots: int,
+    starts: int,
 ) -> None:
+    """A toolstack alone, where that is all that is asked for."""
     key = make_pool(running, product)
     publish(running, product, guidance, {})
-    [host] = plan(running, key, hosts=['xen1'])['hosts']
-    assert host['updates']['reboot'] is bool(boots)
+    hosts = ['xen1', 'xen2']
+    for host in plan(running, key, hosts=hosts)['hosts']:
+        assert host['updates']['reboot'] is bool(boots)
+    ended = finish(running, key, update(running, key, hosts=hosts))
+    assert (ended.state, ended.error) == ('succeeded', None), ended
+    assert len(running.arrivals(rolling.REBOOT)) == 2 * boots
+    assert len(running.arrivals(RESTART)) == 2 * starts
+    for name in hosts:
+        row = rolling.row(running, name)
+        assert row['enabled']
+        for field in ('', '_recommended', '_full'):
+            assert row[f'pending_guidances{field}'] == []
+    assert rolling.at_home(running)
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+def test_no_toolstack_starts_again_while_a_guest_moves(
+    running: service.Service, product: str
+) -> None:
+    """Whoever moves it: its record would lie for good."""
+    key = make_pool(running, product)
+    publish(running, product, {'mandatory': ['restart_toolstack']}, {})
+    asked = {'hosts': ['xen1', 'xen2']}
     ended = finish(running, key, update(running, key, hosts=['xen1']))
     assert ended.state == 'succeeded', ended
-    assert len(running.arrivals(rolling.REBOOT)) == boots
-    assert rolling.at_home(running)
+    running.sim.add_vm('xen3', 'by hand', memory=16 * rolling.GIB)
+    seen: list[int] = []
+
+    def look() -> None:
+        with contextlib.closing(running.login('xen1')) as session:
+            found = session.records('VM').items()
+            [(ref, vm)] = (f for f in found if f[1]['name_label'] == 'by hand')
+            if told(running, key) == asked['hosts'] and not seen:
+                there = rolling.row(running, 'xen1')['ref']
+                session.call('Async.VM.pool_migrate', ref, there, {})
+                seen.append(1)
+            elif vm['current_operations']:
+                seen.append(len(running.arrivals(RESTART)))
+
+    ended = finish(running, key, update(running, key, hosts=['xen2']), look)
+    assert ended.state == 'succeeded', ended
+    assert (len(seen) > 5, set(seen)) == (True, {1})
+    assert len(running.arrivals(RESTART)) == 2
 
 
 @pytest.mark.parametrize('product', [XENSERVER], indirect=True)
@@ -786,3 +829,109 @@ def test_what_is_left_of_a_run_installs_what_the_others_have(
     assert finish(running, key, again.uuid).state == 'succeeded'
     assert told(running, key) == ['xen1', 'xen2', 'xen2', 'xen3']
     assert syncs(running) - before == 1
+
+
+@pytest.mark.parametrize('product', [XCP_NG], indirect=True)
+def test_a_host_that_waits_for_its_reboot_is_known_by_a_key(
+    running: service.Service, key: int
+) -> None:
+    """What was installed by hand is not, and a plan says so."""
+
+    def install(seconds: object) -> None:
+        told = {'boot_time': '1000.5', 'rpm_patch_installation_time': seconds}
+        running.sim.set_host('xen2', other_config=told)
+
+    for never in ('1000', '', 'x', 'nan', 'inf'):
+        install(never)
+        assert (
+            plan(running, key, update=None, only_if_needed=True)['hosts'] == []
+        )
+    install('1001.25')
+    found = plan(running, key, update=None, only_if_needed=True)
+    assert [host['host'] for host in found['hosts']] == ['xen2']
+    (warning,) = (
+        one for one in found['warnings'] if one['code'] == 'UPDATED_BY_HAND'
+    )
+    assert 'xen1' in warning['found']
+    assert 'xen2' not in warning['found']
+    uuid = running.rolling.begin(
+        running.ctx,
+        key,
+        operations.ROLLING_REBOOT,
+        {'hosts': ['xen2', 'xen3'], 'only_if_needed': True},
+    ).uuid
+    ended = finish(running, key, uuid)
+    assert ended.state == 'succeeded', ended
+    assert rolling.states(ended) == {'xen2': 'done', 'xen3': 'skipped'}
+    assert plan(running, key, update=None, only_if_needed=True)['hosts'] == []
+
+
+def install_by_hand(running: service.Service, name: str) -> None:
+    """What ``yum update`` on a host does."""
+    with contextlib.closing(running.login('xen1')) as session:
+        refs = {h['name_label']: r for r, h in session.records('host').items()}
+        task = session.call(
+            CALLS[XCP_NG], refs[name], updates.PLUGIN, 'update', {}
+        )
+        running.clock.advance(200)
+        assert session.record('task', task)['status'] == 'success'
+
+
+@pytest.mark.parametrize('product', [XCP_NG], indirect=True)
+def test_a_master_that_comes_back_newer_than_the_others(
+    running: service.Service, key: int
+) -> None:
+    """All restart; who has left an older host for it cannot go home."""
+    kind = operations.ROLLING_REBOOT
+    asked = {'pause': 'before_reboot'}
+    uuid = running.rolling.begin(running.ctx, key, kind, asked).uuid
+    rolling.until(running, key, uuid, 'xen1', 'paused')
+    install_by_hand(running, 'xen1')
+
+    def let_go_on() -> None:
+        found = rolling.states(running.operations.get(uuid))
+        if 'paused' in found.values():
+            with contextlib.suppress(exception.Conflict):
+                running.rolling.go_on(running.ctx, key, uuid)
+
+    ended = finish(running, key, uuid, let_go_on)
+    assert ended.state == 'succeeded', ended
+    assert set(rolling.states(ended).values()) == {'done'}
+    found = rolling.guests(running)
+    assert [state for state, _places in found.values()] == ['Running'] * 3
+    away = [
+        name
+        for name, (_state, places) in found.items()
+        if places != [name.split('-')[0]]
+    ]
+    assert away
+    assert (ended.error or {})['code'] == rolling_steps.LEFTOVERS
+    for name in away:
+        assert found[name][1] == ['xen1']
+        assert name in (ended.error or {})['message']
+    assert (
+        rolling.pool(running)['master'] == rolling.row(running, 'xen1')['ref']
+    )
+
+
+@pytest.mark.parametrize('product', [XCP_NG], indirect=True)
+def test_a_host_that_comes_back_newer_than_its_master_stops_it(
+    running: service.Service, key: int
+) -> None:
+    """It cannot join its master again before that is as new."""
+    kind = operations.ROLLING_REBOOT
+    asked = {'hosts': ['xen2', 'xen3'], 'pause': 'before_reboot'}
+    uuid = running.rolling.begin(running.ctx, key, kind, asked).uuid
+    rolling.until(running, key, uuid, 'xen2', 'paused')
+    install_by_hand(running, 'xen2')
+    running.rolling.go_on(running.ctx, key, uuid)
+    rolling.until(running, key, uuid, 'xen2', 'rebooting')
+    for _ in range(4):
+        rolling.go_on(running, key)
+    running.clock.advance(2000)
+    ended = finish(running, key, uuid)
+    assert (ended.error or {})['code'] == power.NOT_BACK, ended
+    assert rolling.states(ended) == {'xen2': 'stopped', 'xen3': 'waiting'}
+    found = rolling.guests(running)
+    assert [state for state, _places in found.values()] == ['Running'] * 3
+    assert all(places != ['xen2'] for _state, places in found.values())

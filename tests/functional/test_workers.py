@@ -12,6 +12,7 @@ from aggregates_ext.compute import manager
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.db import leases
 from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import models
 from tests.functional import service
 
 DEADLINE = 30.0
@@ -120,6 +121,29 @@ def test_work_is_looked_for_more_often_while_something_goes_on(
     made._lively = -manager.LIVELY
     made.work_on(key)
     assert made._pause() == 7
+
+
+def test_what_rests_is_found_when_it_is_due(running: service.Service) -> None:
+    """Else each look at a host comes up to watch_interval late."""
+    running.conf.set_override('watch_interval', 60, 'compute')
+    running.conf.set_override('poll_interval', 60, 'compute')
+    made = running.manager
+    key = running.aggregates.create('pool', None).id
+    running.members.add_host(running.ctx, key, 'xen1')
+    made.work_on(key)
+    running.aggregates.update(running.ctx, key, {'name': 'new'})
+    for seconds in (50, 5):
+        with running.database.writer() as connection:
+            connection.execute(
+                sa.update(models.operations)
+                .where(models.operations.c.finished_at.is_(None))
+                .values(not_before=engine.now() + seconds)
+            )
+        made._find_work(1)
+        assert 0 < made._pause() <= seconds
+    made._lively = -manager.LIVELY
+    made._find_work(1)
+    assert made._pause() == 60
 
 
 def test_thread_needs_one_connection_at_a_time(

@@ -84,6 +84,8 @@ MOVE = obj(
     code=maybe(TEXT),
     reason=maybe(TEXT),
 )
+# What hosts are told; the last is a part of an update, and none can ask for it.
+POWERS = [*schema.POWER_ACTIONS, 'restart_toolstack']
 CHECK = obj(
     ('disks', 'plan', 'shut_down', 'hard', 'network'),
     **{
@@ -286,7 +288,7 @@ def operation(face: str) -> Schema:
             accepted_by=maybe(TEXT),
             retry_of=TEXT,
             retried_by=maybe(TEXT),
-            action={'enum': [*schema.POWER_ACTIONS]},
+            action={'enum': POWERS},
             force=FLAG,
             hard=FLAG,
             shut_down=items(TEXT),

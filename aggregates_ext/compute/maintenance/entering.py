@@ -28,12 +28,16 @@ from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 
 # Operations of a host at which guests still arrive (xapi#maintenance-calls).
 ARRIVALS = frozenset({'provision', 'vm_start', 'vm_resume', 'vm_migrate'})
 # How often a guest is sent away before it is given up.
 MOST_MOVES = 2
 STUCK = 'GUESTS_REMAIN'
+# The parameter that tells since when its host was seen to be empty, by the
+# database's clock.
+EMPTY = 'empty'
 
 
 def check_host(
@@ -308,7 +312,7 @@ class _Entering:
             db_operations.update(
                 connection,
                 run.operation.id,
-                {'parameters': {**run.operation.parameters, 'empty': None}},
+                {'parameters': {**run.operation.parameters, EMPTY: None}},
             )
             taken = shared.taken(connection, run)
             for guest in sorted(going, key=lambda g: -g.memory):
@@ -363,8 +367,8 @@ class _Entering:
     def _conclude(self) -> None:
         """The host is empty: seen twice, since guests may just have come."""
         run = self._run
-        if not run.operation.parameters.get('empty'):
-            run.remember(empty=True)
+        if not run.operation.parameters.get(EMPTY):
+            run.remember(**{EMPTY: run.held.read(engine.read_clock)})
             raise shared.look_again(
                 run, 'The host is empty; it is looked at once more.'
             )

@@ -167,11 +167,11 @@ def _told(pending: updates.Pending, host: Mapping[str, Any]) -> dict[str, Any]:
 
     XCP-ng tells nothing of that, so its hosts do.
     """
-    asks = any(word.startswith(updating.RESTARTS) for word in pending.guidance)
+    asks = any(word.startswith(updating.REBOOTS) for word in pending.guidance)
     return {
         'packages': list(pending.packages),
         'guidance': list(pending.guidance),
         'reboot': asks
-        or updating.wants(host, updating.RESTARTS)
+        or updating.wants(host, updating.REBOOTS)
         or (updates.is_xcp_ng(host) and bool(pending.packages)),
     }

@@ -91,11 +91,15 @@ def plan(
     """
     known = facts.read(session)
     lacks: lacking.Lacking | None = None
+    left_out: list[records.Host] = []
+    listed = known.records['host']
     if asked.get('only_if_needed'):
-        listed = known.records['host']
-        chosen = [
-            host for host in chosen if needs_reboot(known.asked, listed, host)
+        left_out = [
+            host
+            for host in chosen
+            if not needs_reboot(known.asked, listed, host)
         ]
+        chosen = [host for host in chosen if host not in left_out]
     if asked.get('update'):
         lacks = lacking.read(session, known, chosen, asked)
         chosen = lacks.chosen
@@ -120,7 +124,9 @@ def plan(
             *shutdowns.refuse(found.unknown),
             *blockers,
         )
-    report = dataclasses.replace(found.report, blockers=blockers)
+    refs = [leaver.find(known.asked, listed, str(h.uuid)) for h in left_out]
+    by_hand = updating.by_hand([listed[ref] for ref in refs if ref])
+    report = preflight.Report(blockers, (*by_hand, *found.report.warnings))
     return dataclasses.replace(found, report=report)
 
 

@@ -33,12 +33,17 @@ CALLS = {
     rules.REBOOT: 'host.reboot',
     rules.SHUTDOWN: 'host.shutdown',
     rules.STARTUP: 'host.power_on',
+    rules.RESTART: 'host.restart_agent',
 }
 WORDS = {
     rules.REBOOT: 'rebooted',
     rules.SHUTDOWN: 'shut down',
     rules.STARTUP: 'started',
+    rules.RESTART: 'given a new toolstack',
 }
+# The key of other_config of a host that tells of another boot, or that its
+# toolstack alone has started.
+BOOTED, STARTED = 'boot_time', 'agent_start_time'
 # Answers after which nothing has happened; any other may come from the
 # middle, as one of a host that could not be reached.
 REFUSALS = frozenset(
@@ -64,8 +69,13 @@ MOST_SENT = 2
 # those after which its storage is plugged by us.
 LATER_WAIT = 120.0
 PLUG_WAIT = 30.0
-# Looks at a host until there is one at what becomes of it.
+# What part of the time that passes since a host was told passes until the
+# next look at it, and the longest rest in those of ``watch_interval``.
+PART = 0.025
 LOOKS = 4
+# Seconds for which it counts that its way into maintenance has just seen the
+# host empty.
+JUST = 5.0
 # The parameters that tell since when a call has left no trace, since when the
 # host is back, and which of its storage was plugged, with what was answered.
 QUIET = 'quiet'
@@ -114,7 +124,7 @@ def power_host(run: compute_run.Run) -> None:
         if not powers.sent(run.operation):
             # What was seen before counts no more.
             if not isinstance(exc, outcomes.Watching):
-                run.remember(ready=None)
+                run.remember(**shared.unseen(run))
             raise
         # Of a master that is away nothing else can be expected.
         step.check_time(str(exc))
@@ -148,8 +158,15 @@ class _Power:
                 self._end(master)
 
     def watch(self, reason: str) -> outcomes.Watching:
-        """What lets it rest until there is more to see."""
-        seconds = LOOKS * float(self._run.options.watch_interval)
+        """What lets it rest until there is more to see.
+
+        The longer it lasts, the later: a host that is back does nothing
+        until that is seen.
+        """
+        least = float(self._run.options.watch_interval)
+        sent = powers.sent(self._run.operation)
+        age = self._now - sent['at'] if sent else 0.0
+        seconds = min(max(least, PART * age), LOOKS * least)
         return outcomes.Watching(seconds, reason=reason)
 
     def check_time(self, state: str) -> None:
@@ -186,11 +203,19 @@ class _Power:
             found = rules.read(master.session, uuid, guests=False)
             if found is not None and found.host['enabled']:
                 shared.disable_again(run)
-        if run.operation.parameters.get('ready'):
+        if (
+            run.operation.parameters.get(shared.READY)
+            or self._was_just_emptied()
+        ):
             self._send(master, 1)
         self._check(master.session)
-        run.remember(ready=True)
+        run.remember(**{shared.READY: True})
         raise shared.look_again(run, 'It is looked at once more, then told.')
+
+    def _was_just_emptied(self) -> bool:
+        """Whether its way into maintenance has looked twice just now."""
+        since = self._run.operation.parameters.get(shared.EMPTIED)
+        return since is not None and 0 <= self._now - since <= JUST
 
     def _check(self, session: xenapi.Session) -> rules.Powering:
         """What the master shows of the host, if it may be told.
@@ -218,7 +243,7 @@ class _Power:
                 # What it has not written is lost (xapi#late-writes).
                 session.call('pool.sync_database')
             told = {
-                'boot_time': found.boot_time,
+                'boot_time': self._start(found),
                 'master': found.is_master,
                 'storage': sorted(_storage(session, found.ref, True)),
                 'enabled': sorted(found.others_enabled),
@@ -253,7 +278,7 @@ class _Power:
         if found is None:
             raise self.watch('Its master does not list it.')
         down = found.operations & rules.GOING_DOWN
-        booted = found.boot_time != told['boot_time']
+        booted = self._start(found) != told['boot_time']
         if found.is_live and booted and not down:
             return True
         if self._action == rules.SHUTDOWN and not found.is_live:
@@ -267,7 +292,18 @@ class _Power:
         still = found.is_live is (self._action != rules.STARTUP)
         if self._is_quiet(traceless and still):
             self._send(master, told['times'] + 1)
-        raise self.watch(_state(found, booted))
+        raise self.watch(_state(found, booted, self._key))
+
+    @property
+    def _key(self) -> str:
+        """The key that proves that it has done what it was told."""
+        return STARTED if self._action == rules.RESTART else BOOTED
+
+    def _start(self, found: rules.Powering) -> str:
+        """When it has started, as that key says."""
+        if self._action == rules.RESTART:
+            return found.agent_start_time
+        return found.boot_time
 
     def _is_quiet(self, traceless: bool) -> bool:
         """Whether the call has left no trace for so long that it is repeated.
@@ -309,8 +345,8 @@ class _Power:
         parameters = {
             name: value
             for name, value in self._run.operation.parameters.items()
-            if name not in (db_operations.POWERED, 'changed', 'sent', 'ready')
-        }
+            if name not in (db_operations.POWERED, 'changed', 'sent')
+        } | shared.unseen(self._run)
         self._run.note(call=None, parameters=parameters)
         code, *said = task.error
         raise outcomes.answered(
@@ -417,10 +453,13 @@ def _storage(
     }
 
 
-def _state(found: rules.Powering, booted: bool) -> str:
-    """How the master lists a host, in a sentence."""
+def _state(found: rules.Powering, booted: bool, key: str) -> str:
+    """How the master lists a host, in a sentence.
+
+    :param key: that tells whether it has started.
+    """
     live = 'live' if found.is_live else 'not live'
-    boot = 'a new' if booted else 'the old'
+    start = 'a new' if booted else 'the old'
     doing = text.listed(found.operations)
     beside = f', with {doing} under way' if doing else ''
-    return f'Its master lists it as {live}, with {boot} boot_time{beside}.'
+    return f'Its master lists it as {live}, with {start} {key}{beside}.'

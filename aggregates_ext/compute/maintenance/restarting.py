@@ -8,12 +8,15 @@ maintenance, an update where that is wanted, a reboot, and out of it
 from typing import Any
 
 from aggregates_ext import exception
+from aggregates_ext.compute.maintenance import entering
 from aggregates_ext.compute.maintenance import lacking
 from aggregates_ext.compute.maintenance import parts
 from aggregates_ext.compute.maintenance import planning
+from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.maintenance import suspending
 from aggregates_ext.compute.maintenance import updating
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.rules import powering
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
@@ -242,8 +245,13 @@ class Turns:
 
     def _is_empty(self, number: int, entry: Entry) -> None:
         """In maintenance: it waits for somebody, or is rebooted."""
+        done = self._parts.done(number)
+        since = done.parameters.get(entering.EMPTY) if done else None
         self._parts.move_on(
-            number, State.PAUSED, **_warning(self._parts.done(number))
+            number,
+            State.PAUSED,
+            **_warning(done),
+            **_emptied(since),
         )
 
     def _wait_for_somebody(self, number: int, entry: Entry) -> None:
@@ -277,17 +285,20 @@ class Turns:
             or entry.get('again')
         ):
             self._reboot(number)
+        elif done.parameters[updating.TOOLSTACK]:
+            self._reboot(number, powering.RESTART)
         elif entry.get('held'):
             self._parts.move_on(number, State.DONE)
         else:
             self._leave(number, restore=self._brings_home(entry))
 
-    def _reboot(self, number: int) -> None:
+    def _reboot(self, number: int, action: str = powering.REBOOT) -> None:
+        since = self._parts.entries[number].get(shared.EMPTIED)
         self._parts.queue(
             number,
             State.REBOOTING,
             operations.POWER_HOST,
-            {'action': 'reboot'},
+            {'action': action, **_emptied(since)},
         )
 
     def _is_back(self, number: int, entry: Entry) -> None:
@@ -349,6 +360,11 @@ class Turns:
             GIVEN_UP,
             'It was given up; hosts that were not restarted are as before.',
         )
+
+
+def _emptied(since: float | None) -> Entry:
+    """Since when a host was seen empty, for its entry and its reboot."""
+    return {shared.EMPTIED: since} if since else {}
 
 
 def _warning(done: records.Operation | None) -> Entry:

@@ -33,6 +33,11 @@ MOVES_EACH = 3
 LOOKS = 4
 PART = 0.02
 LONGEST_REST = 10.0
+# The parameters of what is done with a host in maintenance that tell that it
+# was seen empty by a first look, and since when its way into maintenance has
+# seen it so, which has looked again since.
+READY = 'ready'
+EMPTIED = 'emptied'
 # Guests that a message names.
 MOST_TOLD = 5
 
@@ -83,8 +88,14 @@ def disable_again(run: compute_run.Run) -> None:
     with enabling.changing(run) as change:
         change.disable(since=run.elapsed())
     # What else is looked at before the operation's own call.
-    run.note(call=None, parameters={**before, 'ready': None})
+    run.note(call=None, parameters={**before, **unseen(run)})
     raise look_again(run, 'The host is disabled again.')
+
+
+def unseen(run: compute_run.Run) -> dict[str, Any]:
+    """The parameters of an operation for which no earlier look counts."""
+    seen = {READY, EMPTIED} & run.operation.parameters.keys()
+    return dict.fromkeys({READY, *seen})
 
 
 def task_of_call(

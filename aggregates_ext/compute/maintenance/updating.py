@@ -25,11 +25,13 @@ from aggregates_ext.db import operations as db_operations
 APPLY = 'host.apply_updates'
 # The parameters of the operation: what is to be installed, as XenServer names
 # it; how often it was told, without what passes; whether some of that has not
-# come about, as far as was seen; whether its host has to restart now.
+# come about, as far as was seen; whether its host has to restart now, and
+# whether at least its toolstack has to.
 HASH = 'hash'
 TIMES = 'times'
 UNSEEN = 'unseen'
 REBOOT = 'reboot'
+TOOLSTACK = 'restart_toolstack'
 MOST_SENT = 3
 # How the task of a call stands that is under way, or has come about.
 SEEN = (*views.RUNNING, 'success')
@@ -196,12 +198,16 @@ class _Update:
         told_well = (
             task is not None and told == 1 and not self._asked.get(UNSEEN)
         )
-        restarts = rules.wants(found.host, rules.RESTARTS) or (
+        reboots = rules.wants(found.host, rules.REBOOTS) or (
             told > 0 and (updates.is_xcp_ng(found.host) or not told_well)
         )
+        restarts = {
+            REBOOT: reboots,
+            TOOLSTACK: rules.wants(found.host, rules.RESTARTS),
+        }
 
         def work(connection: Any) -> None:
-            values = {'parameters': {**self._asked, REBOOT: restarts}}
+            values = {'parameters': {**self._asked, **restarts}}
             db_operations.update(connection, run.operation.id, values)
             db_operations.finish(connection, run.operation, 'succeeded')
 

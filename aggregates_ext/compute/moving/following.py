@@ -62,7 +62,9 @@ class _Following:
             # Answered OK, also where it comes too late.
             with contextlib.suppress(failures.XenAPIError):
                 self._session.call('task.cancel', task.ref)
-        progress = int(100 * min(max(task.progress, 0.0), 0.99))
+        told = int(100 * min(max(task.progress, 0.0), 0.99))
+        # When all is sent it begins anew (xapi#moves-cancelled), for a moment.
+        progress = max(told, move.progress)
         if progress != move.progress:
             self.call['progressed'] = site.now
         idle = site.now - self.call.get('progressed', self.call['at'])

@@ -25,7 +25,6 @@ from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
-from aggregates_ext.db import leases
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
@@ -94,8 +93,7 @@ class Mover:
                 pause = self._pause(move, code)
                 state.postpone(held, [move], pause, code, message)
             changed = False
-        stale = _is_stale(aggregate, bound, now, self._options)
-        return Turned.CHANGED if changed or stale else Turned.LOOKED
+        return Turned.CHANGED if changed else Turned.LOOKED
 
     def put_off(self, held: compute_lease.Held) -> None:
         """Let all moves be for a while: something of ours went wrong."""
@@ -227,16 +225,3 @@ def _follow(
             changed = True
             busy.remove(move)
     return changed
-
-
-def _is_stale(
-    aggregate: records.Aggregate,
-    bound: Sequence[records.Host],
-    now: float,
-    options: Any,
-) -> bool:
-    """Whether the pool is to be looked at anyway, see ``leases.candidates``."""
-    limit = float(options.observe_interval)
-    if any(host.phase == 'returning' for host in bound):
-        limit = min(limit, leases.RETURN_INTERVAL)
-    return abs(now - (aggregate.observed_at or 0.0)) > limit

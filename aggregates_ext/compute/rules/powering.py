@@ -16,13 +16,17 @@ from aggregates_ext.compute.xen import xenapi
 
 REBOOT, SHUTDOWN, STARTUP = ACTIONS = ('reboot', 'shutdown', 'startup')
 CLASSES = ('pool', 'host', 'host_metrics', 'VM')
+# What an update may ask for instead of a reboot; nobody can ask for it alone.
+RESTART = 'restart_toolstack'
 # The members of storage clusters, which older releases do not have.
 MEMBERS = 'Cluster_host'
 # The label of the task of a clustered SR that is not whole yet.
 RECOVERING = 'SR Recovering'
+STATEFILE = 'STATEFILE'
 # What stays in the operations of a host that goes down until it is back.
 GOING_DOWN = frozenset({'reboot', 'shutdown'})
 Read = Mapping[str, preflight.Records]
+Fields = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +91,11 @@ class Powering:
     def boot_time(self) -> str:
         """When its machine has booted, as it is written; empty: not told."""
         return str(self.host['other_config'].get('boot_time', ''))
+
+    @property
+    def agent_start_time(self) -> str:
+        """When its xapi has started, as it is written; empty: not told."""
+        return str(self.host['other_config'].get('agent_start_time', ''))
 
     @property
     def operations(self) -> frozenset[str]:
@@ -170,6 +179,20 @@ def _master_under_ha(facts: Powering) -> str:
     return 'on' if facts.is_master and facts.pool['ha_enabled'] else ''
 
 
+def has_lost_statefile(pool: Fields, host: Fields) -> bool:
+    """Whether a host does not reach the state file of high availability.
+
+    What it reaches its master writes down (xapi#ha-statefile).
+    """
+    armed = pool['ha_enabled'] and pool.get('ha_statefiles')
+    return bool(armed) and host.get('ha_statefiles') == []
+
+
+def _statefile(facts: Powering) -> str:
+    lost = has_lost_statefile(facts.pool, facts.host)
+    return 'that it does not' if lost else ''
+
+
 def _master(facts: Powering) -> str:
     return 'that it is' if facts.is_master else ''
 
@@ -213,6 +236,13 @@ DOWN_RULES: tuple[Rule, ...] = (
         'Another host would become the master, and stay it. Switch high '
         'availability off for the time.',
         _master_under_ha,
+    ),
+    Rule(
+        STATEFILE,
+        'the host must reach the state file of high availability',
+        'Mend that storage first, or switch high availability off: while no '
+        'host reaches it, one failure ends the pool.',
+        _statefile,
     ),
     Rule(
         'POOL_BUSY',
@@ -263,8 +293,16 @@ UP_RULES: tuple[Rule, ...] = (
     MOVES,
     NO_BOOT_TIME,
 )
+HA_OFF = Rule(
+    'HA_ON',
+    'high availability must be off while a toolstack starts again',
+    'It could fence the host. Let it be switched off for the time: '
+    '"suspend_ha": true.',
+    lambda facts: 'on' if facts.pool['ha_enabled'] else '',
+)
 RULES = {
     REBOOT: DOWN_RULES,
+    RESTART: (*DOWN_RULES, HA_OFF),
     SHUTDOWN: (*DOWN_RULES, STAYS_MASTER),
     STARTUP: UP_RULES,
 }
@@ -302,6 +340,7 @@ WARNINGS: dict[str, tuple[Rule, ...]] = {
     REBOOT: (_RESTARTS, _HA_ON, _AUTOSTART),
     SHUTDOWN: (_HA_ON, _NO_WAY_UP),
     STARTUP: (_AUTOSTART,),
+    RESTART: (),
 }
 ALL_WARNINGS = (_RESTARTS, _HA_ON, _NO_WAY_UP, _AUTOSTART)
 
@@ -313,7 +352,7 @@ def check(
 
     :param found: of ``read``.
     :param uuid: of the host, for messages.
-    :param action: one of ``ACTIONS``.
+    :param action: one of ``ACTIONS``, or ``RESTART``.
     """
     if found is None:
         return preflight.Report(

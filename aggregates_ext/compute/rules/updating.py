@@ -1,8 +1,10 @@
 """What has to be so before the hosts of a pool are updated (design#updates)."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from aggregates_ext.compute.rules import preflight
@@ -15,7 +17,7 @@ from aggregates_ext.compute.xen import xenapi
 
 Records = preflight.Records
 Problem = preflight.Problem
-# What an update asks for that is a restart of the host, or is done by one.
+# What an update asks for that is a restart of the host, or of its toolstack.
 REBOOTS = ('reboot_host', 'RebootHost')
 RESTARTS = (*REBOOTS, 'restart_toolstack', 'RestartToolstack')
 GUIDANCE = (
@@ -23,6 +25,10 @@ GUIDANCE = (
     'pending_guidances_recommended',
     'pending_guidances_full',
 )
+# When a tool has installed packages on a host of XCP-ng, and when that has
+# booted: keys of other_config, in seconds.
+INSTALLED, BOOTED = 'rpm_patch_installation_time', 'boot_time'
+BY_HAND = 'UPDATED_BY_HAND'
 MASTER_FIRST = 'MASTER_FIRST'
 READINESS = 'pool.check_update_readiness'
 SYNC = 'pool.sync_updates'
@@ -171,6 +177,24 @@ def _waiting(facts: Updating) -> str:
     )
 
 
+def by_hand(left_out: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    """That hosts may wait for a reboot of which nothing tells.
+
+    :param left_out: hosts that ask for none.
+    """
+    silent = [host for host in left_out if updates.is_xcp_ng(host)]
+    if silent:
+        yield Problem(
+            BY_HAND,
+            'a host should tell that it waits for a reboot',
+            text.listed(fields.shown(host, 'name_label') for host in silent)
+            + ' left out',
+            'XCP-ng tells nothing of packages that were installed by hand: '
+            'where they were, ask without "only_if_needed", and name these '
+            'hosts.',
+        )
+
+
 PENDING_RULES: tuple[Rule, ...] = (
     Rule(
         MASTER_FIRST,
@@ -221,9 +245,29 @@ def _readiness(session: xenapi.Session, pool: str) -> list[list[Any]]:
 
 
 def needs_reboot(host: Mapping[str, Any]) -> bool:
-    """Whether an update of a host asks for a reboot."""
+    """Whether an update of a host asks for a reboot.
+
+    Of XCP-ng that is known only where a tool has written down when it has
+    installed packages, as Xen Orchestra does (xapi#updated-by-hand).
+    """
     older = host.get('updates_requiring_reboot') or ()
-    return bool(older) or wants(host, REBOOTS)
+    if older or wants(host, REBOOTS):
+        return True
+    told = host['other_config']
+    installed = _seconds(told.get(INSTALLED))
+    booted = _seconds(told.get(BOOTED))
+    if installed is None or booted is None:
+        return False
+    return installed > booted
+
+
+def _seconds(told: object) -> float | None:
+    """A moment as hosts write it into other_config, in seconds."""
+    try:
+        found = float(str(told))
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def wants(host: Mapping[str, Any], words: tuple[str, ...]) -> bool:

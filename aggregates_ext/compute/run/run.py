@@ -49,6 +49,7 @@ class Run:
     """An operation under a lease.
 
     :ivar operation: as last read or written.
+    :ivar has_sent: whether a call that changes something was sent now.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Run:
         self.clock = clock
         self.options = conf.compute
         self.operation = operation
+        self.has_sent = False
         self._began = clock.monotonic() - elapsed
 
     @property
@@ -216,6 +218,7 @@ class Run:
         }
         asynchronous = method.startswith('Async.')
         take_back = self._record(record, asynchronous, known)
+        self.has_sent = True
         try:
             self._check_last(check)
         except exception.LeaseLost:

@@ -36,7 +36,8 @@ _DECLARED: dict[str, dict[str, str]] = {
         address='address',
         number='API_version_major API_version_minor memory_overhead',
         flag='enabled',
-        items='tags pending_guidances? pending_guidances_recommended?'
+        items='tags ha_statefiles? pending_guidances?'
+        ' pending_guidances_recommended?'
         ' pending_guidances_full? updates_requiring_reboot?'
         ' virtual_hardware_platform_versions?',
         mapping='software_version other_config current_operations cpu_info',

@@ -71,7 +71,7 @@ def _prepare(
         yield times.pool_operation_retry / 2
     task = host_exclusion.occupy(db, ref, operation, context.task)
     yield times.host_operation
-    if db.pool['ha_enabled'] and _has_lost_statefile(context, host):
+    if db.pool['ha_enabled'] and _has_lost_statefile(context, ref, host):
         host_exclusion.release(db, ref, task)
         raise failure.Failure('HA_LOST_STATEFILE')
     host_exclusion.turn_to(db, ref, task, 'shutdown')
@@ -79,10 +79,20 @@ def _prepare(
     return host
 
 
-def _has_lost_statefile(context: operations.Context, host: hosts.Host) -> bool:
-    """A planted fault: the daemon of HA has no access to it (xapi#ha)."""
-    faults = context.world.faults
-    return faults.take(('no_state',), '', host.name) is not None
+def _has_lost_statefile(
+    context: operations.Context, ref: str, host: hosts.Host
+) -> bool:
+    """The daemon of HA has no access to it (xapi#ha-statefile).
+
+    As the record says, or as was planted: then it has lost it just now.
+    """
+    db, faults = context.db, context.world.faults
+    known = (
+        db.pool['ha_statefiles'] and not db.row('host', ref)['ha_statefiles']
+    )
+    return bool(known) or (
+        faults.take(('no_state',), '', host.name) is not None
+    )
 
 
 def _leave(

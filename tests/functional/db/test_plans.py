@@ -83,6 +83,8 @@ LAST = 99_000
 EACH = range(1, plenty.AGGREGATES + 1)
 QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     'what there is to do': lambda c: leases.candidates(c, 1e9, 100),
+    'when there is more to do': leases.rests,
+    'whether a look is old': lambda c: leases.is_stale(c, LONG, 60),
     'all aggregates': aggregates.get_all,
     'an aggregate': lambda c: aggregates.get(c, LONG),
     'what an aggregate does': lambda c: operations.unfinished(c, LONG),

@@ -290,6 +290,18 @@ def test_local_storage_keeps_a_machine(pool, sim):
     assert pool('VM.get_possible_hosts', vm) == [pool.hosts['xen2']]
 
 
+def test_a_disc_on_local_storage_keeps_a_machine(pool, sim):
+    sim.add_sr('xen2', 'discs', type='iso', vdis=[{'name': 'd'}])
+    vm = pool.vm('xen2', 'v')
+    db = sim.host('xen1').database
+    (vdi,) = db.where('VDI', name_label='d')
+    drive = db.create('VBD', VM=vm, VDI=vdi, type='CD')
+    (sr,) = pool('SR.get_by_name_label', 'discs')
+    assert pool.prevented('xen2') == {vm: ['VM_REQUIRES_SR', vm, sr]}
+    sim.set_record('xen1', 'VBD', drive, empty=True)
+    assert pool.prevented('xen2') == {}
+
+
 def test_a_machine_must_fit_every_host(pool, sim):
     vm = pool.vm('xen2', 'v', vdis=['root'])
     (sr,) = pool('SR.get_by_name_label', 'nfs')
@@ -496,6 +508,9 @@ class TestHighAvailability:
         assert pool('host.disable', ref) == ''
         assert pool(method, ref) == ['ERR', 'HA_LOST_STATEFILE']
         assert pool.operations('xen2') == []
+        # One that has been lost for a while is in the record.
+        sim.set_pool('xen1', ha_statefiles=['OpaqueRef:state'])
+        assert pool(method, ref) == ['ERR', 'HA_LOST_STATEFILE']
         sim.set_pool('xen1', ha_enabled=False)
         sim.plant(action='no_state', host='xen2')
         assert pool(method, ref) == ''

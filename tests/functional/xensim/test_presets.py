@@ -268,3 +268,27 @@ def test_old_products_move_one_after_another(
     before = clk.time()
     assert call('xen1', 'host.evacuate', ref, host) == ''
     assert clk.time() - before == pytest.approx(seconds, abs=1.5)
+
+
+@pytest.mark.parametrize(
+    ('version', 'code'),
+    [
+        (MIDDLE, 'HOST_NOT_ENOUGH_FREE_MEMORY'),
+        ('xcp-ng-8.3', 'HOST_NOT_ENOUGH_FREE_MEMORY'),
+        (NEWEST, 'HOST_EVACUATE_VM_NOT_HA_PROTECTED'),
+    ],
+    indirect=['version'],
+)
+def test_unprotected_guests_are_told_otherwise_by_older_products(
+    sim, call, clients, clk, join, code
+):
+    """Those that high availability does not protect."""
+    assert join() == ''
+    clk.advance(30)
+    ref = clients.ref('xen1')
+    host = call('xen1', 'host.get_by_uuid', ref, sim.host('xen2').uuid)
+    uuid = sim.add_vm('xen2', 'a')
+    sim.set_pool('xen1', ha_enabled=True, ha_host_failures_to_tolerate=1)
+    vm = call('xen1', 'VM.get_by_uuid', ref, uuid)
+    method = 'host.get_vms_which_prevent_evacuation'
+    assert call('xen1', method, ref, host) == {vm: [code, vm]}

@@ -54,6 +54,15 @@ def _not_live(run: Run) -> str:
     )
 
 
+def _statefile(run: Run) -> str:
+    known = run.known
+    return kinds.listed(
+        kinds.named(host)
+        for host in known.all('host')
+        if powering.has_lost_statefile(known.pool, host)
+    )
+
+
 Rule = preflight.Rule[Run]
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -67,6 +76,14 @@ RULES: tuple[Rule, ...] = (
         'every host of the pool must be live',
         'Start it, or mend its network.',
         _not_live,
+    ),
+    Rule(
+        powering.STATEFILE,
+        'every host of the pool must reach the state file of high '
+        'availability',
+        'Mend that storage first: what is switched off for the time could not '
+        'be switched on again.',
+        _statefile,
     ),
 )
 # What single hosts would tell again and again: rules about their pool, which

@@ -44,6 +44,7 @@ SECTIONS: dict[str, Rules] = {
     'To reboot, shut down or start any host': bindings.POWER_RULES,
     'To go down': powering.RULES[powering.SHUTDOWN],
     'To be started': powering.UP_RULES,
+    'To get a new toolstack, beside': (powering.HA_OFF,),
     'Worth knowing before a host goes down': powering.ALL_WARNINGS,
     'To empty a host': (*evacuation.POOL_RULES, *ways.RULES),
     'Guests that can move': guests.GUEST_RULES,

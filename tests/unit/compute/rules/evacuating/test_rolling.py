@@ -435,6 +435,19 @@ def test_high_availability_has_to_be_off() -> None:
     assert off.hosts == found.hosts
 
 
+def test_every_host_has_to_reach_the_state_file() -> None:
+    """Else high availability could not be switched on again."""
+    pool = Pool(*twelve(), ha_enabled=True, ha_statefiles=['state'])
+    for name, host in pool.records['host'].items():
+        host['ha_statefiles'] = [] if name == 'xen3' else ['state']
+    for order in (['xen1', 'xen2'], ['xen1', 'xen3']):
+        assert told(pool.plan(order=order, suspend_ha=True)) == [
+            ('STATEFILE', '"xen3" (uuid of xen3)')
+        ]
+    pool.records['pool']['p']['ha_enabled'] = False
+    assert told(pool.plan()) == []
+
+
 def test_what_is_about_the_pool_is_told_once() -> None:
     pool = Pool(
         *twelve(),
