@@ -10,15 +10,11 @@ import subprocess
 import sys
 from typing import Any
 
-import pytest
+from tests.mutants import making
+from tests.mutants import operators
+from tests.mutants import results
 
 ROOT = pathlib.Path(__file__).parents[2]
-if os.environ.get('REQUIRE_SERVICES') != '1':
-    pytest.importorskip('cosmic_ray', exc_type=ImportError)
-
-from tests.mutants import making  # noqa: E402
-from tests.mutants import operators  # noqa: E402
-from tests.mutants import results  # noqa: E402
 
 LEASES = 'aggregates_ext/db/leases.py'
 FENCE = f'{LEASES} fence:'
