@@ -185,6 +185,10 @@ def test_a_service_has_no_rights(site: Site, unit: str) -> None:
     assert status['NoNewPrivs'] == '1'
     # Calls are filtered.
     assert status['Seccomp'] == '2'
+    limits = machine.path(f'/proc/{machine.main(unit)}/limits').read_text()
+    [core] = [line for line in limits.splitlines() if 'core file' in line]
+    # Neither more than nothing, nor a right to raise it.
+    assert core.split()[4:6] == ['0', '0']
 
 
 def probe(
