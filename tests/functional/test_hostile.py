@@ -6,6 +6,8 @@ import http.client
 import logging
 import pathlib
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -462,3 +464,21 @@ def test_reason_of_any_length_is_told_in_short(site: Site) -> None:
     with pytest.raises(failures.AnswerLost) as lost:
         connector.login(site.running.hosts.get('xen3'))
     assert len(str(lost.value)) < xenapi.MAX_REASON + 200
+
+
+def test_memory_comes_back_after_large_answers(
+    make_front: Callable[..., hostile.Hostile],
+) -> None:
+    """Several at once, again and again; each has 64 MiB before it is left."""
+    front = make_front('endless_body')
+    done = subprocess.run(
+        [
+            *(sys.executable, '-m', 'tests.functional.held'),
+            *(parse.urlsplit(front.url).netloc, '4', '5'),
+        ],
+        cwd=pathlib.Path(__file__).parents[2],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert int(done.stdout) < 20 << 20

@@ -95,3 +95,9 @@ def test_systemd_waits_longer_than_the_services() -> None:
             if line.startswith('TimeoutStopSec=')
         )
         assert int(line.partition('=')[2]) >= limit.default + 15
+
+
+def test_memory_is_limited() -> None:
+    """A host that fills it ends the service, and not the machine."""
+    for service in SERVICES:
+        assert '\nMemoryMax=' in unit_of(service).read_text()

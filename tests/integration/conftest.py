@@ -11,7 +11,9 @@ import pytest
 
 # Before it is imported: what it asserts is told in full.
 pytest.register_assert_rewrite(
-    'tests.integration.processes', 'tests.integration.stories'
+    'tests.integration.endurance',
+    'tests.integration.processes',
+    'tests.integration.stories',
 )
 
 from tests.integration import clients  # noqa: E402

@@ -196,7 +196,9 @@ def _refuse(*_declaration: object) -> NoReturn:
     raise Unreadable('it declares a document type or an entity')
 
 
-def read(body: bytes, values: int, check: Callable[[], object]) -> Any:
+def read(
+    body: bytes | bytearray, values: int, check: Callable[[], object]
+) -> Any:
     """The value of an answer.
 
     :param values: how many it may have, and names of members.

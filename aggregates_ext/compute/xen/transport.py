@@ -88,11 +88,11 @@ class Transport:
         :raises http.client.HTTPException: no answer of HTTP.
         :raises Unreadable: another status than 200.
         """
-        return self._exchange(host, 'GET', path, '', b'')[0]
+        return bytes(self._exchange(host, 'GET', path, '', b'')[0])
 
     def _exchange(
         self, host: str, method: str, path: str, more: str, body: bytes
-    ) -> tuple[bytes, wire.Wire]:
+    ) -> tuple[bytearray, wire.Wire]:
         """Send a request, and read the answer in full.
 
         :param more: lines of its head.
@@ -147,7 +147,7 @@ class Transport:
 
     def _read(
         self, line: wire.Wire, response: http.client.HTTPResponse
-    ) -> bytes:
+    ) -> bytearray:
         """The body of an answer that is one, in full."""
         if response.status != 200:
             raise answers.Unreadable(
@@ -165,15 +165,16 @@ class Transport:
         line.allow(self.limit + HEAD)
         if (response.length or 0) > self.limit:
             raise wire.TooMuch(self._describe_limit())
-        pieces, size = [], 0
+        # One piece of memory: as many small ones leave holes between what
+        # other threads keep, which the system does not get back.
+        answer = bytearray()
         while piece := response.read1(CHUNK):
-            pieces.append(piece)
-            size += len(piece)
-            if size > self.limit:
+            answer += piece
+            if len(answer) > self.limit:
                 raise wire.TooMuch(self._describe_limit())
         if response.length:
             raise http.client.IncompleteRead(b'', response.length)
-        return b''.join(pieces)
+        return answer
 
     def _describe_limit(self) -> str:
         return (
