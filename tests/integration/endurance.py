@@ -37,8 +37,8 @@ KEPT = 0.0007
 MEASURED = ('api-1', 'compute-1')
 MARK = processes.MARK
 # Somebody may start a guest while a host in maintenance has just restarted:
-# that is told, and left to whoever did it.
-TOLD = ('GUESTS_ARRIVED',)
+# or cancel what disables it again: that is told, and left to them.
+TOLD = ('GUESTS_ARRIVED', 'HOST_ENABLED')
 Rows = list[tuple[Any, ...]]
 
 
