@@ -36,7 +36,7 @@ KEPT = 0.0007
 # The processes that live as long as the test does.
 MEASURED = ('api-1', 'compute-1')
 MARK = processes.MARK
-# Somebody may start a guest while a host in maintenance has just restarted:
+# Somebody may start a guest while a host in maintenance has just restarted,
 # or cancel what disables it again: that is told, and left to them.
 TOLD = ('GUESTS_ARRIVED', 'HOST_ENABLED')
 Rows = list[tuple[Any, ...]]
