@@ -280,6 +280,20 @@ def test_before_it_has_begun_it_is_taken_back(
     assert len(running.arrivals(REBOOT)) == 0
 
 
+def test_it_ends_when_all_hosts_have_left_before(
+    running: service.Service, key: int
+) -> None:
+    """It was asked for behind their removals, and would wait for a master."""
+    uuid = roll(running, key)
+    with running.database.writer() as connection:
+        connection.exec_driver_sql(
+            "UPDATE hosts SET aggregate_id = NULL, phase = 'free'"
+        )
+    ended = finish(running, key, uuid)
+    assert ended.state == 'failed'
+    assert (ended.error or {})['code'] == 'NOT_A_MEMBER'
+
+
 def test_what_is_named_and_no_member_is_refused(
     running: service.Service, key: int
 ) -> None:

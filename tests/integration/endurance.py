@@ -36,9 +36,9 @@ KEPT = 0.0007
 # The processes that live as long as the test does.
 MEASURED = ('api-1', 'compute-1')
 MARK = processes.MARK
-# Somebody may start a guest while a host in maintenance has just restarted:
-# that is told, and left to whoever did it.
-TOLD = ('GUESTS_ARRIVED',)
+# Somebody may start a guest while a host in maintenance has just restarted,
+# or cancel what disables it again: that is told, and left to them.
+TOLD = ('GUESTS_ARRIVED', 'HOST_ENABLED')
 Rows = list[tuple[Any, ...]]
 
 

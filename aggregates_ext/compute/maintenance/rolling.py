@@ -14,6 +14,7 @@ from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.maintenance import suspending
 from aggregates_ext.compute.maintenance import syncing
 from aggregates_ext.compute.maintenance import updating
+from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
@@ -71,6 +72,13 @@ class _Rolling:
         """
         run = self._run
         run.note(step='checking the pool')
+        if not planning.members(run):
+            # No host will answer, however long it waits.
+            raise outcomes.Failed(
+                bindings.NOT_A_MEMBER,
+                f'No host is {self._done}: aggregate {run.aggregate_id} has '
+                'none any more.',
+            )
         with planning.at_master(run) as master:
             view = master.look()
             found = master.session.records('host')
