@@ -1,6 +1,6 @@
 """A test that looks at nothing: what it reaches survives.
 
-``tests/functional/test_mutants.py`` names it; nothing else finds it.
+``tests/mutants/test_mutants.py`` names it; nothing else finds it.
 """
 
 from aggregates_ext.db import aggregates
