@@ -56,7 +56,7 @@ def make_audited(
     make_site: Callable[..., processes.Site],
     keystone: keystone_server.Keystone,
 ) -> Callable[[str], Audited]:
-    keystone.add_endpoint('http://pools.test/v2.1', 'RegionOne')
+    keystone.add_endpoint('http://pools.test/v2.1', 'Audited')
     return lambda order: Audited(
         make_site(1, authtoken=keystone.authtoken()), order
     )
