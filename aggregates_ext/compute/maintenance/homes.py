@@ -11,8 +11,8 @@ from typing import Any
 
 from oslo_utils import uuidutils
 
-from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.maintenance import shared
+from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import xenapi
@@ -58,7 +58,7 @@ def bring(
         told = shared.names([move.guest_name for move in waiting])
         run.note(step=f'{len(waiting)} guest(s) to come home', progress=97)
         raise shared.watch(run, f'Guests come home: {told}.')
-    names = {host.uuid: host.name for host in planning.members(run)}
+    names = {host.uuid: host.name for host in masters.bound(run)}
     names_of = {seen.ref: names.get(seen.uuid) for seen in view.hosts.values()}
     guests = {
         vm['uuid']: (vm, names_of.get(vm['resident_on']))

@@ -25,11 +25,6 @@ from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
 
 
-def members(run: compute_run.Run) -> list[records.Host]:
-    """The hosts of the aggregate, in any phase."""
-    return masters.bound(run)
-
-
 @contextlib.contextmanager
 def at_master(run: compute_run.Run) -> Iterator[masters.Master]:
     """The master of the pool, wherever it is now."""
@@ -126,7 +121,11 @@ def plan(
         )
     refs = [leaver.find(known.asked, listed, str(h.uuid)) for h in left_out]
     by_hand = updating.by_hand([listed[ref] for ref in refs if ref])
-    report = preflight.Report(blockers, (*by_hand, *found.report.warnings))
+    report = dataclasses.replace(
+        found.report,
+        blockers=blockers,
+        warnings=(*by_hand, *found.report.warnings),
+    )
     return dataclasses.replace(found, report=report)
 
 

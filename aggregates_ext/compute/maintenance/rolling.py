@@ -14,6 +14,7 @@ from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.maintenance import suspending
 from aggregates_ext.compute.maintenance import syncing
 from aggregates_ext.compute.maintenance import updating
+from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.rules import bindings
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
@@ -72,7 +73,8 @@ class _Rolling:
         """
         run = self._run
         run.note(step='checking the pool')
-        if not planning.members(run):
+        members = masters.bound(run)
+        if not members:
             # No host will answer, however long it waits.
             raise outcomes.Failed(
                 bindings.NOT_A_MEMBER,
@@ -84,7 +86,6 @@ class _Rolling:
             found = master.session.records('host')
             if lacking.waits_for_sync(self._asked, found):
                 syncing.synchronize(run, master)
-            members = planning.members(run)
             # Of what this tries again.
             before = self._asked.get(records.Rolling.HOSTS, ())
             named = self._asked.get('hosts')
