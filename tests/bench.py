@@ -113,13 +113,16 @@ def fill(database: engine.Database, size: int) -> None:
 
 @contextlib.contextmanager
 def process(
-    *arguments: str, **variables: str
+    *arguments: str, stderr: int | None = None, **variables: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process for the length of a block."""
+    """A process for the length of a block.
+
+    :param stderr: as ``Popen`` has it, where it says there what is read.
+    """
     running = subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=stderr,
         text=True,
         env=os.environ | variables,
     )
@@ -278,6 +281,7 @@ class Gunicorn(Waitress):
             *('-m', 'gunicorn', '--workers', '1', '--threads', '4'),
             # A loaded machine may let a connection rest for long.
             *('--keep-alive', '75', '--bind', '127.0.0.1:0', application),
+            stderr=subprocess.STDOUT,
             HOME=str(self._home),
             PYTHONPATH=f'{environments.ROOT}{os.pathsep}{self._site}',
             **variables,

@@ -10,11 +10,14 @@ Machines are shared and noisy; nothing here passes or fails.
 import contextlib
 import json
 import pathlib
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import psutil
 from oslo_config import cfg
@@ -53,13 +56,16 @@ password = secret
 
 
 @contextlib.contextmanager
-def simulated(
-    directory: pathlib.Path, number: int, speed: float
-) -> Iterator[dict[str, str]]:
-    """Simulated hosts: name -> URL."""
-    topology = directory / 'topology.json'
-    names = [{'name': f'xen{n}'} for n in range(number)]
-    topology.write_text(json.dumps({'hosts': names}))
+def simulator(
+    topology: pathlib.Path, described: Mapping[str, Any], speed: float
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """A process of simulated hosts, and where they are: name -> URL.
+
+    ``control`` is where it is told what is to go wrong.
+
+    :param topology: where to describe them.
+    """
+    topology.write_text(json.dumps(described))
     command = ('-c', SIMULATOR, '--topology', str(topology))
     with bench.process(*command, '--speed', str(speed)) as running:
         urls: dict[str, str] = {}
@@ -68,8 +74,7 @@ def simulated(
             if name == 'ready':
                 break
             urls[name] = rest[0]
-        del urls['control']
-        yield urls
+        yield running, urls
 
 
 class Site:
@@ -141,7 +146,13 @@ def main(
         conf = cfg.ConfigOpts()
         options.parse(conf, [], [str(path)])
         site = Site(conf)
-        with simulated(directory, 2 * pools + queue, speed) as urls:
+        names = [f'xen{n}' for n in range(2 * pools + queue)]
+        described = {'hosts': [{'name': name} for name in names]}
+        with simulator(directory / 'topology.json', described, speed) as (
+            _running,
+            urls,
+        ):
+            del urls['control']
             site.hosts.add(
                 [
                     {'name': host, 'url': url, 'credential': 'default'}

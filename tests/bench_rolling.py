@@ -19,12 +19,10 @@ Machines are shared and noisy; nothing here passes or fails.
 
 import collections
 import contextlib
-import json
 import pathlib
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,24 +66,6 @@ def topology(hosts: int, guests: int) -> dict[str, Any]:
             {'hosts': names, 'name_label': 'pool', 'srs': [{'name': 'NFS'}]}
         ],
     }
-
-
-@contextlib.contextmanager
-def simulated(
-    directory: pathlib.Path, described: Mapping[str, Any], speed: float
-) -> Iterator[dict[str, str]]:
-    """Simulated hosts and the control endpoint: name -> URL."""
-    path = directory / 'topology.json'
-    path.write_text(json.dumps(described))
-    command = ('-c', bench_joins.SIMULATOR, '--topology', str(path))
-    with bench.process(*command, '--speed', str(speed)) as running:
-        urls: dict[str, str] = {}
-        for line in running.stdout or ():
-            name, *rest = line.split()
-            if name == 'ready':
-                break
-            urls[name] = rest[0]
-        yield urls
 
 
 def busy(state: Mapping[str, Any], turn: Mapping[str, Any]) -> bool:
@@ -208,8 +188,10 @@ def main(hosts: int = 16, guests: int = 200, speed: float = 2.0) -> None:
         options.parse(conf, [], [str(path)])
         made = bench_joins.Site(conf)
         site.callback(made.database.dispose)
-        urls = site.enter_context(
-            simulated(directory, topology(hosts, guests), speed)
+        _running, urls = site.enter_context(
+            bench_joins.simulator(
+                directory / 'topology.json', topology(hosts, guests), speed
+            )
         )
         simulator = client.Client(urls.pop('control'))
         made.hosts.add(

@@ -300,17 +300,12 @@ def simulated(
         'tls_key': str(tls / 'key.pem'),
     }
     described = [{'name': name, **host} for name in names]
-    topology.write_text(json.dumps({'hosts': described}))
-    command = ('-c', bench_joins.SIMULATOR, '--topology', str(topology))
     pem = (tls / 'certificate.pem').read_text()
     pinned = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
-    with bench.process(*command, '--speed', str(speed)) as running:
-        urls: dict[str, str] = {}
-        for line in running.stdout or ():
-            name, *rest = line.split()
-            if name == 'ready':
-                break
-            urls[name] = rest[0]
+    with bench_joins.simulator(topology, {'hosts': described}, speed) as (
+        running,
+        urls,
+    ):
         late = {'action': 'delay', 'times': 0, 'seconds': LATENCY * speed}
         asked = request.Request(  # noqa: S310
             f'{urls.pop("control")}/faults',
