@@ -27,6 +27,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from aggregates_ext import conf as options
+from aggregates_ext.db.schema import models
 from tests import leash
 
 START_LIMIT = 60.0
@@ -364,3 +365,13 @@ def configure(url: str) -> cfg.ConfigOpts:
     options.parse(conf, [], [])
     conf.set_override('connection', url, 'database')
     return conf
+
+
+def analyze(connection: sa.Connection) -> None:
+    """As each server does it by itself after a while; SQLite does not."""
+    kind = connection.dialect.name
+    if kind == 'sqlite':
+        return
+    table = 'TABLE' if kind == 'mysql' else ''
+    for name in models.METADATA.tables:
+        connection.exec_driver_sql(f'ANALYZE {table} {name}')

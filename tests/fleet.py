@@ -26,6 +26,7 @@ from aggregates_ext.db import stamps
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
 from aggregates_ext.domain import hosts as registry
+from tests import databases
 from tests import replay
 
 HOSTS, GUESTS = 16, 20
@@ -77,7 +78,7 @@ def fill(account: Account, recorded: replay.Recorded, pools: int) -> None:
     with database.writer() as connection:
         _history(connection)
     with database.writer() as connection:
-        _analyze(connection)
+        databases.analyze(connection)
     database.dispose()
 
 
@@ -359,13 +360,3 @@ def _moves(at: Any) -> Any:
         .order_by(guests.c.id)
     )
     return sa.insert(models.moves).from_select(list(values), found)
-
-
-def _analyze(connection: sa.Connection) -> None:
-    """As each server does it by itself after a while; SQLite does not."""
-    kind = connection.dialect.name
-    if kind == 'sqlite':
-        return
-    table = 'TABLE' if kind == 'mysql' else ''
-    for name in models.METADATA.tables:
-        connection.exec_driver_sql(f'ANALYZE {table} {name}')

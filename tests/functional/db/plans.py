@@ -1,11 +1,18 @@
 """How many rows a statement reads, as each database tells it itself."""
 
+import contextlib
 import json
+import pathlib
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 from typing import NamedTuple
 
 import sqlalchemy as sa
+
+from aggregates_ext.db.engine import engine
+from aggregates_ext.db.schema import migration
+from tests import databases
 
 # Steps of SQLite's machine that a row which is read takes, at the least.
 STEPS = 4
@@ -115,3 +122,30 @@ def _sum(node: Any, rows: Callable[[dict[str, Any]], float]) -> float:
 
 
 _EXPLAIN = {'sqlite': _sqlite, 'mysql': _mysql, 'postgresql': _postgresql}
+
+
+@contextlib.contextmanager
+def filled(
+    kind: str,
+    servers: databases.Servers,
+    directory: pathlib.Path,
+    fill: Callable[[sa.Connection], None],
+) -> Iterator[engine.Database]:
+    """A database with much in it, which plans are made for.
+
+    :param kind: one of ``databases.KINDS``.
+    :param directory: for SQLite's file.
+    """
+    url = f'sqlite:///{directory}/aggregates_ext.sqlite'
+    if kind != 'sqlite':
+        url = servers.get(kind).new()
+    made = engine.Database(databases.configure(url))
+    migration.upgrade(made)
+    patient = made.without_limits()
+    with patient.writer() as connection:
+        fill(connection)
+    with patient.writer() as connection:
+        databases.analyze(connection)
+    patient.dispose()
+    yield made
+    made.dispose()

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from oslo_config import cfg
 
 from aggregates_ext.db import aggregates
 from aggregates_ext.db import guestpages
@@ -20,7 +19,6 @@ from aggregates_ext.db import moves
 from aggregates_ext.db import operations
 from aggregates_ext.db import pools
 from aggregates_ext.db.engine import engine
-from aggregates_ext.db.schema import migration
 from aggregates_ext.db.schema import models
 from tests import databases
 from tests.functional.db import plans
@@ -43,26 +41,9 @@ def full(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[engine.Database]:
     """A database with the whole history, filled once for all tests."""
-    if request.param == 'sqlite':
-        directory = tmp_path_factory.mktemp('plans')
-        url = f'sqlite:///{directory}/aggregates_ext.sqlite'
-    else:
-        url = servers.get(request.param).new()
-    conf: cfg.ConfigOpts = databases.configure(url)
-    made = engine.Database(conf)
-    migration.upgrade(made)
-    patient = made.without_limits()
-    with patient.writer() as connection:
-        plenty.fill(connection)
-    # As each server does it by itself after a while; SQLite does not.
-    if request.param != 'sqlite':
-        table = 'TABLE' if request.param == 'mariadb' else ''
-        with patient.writer() as connection:
-            for name in models.METADATA.tables:
-                connection.exec_driver_sql(f'ANALYZE {table} {name}')
-    patient.dispose()
-    yield made
-    made.dispose()
+    directory = tmp_path_factory.mktemp('plans')
+    with plans.filled(request.param, servers, directory, plenty.fill) as made:
+        yield made
 
 
 def operation(key: int) -> Callable[[sa.Connection], Any]:

@@ -15,7 +15,6 @@ from aggregates_ext.db import inventory
 from aggregates_ext.db import leases
 from aggregates_ext.db import sightings
 from aggregates_ext.db.engine import engine
-from aggregates_ext.db.schema import migration
 from aggregates_ext.db.schema import models
 from tests import databases
 from tests.functional.db import plans
@@ -37,24 +36,9 @@ def fleet(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[engine.Database]:
     """Many pools, each looked at a moment ago but for ``DUE`` of them."""
-    if request.param == 'sqlite':
-        directory = tmp_path_factory.mktemp('plans')
-        url = f'sqlite:///{directory}/aggregates_ext.sqlite'
-    else:
-        url = servers.get(request.param).new()
-    made = engine.Database(databases.configure(url))
-    migration.upgrade(made)
-    patient = made.without_limits()
-    with patient.writer() as connection:
-        _fill(connection)
-    if request.param != 'sqlite':
-        table = 'TABLE' if request.param == 'mariadb' else ''
-        with patient.writer() as connection:
-            for name in models.METADATA.tables:
-                connection.exec_driver_sql(f'ANALYZE {table} {name}')
-    patient.dispose()
-    yield made
-    made.dispose()
+    directory = tmp_path_factory.mktemp('plans')
+    with plans.filled(request.param, servers, directory, _fill) as made:
+        yield made
 
 
 def _fill(connection: sa.Connection) -> None:
