@@ -74,16 +74,17 @@ def cluster(running: galera.Cluster) -> Iterator[galera.Cluster]:
 Databases = list[engine.Database]
 
 
+def by_way_of(url: str) -> engine.Database:
+    """A database by way of one node, which waits as the guide has it."""
+    conf = databases.configure(url)
+    conf.set_override('mysql_wsrep_sync_wait', galera.SYNC_WAIT, 'database')
+    return engine.Database(conf)
+
+
 @pytest.fixture
 def nodes(cluster: galera.Cluster) -> Iterator[Databases]:
     """One database with its tables, by way of each node."""
-    made = []
-    for url in cluster.new():
-        conf = databases.configure(url)
-        conf.set_override(
-            'mysql_wsrep_sync_wait', galera.SYNC_WAIT, 'database'
-        )
-        made.append(engine.Database(conf))
+    made = [by_way_of(url) for url in cluster.new()]
     schemas.upgrade(made[0])
     yield made
     for database in made:
@@ -556,9 +557,7 @@ def test_upgrade_that_was_killed_is_told(
 ) -> None:
     """Nobody can see whether it still runs on another node."""
     monkeypatch.setattr(migration, 'CLUSTER_LIMIT', 0.0)
-    left, again = [
-        engine.Database(databases.configure(url)) for url in cluster.new()[:2]
-    ]
+    left, again = [by_way_of(url) for url in cluster.new()[:2]]
     with left.engine.connect() as connection:
         connection.exec_driver_sql(
             f'CREATE TABLE {migration.UPGRADING} (id INT)'
