@@ -60,7 +60,7 @@ def act(
     shape: shapes.Shape,
     aggregate_id: str,
     body: Any,
-) -> dict[str, Any] | routing.Named:
+) -> dict[str, Any] | routing.Named | looks.Finished:
     """Run the one action that a body names."""
     name = schema.action(body)
     if name not in ACTIONS:
@@ -70,7 +70,7 @@ def act(
         )
     action = ACTIONS[name]
     action.permit(ctx)
-    result: dict[str, Any] | routing.Named = action.handler(
+    result: dict[str, Any] | routing.Named | looks.Finished = action.handler(
         ctx, domain, shape, aggregate_id, body
     )
     return result
@@ -175,6 +175,7 @@ class Application:
         domain = self._domain
         if condition and environ['REQUEST_METHOD'] not in _SAFE:
             domain = domain.under(condition.check)
+            condition = None
         if route.known is not None:
             route.known.permit(ctx)
         result = route.handler(ctx, domain, shape, **arguments)

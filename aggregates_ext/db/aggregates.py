@@ -352,35 +352,72 @@ def update(
     """Change columns of a locked aggregate, and when it was changed.
 
     :param values: of ``name``, ``availability_zone`` and ``metadata``.
-    :returns: all that is written but the stamp.
+    :returns: all that is written.
     :raises exception.AggregateNameExists: the new name lives already.
     """
-    known = {**values, 'updated_at': _utcnow()}
-    stamp = stamps.renewed_by_itself(connection, aggregate_id)
+    known = _stamped(values)
+    names = frozenset(known)
     try:
-        connection.execute(
-            _update(frozenset(known)),
-            {**known, 'key': aggregate_id, 'stamp': stamp},
-        )
+        connection.execute(_update(names), {**known, 'key': aggregate_id})
     except db_exc.DBDuplicateEntry:
         raise exception.AggregateNameExists(name=values['name']) from None
+    _tell(connection, aggregate_id, values)
+    return known
+
+
+def swap(
+    connection: sa.Connection,
+    seen: records.Aggregate,
+    values: Mapping[str, Any],
+) -> records.Aggregate | None:
+    """Change columns of an aggregate that still is as it was seen.
+
+    In one statement, which its stamp lets happen or not: no other lock is
+    held before it (design#stamps).
+
+    :param values: as ``update`` takes them, but for a name.
+    :returns: the aggregate as it is written; None: it is not, for it has
+        changed or is deleted.
+    """
+    known = _stamped(values)
+    result = connection.execute(
+        _swap(frozenset(known)), {**known, 'key': seen.id, 'seen': seen.stamp}
+    )
+    if not result.rowcount:
+        return None
+    _tell(connection, seen.id, values)
+    return dataclasses.replace(seen, **known)
+
+
+def _stamped(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What an UPDATE writes that changes some columns which are shown."""
+    return {**values, 'updated_at': _utcnow(), 'stamp': stamps.new()}
+
+
+def _tell(
+    connection: sa.Connection, aggregate_id: int, values: Mapping[str, Any]
+) -> None:
+    """Let a transaction know what it has written."""
+    stamps.note(connection, aggregate_id)
     for action, names in _TOLD.items():
         if names & values.keys():
             notes.happen(connection, aggregate_id, action)
-    return known
 
 
 @functools.cache
 def _update(names: frozenset[str]) -> Any:
-    """The UPDATE of some columns and the stamp: made once for each set."""
+    """The UPDATE of some columns: made once for each set."""
     values: dict[str, Any] = {
         name: sa.bindparam(name) for name in sorted(names)
     }
-    return (
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == _KEY)
-        .values(**values, stamp=sa.bindparam('stamp'))
-    )
+    return sa.update(_TABLE).where(_TABLE.c.id == _KEY).values(**values)
+
+
+@functools.cache
+def _swap(names: frozenset[str]) -> Any:
+    """The same of a living one that has a certain stamp."""
+    seen = sa.bindparam('seen', type_=sa.BigInteger)
+    return _update(names).where(_LIVES, _TABLE.c.stamp == seen)
 
 
 def delete(connection: sa.Connection, aggregate_id: int) -> None:

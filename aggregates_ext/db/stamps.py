@@ -58,8 +58,13 @@ def renew(connection: sa.Connection, *aggregate_ids: int) -> None:
 
 def renewed_by_itself(connection: sa.Connection, aggregate_id: int) -> int:
     """A stamp to be written by an UPDATE that is made anyway."""
-    _renewed(connection).add(aggregate_id)
+    note(connection, aggregate_id)
     return new()
+
+
+def note(connection: sa.Connection, aggregate_id: int) -> None:
+    """This transaction has renewed a stamp by an UPDATE of its own."""
+    _renewed(connection).add(aggregate_id)
 
 
 def _renewed(connection: sa.Connection) -> set[int]:

@@ -20,6 +20,10 @@ from aggregates_ext.domain import intent
 from aggregates_ext.domain import operations
 
 ZONE_KEY = 'availability_zone'
+# So many are remembered as they were seen.
+SEEN = 100
+# So often it is looked who has changed while others go on changing.
+LOOKS = 3
 
 
 class Aggregates:
@@ -30,9 +34,15 @@ class Aggregates:
 
     def __init__(self, intended: intent.Intent) -> None:
         self._intent = intended
+        # By id, as a request has left them: their stamps tell whether they
+        # still are so.
+        self._seen: dict[int, records.Aggregate] = {}
 
     def under(self, guard: db_aggregates.Guard) -> 'Aggregates':
-        """The same for a request that wants a certain state."""
+        """The same for a request that wants a certain state.
+
+        It has seen none, so that it reads each that it guards.
+        """
         return Aggregates(self._intent.under(guard))
 
     def get_all(self, **filters: Any) -> list[records.Aggregate]:
@@ -83,21 +93,22 @@ class Aggregates:
 
         All is of one state. The stamps are asked for in one statement, then
         whose they are that are not known: who still has the same looks as it
-        did then. Where somebody has not, or many have changed, all are read
-        in one statement.
+        did then. Where somebody has not, that is done again, some times;
+        after that, or where many have changed, all are read in one statement.
 
         :param known: the stamps of all in another state, as text.
         """
         ask = self._intent.database.ask
-        if known:
+        for _ in range(LOOKS if known else 0):
             [(text,)] = ask(db_stamps.OF_EACH)
             told = text.split(',') if text else []
             stamps = frozenset(told)
             wanted = stamps - known
-            if len(wanted) <= db_aggregates.FEW and len(stamps) == len(told):
-                found = self._get_stamped(wanted)
-                if {str(item.stamp) for item in found} == wanted:
-                    return stamps, found
+            if len(wanted) > db_aggregates.FEW or len(stamps) < len(told):
+                break
+            found = self._get_stamped(wanted)
+            if {str(item.stamp) for item in found} == wanted:
+                return stamps, found
         found = [db_aggregates.record(row) for row in ask(db_aggregates.ALL)]
         stamps = frozenset(str(item.stamp) for item in found)
         wanted = stamps - known
@@ -181,24 +192,38 @@ class Aggregates:
         """
 
         def work(connection: Any) -> records.Aggregate:
-            before = self._intent.hold(connection, aggregate_id)
-            kept = {} if replace else before.metadata
-            merged = {**kept, **metadata}
-            values: dict[str, Any] = {}
-            if ZONE_KEY in merged:
-                zone = merged.pop(ZONE_KEY)
-                hosts = db_hosts.get_all(connection, aggregate_id)
-                _check_zone_change(aggregate_id, hosts, zone)
-                values[ZONE_KEY] = zone
-            values['metadata'] = {
-                key: value
-                for key, value in merged.items()
-                if value is not None
-            }
-            written = db_aggregates.update(connection, aggregate_id, values)
-            return dataclasses.replace(before, **written)
+            seen = self._seen.get(aggregate_id)
+            swapped = None
+            if seen is not None and ZONE_KEY not in metadata:
+                values = {'metadata': _merged(seen, metadata, replace)}
+                swapped = db_aggregates.swap(connection, seen, values)
+            return swapped or self._set_metadata(
+                connection, aggregate_id, metadata, replace
+            )
 
-        return self._intent.write(work)
+        changed = self._intent.write(work)
+        if len(self._seen) >= SEEN:
+            self._seen.clear()
+        self._seen[aggregate_id] = changed
+        return changed
+
+    def _set_metadata(
+        self,
+        connection: Any,
+        aggregate_id: int,
+        metadata: Mapping[str, str | None],
+        replace: bool,
+    ) -> records.Aggregate:
+        """The same, of an aggregate that is read first."""
+        before = self._intent.hold(connection, aggregate_id)
+        merged = _merged(before, metadata, replace)
+        values: dict[str, Any] = {'metadata': merged}
+        if ZONE_KEY in metadata:
+            values[ZONE_KEY] = metadata[ZONE_KEY]
+            hosts = db_hosts.get_all(connection, aggregate_id)
+            _check_zone_change(aggregate_id, hosts, values[ZONE_KEY])
+        written = db_aggregates.update(connection, aggregate_id, values)
+        return dataclasses.replace(before, **written)
 
     def delete(
         self, ctx: context.RequestContext, aggregate_id: int
@@ -308,6 +333,23 @@ def _check_ending(operation: records.Operation) -> None:
     )
     if operation.kind not in ending or operation.state == 'unresolved':
         raise endings.busy(operation)
+
+
+def _merged(
+    before: records.Aggregate,
+    metadata: Mapping[str, str | None],
+    replace: bool,
+) -> dict[str, str]:
+    """The metadata of an aggregate as a request wants them.
+
+    The zone, which is a column of its own, is none of them.
+    """
+    merged = {**({} if replace else before.metadata), **metadata}
+    return {
+        key: value
+        for key, value in merged.items()
+        if value is not None and key != ZONE_KEY
+    }
 
 
 def _check_zone_change(

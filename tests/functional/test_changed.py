@@ -161,6 +161,30 @@ def test_what_changes_while_it_is_read_is_told_of_one_state(
     stage.check(face, stage.list(face))
 
 
+def test_one_that_changes_again_is_looked_for_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are not read for the sake of one that another has changed."""
+    face = next(iter(looking.FACES))
+    stage.list(face)
+    stage.change(7)
+    ask = engine.Database.ask
+    asked = []
+
+    def meanwhile(self: Any, statement: Any, **values: Any) -> Any:
+        found = ask(self, statement, **values)
+        if statement is stamps.OF_EACH and statement not in asked:
+            stage.change(7)
+        asked.append(statement)
+        return found
+
+    monkeypatch.setattr(engine.Database, 'ask', meanwhile)
+    body = stage.list(face)
+    each = [stamps.OF_EACH, aggregates.STAMPED]
+    assert asked == [stamps.OF_ALL, *each, *each]
+    stage.check(face, body)
+
+
 def test_two_with_one_stamp_are_told_apart(stage: Stage) -> None:
     """It happens to nobody, and would not be wrong."""
     face = next(iter(looking.FACES))

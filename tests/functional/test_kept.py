@@ -248,6 +248,29 @@ def test_who_was_told_of_a_write_reads_it(site: Site) -> None:
     assert stale == []
 
 
+@pytest.mark.every_database
+def test_metadata_are_merged_into_what_others_have_left(site: Site) -> None:
+    """And not into what this process has seen last."""
+
+    def send(api: int, wanted: Any, **headers: str) -> webob.Response:
+        body = {'set_metadata': {'metadata': wanted}}
+        return site.send(api, 'POST', f'{ALL}/1/action', body, **headers)
+
+    create(site, 0, 0)
+    wanted = {}
+    for number, api in enumerate((0, 0, 1, 1, 0, 1)):
+        new = {f'k{number}': str(api)}
+        wanted |= new
+        assert send(api, new).json['aggregate']['metadata'] == wanted
+    assert send(1, {'k0': 'x'}, **{'If-Match': '"another"'}).status_int == 412
+    zoned = send(1, {'availability_zone': 'z', 'k0': None}).json['aggregate']
+    assert zoned['availability_zone'] == 'z'
+    assert 'k0' not in zoned['metadata']
+    delete(site, 0, 1)
+    assert send(1, {'k0': 'again'}).status_int == 404
+    site.check()
+
+
 def test_what_is_kept_keeps_its_bounds(database_url: str) -> None:
     """And answers the same where nothing can be kept at all."""
     conf = databases.configure(database_url)

@@ -133,9 +133,18 @@ class Looks:
             listing = self._kept.get((shape.look, ALL)) or NOTHING
             look = listing.members.get(aggregate_id)
         if look is None or look.stamp != stamp:
-            look = _render(shape, self._aggregates.get_listed(aggregate_id))
-            self._kept.put((shape.look, aggregate_id), look)
-        return Finished(_whole(shape.kind, look.body), look.tag)
+            return self.changed(
+                shape, self._aggregates.get_listed(aggregate_id)
+            )
+        return _finish(shape, look)
+
+    def changed(
+        self, shape: shapes.Shape, aggregate: records.Aggregate
+    ) -> Finished:
+        """One aggregate as it was just read or written."""
+        look = _render(shape, aggregate)
+        self._kept.put((shape.look, aggregate.id), look)
+        return _finish(shape, look)
 
     def index(self, shape: shapes.Shape) -> Finished:
         """All aggregates: one statement where none has changed.
@@ -179,9 +188,11 @@ def _render(shape: shapes.Shape, aggregate: records.Aggregate) -> Look:
     return Look(aggregate.stamp, body, conditions.tag(shown, shape.kind))
 
 
-def _whole(kind: str, item: bytes) -> bytes:
+def _finish(shape: shapes.Shape, look: Look) -> Finished:
     """The document of one aggregate."""
-    return item if kind == 'xml' else b'{"aggregate": %b}' % item
+    if shape.kind == 'xml':
+        return Finished(look.body, look.tag)
+    return Finished(b'{"aggregate": %b}' % look.body, look.tag)
 
 
 def _listed(kind: str, items: list[bytes]) -> bytes:

@@ -390,6 +390,8 @@ def check_query(
     :param strict: whether others are refused instead of ignored.
     :raises exception.Invalid: naming the field and the rule.
     """
+    if not asked:
+        return {}
     known = validator.schema['properties']
     found: dict[str, Any] = {
         name: value for name, value in asked.items() if strict or name in known

@@ -109,14 +109,14 @@ def set_metadata(
     shape: shapes.Shape,
     aggregate_id: str,
     body: Any,
-) -> dict[str, Any]:
+) -> looks.Finished:
     """Merge metadata, or replace it; null removes a key."""
     fields = schema.check(body, schema.SET_METADATA, strict=shape.strict)
     key = shape.aggregate_id(aggregate_id)
     changed = domain.aggregates.set_metadata(
         key, fields['metadata'], replace=fields.get('replace', False)
     )
-    return {'aggregate': shape.aggregate(changed)}
+    return domain.looks.changed(shape, changed)
 
 
 def add_host(
