@@ -6,12 +6,12 @@ depth of what an answer holds are counted before it becomes a value, so that
 a small answer cannot become a large one.
 """
 
-import re
 import xml.parsers.expat
-import xmlrpc.client
 from collections.abc import Callable
 from typing import Any
 from typing import NoReturn
+
+from aggregates_ext.compute.xen import pieces
 
 # Bytes of an answer for each value or name in it: those of the tags alone,
 # as xapi writes them, are 22. The average is 37 (xapi#answer-sizes).
@@ -19,10 +19,7 @@ SPARSEST = 24
 # Elements within each other: four for each level of structs. XenAPI nests
 # records, maps and sets, seven levels at most (those of event.from).
 MAX_DEPTH = 64
-# Characters of a number or a date, far more than any has.
-MAX_SCALAR = 64
 CHECK_EVERY = 1000
-_INT = re.compile(r'[+-]?[0-9]{1,19}')
 
 
 class Unreadable(Exception):
@@ -33,27 +30,7 @@ class Unreadable(Exception):
     """
 
 
-def _read_int(text: str) -> int:
-    if not _INT.fullmatch(text):
-        raise ValueError
-    return int(text)
-
-
-def _read_double(text: str) -> float:
-    if '_' in text:
-        raise ValueError
-    return float(text)
-
-
-_NUMBERS: dict[str, Callable[[str], Any]] = {
-    'int': _read_int,
-    'i4': _read_int,
-    'i8': _read_int,
-    'double': _read_double,
-    'boolean': {'0': False, '1': True}.__getitem__,
-    'dateTime.iso8601': xmlrpc.client.DateTime,
-}
-_TYPES = frozenset({*_NUMBERS, 'string', 'nil', 'struct', 'array'})
+_TYPES = frozenset({*pieces.NUMBERS, 'string', 'nil', 'struct', 'array'})
 # Where an element may stand; '' is the document.
 _CHILDREN = {
     '': frozenset({'methodResponse'}),
@@ -68,16 +45,15 @@ _CHILDREN = {
     'data': frozenset({'value'}),
 }
 # What stands for its text, and holds no element.
-_LEAVES = frozenset({*_NUMBERS, 'string', 'name'})
+_LEAVES = frozenset({*pieces.NUMBERS, 'string', 'name'})
 _CHILDREN |= dict.fromkeys((*_LEAVES, 'nil'), frozenset())
 
 
 class _Reader:
     """Builds a value from the events of a parser.
 
-    A service spends much of its time here. So all values are in one list,
-    those of the innermost element at its end, and most elements leave theirs
-    where they are.
+    All values are in one list, those of the innermost element at its end, and
+    most elements leave theirs where they are.
 
     :ivar pieces: gets the text, which is taken out at the next tag.
     :param values: how many it may have, and names of members.
@@ -144,7 +120,7 @@ class _Reader:
         if tag in _LEAVES or (tag == 'value' and len(held) == begin):
             text = ''.join(self.pieces)
             self.pieces.clear()
-            held.append(_number(tag, text) if tag in _NUMBERS else text)
+            held.append(_number(tag, text) if tag in pieces.NUMBERS else text)
             return
         if self.pieces:
             self._skip_space(tag)
@@ -159,10 +135,8 @@ class _Reader:
 
 def _number(tag: str, text: str) -> Any:
     try:
-        if len(text) > MAX_SCALAR:
-            raise ValueError
-        return _NUMBERS[tag](text.strip())
-    except (ValueError, KeyError):
+        return pieces.number(tag, text)
+    except ValueError:
         raise Unreadable(f'"{text}" is no {tag}') from None
 
 
@@ -205,6 +179,16 @@ def read(
     :param check: called now and then; what it raises ends the reading.
     :raises Unreadable: it is none, or larger than any is.
     """
+    try:
+        return pieces.read(body, values, check)
+    except pieces.Other:
+        return _parse(body, values, check)
+
+
+def _parse(
+    body: bytes | bytearray, values: int, check: Callable[[], object]
+) -> Any:
+    """The same, of an answer that may be written in any way."""
     reader = _Reader(values, check)
     # Whatever the answer declares; xapi knows no other encoding.
     parser = xml.parsers.expat.ParserCreate('utf-8')
