@@ -346,6 +346,24 @@ def test_guidance_tells_whether_a_host_restarts(
 
 
 @pytest.mark.parametrize('product', [XENSERVER], indirect=True)
+def test_guests_that_are_to_be_restarted_are_told_at_the_end(
+    running: service.Service, product: str
+) -> None:
+    """By name, but those that have been meanwhile; no guest is restarted."""
+    key = make_pool(running, product)
+    publish(running, product, {'full': ['reboot_host', 'restart_vm']})
+    ended = finish(running, key, update(running, key))
+    assert ended.state == 'succeeded'
+    assert ended.error == {
+        'code': 'GUESTS_TO_RESTART',
+        'message': '3 guest(s) have what was installed only when their '
+        'owners have restarted them: "xen1-0", "xen2-0", "xen3-0".',
+    }
+    assert rolling.at_home(running)
+    assert running.sim.harmed() == []
+
+
+@pytest.mark.parametrize('product', [XENSERVER], indirect=True)
 def test_no_toolstack_starts_again_while_a_guest_moves(
     running: service.Service, product: str
 ) -> None:

@@ -25,6 +25,7 @@ from aggregates_ext.db import records
 
 Entry = dict[str, Any]
 LEFTOVERS = 'NOT_AS_BEFORE'
+RESTARTS = 'GUESTS_TO_RESTART'
 # What an earlier try has written of a host that counts still.
 KEPT = ('entered', 'held')
 
@@ -125,32 +126,39 @@ class _Rolling:
         """
         run, over = self._run, self._asked[restarting.OVER]
         try:
-            lost, left = self._restore(over)
+            lost, left, restarts = self._restore(over)
         except (failures.HostError, outcomes.Postpone) as exc:
             going_on = isinstance(exc, outcomes.Watching)
             if going_on or run.elapsed() < time_for_the_end(run.options):
                 raise
-            lost, left = suspending.lost(run, str(exc)), []
+            lost, left, restarts = suspending.lost(run, str(exc)), [], ''
         warnings = [
             entry['warning']
             for entry in self._asked[records.Rolling.HOSTS]
             if entry.get('warning')
         ]
-        _conclude(run, over, lost, [*warnings, *left])
+        _conclude(run, over, lost, [*warnings, *left], restarts)
 
-    def _restore(self, over: Entry) -> tuple[list[outcomes.Failed], list[str]]:
+    def _restore(
+        self, over: Entry
+    ) -> tuple[list[outcomes.Failed], list[str], str]:
         """What is not on again, and who is not at home, in sentences.
+
+        And one on the guests that are to be restarted.
 
         :raises outcomes.Postpone: it goes on.
         """
         run = self._run
         left: list[str] = []
+        restarts = ''
         run.end_recorded_session()
         with planning.at_master(run) as master:
             view = master.look()
             if over['code'] in (restarting.SUCCEEDED, restarting.GIVEN_UP):
                 left = homes.bring(run, master.session, view)
-            return suspending.resume(run, master), left
+                if self._asked.get('update'):
+                    restarts = updating.guests_to_restart(master.session)
+            return suspending.resume(run, master), left, restarts
 
 
 def _turn(host: records.Host, before: Entry) -> Entry:
@@ -172,11 +180,13 @@ def _conclude(
     over: Entry,
     lost: list[outcomes.Failed],
     left: list[str],
+    restarts: str,
 ) -> None:
     """End the operation.
 
     :param lost: what is not switched on again, which is a failure.
     :param left: who is not where he was, which is told.
+    :param restarts: who is to be restarted, which is told too.
     """
     if over['code'] not in (restarting.SUCCEEDED, restarting.GIVEN_UP):
         raise outcomes.Failed(
@@ -189,11 +199,12 @@ def _conclude(
         code = lost[0].error['code']
         raise outcomes.Failed(code, ' '.join(map(str, lost)))
     error = None
-    if left or over['message']:
-        told = text.listed(left, shared.MOST_TOLD, ' ')
+    if left or restarts or over['message']:
+        told = [over['message'], text.listed(left, shared.MOST_TOLD, ' ')]
+        code = RESTARTS if restarts and not over['message'] else over['code']
         error = {
-            'code': LEFTOVERS if left else over['code'],
-            'message': ' '.join(filter(None, [over['message'], told])),
+            'code': LEFTOVERS if left else code,
+            'message': ' '.join(filter(None, [*told, restarts])),
         }
     state = 'cancelled' if over['code'] == restarting.GIVEN_UP else 'succeeded'
     run.write(

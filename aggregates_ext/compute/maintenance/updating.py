@@ -20,6 +20,7 @@ from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import updates
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import operations as db_operations
 
 APPLY = 'host.apply_updates'
@@ -58,6 +59,26 @@ def update_host(run: compute_run.Run) -> None:
                 f'{exc} It stays in maintenance.',
             ) from exc
         raise step.watch(str(exc)) from exc
+
+
+def guests_to_restart(session: xenapi.Session) -> str:
+    """What is to be told of guests that an update wants to be restarted.
+
+    :param session: at the master.
+    :returns: a sentence; '' where there are none.
+    """
+    found = [
+        vm['name_label']
+        for vm in session.records('VM').values()
+        if vm['power_state'] != 'Halted'
+        and rules.wants(vm, rules.RESTARTS_OF_GUESTS)
+    ]
+    if not found:
+        return ''
+    return (
+        f'{len(found)} guest(s) have what was installed only when their '
+        f'owners have restarted them: {shared.names(sorted(found))}.'
+    )
 
 
 class _Update:

@@ -20,6 +20,8 @@ Problem = preflight.Problem
 # What an update asks for that is a restart of the host, or of its toolstack.
 REBOOTS = ('reboot_host', 'RebootHost')
 RESTARTS = (*REBOOTS, 'restart_toolstack', 'RestartToolstack')
+# What is asked of guests.
+RESTARTS_OF_GUESTS = ('restart_vm', 'RestartVM')
 GUIDANCE = (
     'pending_guidances',
     'pending_guidances_recommended',
@@ -270,13 +272,14 @@ def _seconds(told: object) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def wants(host: Mapping[str, Any], words: tuple[str, ...]) -> bool:
+def wants(record: Mapping[str, Any], words: tuple[str, ...]) -> bool:
     """Whether an update asks for something, after it was installed.
 
+    :param record: of a host, or of a guest.
     :param words: how that begins.
     """
     return any(
         str(asked).startswith(words)
         for name in GUIDANCE
-        for asked in host.get(name) or ()
+        for asked in record.get(name) or ()
     )

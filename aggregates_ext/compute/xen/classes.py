@@ -56,7 +56,8 @@ _DECLARED: dict[str, dict[str, str]] = {
         number='domid memory_static_max memory_dynamic_min memory_overhead'
         ' VCPUs_at_startup VCPUs_max hardware_platform_version?',
         flag='is_a_template is_a_snapshot is_control_domain',
-        items='attached_PCIs? VGPUs? VUSBs? groups?',
+        items='attached_PCIs? VGPUs? VUSBs? groups? pending_guidances?'
+        ' pending_guidances_recommended? pending_guidances_full?',
         mapping='other_config current_operations blocked_operations platform'
         ' last_boot_CPU_flags',
         ref='resident_on scheduled_to_be_resident_on affinity suspend_VDI'
