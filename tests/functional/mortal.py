@@ -6,6 +6,7 @@ still tries then, in its ``finally`` blocks, comes to nothing.
 """
 
 import contextlib
+import sys
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ from tests import sqlclock
 from tests.functional import service
 
 T = TypeVar('T')
+# Where in the service a step is: files and lines of those who call it.
+Place = tuple[tuple[str, int], ...]
+SERVICE = '/aggregates_ext/compute/'
 
 
 class Death(BaseException):
@@ -37,11 +41,13 @@ class Life:
     """Counts the steps of a service and acts at one of them.
 
     :ivar steps: how many there have been.
+    :ivar note: called at each of them.
     """
 
     def __init__(self) -> None:
         self.dead = False
         self.steps = 0
+        self.note: Callable[[], object] = bool
         self._at = 0
         self._act: Callable[[], None] | None = None
 
@@ -65,11 +71,24 @@ class Life:
         # Threads beside the first only read, and in no certain order.
         if threading.current_thread() is threading.main_thread():
             self.steps += 1
+            self.note()
             if self._act is not None and self.steps >= self._at:
                 act, self._act = self._act, None
                 act()
         if self.dead:
             raise Death
+
+
+def place() -> Place:
+    """Where the step is that is noted."""
+    found = []
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        frame = frame.f_back
+        file = frame.f_code.co_filename
+        if SERVICE in file:
+            found.append((file.partition(SERVICE)[2], frame.f_lineno))
+    return tuple(found)
 
 
 class Database(engine.Database):
