@@ -10,13 +10,10 @@ it. ``tox -e sweep`` kills a service when it comes to each place for the first
 time, and freezes it when it is there for the last time.
 """
 
-import collections
 import contextlib
 import functools
 import os
 import pathlib
-import tempfile
-from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,11 +22,9 @@ from oslo_config import cfg
 
 from aggregates_ext.compute.xen import updates
 from aggregates_ext.db import operations
-from aggregates_ext.db.engine import engine
 from aggregates_ext.xensim.plan import presets
-from tests import databases
-from tests import schemas
 from tests.functional import mortal
+from tests.functional import relay
 from tests.functional import service
 from tests.functional import test_rolling
 from tests.functional import test_updates
@@ -64,10 +59,6 @@ CALLS = (
     'pool.add_to_other_config',
     'Async.pool.enable_ha',
 )
-SECONDS = 4.0
-Act = Callable[['Play', mortal.Worker], None]
-# Lets something happen once in the life of a service.
-Plan = Callable[[mortal.Life, Callable[[], None]], None]
 
 
 class Play:
@@ -80,16 +71,10 @@ class Play:
         kind: str,
     ) -> None:
         self._running = running
-        self._clock = running.clock
         self._key = key
         self._kind = kind
-        self._workers: list[mortal.Worker] = []
+        self._relay = relay.Relay(running, key)
         self._before = self._settings()
-        self._happened = False
-
-    def _new_worker(self) -> mortal.Worker:
-        self._workers.append(mortal.Worker(self._running.conf, self._clock))
-        return self._workers[-1]
 
     def _settings(self) -> dict[str, Any]:
         pool = self._running.sim.host('xen1').database.pool
@@ -109,8 +94,8 @@ class Play:
 
     def perform(
         self,
-        plan: Plan | None = None,
-        act: Act | None = None,
+        plan: relay.Plan | None = None,
+        act: relay.Act | None = None,
         lost: int = 0,
     ) -> bool:
         """Let it end, and look at what has become of the pool.
@@ -120,40 +105,27 @@ class Play:
         :returns: whether it has come to that.
         """
         running = self._running
-        worker = self._new_worker()
+        self._relay.begin(plan, act)
         uuid = running.rolling.begin(
             running.ctx,
             self._key,
             self._kind,
             {'hosts': ROLLED, 'suspend_ha': True},
         ).uuid
-        if plan is not None and act is not None:
-            first = worker
-            plan(worker.life, lambda: act(self, first))
         for _ in range(900):
-            worker.work_on(self._key)
+            self._relay.go_on()
             assert running.sim.harmed() == []
             states = {row['power_state'] for row in self._guests()}
             assert states == {'Running'}
-            if worker.life.dead:
-                self.end_leases(worker)
-                worker = self._new_worker()
             found = running.operations.get(uuid)
             if found.finished_at is not None:
                 break
-            self._clock.advance(SECONDS)
-            with running.database.writer() as connection:
-                for table in ('operations', 'moves'):
-                    connection.exec_driver_sql(
-                        f'UPDATE {table} SET not_before = NULL'  # noqa: S608
-                    )
-        for one in self._workers:
-            one.close()
+        self._relay.close()
         assert (found.state, found.error) == ('succeeded', None), found
         told = len(running.arrivals(REBOOT)) - lost
         assert told == len(ROLLED)
         self._check()
-        return self._happened
+        return self._relay.happened
 
     def _check(self) -> None:
         running = self._running
@@ -174,29 +146,6 @@ class Play:
     def plant(self, call: str, action: str) -> None:
         """Let the first answer to a call be lost."""
         self._running.sim.plant(call, action=action)
-
-    def end_leases(self, worker: mortal.Worker) -> None:
-        """Let the time of a service's leases be over."""
-        with self._running.database.writer() as connection:
-            connection.exec_driver_sql(
-                'UPDATE aggregates SET lease_until = 0 WHERE lease_owner = ?',
-                (worker.owner,),
-            )
-
-    def kill(self, worker: mortal.Worker) -> None:
-        self._happened = True
-        worker.life.die()
-
-    def freeze(self, worker: mortal.Worker) -> None:
-        """Let another go on, and then this one, which knows nothing of it."""
-        self._happened = True
-        self.end_leases(worker)
-        worker.age_leases()
-        other = self._new_worker()
-        for _ in range(3):
-            other.work_on(self._key)
-            self._clock.advance(SECONDS)
-        self.end_leases(other)
 
 
 @pytest.fixture(params=[''])
@@ -250,49 +199,30 @@ def make_play(running: service.Service, product: str) -> Play:
 
 
 @pytest.mark.parametrize(
-    'act', [Play.kill, Play.freeze], ids=lambda act: str(act.__name__)
+    'act',
+    [relay.Relay.kill, relay.Relay.freeze],
+    ids=lambda act: str(act.__name__),
 )
 @pytest.mark.parametrize('number', POINTS)
 def test_a_service_that_ends_is_followed_by_another(
-    play: Play, number: int, act: Act
+    play: Play, number: int, act: relay.Act
 ) -> None:
-    if not play.perform(at_step(number), act):
+    if not play.perform(relay.at_step(number), act):
         pytest.skip('the run has fewer steps')
 
 
 @pytest.mark.parametrize(
-    'act', [Play.kill, Play.freeze], ids=lambda act: str(act.__name__)
+    'act',
+    [relay.Relay.kill, relay.Relay.freeze],
+    ids=lambda act: str(act.__name__),
 )
 @pytest.mark.parametrize('number', UPDATE_POINTS)
 @pytest.mark.parametrize('play', UPDATED, indirect=True)
 def test_an_update_is_gone_on_with_by_another(
-    play: Play, number: int, act: Act
+    play: Play, number: int, act: relay.Act
 ) -> None:
-    if not play.perform(at_step(number), act):
+    if not play.perform(relay.at_step(number), act):
         pytest.skip('the run has fewer steps')
-
-
-def at_step(number: int) -> Plan:
-    """With its nth step."""
-    return lambda life, act: life.plan(number, act)
-
-
-def at_place(wanted: mortal.Place, nth: int) -> Plan:
-    """When it comes to a place for the nth time."""
-
-    def plan(life: mortal.Life, act: Callable[[], None]) -> None:
-        left = nth
-
-        def note() -> None:
-            nonlocal left
-            if mortal.place() == wanted:
-                left -= 1
-                if not left:
-                    act()
-
-        life.note = note
-
-    return plan
 
 
 @pytest.mark.sweep
@@ -306,38 +236,17 @@ def test_services_end_at_each_place(
 ) -> None:
     """Places that a restart comes by too are played with that alone."""
 
-    def play(kind: str, plan: Plan, act: Act) -> bool:
-        with tempfile.TemporaryDirectory(dir=tmp_path) as directory:
-            conf = databases.configure(f'sqlite:///{directory}/db.sqlite')
-            database = engine.Database(conf)
-            schemas.upgrade(database)
-            database.dispose()
-            with played(conf, kind, monkeypatch) as made:
-                return made.perform(plan, act)
+    def play(kind: str, plan: relay.Plan, act: relay.Act) -> bool:
+        conf = relay.fresh(str(tmp_path))
+        with played(conf, kind, monkeypatch) as made:
+            return made.perform(plan, act)
 
-    passed: dict[str, collections.Counter[mortal.Place]] = {}
-    for kind in dict.fromkeys(['', product]):
-        passed[kind] = collections.Counter()
-        play(kind, functools.partial(noting, passed[kind]), Play.kill)
-    places = [
-        place
-        for place in sorted(passed[product])
-        if not product or place not in passed['']
-    ]
+    places = relay.passed(functools.partial(play, product))
+    if product:
+        for place in relay.passed(functools.partial(play, '')):
+            places.pop(place, None)
     assert len(places) > PARTS
-    for place in places[part::PARTS]:
-        assert play(product, at_place(place, 1), Play.kill), place
-        last = at_place(place, passed[product][place])
-        assert play(product, last, Play.freeze), place
-
-
-def noting(
-    passed: collections.Counter[mortal.Place],
-    life: mortal.Life,
-    _act: Callable[[], None],
-) -> None:
-    """Let nothing happen, and note where the service comes by."""
-    life.note = lambda: passed.update([mortal.place()])
+    relay.disturb(functools.partial(play, product), places, part, PARTS)
 
 
 @pytest.mark.parametrize(
