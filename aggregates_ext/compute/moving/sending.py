@@ -198,7 +198,7 @@ class _Sending:
             self._session.call('VM.assert_can_boot_here', ref, place.seen.ref)
         except failures.XenAPIError as exc:
             sentence = codes.meaning(exc.code, exc.parameters).sentence
-            return f'{exc.code}: {sentence}'
+            return f'{exc.code}: {sentence.removesuffix(".")}'
         return None
 
     def _send_to(
