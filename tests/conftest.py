@@ -40,6 +40,8 @@ LONGEST = frozenset(
         'test_guest_histories.py',
         'test_hostile.py',
         'test_rolling.py',
+        'test_tempest.py',
+        'test_two_of_everything.py',
         'test_updates.py',
     }
 )
