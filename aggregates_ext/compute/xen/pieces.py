@@ -72,18 +72,21 @@ def number(tag: str, text: str) -> Any:
 
 _REFERENCES = {'amp': '&', 'lt': '<', 'gt': '>', 'quot': '"', 'apos': "'"}
 _REFERENCE = re.compile(f'&({"|".join(_REFERENCES)});')
-# Characters that stand for themselves.
-_PLAIN = r'[^<&>\x00-\x08\x0b-\x1f\ufffe\uffff]*'
-_TEXT = f'{_PLAIN}(?:&(?:{"|".join(_REFERENCES)});{_PLAIN})*'
+# Text, with its references. Before a "<" it is looked through once, whether
+# that follows or not: no host can make a match go back and forth.
+_CHARACTER = r'[^<>\x00-\x08\x0b-\x1f\ufffe\uffff]'
+_TEXT = f'{_CHARACTER}*'
 _BEGIN = re.compile(
     r'<\?xml version="1\.0"\?>\n?<methodResponse><params><param>'
 )
 _END = '</param></params></methodResponse>'
 # Another value, or what such begins with; and what ends it.
 _VALUE = re.compile(
-    f'(?:<member><name>({_TEXT})</name>)?<value>(?:(<struct>|<array><data>)|'
-    f'<({"|".join(map(re.escape, NUMBERS))})>({_PLAIN})</\\3></value>'
-    '(</member>)?)'
+    # A group that ends before the "<" would be gone back through.
+    f'(?:(?=<member><name>{_TEXT}</name>)<member><name>({_TEXT})</name>)?'
+    '<value>(?:(<struct>|<array><data>)|'
+    f'<({"|".join(map(re.escape, NUMBERS))})>'
+    f'({_CHARACTER}{{0,{MAX_SCALAR}}})</\\3></value>(</member>)?)'
 )
 _CLOSE = re.compile('(</struct>|</data></array>)</value>(</member>)?')
 
@@ -163,10 +166,20 @@ class _Open(NamedTuple):
 
 
 def _text(written: str) -> str:
-    """A text without references."""
+    """A text without references.
+
+    :raises Other: one of them is none of XML's five.
+    """
     if '&' not in written:
         return written
-    return _REFERENCE.sub(lambda found: _REFERENCES[found[1]], written)
+    found, times = _REFERENCE.subn(_of, written)
+    if times < written.count('&'):
+        raise Other
+    return found
+
+
+def _of(reference: re.Match[str]) -> str:
+    return _REFERENCES[reference[1]]
 
 
 def read(
@@ -232,7 +245,7 @@ def _begin(stack: list[_Open], found: re.Match[str]) -> int:
         raise Other
     else:
         try:
-            stack[-1].hold(name, number(tag, written))
+            stack[-1].hold(name, number(tag, _text(written)))
         except ValueError:
             raise Other from None
     return 1 if name is None else 2

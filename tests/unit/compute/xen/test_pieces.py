@@ -137,6 +137,24 @@ def test_time_is_looked_at_while_values_are_made() -> None:
         pieces.read(written([''] * pieces.CHECK_EVERY), MOST, over)
 
 
+@pytest.mark.parametrize(
+    'hopeless',
+    [
+        '<member><name>{}',
+        '<member><name>a</name><value>{}',
+        f'{499 * "<member><name>a</name><value></value></member>"}<member><name>{{}}',
+    ],
+)
+@pytest.mark.parametrize('text', ['a', '&amp;', 'a&lt;'])
+def test_what_has_no_end_is_not_gone_through_again_and_again(
+    hopeless: str, text: str
+) -> None:
+    """That would take days."""
+    body = written({}).decode().partition('</struct>')[0]
+    with pytest.raises(pieces.Other):
+        read((body + hopeless.format(text * 500_000)).encode())
+
+
 PAIR = '<member><name>a</name><value>b</value></member>'
 ONE = '<member><name>a</name><value><i4>1</i4></value></member>'
 
@@ -149,7 +167,11 @@ ONE = '<member><name>a</name><value><i4>1</i4></value></member>'
         '<value>a\rb</value>',
         '<value>a\x01b</value>',
         '<value>a\uffffb</value>',
+        '<value>a&x;b</value>',
+        '<value>a&b</value>',
         '<value><i4>a</i4></value>',
+        '<value><dateTime.iso8601>\x01</dateTime.iso8601></value>',
+        '<value><dateTime.iso8601>&</dateTime.iso8601></value>',
         f'<value><double>{"1" * 65}</double></value>',
         '<value>a</value><value>b</value>',
         f'<value><struct>{PAIR}{PAIR}</struct></value>',
