@@ -27,7 +27,7 @@ NAMES = ('xen1', 'xen2', 'xen3')
 MANY = 40 if ALL else 8
 # So many tests share the places of a story; without ALL one of them is played.
 PARTS = 8 if ALL else 40
-STEPS = 120
+STEPS = 600
 # Of a move alone.
 FEWEST = 30
 
