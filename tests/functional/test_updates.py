@@ -349,8 +349,9 @@ def test_guidance_tells_whether_a_host_restarts(
 def test_guests_that_are_to_be_restarted_are_told_at_the_end(
     running: service.Service, product: str
 ) -> None:
-    """By name, but those that have been meanwhile; no guest is restarted."""
+    """By name, but those that are off; no guest is restarted."""
     key = make_pool(running, product)
+    running.sim.add_vm('xen1', 'off', memory=rolling.GIB, power_state='Halted')
     publish(running, product, {'full': ['reboot_host', 'restart_vm']})
     ended = finish(running, key, update(running, key))
     assert ended.state == 'succeeded'

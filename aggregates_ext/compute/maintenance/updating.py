@@ -70,8 +70,7 @@ def guests_to_restart(session: xenapi.Session) -> str:
     found = [
         vm['name_label']
         for vm in session.records('VM').values()
-        if vm['power_state'] != 'Halted'
-        and rules.wants(vm, rules.RESTARTS_OF_GUESTS)
+        if rules.wants(vm, rules.RESTARTS_OF_GUESTS)
     ]
     if not found:
         return ''
