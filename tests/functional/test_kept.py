@@ -19,9 +19,11 @@ from aggregates_ext.db import leases
 from aggregates_ext.db import operations
 from aggregates_ext.db import pools
 from aggregates_ext.db import records
+from aggregates_ext.domain import aggregates as domain_aggregates
 from tests import databases
 from tests.functional import api_service
 from tests.functional import looking
+from tests.functional import service
 
 ADMIN = {'X-Auth-Token': f'operator:{api_service.PROJECT}:admin'}
 ALL = '/v2.1/os-aggregates'
@@ -269,6 +271,19 @@ def test_metadata_are_merged_into_what_others_have_left(site: Site) -> None:
     delete(site, 0, 1)
     assert send(1, {'k0': 'again'}).status_int == 404
     site.check()
+
+
+def test_what_was_seen_keeps_its_bounds(
+    running: service.Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And metadata are set of any number of aggregates."""
+    monkeypatch.setattr(domain_aggregates, 'SEEN', 2)
+    for number in range(5):
+        key = running.aggregates.create(f'n{number}', None).id
+        running.aggregates.set_metadata(key, {'a': 'b'})
+        changed = running.aggregates.set_metadata(key, {'c': 'd'})
+        assert changed.metadata == {'a': 'b', 'c': 'd'}
+        assert len(running.aggregates._seen) <= 2
 
 
 def test_what_is_kept_keeps_its_bounds(database_url: str) -> None:
