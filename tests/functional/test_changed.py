@@ -5,6 +5,7 @@ counted where the driver is in C.
 """
 
 import json
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,6 +76,23 @@ class Stage:
         return counting.Cost(calls, statements)
 
 
+def meanwhile(
+    monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]
+) -> list[Any]:
+    """Act whenever all stamps have been read; what is asked from now."""
+    ask, asked = engine.Database.ask, []
+
+    def noting(database: Any, statement: Any, **values: Any) -> Any:
+        found = ask(database, statement, **values)
+        asked.append(statement)
+        if statement is stamps.OF_EACH:
+            act()
+        return found
+
+    monkeypatch.setattr(engine.Database, 'ask', noting)
+    return asked
+
+
 @pytest.fixture
 def stage(database_url: str) -> Iterator[Stage]:
     made = Stage(database_url)
@@ -138,7 +156,6 @@ def test_what_changes_while_it_is_read_is_told_of_one_state(
     face = next(iter(looking.FACES))
     stage.list(face)
     stage.change(7)
-    ask = engine.Database.ask
     states = []
 
     def note() -> None:
@@ -146,15 +163,12 @@ def test_what_changes_while_it_is_read_is_told_of_one_state(
             views = looking.views(connection)
         states.append([view[0] for view in views.values()])
 
-    def meanwhile(self: Any, statement: Any, **values: Any) -> Any:
-        found = ask(self, statement, **values)
-        if statement is stamps.OF_EACH:
-            note()
-            stage.change(*both)
-            note()
-        return found
+    def change() -> None:
+        note()
+        stage.change(*both)
+        note()
 
-    monkeypatch.setattr(engine.Database, 'ask', meanwhile)
+    meanwhile(monkeypatch, change)
     told = json.loads(stage.list(face))['aggregates']
     assert told in states
     monkeypatch.undo()
@@ -168,17 +182,8 @@ def test_one_that_changes_again_is_looked_for_again(
     face = next(iter(looking.FACES))
     stage.list(face)
     stage.change(7)
-    ask = engine.Database.ask
-    asked = []
-
-    def meanwhile(self: Any, statement: Any, **values: Any) -> Any:
-        found = ask(self, statement, **values)
-        if statement is stamps.OF_EACH and statement not in asked:
-            stage.change(7)
-        asked.append(statement)
-        return found
-
-    monkeypatch.setattr(engine.Database, 'ask', meanwhile)
+    changes = iter([7])
+    asked = meanwhile(monkeypatch, lambda: stage.change(*changes))
     body = stage.list(face)
     each = [stamps.OF_EACH, aggregates.STAMPED]
     assert asked == [stamps.OF_ALL, *each, *each]

@@ -91,13 +91,12 @@ class Refused(Enter):
     """One of the guests can go nowhere, which nobody could know before."""
 
     state = 'error'
+    came = False
 
     def meanwhile(self) -> None:
-        if not moving.sent(self.running):
-            return
-        self.running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
-        # Once.
-        self.meanwhile = bool  # type: ignore[method-assign]
+        if moving.sent(self.running) and not self.came:
+            self.running.sim.add_vm('xen2', 'ghuge', memory=1 << 50)
+            self.came = True
 
     def check(self) -> None:
         ended = self.running.operation(self.key)
@@ -195,6 +194,8 @@ def play(
             if story.is_over():
                 break
             story.meanwhile()
+        else:
+            raise AssertionError(f'{kind.__name__} goes on')
         services.close()
         story.check()
         assert running.state(key) == story.state

@@ -118,6 +118,11 @@ def test_depth_is_bounded() -> None:
     assert read(written(deep))['Value'] == deep
     with pytest.raises(pieces.Other):
         read(written([deep]))
+    structs: Any = 'a'
+    for _ in range(pieces.MAX_DEPTH - 1):
+        structs = {'a': structs}
+    body = written(structs)
+    assert read(body) == answers._parse(body, MOST, nothing)
     with pytest.raises(pieces.Other):
         read(written('')[:-50] + b'<value><array><data>' * 100_000)
 
