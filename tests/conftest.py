@@ -33,7 +33,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile('any time')
 compiled.share()
-# Files that take minutes.
+# Files that take minutes and would not be among the first.
 LONGEST = frozenset(
     {
         'test_allowed.py',

@@ -22,7 +22,7 @@ from aggregates_ext.domain import operations
 ZONE_KEY = 'availability_zone'
 # So many are remembered as they were seen.
 SEEN = 100
-# So often it is looked who has changed while others go on changing.
+# So often in all it is looked who has changed, while others go on changing.
 LOOKS = 3
 
 
@@ -93,8 +93,8 @@ class Aggregates:
 
         All is of one state. The stamps are asked for in one statement, then
         whose they are that are not known: who still has the same looks as it
-        did then. Where somebody has not, that is done again, some times;
-        after that, or where many have changed, all are read in one statement.
+        did then. Where somebody has not, that is done again, ``LOOKS`` times in
+        all; after that, or where many have changed, all are read in one statement.
 
         :param known: the stamps of all in another state, as text.
         """

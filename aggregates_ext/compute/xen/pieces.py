@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 # Characters of a number or a date, far more than any has.
 MAX_SCALAR = 64
-# Structs and arrays within each other; XenAPI nests four (event.from).
+# Structs and arrays within each other; XenAPI nests seven (event.from). They
+# are fewer than a parser takes, three elements each.
 MAX_DEPTH = 8
 # Bytes of an answer whose text may take four times as much in memory, as it
 # does for the sake of one odd character.
