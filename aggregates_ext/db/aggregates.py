@@ -337,7 +337,7 @@ def insert(
     }
     try:
         result = connection.execute(
-            sa.insert(_TABLE).values(lease_epoch=0, lease_writes=0, **values)
+            sa.insert(_TABLE), {'lease_epoch': 0, 'lease_writes': 0, **values}
         )
     except db_exc.DBDuplicateEntry:
         raise exception.AggregateNameExists(name=name) from None

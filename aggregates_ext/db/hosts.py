@@ -46,6 +46,20 @@ _TOLD: dict[tuple[str, str], tuple[Callable[..., None], str]] = {
     ('member', 'free'): (notes.happen, 'remove_host'),
     ('member', 'returning'): (notes.happen, 'remove_host'),
 }
+# What a request takes is made once: one by the name ``host``, the same beside
+# an aggregate, which must live, and its way into one.
+_NAMED = _TABLE.c.name == sa.bindparam('host', type_=sa.String)
+_ONE = sa.select(*COLUMNS, sa.true()).where(_NAMED)
+_LIVES = sa.exists().where(
+    _AGGREGATES.c.id == sa.bindparam('beside', type_=sa.Integer),
+    _AGGREGATES.c.deleted == 0,
+)
+_ONE_BESIDE = sa.select(*COLUMNS, _LIVES).where(_NAMED)
+_BIND = (
+    sa.update(_TABLE)
+    .where(_NAMED, _TABLE.c.aggregate_id.is_(None))
+    .values(phase_since=engine.now())
+)
 # What changes the service of a host.
 _SERVED = {'service', 'disabled_reason'}
 # A host outside of a pool is to be as it is.
@@ -127,14 +141,9 @@ def get(
     :raises exception.HostNotFound: none is registered by that name.
     :raises exception.AggregateNotFound: the aggregate does not live.
     """
-    lives = sa.exists().where(
-        _AGGREGATES.c.id == beside, _AGGREGATES.c.deleted == 0
-    )
-    row = connection.execute(
-        sa.select(*COLUMNS, sa.true() if beside is None else lives).where(
-            _TABLE.c.name == name
-        )
-    ).one_or_none()
+    query = _ONE if beside is None else _ONE_BESIDE
+    asked = {'host': name, 'beside': beside}
+    row = connection.execute(query, asked).one_or_none()
     # A database that compares loosely must not find another host.
     if row is None or row.name != name:
         raise exception.HostNotFound(host=name)
@@ -218,15 +227,14 @@ def bind(
     :param values: further columns of the host to write with it.
     """
     result = connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.name == name, _TABLE.c.aggregate_id.is_(None))
-        .values(
-            aggregate_id=aggregate_id,
-            phase=phase,
-            phase_since=engine.now(),
-            alarm=None,
+        _BIND,
+        {
+            'host': name,
+            'aggregate_id': aggregate_id,
+            'phase': phase,
+            'alarm': None,
             **fitting.fit_columns(_TABLE, values),
-        )
+        },
     )
     if result.rowcount:
         stamps.renew(connection, aggregate_id)

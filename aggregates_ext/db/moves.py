@@ -97,9 +97,7 @@ def insert(
         'updated_at': now,
     }
     try:
-        result = connection.execute(
-            sa.insert(_TABLE).values({**values, 'ended': 0})
-        )
+        result = connection.execute(sa.insert(_TABLE), {**values, 'ended': 0})
     except db_exc.DBDuplicateEntry as exc:
         raise exception.GuestMoves(guest=guest.name) from exc
     (key,) = result.inserted_primary_key or (0,)

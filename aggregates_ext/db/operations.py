@@ -163,7 +163,7 @@ def insert(
         'created_at': now,
         'finished_at': now if done else None,
     }
-    result = connection.execute(sa.insert(_TABLE).values(values))
+    result = connection.execute(sa.insert(_TABLE), values)
     (key,) = result.inserted_primary_key or (0,)
     stamps.renew(connection, aggregate_id)
     if kind in TOLD:

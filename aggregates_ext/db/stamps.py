@@ -25,6 +25,9 @@ _LIVES = _TABLE.c.deleted == sa.literal_column('0')
 OF_ONE = sa.select(_TABLE.c.stamp).where(
     _TABLE.c.id == sa.bindparam('key'), _LIVES
 )
+_RENEW = sa.update(_TABLE).where(
+    _TABLE.c.id.in_(sa.bindparam('keys', expanding=True))
+)
 # How many live, and the sum of their stamps: by an index alone.
 OF_ALL = sa.select(sa.func.count(), sa.func.sum(_TABLE.c.stamp)).where(_LIVES)
 # The stamps of all in one text: drivers take long over many rows. The comma
@@ -48,11 +51,7 @@ def renew(connection: sa.Connection, *aggregate_ids: int) -> None:
     renewed = _renewed(connection)
     missing = set(aggregate_ids) - renewed
     if missing:
-        connection.execute(
-            sa.update(_TABLE)
-            .where(_TABLE.c.id.in_(sorted(missing)))
-            .values(stamp=new())
-        )
+        connection.execute(_RENEW, {'keys': sorted(missing), 'stamp': new()})
         renewed |= missing
 
 

@@ -86,3 +86,29 @@ def test_set_metadata_reads_once_what_others_have_changed(made: Made) -> None:
         counting.send(made[0], change_metadata())
     words = [statement.split()[0] for statement in statements]
     assert words == ['BEGIN', 'UPDATE', 'SELECT', 'UPDATE']
+
+
+def add_host(number: int) -> webob.Request:
+    request = webob.Request.blank(
+        f'{ALL}/{number}/action', method='POST', headers=ADMIN
+    )
+    request.json = {'add_host': {'host': f'free{number}'}}
+    return request
+
+
+def test_add_host_as_accepted(made: Made) -> None:
+    """A look at the host, and one statement for each thing that is written."""
+    bench.fill(made[1], 20)
+    with counting.counting_statements() as statements:
+        _body, [status, _headers] = counting.send(made[0], add_host(11))
+    assert status == '200 OK'
+    words = [statement.split()[0] for statement in statements]
+    assert words[:2] == ['BEGIN', 'SELECT']
+    locked, bound, stamped, queued, shown = words[3:]
+    assert (words[2], locked, shown) == ('BEGIN', 'SELECT', 'SELECT')
+    assert (bound, stamped, queued) == ('UPDATE', 'UPDATE', 'INSERT')
+    fresh = iter(range(12, 20))
+    calls = counting.least(
+        lambda: counting.send(made[0], add_host(next(fresh)))
+    )
+    assert calls <= 2400

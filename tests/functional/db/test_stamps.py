@@ -12,6 +12,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
 from typing import Any
 from typing import NamedTuple
@@ -300,19 +301,31 @@ def writers() -> Iterator[str]:
             for target in node.targets
             if isinstance(target, ast.Name)
         }
+        # Statements that are made once, and those who use them.
+        made = {
+            target.id
+            for node in tree.body
+            if isinstance(node, ast.Assign) and '' in _calls(node, tables)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
         found: dict[str, set[str]] = {}
         for node in tree.body:
             if isinstance(node, ast.FunctionDef):
-                found[node.name] = set(_calls(node, tables))
+                found[node.name] = set(_calls(node, tables, made))
         for name, calls in found.items():
             inner = [found.get(call, set()) for call in calls]
             if not name.startswith('_') and '' in calls.union(*inner):
                 yield f'{module.__name__.rpartition(".")[2]}.{name}'
 
 
-def _calls(function: ast.FunctionDef, tables: set[str]) -> Iterator[str]:
+def _calls(
+    code: ast.stmt, tables: set[str], made: Collection[str] = ()
+) -> Iterator[str]:
     """What a function calls; '' for what writes."""
-    for node in ast.walk(function):
+    for node in ast.walk(code):
+        if isinstance(node, ast.Name) and node.id in made:
+            yield ''
         if not isinstance(node, ast.Call):
             continue
         if isinstance(node.func, ast.Name):
