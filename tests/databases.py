@@ -33,6 +33,8 @@ from tests import leash
 START_LIMIT = 60.0
 # Who a server is for root: the first of these accounts that exists.
 ACCOUNTS = ('postgres', 'mysql', 'nobody')
+# What asks MariaDB.
+DRIVER = os.environ.get('AGGREGATES_EXT_TEST_DRIVER', 'pymysql')
 PLACES = ('/usr/sbin', '/usr/local/sbin', '/usr/lib/postgresql/*/bin')
 
 
@@ -226,9 +228,11 @@ class MariaDB(Server):
 
     kind = 'mariadb'
     programs = ('mariadb-install-db', 'mariadbd')
-    # For TLS, which is not there, the driver would read all certificates of
-    # the system before each connection.
-    url = 'mysql+pymysql://root@127.0.0.1:{port}/{name}?ssl_disabled=true'
+    url = f'mysql+{DRIVER}://root@127.0.0.1:{{port}}/{{name}}'
+    if DRIVER == 'pymysql':
+        # For TLS, which is not there, it would read all certificates of the
+        # system before each connection.
+        url += '?ssl_disabled=true'
     administration = url.replace('{name}', 'mysql')
 
     def _prepare(self) -> list[str]:

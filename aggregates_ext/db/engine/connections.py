@@ -72,9 +72,9 @@ def create(url: str, options: Any, *, limited: bool = True) -> sa.Engine:
     except ImportError as exc:
         raise exception.Unavailable(
             reason='The driver of [database] connection is not installed: '
-            f'{exc.name}. For MySQL and MariaDB "pip install '
-            "'aggregates_ext[mysql]'\" does that, for PostgreSQL with "
-            '[postgresql].'
+            f'{exc.name}. "pip install \'aggregates_ext[mysql]\'" brings '
+            'that of mysql+pymysql://, and with [postgresql] that of '
+            'postgresql+psycopg2://.'
         ) from None
     except ValueError as exc:
         # Of an option that SQLAlchemy itself reads.

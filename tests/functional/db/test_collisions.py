@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
-import pymysql
 import pytest
 import sqlalchemy as sa
 from oslo_config import cfg
@@ -415,7 +414,8 @@ class TestServers:
 
 def refuse_one_commit(database: engine.Database) -> None:
     """Let one COMMIT fail as a node of Galera says it."""
-    refused = pymysql.err.OperationalError(1213, GALERA)
+    driver: Any = database.engine.dialect.loaded_dbapi
+    refused = driver.OperationalError(1213, GALERA)
     planted, lock = [refused], threading.Lock()
 
     def do_commit(connection: Any) -> None:
