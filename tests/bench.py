@@ -8,12 +8,14 @@ and statements do not depend on the machine: ``test_calls.py`` bounds them.
 ``python -m tests.bench`` takes waitress and SQLite. With ``--server gunicorn``,
 which comes from PyPI as in the integration tests, it is one worker of it; with
 ``--database mariadb`` or ``postgresql`` a private server; with ``--memcached``
-the tokens are kept there, and not in the process.
+the tokens are kept there, and not in the process. MariaDB is asked by way of
+mysqlclient with ``AGGREGATES_EXT_TEST_DRIVER=mysqldb``.
 """
 
 import argparse
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -49,6 +51,9 @@ from tests.integration import memcached
 SECONDS = 1.0
 ROUNDS = 3
 SIZES = (1, 100, 1000)
+# So many aggregates and free hosts are there for requests that need one of
+# each to themselves.
+FRESH = 10_000
 LISTENING = re.compile(r'(?i)listening .*http://127\.0\.0\.1:(\d+)')
 ALL = '/v2.1/os-aggregates'
 ONE = f'{ALL}/1'
@@ -68,7 +73,10 @@ auth_strategy = {strategy}
 
 
 def fill(database: engine.Database, size: int) -> None:
-    """Make aggregates of ``HOSTS`` hosts and ``KEYS`` keys, so many in all."""
+    """Make aggregates of ``HOSTS`` hosts and ``KEYS`` keys, so many in all.
+
+    There is a free host for each, too.
+    """
     now = timeutils.utcnow()
     with database.writer() as connection:
         there = connection.scalar(
@@ -107,6 +115,19 @@ def fill(database: engine.Database, size: int) -> None:
                 }
                 for number in numbers
                 for k in range(HOSTS)
+            ],
+        )
+        connection.execute(
+            sa.insert(models.hosts),
+            [
+                {
+                    'name': f'free{number}',
+                    'url': 'https://10.0.0.1',
+                    'credential': 'default',
+                    'phase': 'free',
+                    'created_at': now,
+                }
+                for number in numbers
             ],
         )
 
@@ -149,8 +170,11 @@ class Asked(NamedTuple):
     """A request that is measured.
 
     :ivar size: so many aggregates there are.
+    :ivar path: and the body may have a ``NUMBER``, that of an aggregate and
+        of a free host which no request had before.
     :ivar change: one of them is changed before each, which counts too: what
         a list after it costs is told by the show after it.
+    :ivar known: who asks has what is asked for, and its ETag.
     """
 
     title: str
@@ -159,15 +183,29 @@ class Asked(NamedTuple):
     method: str = 'GET'
     body: Any = None
     change: bool = False
+    known: bool = False
 
 
+class Answer(NamedTuple):
+    """What a peer has answered."""
+
+    status: int
+    etag: str | None
+    body: bytes
+
+
+NUMBER = 'NUMBER'
 METADATA = {'set_metadata': {'metadata': {'key0': 'changed'}}}
+ADD = {'add_host': {'host': f'free{NUMBER}'}}
 REQUESTS = [
     *(Asked(f'list of {size}', size, ALL) for size in SIZES),
+    Asked('list, known (304)', SIZES[-1], ALL, known=True),
     Asked('change, then list', SIZES[-1], ALL, change=True),
     Asked('show', SIZES[-1], ONE),
+    Asked('show, known (304)', SIZES[-1], ONE, known=True),
     Asked('change, then show', SIZES[-1], ONE, change=True),
     Asked('set_metadata', SIZES[-1], f'{ONE}/action', 'POST', METADATA),
+    Asked('add_host, accepted', FRESH, f'{ALL}/{NUMBER}/action', 'POST', ADD),
 ]
 
 
@@ -175,9 +213,15 @@ class Peer:
     """A server that is measured.
 
     :param running: its process, that says where it listens.
+    :param fresh: numbers that no request to its database had; else all do.
     """
 
-    def __init__(self, running: subprocess.Popen[str]) -> None:
+    def __init__(
+        self,
+        running: subprocess.Popen[str],
+        fresh: Iterator[int] | None = None,
+    ) -> None:
+        self._fresh = itertools.count(1) if fresh is None else fresh
         self.port = port_of(running)
         self._process = psutil.Process(running.pid)
         if 'gunicorn' in ' '.join(self._process.cmdline()):
@@ -216,11 +260,12 @@ class Peer:
         self, asked: Asked, seconds: float, done: list[int], number: int
     ) -> None:
         connection = http.client.HTTPConnection('127.0.0.1', self.port)
+        known = self.ask(connection, asked.path).etag if asked.known else None
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
             if asked.change:
                 self.ask(connection, f'{ONE}/action', 'POST', METADATA)
-            self.ask(connection, asked.path, asked.method, asked.body)
+            self.ask(connection, asked.path, asked.method, asked.body, known)
             done[number] += 1
         connection.close()
 
@@ -230,23 +275,33 @@ class Peer:
         path: str,
         method: str = 'GET',
         body: Any = None,
-    ) -> bytes:
-        """The body of an answer."""
+        known: str | None = None,
+    ) -> Answer:
+        """What it answers to one request, on a connection.
+
+        :param known: the ETag of what who asks has already.
+        """
         data = None if body is None else json.dumps(body)
+        if NUMBER in path:
+            fresh = str(next(self._fresh))
+            path = path.replace(NUMBER, fresh)
+            data = data and data.replace(NUMBER, fresh)
         headers = {'X-Auth-Token': f'user:{bench_peers.PROJECT}'}
         if data:
             headers['Content-Type'] = 'application/json'
+        if known:
+            headers['If-None-Match'] = known
         connection.request(method, path, data, headers)
-        answer = connection.getresponse()
-        content = answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f'{method} {path}: {answer.status} {content!r}')
-        return content
+        told = connection.getresponse()
+        answer = Answer(told.status, told.headers['ETag'], told.read())
+        if answer.status != (304 if known else 200):
+            raise RuntimeError(f'{method} {path}: {answer}')
+        return answer
 
     def get(self, path: str) -> bytes:
         """What it answers to one question."""
         connection = http.client.HTTPConnection('127.0.0.1', self.port)
-        content = self.ask(connection, path)
+        content = self.ask(connection, path).body
         connection.close()
         return content
 
@@ -313,12 +368,15 @@ class Measured(NamedTuple):
     def peers(self, directory: pathlib.Path) -> Iterator[dict[str, Peer]]:
         """All, by name, each with and without authtoken."""
         with contextlib.ExitStack() as stack:
+            numbers = iter(range(1, FRESH + 1))
 
-            def start(running: Any) -> Peer:
-                return Peer(stack.enter_context(running))
+            def start(
+                running: Any, fresh: Iterator[int] | None = None
+            ) -> Peer:
+                return Peer(stack.enter_context(running), fresh)
 
             serve = self.server
-            ours = start(serve.api(self.files['noauth']))
+            ours = start(serve.api(self.files['noauth']), numbers)
             bodies = directory / 'bodies'
             bodies.mkdir()
             for path in (ALL, ONE):
@@ -329,7 +387,9 @@ class Measured(NamedTuple):
             yield {
                 'ours': ours,
                 'bare': start(serve.peer('bare', *plain)),
-                'ours+authtoken': start(serve.api(self.files['keystone'])),
+                'ours+authtoken': start(
+                    serve.api(self.files['keystone']), numbers
+                ),
                 'limit': start(serve.peer('limit', *plain, *self.identity)),
             }
 
@@ -341,7 +401,7 @@ def compare(measured: Measured, directory: pathlib.Path) -> None:
         f'{"bare:ours":>11}{"ms +auth":>10}{"limit":>7}{"limit:ours":>12}'
         f'{"per s":>8}'
     )
-    for size in SIZES:
+    for size in sorted({asked.size for asked in REQUESTS}):
         fill(measured.database, size)
         place = directory / str(size)
         place.mkdir()

@@ -1,7 +1,8 @@
 """What the API is measured beside: bare applications and authtoken.
 
 ``bare`` sends the bytes that the API sends, from a file for each path; for a
-POST it makes the least transaction first that changes metadata. ``limit`` is
+POST it makes the least transaction first that changes metadata, and who has an
+answer already is told so by its ETag. ``limit`` is
 authtoken in front of it, as in the pipeline of the API: what no service can be
 faster than. ``keystone`` plays the little of Keystone that authtoken asks,
 which it caches.
@@ -27,6 +28,7 @@ from aggregates_ext.db import stamps
 LISTENING = 'listening on http://127.0.0.1:'
 WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
 PROJECT = 'abc123'
+ETAG = '"known"'
 READ = 'SELECT metadata FROM aggregates WHERE id = 1'
 CHANGE = 'UPDATE aggregates SET metadata = ?, stamp = ? WHERE id = 1'
 TOKEN = {
@@ -124,11 +126,15 @@ def bare(directory: pathlib.Path, database: str) -> WSGI:
         if length:
             environ['wsgi.input'].read(int(length))
             least()
+        if environ.get('HTTP_IF_NONE_MATCH') == ETAG:
+            start_response('304 Not Modified', [('ETag', ETAG)])
+            return []
         start_response(
             '200 OK',
             [
                 ('Content-Type', 'application/json'),
                 ('Content-Length', str(len(body))),
+                ('ETag', ETAG),
             ],
         )
         return [body]
