@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 import webob
 
+from aggregates_ext.api.edge import looks
 from aggregates_ext.db import aggregates
 from aggregates_ext.db import stamps
 from aggregates_ext.db.engine import engine
@@ -53,6 +54,18 @@ class Stage:
             for key in keys:
                 name = f'changed{stamps.new()}'
                 aggregates.update(connection, key, {'name': name})
+
+    def change_itself(self, face: Face, *keys: int) -> None:
+        """As this process does it, asked by way of a face."""
+        body = {'set_metadata': {'metadata': {'changed': str(stamps.new())}}}
+        for key in keys:
+            request = self.request(face)
+            request.path_info = f'{face[0]}/os-aggregates/{key}/action'
+            request.method, request.json = 'POST', body
+            _body, (status, _headers) = counting.send(
+                self.application, request
+            )
+            assert status == '200 OK'
 
     def check(self, face: Face, body: bytes) -> None:
         number = list(looking.FACES).index(face)
@@ -115,6 +128,70 @@ def test_one_that_has_changed_is_read_and_rendered(stage: Stage) -> None:
         if stage.database.engine.dialect.name == 'sqlite':
             assert many[face].calls <= few[face].calls + 20, face
             assert many[face].calls <= limit, face
+
+
+def test_what_a_process_has_changed_is_listed_without_a_further_look(
+    stage: Stage,
+) -> None:
+    """Where nobody else has changed anything; it has its look for its face."""
+    mine, other = list(looking.FACES)[:2]
+    for face in (mine, other):
+        stage.list(face)
+    stage.change_itself(mine, 7, 9)
+    with counting.counting_statements() as statements:
+        body = stage.list(mine)
+    assert len(statements) == 1
+    stage.check(mine, body)
+    with counting.counting_statements() as statements:
+        body = stage.list(other)
+    assert len(statements) == 3
+    stage.check(other, body)
+
+
+@pytest.mark.parametrize('by_another', [(7,), (8,), (9, 20)])
+def test_what_others_change_beside_is_listed_too(
+    stage: Stage, by_another: tuple[int, ...]
+) -> None:
+    """One that the process has changed as well, or others."""
+    face = next(iter(looking.FACES))
+    stage.list(face)
+    stage.change_itself(face, 7, 9)
+    stage.change(*by_another)
+    stage.check(face, stage.list(face))
+    stage.change_itself(face, 7)
+    stage.check(face, stage.list(face))
+    with stage.database.writer() as connection:
+        aggregates.delete(connection, 7)
+    stage.check(face, stage.list(face))
+
+
+def test_what_a_process_has_changed_is_rendered_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    face = next(iter(looking.FACES))
+    stage.list(face)
+    render, rendered = looks._render, []
+
+    def noting(shape: Any, aggregate: Any) -> looks.Look:
+        rendered.append(aggregate.id)
+        return render(shape, aggregate)
+
+    monkeypatch.setattr(looks, '_render', noting)
+    stage.change_itself(face, 7)
+    stage.list(face)
+    stage.change(8)
+    stage.check(face, stage.list(face))
+    assert rendered == [7, 8]
+
+
+def test_no_more_is_kept_for_a_list_than_its_bound(stage: Stage) -> None:
+    face = next(iter(looking.FACES))
+    stage.list(face)
+    stage.change_itself(face, *range(1, looks.SINCE + 2))
+    with counting.counting_statements() as statements:
+        body = stage.list(face)
+    assert len(statements) > 1
+    stage.check(face, body)
 
 
 def test_those_that_come_and_go_are_told(stage: Stage) -> None:

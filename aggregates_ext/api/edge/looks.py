@@ -59,12 +59,14 @@ class Listing(NamedTuple):
     :ivar body: the whole document.
     :ivar stamps: of each, as text.
     :ivar members: the look of each, by id.
+    :ivar since: what has been rendered of some of them since then, by id.
     """
 
     stamp: tuple[int, int]
     body: bytes
     stamps: frozenset[str]
     members: Mapping[int, Look]
+    since: dict[int, Look]
 
     @property
     def size(self) -> int:
@@ -72,7 +74,9 @@ class Listing(NamedTuple):
         return 2 * len(self.body) + OVERHEAD * (1 + len(self.members))
 
 
-NOTHING = Listing((0, 0), b'', frozenset(), {})
+NOTHING = Listing((0, 0), b'', frozenset(), {}, {})
+# So much is kept of what has been rendered since all were listed.
+SINCE = 32
 
 
 class Kept:
@@ -144,17 +148,22 @@ class Looks:
         """One aggregate as it was just read or written."""
         look = _render(shape, aggregate)
         self._kept.put((shape.look, aggregate.id), look)
+        listing = self._kept.get((shape.look, ALL)) or NOTHING
+        if aggregate.id in listing.members and len(listing.since) < SINCE:
+            listing.since[aggregate.id] = look
         return _finish(shape, look)
 
     def index(self, shape: shapes.Shape) -> Finished:
-        """All aggregates: one statement where none has changed.
+        """All aggregates: one statement where none has changed, or those alone
+        that have been rendered since.
 
         Else those that have are read and rendered, and no others.
         """
         total = self._aggregates.total()
-        listing = self._kept.get((shape.look, ALL))
+        listing: Listing | None = self._kept.get((shape.look, ALL))
         if listing is None or listing.stamp != total:
-            listing = self._join(shape, listing or NOTHING)
+            before = listing or NOTHING
+            listing = _renew(shape, before, total) or self._join(shape, before)
             self._kept.put((shape.look, ALL), listing)
         return Finished(listing.body)
 
@@ -170,13 +179,38 @@ class Looks:
                 for key in sorted(members)
                 if str(members[key].stamp) in stamps
             }
-        found = members.values()
-        return Listing(
-            (len(found), sum([look.stamp for look in found])),
-            _listed(shape.kind, [look.body for look in found]),
-            stamps,
-            members,
-        )
+        total = len(members), sum([look.stamp for look in members.values()])
+        return _list(shape, total, stamps, members)
+
+
+def _renew(
+    shape: shapes.Shape, before: Listing, total: tuple[int, int]
+) -> Listing | None:
+    """All of them, where what was rendered since is all that has changed.
+
+    That is so where it accounts for the whole sum.
+
+    :param total: their count and the sum of their stamps now.
+    """
+    since = before.since.copy()
+    count, grown = before.stamp
+    left = {before.members[key].stamp for key in since}
+    come = {look.stamp for look in since.values()}
+    if (count, grown - sum(left) + sum(come)) != total:
+        return None
+    stamps = before.stamps.difference(map(str, left)).union(map(str, come))
+    return _list(shape, total, stamps, {**before.members, **since})
+
+
+def _list(
+    shape: shapes.Shape,
+    total: tuple[int, int],
+    stamps: frozenset[str],
+    members: Mapping[int, Look],
+) -> Listing:
+    """The listing of some looks, by their ids."""
+    bodies = [look.body for look in members.values()]
+    return Listing(total, _listed(shape.kind, bodies), stamps, members, {})
 
 
 def _render(shape: shapes.Shape, aggregate: records.Aggregate) -> Look:
