@@ -174,7 +174,8 @@ class Asked(NamedTuple):
         of a free host which no request had before.
     :ivar change: one of them is changed before each, which counts too: what
         a list after it costs is told by the show after it.
-    :ivar known: who asks has what is asked for, and its ETag.
+    :ivar known: who asks has what is asked for, and its ETag; of one
+        aggregate, since no list has one.
     """
 
     title: str
@@ -199,7 +200,6 @@ METADATA = {'set_metadata': {'metadata': {'key0': 'changed'}}}
 ADD = {'add_host': {'host': f'free{NUMBER}'}}
 REQUESTS = [
     *(Asked(f'list of {size}', size, ALL) for size in SIZES),
-    Asked('list, known (304)', SIZES[-1], ALL, known=True),
     Asked('change, then list', SIZES[-1], ALL, change=True),
     Asked('show', SIZES[-1], ONE),
     Asked('show, known (304)', SIZES[-1], ONE, known=True),
@@ -260,7 +260,10 @@ class Peer:
         self, asked: Asked, seconds: float, done: list[int], number: int
     ) -> None:
         connection = http.client.HTTPConnection('127.0.0.1', self.port)
-        known = self.ask(connection, asked.path).etag if asked.known else None
+        known = None
+        if asked.known:
+            known = self.ask(connection, asked.path).etag
+            assert known, f'{asked.path} has no ETag'
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
             if asked.change:
