@@ -196,6 +196,20 @@ BY_HAND: dict[str, list[Row]] = {
             'power_host', 'running', 'xen2', parameters={'action': 'reboot'}
         ),
     ],
+    'out of maintenance failed, while the host reboots': [
+        member('xen2', maintenance='on', service='disabled'),
+        operation('leave_maintenance', 'failed', 'xen2'),
+        operation(
+            'power_host', 'running', 'xen2', parameters={'action': 'reboot'}
+        ),
+    ],
+    'into maintenance failed, while the host reboots': [
+        member('xen2', service='disabled'),
+        operation('enter_maintenance', 'cancelled', 'xen2'),
+        operation(
+            'power_host', 'running', 'xen2', parameters={'action': 'reboot'}
+        ),
+    ],
     'a shutdown failed': [
         member('xen2', maintenance='on', service='disabled'),
         operation(
@@ -228,6 +242,22 @@ BY_HAND: dict[str, list[Row]] = {
     'a run failed and replaced': [
         rolling('failed', 'stopped'),
         operation('rolling_reboot', 'cancelled'),
+    ],
+    'a run failed, while another goes on': [
+        rolling('failed', 'stopped'),
+        operation('rolling_update', 'running'),
+    ],
+    'an update failed, while a restart goes on': [
+        operation('rolling_update', 'failed'),
+        _RUN,
+    ],
+    'no pool, and what was about it cancelled': [
+        {'pool_uuid': None},
+        operation('reapply', 'cancelled'),
+        operation('adopt', 'cancelled'),
+    ],
+    'a deletion cancelled, and hosts have come': [
+        operation('delete', 'cancelled')
     ],
     'a list of hosts that waits': _listed('queued', 'running'),
     'a list of hosts that goes on': _listed('running', 'running'),

@@ -15,6 +15,7 @@ import webob
 
 from aggregates_ext import policy
 from aggregates_ext.api import app
+from aggregates_ext.db import operations as db_operations
 from tests.functional import api_service
 from tests.functional import situations
 from tests.integration import documents
@@ -31,6 +32,7 @@ BESIDE = {
     'set_metadata': {'metadata': {'key': 'value'}},
 }
 BY_CHANCE = 60
+_ASKED: dict[str, Any] = {'asked': {}}
 
 
 class Told(NamedTuple):
@@ -145,16 +147,42 @@ def compare(service: Service, token: str = ADMIN) -> list[Told]:
     return told
 
 
+def laxer(service: Service, told: list[Told]) -> list[str]:
+    """What is tried again, though it may not be asked for now."""
+    with service.database.reader() as connection:
+        ended = [
+            operation
+            for operation in db_operations.get_all(connection, 1)
+            if operation.state in ('failed', 'cancelled')
+        ]
+    found = []
+    for operation in ended:
+        about = {'host': operation.host} if operation.host else {}
+        known = operation.parameters
+        refused = [
+            each
+            for each in told
+            if (each.action, each.about) == (operation.kind, about)
+            and each.shown['asked'].items() <= known.items()
+            and known.get('force') == each.shown['asked'].get('force')
+            and not each.shown['allowed']
+        ]
+        again = Told('retry_operation', {'operation': operation.uuid}, _ASKED)
+        if refused and service.do(again).status_int == 200:
+            found.append(f'{operation}, {refused}')
+    return found
+
+
 @pytest.mark.parametrize('name', situations.BY_HAND)
 def test_what_is_told_is_what_comes_of_it(service: Service, name: str) -> None:
     service.stage.become(situations.BY_HAND[name])
-    compare(service)
+    assert not laxer(service, compare(service))
 
 
 @pytest.mark.parametrize('seed', range(BY_CHANCE))
 def test_so_it_is_in_any_state(service: Service, seed: int) -> None:
     service.stage.become(situations.by_chance(seed))
-    compare(service)
+    assert not laxer(service, compare(service))
 
 
 def changing() -> set[str]:

@@ -1,19 +1,46 @@
-"""Asking once more for what an operation on a host did not do.
+"""Asking once more for what an operation did not do.
 
-What the host is to be is written as the first request has written it
-(design#operations).
+By the rules of the request, and what a host is to be is written as the first
+request has written it (design#operations).
 """
 
 from collections.abc import Sequence
 from typing import Any
 
+from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import aggregates
 from aggregates_ext.domain import downtime
+from aggregates_ext.domain import operations
+from aggregates_ext.domain import pools
 from aggregates_ext.domain.maintenance import enabling
 from aggregates_ext.domain.maintenance import entering
 from aggregates_ext.domain.maintenance import powering
+from aggregates_ext.domain.maintenance import rolling
+
+_SERVICES = {kind: service for service, kind in enabling.KINDS.items()}
+
+
+def check_whole(
+    aggregate: records.Aggregate,
+    going_on: Sequence[records.Operation],
+    old: records.Operation,
+) -> None:
+    """Whether what is about a whole aggregate may be asked once more.
+
+    :param aggregate: that of the operation.
+    :param going_on: what is open in it, the newest first.
+    :raises exception.Conflict: it may not be asked now.
+    """
+    if old.kind in operations.ROLLING:
+        rolling.check_alone(going_on)
+    elif old.kind in (operations.ADOPT, operations.REAPPLY):
+        pools.check_pool(aggregate, old.kind)
+    elif old.kind == operations.DELETE:
+        aggregates.check_empty(aggregate)
+        aggregates.check_ending(going_on)
 
 
 def check(
@@ -21,44 +48,44 @@ def check(
     going_on: Sequence[records.Operation],
     old: records.Operation,
 ) -> None:
-    """Whether what an operation did not do may be asked once more.
+    """Whether what an operation on a host did not do may be asked once more.
 
     :param host: that of the operation.
-    :param going_on: the open operations of the host, in order; they matter
-        for its power alone.
+    :param going_on: the open operations of the host, in order.
     :raises exception.HostNotInPool: it is no member any more.
     :raises exception.Conflict: something else goes on with it.
     """
     if old.kind in db_operations.ON_EMPTY_HOSTS:
         powering.check_power(host, going_on, old)
+        return
+    enabling.check_member(host, old.aggregate_id)
+    if old.kind in downtime.KINDS:
+        entering.check_rests(going_on)
     else:
-        enabling.check_member(host, old.aggregate_id)
+        enabling.check_maintenance(host, _SERVICES[old.kind])
 
 
 def ask_again(connection: Any, old: records.Operation, uuid: str) -> None:
-    """Write once more what a host is to be.
+    """Ask once more, and write what a host is to be, where that is asked.
 
-    :param old: one of the service of a host, of its maintenance or its power.
+    :param old: one of a whole aggregate, which is locked, or of the service
+        of a host, of its maintenance or its power.
     :param uuid: of the operation that takes its place.
     :raises exception.HostNotInPool: it is no member any more.
-    :raises exception.Conflict: something else goes on with the host.
+    :raises exception.Conflict: something else goes on, or forbids it.
     """
-    if old.kind in db_operations.ON_EMPTY_HOSTS:
-        found, going_on = db_operations.of_host(
-            connection, old.aggregate_id, str(old.host)
+    key = old.aggregate_id
+    if old.host is None:
+        going_on = db_operations.get_all(
+            connection, key, states=db_operations.OPEN
         )
-        check(found, going_on, old)
+        check_whole(db_aggregates.get(connection, key), going_on, old)
         return
-    found = db_hosts.get(connection, str(old.host))
-    check(found, (), old)
+    found, going_on = db_operations.of_host(connection, key, old.host)
+    check(found, going_on, old)
     if old.kind in downtime.KINDS:
         values = entering.intended(found, old.kind, old.parameters, uuid)
         db_hosts.update(connection, found.name, values)
-        return
-    services = {kind: service for service, kind in enabling.KINDS.items()}
-    enabling.write(
-        connection,
-        found,
-        services[old.kind],
-        old.parameters.get('reason'),
-    )
+    elif old.kind in _SERVICES:
+        reason = old.parameters.get('reason')
+        enabling.write(connection, found, _SERVICES[old.kind], reason)

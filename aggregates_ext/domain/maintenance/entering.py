@@ -224,7 +224,7 @@ def judge(
     again = enters and _has_guests(host, drift)
     if not (again or _is_needed(host, kind)):
         return Verdict(needed=False)
-    _check_rests(going_on)
+    check_rests(going_on)
     return Verdict(needed=True, again=again)
 
 
@@ -240,7 +240,7 @@ def _has_guests(
     )
 
 
-def _check_rests(going_on: Sequence[records.Operation]) -> None:
+def check_rests(going_on: Sequence[records.Operation]) -> None:
     """:raises exception.AggregateBusy: it is rebooted or the like."""
     for operation in going_on:
         if operation.kind in db_operations.ON_EMPTY_HOSTS:

@@ -53,15 +53,16 @@ ASKED = (
 ENDED = ('failed', 'cancelled')
 # By which rules one of these is asked for again: those of a join, of a
 # removal, by force or not, of what is asked of the service of a host or of
-# one in maintenance, of a whole pool by its master, of a member, or none.
-JOIN, REMOVAL, FORGET, SERVICE, POOL, MEMBER, PLAIN = (
+# one in maintenance, of a whole pool by its master, of a member, or of a whole
+# aggregate.
+JOIN, REMOVAL, FORGET, SERVICE, POOL, MEMBER, WHOLE = (
     'join',
     'removal',
     'forget',
     'service',
     'pool',
     'member',
-    'plain',
+    'whole',
 )
 _WAYS = {
     operations.ADD_HOST: JOIN,
@@ -84,9 +85,9 @@ class Retries:
 
     :param intended: how it gets into the database.
     :param membership: whose rules joins and removals keep.
-    :param ask_again: writes once more what a host is to be, for what is asked
-        by the rules of ``SERVICE``; gets the connection, the old operation,
-        and the uuid of the new one.
+    :param ask_again: asks once more what is asked by the rules of ``WHOLE``
+        and ``SERVICE``, and writes what a host is to be; gets the connection,
+        the old operation, and the uuid of the new one.
     """
 
     def __init__(
@@ -198,8 +199,10 @@ class Retries:
         :param uuid: of the operation that is to be.
         """
         key, host, way = old.aggregate_id, str(old.host), way_of(old)
-        if way == PLAIN:
-            return _queue_plain
+        if way in (WHOLE, SERVICE):
+            return lambda connection, aggregate: self._ask_again(
+                connection, old, uuid
+            )
         if way == JOIN:
             found = self._members.find_free(key, host)
             self._members.check(key, host, 'add')
@@ -219,14 +222,10 @@ class Retries:
             return lambda connection, aggregate: queueing.move_out(
                 connection, key, host, db_aggregates.LISTED_PHASES
             )
-        if way == SERVICE:
-            return lambda connection, aggregate: self._ask_again(
-                connection, old, uuid
-            )
         if way == POOL:
             # Of a whole pool, whose master is not bound yet.
             self._members.find_free(key, host)
-            return _queue_plain
+            return _queue_pool
         return lambda connection, aggregate: check_member(
             endings.last_by(connection),
             aggregate.id,
@@ -304,7 +303,7 @@ def is_forced(operation: records.Operation) -> bool:
 def way_of(operation: records.Operation) -> str:
     """By which rules an operation that has ended is asked for again."""
     if operation.host is None:
-        return PLAIN
+        return WHOLE
     if is_forced(operation):
         return FORGET
     return _WAYS.get(operation.kind, MEMBER)
@@ -326,8 +325,8 @@ def check_latest(
         )
 
 
-def _queue_plain(connection: Any, aggregate: Any) -> None:
-    """For what binds no host: the aggregate is there, that is all."""
+def _queue_pool(connection: Any, aggregate: Any) -> None:
+    """Nothing is bound before the pool is seen."""
 
 
 def check_member(

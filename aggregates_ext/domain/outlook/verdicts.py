@@ -107,6 +107,10 @@ def retry(now: Now, operation: records.Operation) -> None:
     after(now, operation)
 
 
+def _whole(now: Now, old: records.Operation) -> None:
+    again.check_whole(now.aggregate, now.going_on, old)
+
+
 def _free(now: Now, old: records.Operation) -> None:
     queueing.check_free(now.last, now.key, now.host(old.host))
 
@@ -135,7 +139,7 @@ def _member(now: Now, old: records.Operation) -> None:
 # What is asked before it is known whether a later one took the place of an
 # operation, and after that, by the way that it is asked for again.
 _AGAIN = {
-    retries.PLAIN: (nothing, nothing),
+    retries.WHOLE: (nothing, _whole),
     retries.JOIN: (_free, _zone),
     retries.FORGET: (nothing, _forgettable),
     retries.REMOVAL: (_listed, nothing),
