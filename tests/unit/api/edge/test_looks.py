@@ -43,7 +43,7 @@ def test_list_counts_with_its_members() -> None:
     """Their bytes are in it twice: joined, and each by itself."""
     members = {key: look(key) for key in range(2)}
     stamps = frozenset(map(str, members))
-    listing = looks.Listing((2, 1), b'x' * 200, stamps, members)
+    listing = looks.Listing((2, 1), b'x' * 200, stamps, members, {})
     assert listing.size == 2 * 200 + 3 * looks.OVERHEAD
     kept = looks.Kept(ROOM)
     kept.put(looks.ALL, listing)
