@@ -8,6 +8,7 @@ import shutil
 import sys
 import tarfile
 import zipfile
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,10 @@ class Built:
         with tarfile.open(archive) as opened:
             names = [m.name for m in opened.getmembers() if m.isfile()]
             self.sdist = {name.partition('/')[2] for name in names}
-            opened.extractall(directory / 'unpacked', filter='data')
+            # Python before 3.11.4 takes no filter by its name.
+            data: Any = getattr(tarfile, 'data_filter', None)
+            opened.extraction_filter = data
+            opened.extractall(directory / 'unpacked')  # noqa: S202
         [unpacked] = (directory / 'unpacked').iterdir()
         self.again = self._make_wheel(unpacked, directory / 'again')
         [self.file] = (directory / 'again').iterdir()
