@@ -256,6 +256,12 @@ BY_HAND: dict[str, list[Row]] = {
         operation('reapply', 'cancelled'),
         operation('adopt', 'cancelled'),
     ],
+    'a deletion cancelled, and a join unresolved': [
+        {'name': 'xen1', 'aggregate_id': None, 'phase': 'free'},
+        {'name': 'xen2', 'aggregate_id': None, 'phase': 'free'},
+        operation('delete', 'cancelled'),
+        operation('add_host', 'unresolved', 'xen1'),
+    ],
     'a deletion cancelled, and hosts have come': [
         operation('delete', 'cancelled')
     ],

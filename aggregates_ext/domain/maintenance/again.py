@@ -61,8 +61,6 @@ def check(
     enabling.check_member(host, old.aggregate_id)
     if old.kind in downtime.KINDS:
         entering.check_rests(going_on)
-    else:
-        enabling.check_maintenance(host, _SERVICES[old.kind])
 
 
 def ask_again(connection: Any, old: records.Operation, uuid: str) -> None:

@@ -84,7 +84,7 @@ class Enabling:
                 connection, aggregate_id, host
             )
             check_member(bound, aggregate_id)
-            check_maintenance(bound, service)
+            _check_maintenance(bound, service)
             write(connection, bound, service, reason)
             last = last_of_service(going_on)
             if last is not None and last.kind == KINDS[service]:
@@ -114,7 +114,7 @@ def find(intended: intent.Intent, host: str) -> int | None:
         return db_hosts.get(connection, host).aggregate_id
 
 
-def check_maintenance(host: records.Host, service: str) -> None:
+def _check_maintenance(host: records.Host, service: str) -> None:
     """:raises exception.HostInMaintenance: it cannot be enabled so."""
     stays = host.maintenance not in (None, records.LEAVING)
     if stays and service == records.ENABLED:
