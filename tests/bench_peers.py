@@ -2,10 +2,9 @@
 
 ``bare`` sends the bytes that the API sends, from a file for each path; for a
 POST it makes the least transaction first that changes metadata, and who has an
-answer already is told so by its ETag. ``limit`` is
-authtoken in front of it, as in the pipeline of the API: what no service can be
-faster than. ``keystone`` plays the little of Keystone that authtoken asks,
-which it caches.
+answer already is told so by its ETag. ``limit`` is authtoken in front of it, as
+in the pipeline of the API: what no service can be faster than. ``keystone``
+plays the little of Keystone that authtoken asks, which it caches.
 """
 
 import json

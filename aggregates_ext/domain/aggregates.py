@@ -93,8 +93,9 @@ class Aggregates:
 
         All is of one state. The stamps are asked for in one statement, then
         whose they are that are not known: who still has the same looks as it
-        did then. Where somebody has not, that is done again, ``LOOKS`` times in
-        all; after that, or where many have changed, all are read in one statement.
+        did then. Where somebody has not, that is done again, ``LOOKS`` times
+        in all; after that, or where many have changed, all are read in one
+        statement.
 
         :param known: the stamps of all in another state, as text.
         """

@@ -121,7 +121,11 @@ def test_an_encoding_that_lacks_names(servers: databases.Servers) -> None:
 @pytest.mark.parametrize(
     ('url', 'told'),
     [
-        ('mysql+pyodbc://u:{}@127.0.0.1:1/x', 'not installed: pyodbc'),
+        (
+            'mysql+pyodbc://u:{}@127.0.0.1:1/x',
+            'not installed: pyodbc. "pip install \'aggregates_ext[mysql]\'" '
+            'brings that of mysql+pymysql://',
+        ),
         ('mysql://u:{}@127.0.0.1:1/x', 'cannot be reached'),
         ('mysql://u:{}@127.0.0.1:1/x?none=1', 'check its options'),
         ('mysql://u:{}@127.0.0.1:1/x?charset=none', 'check its options'),
