@@ -42,12 +42,14 @@ class Life:
 
     :ivar steps: how many there have been.
     :ivar note: called at each of them.
+    :ivar asking: called before each request to a host.
     """
 
     def __init__(self) -> None:
         self.dead = False
         self.steps = 0
         self.note: Callable[[], object] = bool
+        self.asking: Callable[[], object] = bool
         self._at = 0
         self._act: Callable[[], None] | None = None
 
@@ -77,6 +79,15 @@ class Life:
                 act()
         if self.dead:
             raise Death
+
+    def ask(self) -> None:
+        """Begin a step that is a request.
+
+        :raises Death: there is none any more.
+        """
+        self.step()
+        if threading.current_thread() is threading.main_thread():
+            self.asking()
 
 
 def place() -> Place:
@@ -155,14 +166,14 @@ class Connector(connections.Connector):
             transport.close()
 
     def login(self, *arguments: Any, **named: Any) -> xenapi.Session:
-        self._life.step()
+        self._life.ask()
         session = super().login(*arguments, **named)
         transport = session._transport
         self._transports.append(transport)
         request = transport.request
 
         def mortal(*arguments: Any, **named: Any) -> Any:
-            self._life.step()
+            self._life.ask()
             answer = request(*arguments, **named)
             self._life.step()
             return answer

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from oslo_config import cfg
 
 from aggregates_ext.db.engine import engine
+from aggregates_ext.xensim.world import faults
 from tests import databases
 from tests import schemas
 from tests.functional import mortal
@@ -24,6 +25,11 @@ Act = Callable[['Relay', mortal.Worker], None]
 # Plays from beginning to end, and tells whether it has come to that.
 Play = Callable[[Plan, Act], bool]
 Passed = collections.Counter[mortal.Place]
+# How an answer can fail to come: nothing is done, or all of it.
+LOST = ('reset', 'drop_answer')
+# What calls a life, at its steps and before those that ask a host.
+STEP = 'note'
+ASKING = 'asking'
 
 
 class Relay:
@@ -31,7 +37,6 @@ class Relay:
 
     :param key: of the aggregate.
     :param seconds: that pass after each step.
-    :ivar happened: whether what was planned has.
     """
 
     def __init__(
@@ -41,7 +46,14 @@ class Relay:
         self._key = key
         self._seconds = seconds
         self._workers: list[mortal.Worker] = []
-        self.happened = False
+        self._lost: faults.Fault | None = None
+        self._ended = False
+
+    @property
+    def happened(self) -> bool:
+        """Whether what was planned has."""
+        lost = self._lost is not None and self._lost.hit.is_set()
+        return self._ended or lost
 
     def _new_worker(self) -> mortal.Worker:
         running = self._running
@@ -85,12 +97,12 @@ class Relay:
             )
 
     def kill(self, worker: mortal.Worker) -> None:
-        self.happened = True
+        self._ended = True
         worker.life.die()
 
     def freeze(self, worker: mortal.Worker) -> None:
         """Let another go on, and then this one, which knows nothing of it."""
-        self.happened = True
+        self._ended = True
         self.end_leases(worker)
         worker.age_leases()
         other = mortal.Worker(self._running.conf, self._running.clock)
@@ -100,14 +112,21 @@ class Relay:
             self._running.clock.advance(self._seconds)
         self.end_leases(other)
 
+    def lose(self, _worker: mortal.Worker, action: str) -> None:
+        """Let no answer come to the request that is about to be sent."""
+        self._lost = self._running.sim.plant(action=action)
+
 
 def at_step(number: int) -> Plan:
     """With its nth step."""
     return lambda life, act: life.plan(number, act)
 
 
-def at_place(wanted: mortal.Place, nth: int) -> Plan:
-    """When it comes to a place for the nth time."""
+def at_place(wanted: mortal.Place, nth: int, hook: str = STEP) -> Plan:
+    """When it comes to a place for the nth time.
+
+    :param hook: of a life that is called there.
+    """
 
     def plan(life: mortal.Life, act: Callable[[], None]) -> None:
         left = nth
@@ -119,17 +138,17 @@ def at_place(wanted: mortal.Place, nth: int) -> Plan:
                 if not left:
                     act()
 
-        life.note = note
+        setattr(life, hook, note)
 
     return plan
 
 
-def passed(play: Play) -> Passed:
+def passed(play: Play, hook: str = STEP) -> Passed:
     """Where the service comes by in a play that nothing disturbs."""
     found: Passed = collections.Counter()
 
     def plan(life: mortal.Life, _act: Callable[[], None]) -> None:
-        life.note = lambda: found.update([mortal.place()])
+        setattr(life, hook, lambda: found.update([mortal.place()]))
 
     play(plan, Relay.kill)
     return found
@@ -146,6 +165,19 @@ def disturb(play: Play, places: Passed, part: int, parts: int) -> None:
         assert play(at_place(place, 1), Relay.kill), place
         last = at_place(place, places[place])
         assert play(last, Relay.freeze), place
+
+
+def lose_answers(play: Play, places: Passed, part: int, parts: int) -> None:
+    """Let a request from each place come to nothing, or be answered by nobody.
+
+    :param places: from which a host is asked.
+    :param part: of so many ``parts`` that share the places.
+    :raises AssertionError: one did not end well, or not come by.
+    """
+    for place in sorted(places)[part::parts]:
+        for action in LOST:
+            act = functools.partial(Relay.lose, action=action)
+            assert play(at_place(place, 1, ASKING), act), (place, action)
 
 
 def fresh(directory: str) -> cfg.ConfigOpts:

@@ -1,4 +1,4 @@
-"""Services die or freeze while guests make way, and come back.
+"""Services die, freeze or hear nothing while guests make way, and come back.
 
 Wherever in the program that is, another one ends it as if nothing had been:
 no guest stops, runs twice or is forgotten, and none is moved more often than
@@ -218,3 +218,19 @@ def test_services_end_at_each_place(
     places = relay.passed(disturbed)
     assert len(places) >= FEWEST
     relay.disturb(disturbed, places, part, PARTS)
+
+
+@pytest.mark.parametrize(
+    'part',
+    [
+        0,
+        *(pytest.param(n, marks=pytest.mark.sweep) for n in range(1, PARTS)),
+    ],
+)
+@pytest.mark.parametrize('kind', STORIES)
+def test_answers_are_lost_at_each_place(
+    tmp_path: pathlib.Path, kind: type[Story], part: int
+) -> None:
+    asked = functools.partial(play, tmp_path, kind)
+    places = relay.passed(asked, relay.ASKING)
+    relay.lose_answers(asked, places, part, PARTS)
