@@ -37,8 +37,10 @@ KEPT = 0.0007
 MEASURED = ('api-1', 'compute-1')
 MARK = processes.MARK
 # Somebody may start a guest while a host in maintenance has just restarted,
-# or cancel what disables it again: that is told, and left to them.
-TOLD = ('GUESTS_ARRIVED', 'HOST_ENABLED')
+# or cancel what disables it again, or what renames a pool: that is told, and
+# left to them.
+OTHER_NAME = 'LABEL'
+TOLD = ('GUESTS_ARRIVED', 'HOST_ENABLED', OTHER_NAME)
 Rows = list[tuple[Any, ...]]
 
 
@@ -233,10 +235,12 @@ class Arena:
                 or pool['uuid'] == pool_uuid
             ]
             real = sorted(h['name'] for p in there for h in p['hosts'])
-            names = {pool['name_label'] for pool in there}
-            if real != members or len(there) > 1 or names - {name}:
-                found.append((key, name, members, there))
             told = json.loads(drift) if isinstance(drift, str) else drift
+            codes = {one['code'] for one in told or ()}
+            same = {pool['name_label'] for pool in there} <= {name}
+            said = OTHER_NAME in codes
+            if real != members or len(there) > 1 or same is said:
+                found.append((key, name, members, there))
             found += [one for one in told or () if one['code'] not in TOLD]
         return found
 
