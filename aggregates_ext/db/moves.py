@@ -435,6 +435,16 @@ def _why(move: records.Move, state: str) -> dict[str, str]:
     }
 
 
+def cancel_all(connection: sa.Connection, operation_id: int) -> None:
+    """Let no guest go any more that has not gone yet for an operation.
+
+    What is unresolved stays so: somebody has to find out.
+    """
+    for move in of_operation(connection, operation_id):
+        if move.state in OPEN and move.state != UNRESOLVED:
+            cancel(connection, move)
+
+
 def cancel(connection: sa.Connection, move: records.Move) -> str | None:
     """Let a move not be made any more, by one UPDATE.
 

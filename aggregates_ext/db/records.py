@@ -11,6 +11,8 @@ ENABLED = 'enabled'
 DISABLED = 'disabled'
 # Where a host is on its way into maintenance and out of it.
 ENTERING, IN_MAINTENANCE, LEAVING = 'entering', 'on', 'leaving'
+# The error of a move whose guest is recorded as halted.
+GUEST_HALTED = 'GUEST_HALTED'
 LOOPBACK = ('localhost', '127.0.0.1', '::1')
 
 
@@ -210,6 +212,12 @@ class Move:
     created_at: datetime.datetime
     updated_at: datetime.datetime
     finished_at: datetime.datetime | None
+
+    @property
+    def has_halted(self) -> bool:
+        """Whether it has ended, and its guest is recorded as halted."""
+        code = (self.error or {}).get('code')
+        return self.finished_at is not None and code == GUEST_HALTED
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pytest
 
 from aggregates_ext import exception
 from aggregates_ext.compute.maintenance import entering
+from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.db import records
 from tests.functional import maintaining
 from tests.functional import service
@@ -334,3 +335,118 @@ def test_a_removal_that_is_refused_leaves_it_in_maintenance(
     running.maintenance.leave(running.ctx, 'xen2')
     assert maintaining.finish(running, key).state == 'succeeded'
     assert maintaining.places(running) == [['xen2']] * 3
+
+
+def find(running: service.Service, name: str) -> str:
+    """The uuid of a guest."""
+    with contextlib.closing(running.login('xen1')) as session:
+        found = session.records('VM').values()
+    return next(str(vm['uuid']) for vm in found if vm['name_label'] == name)
+
+
+@pytest.mark.harms_guests
+def test_no_further_guest_goes_when_a_move_has_halted_one(
+    running: service.Service, key: int
+) -> None:
+    """An operator has to look; asked again, the others go."""
+    running.conf.set_override('move_concurrency', 1, 'compute')
+    running.conf.set_override('confirm_interval', 0.01, 'compute')
+    lost = find(running, 'g0')
+    running.sim.plant('VM.pool_migrate', step=lost, action='halt')
+    running.maintenance.enter(running.ctx, 'xen2')
+    ended = maintaining.finish(running, key)
+    assert ended.state == 'failed'
+    error = ended.error or {}
+    assert error['code'] == records.GUEST_HALTED
+    assert 'on no other host' in error['message']
+    assert error['parameters'] == {'guests': [lost]}
+    assert len(running.arrivals('Async.VM.pool_migrate')) == 1
+    assert maintaining.host(running).maintenance is None
+    assert maintaining.is_enabled(running)
+    running.retries.retry(running.ctx, key, ended.uuid)
+    assert maintaining.finish(running, key).state == 'succeeded'
+    assert maintaining.host(running).maintenance == 'on'
+    assert running.sim.harmed() == [f'{lost} was lost']
+
+
+@pytest.mark.harms_guests
+def test_a_guest_that_is_halted_on_its_way_home_is_told(
+    running: service.Service, key: int
+) -> None:
+    running.conf.set_override('move_concurrency', 1, 'compute')
+    running.conf.set_override('confirm_interval', 0.01, 'compute')
+    running.maintenance.enter(running.ctx, 'xen2')
+    maintaining.finish(running, key)
+    sources = sorted(maintaining.places(running))
+    assert sources[0] == sources[1]
+    for number in range(3):
+        uuid = find(running, f'g{number}')
+        running.sim.plant('VM.pool_migrate', step=uuid, action='halt')
+    running.maintenance.leave(running.ctx, 'xen2')
+    ended = maintaining.finish(running, key)
+    assert ended.state == 'succeeded'
+    assert (ended.error or {})['code'] == records.GUEST_HALTED
+    # One of each host was on its way; the third stays where it is.
+    assert len(running.sim.harmed()) == 2
+    assert (ended.error or {})['message'].count('not at home on xen2') == 1
+
+
+def test_guests_that_do_not_come_back_are_told(
+    running: service.Service, key: int
+) -> None:
+    """It takes guests again, which does not hide them."""
+    running.maintenance.enter(running.ctx, 'xen2')
+    maintaining.finish(running, key)
+    running.sim.add_vm('xen2', 'full', memory=60 * GIB)
+    running.maintenance.leave(running.ctx, 'xen2')
+    ended = maintaining.finish(running, key)
+    assert ended.state == 'succeeded'
+    assert (ended.error or {})['code'] == shared.LEFTOVERS
+    message = (ended.error or {})['message']
+    away = [p for p in maintaining.places(running) if p != ['xen2']]
+    assert away
+    assert message.count('not at home on xen2') == len(away)
+    assert 'MEMORY' in message
+    assert running.state(key) == 'active'
+
+
+def unplug(running: service.Service, name: str) -> None:
+    """Let a host have lost its storage."""
+    database = running.sim.host('xen1').database
+    host = next(iter(database.where('host', name_label=name)))
+    for pbd in database.where('PBD', host=host):
+        database.row('PBD', pbd)['currently_attached'] = False
+
+
+def test_storage_that_the_host_had_is_plugged_first(
+    running: service.Service, key: int
+) -> None:
+    """And not what was unplugged before."""
+    running.sim.add_sr('xen2', 'data')
+    running.maintenance.enter(running.ctx, 'xen2')
+    maintaining.finish(running, key)
+    unplug(running, 'xen2')
+    running.sim.add_sr('xen2', 'newer')
+    unplug(running, 'xen2')
+    running.maintenance.leave(running.ctx, 'xen2')
+    ended = maintaining.finish(running, key)
+    assert (ended.state, ended.error) == ('succeeded', None)
+    plugs = running.arrivals('PBD.plug')
+    assert len(plugs) == 2
+    assert max(plugs) < min(running.arrivals('host.enable'))
+
+
+def test_storage_that_cannot_be_plugged_is_told(
+    running: service.Service, key: int
+) -> None:
+    running.sim.add_sr('xen2', 'data')
+    running.maintenance.enter(running.ctx, 'xen2')
+    maintaining.finish(running, key)
+    unplug(running, 'xen2')
+    running.sim.plant('PBD.plug', code='SR_BACKEND_FAILURE_47', times=0)
+    running.maintenance.leave(running.ctx, 'xen2', restore=False)
+    ended = maintaining.finish(running, key)
+    assert ended.state == 'succeeded'
+    assert (ended.error or {})['code'] == shared.NOT_WHOLE
+    assert 'SR_BACKEND_FAILURE_47' in (ended.error or {})['message']
+    assert maintaining.is_enabled(running)

@@ -241,7 +241,7 @@ def test_a_guest_that_a_failure_halts_is_told_loudly(
     (ended,) = finish(running, key, ask(running, 'web', 'xen3'))
     assert ended.state == 'failed'
     assert ended.error is not None
-    assert ended.error['code'] == following.HALTED
+    assert ended.error['code'] == records.GUEST_HALTED
     assert 'start it on xen3 and on no other host' in ended.error['message']
     assert ended.error['message'] in caplog.text
     assert running.sim.harmed() == [f'{known} was lost']

@@ -12,6 +12,7 @@ import pytest
 from aggregates_ext import exception
 from aggregates_ext.compute import endpoint
 from aggregates_ext.compute.maintenance import powering
+from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.rules import powering as rules
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import connections
@@ -717,7 +718,7 @@ def test_storage_that_does_not_come_back_is_told(
     ended = finish(running, key)
     assert ended.state == 'succeeded'
     assert ended.error is not None
-    assert ended.error['code'] == powering.NOT_WHOLE
+    assert ended.error['code'] == shared.NOT_WHOLE
     assert 'xe pbd-plug' in ended.error['message']
     assert ended.error['message'].count('SR_BACKEND_FAILURE_47') == number
     assert len(ended.error['parameters']['pbds']) == number
@@ -757,7 +758,7 @@ def test_a_host_that_was_back_in_time_is_not_called_away(
     monkeypatch.setattr(powering, 'LATER_WAIT', 0.0)
     ended = finish(running, key)
     assert ended.state == 'succeeded', ended
-    assert (ended.error or {})['code'] == powering.NOT_WHOLE
+    assert (ended.error or {})['code'] == shared.NOT_WHOLE
 
 
 def test_a_plug_without_an_answer_is_not_sent_again(

@@ -853,3 +853,27 @@ def test_a_host_that_comes_back_disabled_until_its_reboot_stops_it(
     assert states(ended) == {'xen3': 'stopped', 'xen4': 'waiting'}
     assert 'HOST_DISABLED_UNTIL_REBOOT' in (ended.error or {})['message']
     assert len(running.arrivals(REBOOT)) == 1
+
+
+@pytest.mark.harms_guests
+def test_a_guest_that_its_move_halts_stops_it(
+    running: service.Service,
+) -> None:
+    """Before its host is restarted, and before the next one goes."""
+    key = make_pool(running, 2)
+    running.conf.set_override('move_concurrency', 1, 'compute')
+    running.conf.set_override('confirm_interval', 0.01, 'compute')
+    with contextlib.closing(running.login('xen1')) as session:
+        there = row(running, 'xen3')['ref']
+        lost, other = (
+            vm['uuid']
+            for vm in session.records('VM').values()
+            if vm['resident_on'] == there and not vm['is_control_domain']
+        )
+    for uuid in (lost, other):
+        running.sim.plant('VM.pool_migrate', step=uuid, action='halt')
+    ended = finish(running, key, roll(running, key, hosts=['xen3', 'xen4']))
+    assert (ended.error or {})['code'] == records.GUEST_HALTED, ended
+    assert states(ended) == {'xen3': 'stopped', 'xen4': 'waiting'}
+    assert len(running.arrivals(REBOOT)) == 0
+    assert len(running.sim.harmed()) == 1

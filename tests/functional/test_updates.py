@@ -17,7 +17,7 @@ from oslo_utils import uuidutils
 from aggregates_ext import exception
 from aggregates_ext.compute.maintenance import planning
 from aggregates_ext.compute.maintenance import powering as power
-from aggregates_ext.compute.maintenance import rolling as rolling_steps
+from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import updates
@@ -924,7 +924,7 @@ def test_a_master_that_comes_back_newer_than_the_others(
         if places != [name.split('-')[0]]
     ]
     assert away
-    assert (ended.error or {})['code'] == rolling_steps.LEFTOVERS
+    assert (ended.error or {})['code'] == shared.LEFTOVERS
     for name in away:
         assert found[name][1] == ['xen1']
         assert name in (ended.error or {})['message']

@@ -145,6 +145,18 @@ class _Entering:
         run = self._run
         if undoing.has_failed(run):
             raise undoing.undo(run, self._change, self._downtime)
+        halted = shared.halted(self._moves)
+        if halted:
+            raise self._give_up(
+                halted['code'],
+                f'Host {run.host_name} is not in maintenance, and no further '
+                f'guest was sent away. {halted["message"]}',
+                {
+                    'guests': [
+                        m.guest_uuid for m in self._moves if m.has_halted
+                    ]
+                },
+            )
         if _is_over(run):
             shared.stop(run)
             guests = self._residents()
@@ -180,7 +192,10 @@ class _Entering:
         run.note(step='checking what the host has')
         answer = self._look(members)
         self._refuse(answer, answer.of_the_request())
-        run.remember(checked=True)
+        here = shared.storage(
+            self._change.session, self._change.listed.ref, True
+        )
+        run.remember(**{'checked': True, shared.STORAGE: sorted(here)})
 
     def _look(self, members: Sequence[records.Host]) -> evacuation.Answer:
         """What forbids it now, and who would go where or down."""

@@ -50,6 +50,7 @@ def bring(
     if not run.operation.parameters.get('restore'):
         return []
     moves = _moves(run)
+    own = [move for move in moves if move.operation_id == run.operation.id]
     over = run.elapsed() >= shared.MOVES_EACH * run.options.move_timeout
     waiting = shared.still_open(moves)
     if waiting and over:
@@ -67,10 +68,12 @@ def bring(
     }
     away = _away(moves, guests)
     passes = int(run.operation.parameters.get(PASSES, 0))
-    tried = passes and not _helps(run, moves)
-    if away and passes < MOST_PASSES and not (tried or over):
+    tried = passes and not _helps(run, own)
+    halted = shared.halted(own)
+    if away and passes < MOST_PASSES and not (tried or over or halted):
         _send_home(run, away, guests)
-    return [_told(one, moves) for one in away]
+    lost = [str(halted['message'])] if halted else []
+    return lost + [_told(one, moves) for one in away]
 
 
 def _moves(run: compute_run.Run) -> list[records.Move]:
@@ -100,9 +103,8 @@ def _away(
     return found
 
 
-def _helps(run: compute_run.Run, moves: Sequence[records.Move]) -> bool:
+def _helps(run: compute_run.Run, own: Sequence[records.Move]) -> bool:
     """Whether another pass may come further than the last one."""
-    own = [move for move in moves if move.operation_id == run.operation.id]
     done = sum(move.state == db_moves.COMPLETED for move in own)
     return done > int(run.operation.parameters.get('came', 0))
 
@@ -153,8 +155,4 @@ def _told(one: _Away, moves: Sequence[records.Move]) -> str:
         if move.guest_uuid == one.last.guest_uuid and move.wanted == one.home
     ]
     error = failed[-1].error if failed else None
-    why = f' {error["message"]}' if error else ''
-    return (
-        f'Guest "{one.last.guest_name}" is on host {one.last.target}, not at '
-        f'home on {one.home}.{why}'
-    )
+    return shared.not_home(one.last, str(one.last.target), one.home, error)

@@ -38,7 +38,8 @@ def leave(run: compute_run.Run) -> None:
         downtime.call_off(run)
         shared.call_off(run)
         return
-    waiting = shared.still_open(shared.moves_of(run))
+    moves = shared.moves_of(run)
+    waiting = shared.still_open(moves)
     if waiting:
         names = shared.names([move.guest_name for move in waiting])
         run.note(step=f'{len(waiting)} guest(s) to come back', progress=50)
@@ -47,9 +48,11 @@ def leave(run: compute_run.Run) -> None:
     with enabling.changing(run) as change:
         _check_way(run, change)
         kept = change.remove_keys()
+        lacking = None
         if disabled:
             change.disable()
         else:
+            lacking = _plug(run, change)
             _enable(run, change)
         down = _start_again(run, change, not disabled)
         if not disabled:
@@ -59,7 +62,13 @@ def leave(run: compute_run.Run) -> None:
             lambda connection, start: _note_left(
                 connection, run, start if disabled else None
             ),
-            _beside(down, kept),
+            _beside(
+                shared.halted(moves),
+                lacking,
+                _not_home(run, change),
+                down,
+                kept,
+            ),
         )
 
 
@@ -101,6 +110,35 @@ def _check_way(run: compute_run.Run, change: enabling.Change) -> None:
         )
 
 
+def _plug(
+    run: compute_run.Run, change: enabling.Change
+) -> dict[str, Any] | None:
+    """Plug what storage the host had before, and has not found again.
+
+    :returns: what it lacks all the same; it takes guests without it.
+    :raises outcomes.Watching: something was plugged, or was not to be.
+    """
+    history = run.held.read(lambda connection: shared.history(connection, run))
+    before = {
+        uuid
+        for operation in wanted.since_it_left(history)
+        for uuid in operation.parameters.get(shared.STORAGE, ())
+    }
+    pbds = shared.storage(change.session, change.listed.ref, False)
+    lacking = {uuid: pbds[uuid] for uuid in pbds.keys() & before}
+    said = shared.plug(run, change.login, lacking)
+    if said:
+        raise shared.look_again(run, said)
+    if not lacking:
+        return None
+    return {
+        'code': shared.NOT_WHOLE,
+        'parameters': {'pbds': sorted(lacking)},
+        'message': f'Host {run.host_name} takes guests without storage that '
+        f'it had: {shared.describe_unplugged(run, lacking)}.',
+    }
+
+
 def _enable(run: compute_run.Run, change: enabling.Change) -> None:
     """Enable the host; where it cannot be, it is in maintenance as before."""
     try:
@@ -119,6 +157,33 @@ def _beside(*told: dict[str, Any] | None) -> dict[str, Any] | None:
         return None
     message = ' '.join(entry['message'] for entry in found)
     return {**found[0], 'message': message}
+
+
+def _not_home(
+    run: compute_run.Run, change: enabling.Change
+) -> dict[str, Any] | None:
+    """Who was to come back and has not, if anybody."""
+    last = {move.guest_uuid: move for move in shared.moves_of(run)}
+    away = {
+        uuid: move
+        for uuid, move in last.items()
+        if move.state != db_moves.COMPLETED and not move.has_halted
+    }
+    if not away:
+        return None
+    host = run.host()
+    told = [
+        shared.not_home(move, str(move.source), host.name, move.error)
+        for record in change.session.records('VM').values()
+        if (move := away.get(record['uuid']))
+        and change.where(record['resident_on']) not in (None, host.uuid)
+    ]
+    if not told:
+        return None
+    return {
+        'code': shared.LEFTOVERS,
+        'message': text.listed(told, shared.MOST_TOLD, ' '),
+    }
 
 
 def _note_left(

@@ -76,13 +76,11 @@ LOOKS = 4
 # Seconds for which it counts that its way into maintenance has just seen the
 # host empty.
 JUST = 5.0
-# The parameters that tell since when a call has left no trace, since when the
-# host is back, and which of its storage was plugged, with what was answered.
+# The parameters that tell since when a call has left no trace, and since when
+# the host is back.
 QUIET = 'quiet'
 BACK = 'back'
-PLUGGED = 'plugged'
 NOT_BACK = 'HOST_NOT_BACK'
-NOT_WHOLE = 'POOL_NOT_WHOLE'
 
 
 def check_host(
@@ -245,7 +243,7 @@ class _Power:
             told = {
                 'boot_time': self._start(found),
                 'master': found.is_master,
-                'storage': sorted(_storage(session, found.ref, True)),
+                'storage': sorted(shared.storage(session, found.ref, True)),
                 'enabled': sorted(found.others_enabled),
                 **powers.sent(run.operation),
                 'times': times,
@@ -374,7 +372,7 @@ class _Power:
         found = rules.read(master.session, uuid, guests=False)
         ref = found.ref if found is not None else ''
         enabled = found.others_enabled if found is not None else set()
-        pbds = _storage(master.session, ref, False)
+        pbds = shared.storage(master.session, ref, False)
         storage = {uuid: pbds[uuid] for uuid in pbds.keys() & told['storage']}
         # All are disabled for a while when a master starts.
         hosts = set(told['enabled']) - enabled if told['master'] else set()
@@ -389,7 +387,7 @@ class _Power:
             run.note(step='waiting for storage and other hosts', progress=90)
             raise self.watch('The host is back, not all that went with it is.')
         return {
-            'code': NOT_WHOLE,
+            'code': shared.NOT_WHOLE,
             'parameters': {'pbds': sorted(storage), 'hosts': sorted(hosts)},
             'message': f'Host {run.host_name} is back, and not all that was '
             f'there before: {self._tell(storage, hosts)}.',
@@ -404,33 +402,16 @@ class _Power:
         :param storage: uuid -> reference of PBDs.
         :raises outcomes.Watching: one was plugged, or was not to be.
         """
-        run = self._run
-        tried = run.operation.parameters.get(PLUGGED, {})
-        for uuid in sorted(storage.keys() - tried.keys()):
-            # What it does is seen; without an answer it is not sent again.
-            run.remember(**{PLUGGED: {**tried, uuid: 'no answer'}})
-            with contextlib.closing(master.login()) as session:
-                try:
-                    session.call('PBD.plug', storage[uuid])
-                    said = 'done'
-                except failures.XenAPIError as exc:
-                    said = text.clean(' '.join((exc.code, *exc.parameters)))
-            run.remember(**{PLUGGED: {**tried, uuid: said}})
-            raise self.watch(f'PBD {uuid} was plugged: {said}.')
+        plugged = shared.plug(self._run, master.login, storage)
+        if plugged:
+            raise self.watch(plugged)
 
     def _tell(self, storage: Iterable[str], hosts: Iterable[str]) -> str:
         """What is missing, and what to do about it."""
         told: list[str] = []
-        tried = self._run.operation.parameters.get(PLUGGED, {})
         if storage:
-            pbds = text.listed(
-                f'{uuid} (plugged: {tried[uuid]})' if uuid in tried else uuid
-                for uuid in sorted(storage)
-            )
-            told.append(
-                f'PBDs {pbds} are not attached; plug them ("xe pbd-plug '
-                'uuid=UUID" on the master) before it leaves maintenance'
-            )
+            unplugged = shared.describe_unplugged(self._run, storage)
+            told.append(f'{unplugged} before it leaves maintenance')
         if hosts:
             told.append(f'hosts {text.listed(sorted(hosts))} are not enabled')
         return '; '.join(told)
@@ -440,17 +421,6 @@ def _known(connection: Any, told: dict[str, Any]) -> dict[str, Any]:
     """What is written with the call; ``at`` is when it was first sent."""
     sent = {'at': engine.read_clock(connection), **told}
     return {db_operations.POWERED: sent, QUIET: None}
-
-
-def _storage(
-    session: xenapi.Session, ref: str, attached: bool
-) -> dict[str, str]:
-    """PBDs of a host that are attached, or are not: uuid -> reference."""
-    return {
-        pbd['uuid']: key
-        for key, pbd in session.records('PBD').items()
-        if pbd['host'] == ref and pbd['currently_attached'] is attached
-    }
 
 
 def _state(found: rules.Powering, booted: bool, key: str) -> str:

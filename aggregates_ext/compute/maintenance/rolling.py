@@ -24,7 +24,6 @@ from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
 Entry = dict[str, Any]
-LEFTOVERS = 'NOT_AS_BEFORE'
 RESTARTS = 'GUESTS_TO_RESTART'
 # What an earlier try has written of a host that counts still.
 KEPT = ('entered', 'held')
@@ -203,7 +202,7 @@ def _conclude(
         told = [over['message'], text.listed(left, shared.MOST_TOLD, ' ')]
         code = RESTARTS if restarts and not over['message'] else over['code']
         error = {
-            'code': LEFTOVERS if left else code,
+            'code': shared.LEFTOVERS if left else code,
             'message': ' '.join(filter(None, [*told, restarts])),
         }
     state = 'cancelled' if over['code'] == restarting.GIVEN_UP else 'succeeded'

@@ -4,7 +4,9 @@ Guests go by moves of their own (design#moves), and the operations rest
 meanwhile. None is stopped that was not named (design#shut-down).
 """
 
+import contextlib
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +19,7 @@ from aggregates_ext.compute.rules import powering
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import moves as db_moves
@@ -40,6 +43,14 @@ READY = 'ready'
 EMPTIED = 'emptied'
 # Guests that a message names.
 MOST_TOLD = 5
+# What is told of guests that are not at home, and of a host that lacks what
+# it had before.
+LEFTOVERS = 'NOT_AS_BEFORE'
+NOT_WHOLE = 'POOL_NOT_WHOLE'
+# The parameters that tell which PBDs a host had attached when it was taken
+# into maintenance, and which were plugged, with what was answered.
+STORAGE = 'storage'
+PLUGGED = 'plugged'
 
 
 def watch(run: compute_run.Run, reason: str) -> outcomes.Watching:
@@ -110,6 +121,56 @@ def task_of_call(
     return None
 
 
+def storage(
+    session: xenapi.Session, ref: str, attached: bool
+) -> dict[str, str]:
+    """PBDs of a host that are attached, or are not: uuid -> reference."""
+    return {
+        pbd['uuid']: key
+        for key, pbd in session.records('PBD').items()
+        if pbd['host'] == ref and pbd['currently_attached'] is attached
+    }
+
+
+def plug(
+    run: compute_run.Run,
+    login: Callable[[], xenapi.Session],
+    pbds: Mapping[str, str],
+) -> str:
+    """Plug one of those that were not plugged yet.
+
+    :param login: makes a session at the master.
+    :param pbds: uuid -> reference.
+    :returns: what was answered, in a sentence; empty: each had its turn.
+    """
+    tried = run.operation.parameters.get(PLUGGED, {})
+    for uuid in sorted(pbds.keys() - tried.keys()):
+        # What it does is seen; without an answer it is not sent again.
+        run.remember(**{PLUGGED: {**tried, uuid: 'no answer'}})
+        with contextlib.closing(login()) as session:
+            try:
+                session.call('PBD.plug', pbds[uuid])
+                said = 'done'
+            except failures.XenAPIError as exc:
+                said = text.clean(' '.join((exc.code, *exc.parameters)))
+        run.remember(**{PLUGGED: {**tried, uuid: said}})
+        return f'PBD {uuid} was plugged: {said}.'
+    return ''
+
+
+def describe_unplugged(run: compute_run.Run, uuids: Iterable[str]) -> str:
+    """Which PBDs are not attached, what was tried, and what to do."""
+    tried = run.operation.parameters.get(PLUGGED, {})
+    pbds = text.listed(
+        f'{uuid} (plugged: {tried[uuid]})' if uuid in tried else uuid
+        for uuid in sorted(uuids)
+    )
+    return (
+        f'PBDs {pbds} are not attached; plug them ("xe pbd-plug uuid=UUID" '
+        'on the master)'
+    )
+
+
 def moves_of(run: compute_run.Run) -> list[records.Move]:
     """The moves of this operation, in order."""
     return run.held.read(
@@ -120,6 +181,32 @@ def moves_of(run: compute_run.Run) -> list[records.Move]:
 def still_open(moves: Sequence[records.Move]) -> list[records.Move]:
     """Those that may still move their guest."""
     return [move for move in moves if move.state in db_moves.OPEN]
+
+
+def halted(moves: Sequence[records.Move]) -> dict[str, Any] | None:
+    """Which moves have left their guests halted, to be told."""
+    found = [move.error for move in moves if move.has_halted and move.error]
+    if not found:
+        return None
+    told = (str(error['message']) for error in found)
+    return {
+        'code': records.GUEST_HALTED,
+        'message': text.listed(told, MOST_TOLD, ' '),
+    }
+
+
+def not_home(
+    move: records.Move, here: str, home: str, error: dict[str, Any] | None
+) -> str:
+    """Who is not at home, and why.
+
+    :param here: name of the host on which the guest of the move is.
+    """
+    why = f' {error["message"]}' if error else ''
+    return (
+        f'Guest "{move.guest_name}" is on host {here}, not at home on '
+        f'{home}.{why}'
+    )
 
 
 def history(connection: Any, run: compute_run.Run) -> list[records.Operation]:
@@ -196,14 +283,9 @@ def call_off(run: compute_run.Run) -> None:
 
 def stop(run: compute_run.Run) -> None:
     """Let no guest go that has not gone yet."""
-    waiting = still_open(moves_of(run))
-
-    def work(connection: Any) -> None:
-        for move in waiting:
-            if move.state != db_moves.UNRESOLVED:
-                db_moves.cancel(connection, move)
-
-    run.write(work)
+    run.write(
+        lambda connection: db_moves.cancel_all(connection, run.operation.id)
+    )
 
 
 def queue(run: compute_run.Run, work: Callable[[Any], None]) -> None:

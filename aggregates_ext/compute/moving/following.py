@@ -24,7 +24,6 @@ LOG = logging.getLogger(__name__)
 MOVES = ('pool_migrate', 'migrate_send')
 # How often a move is sent that left no trace.
 MOST_ATTEMPTS = 3
-HALTED = 'GUEST_HALTED'
 UNPROVEN = 'MOVE_UNRESOLVED'
 GONE = 'GUEST_GONE'
 
@@ -238,7 +237,7 @@ class _Following:
             'where it runs there, that is refused and puts its record right.'
         )
         LOG.error('Move %s: %s', move.uuid, text)
-        return HALTED, text
+        return records.GUEST_HALTED, text
 
     def _end(self, task: views.Task | None, result: str, *said: str) -> bool:
         self._site.finish(self._move, result, *said)

@@ -129,6 +129,9 @@ class Site:
         def work(connection: Any) -> None:
             db_moves.finish(connection, move, result, error)
             key = move.operation_id
+            if key is not None and code == records.GUEST_HALTED:
+                # What has happened to one may happen to the next.
+                db_moves.cancel_all(connection, key)
             open_, _now = db_moves.open_of(connection, move.aggregate_id)
             if key is not None and key not in {m.operation_id for m in open_}:
                 # It has waited for this one.
