@@ -19,6 +19,7 @@ from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import endings
+from aggregates_ext.domain import remedies
 from aggregates_ext.domain import services
 
 ADD_HOST = 'add_host'
@@ -279,7 +280,7 @@ def _not_cancellable(
     return exception.OperationNotCancellable(
         operation=operation.uuid,
         state=operation.state,
-        remedy=_remedy(operation),
+        remedy=remedies.of_cancelling(operation),
     )
 
 
@@ -354,32 +355,6 @@ def _cancel_parts(
     for part in cancelled:
         take_back(connection, part)
     return operation if cancelled else None
-
-
-_REMEDIES = {
-    'running': 'Wait for its end; a host that has joined is taken out again '
-    'with remove_host.',
-    'succeeded': 'It has done its work.',
-    'failed': 'It has ended already.',
-    'cancelled': 'It is cancelled already.',
-    'unresolved': 'Use reset to tell what became of the host.',
-}
-
-
-def _remedy(operation: records.Operation) -> str:
-    """What there is to do about one that cannot be cancelled."""
-    if (operation.kind, operation.state) == (POWER_HOST, 'running'):
-        return (
-            'What a host was told to do cannot be taken back: wait for the '
-            'end, which comes within [compute] power_timeout.'
-        )
-    unfinished = operation.state in db_operations.UNFINISHED
-    if operation.kind == SET_HOSTS and unfinished:
-        return (
-            'All its hosts are on their way: wait for the end, then send the '
-            'list that is to be.'
-        )
-    return _REMEDIES[operation.state]
 
 
 def take_back(connection: Any, operation: records.Operation) -> None:

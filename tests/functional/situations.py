@@ -46,7 +46,7 @@ KINDS = (
     *db_operations.ON_EMPTY_HOSTS,
     *db_operations.ROLLING,
 )
-_OF_HOSTS = (
+OF_HOSTS = (
     'add_host',
     'remove_host',
     'set_master',
@@ -303,7 +303,7 @@ _FREE: Row = {'aggregate_id': None}
 def _any_operation(dice: random.Random, names: Sequence[str]) -> Row:
     kind, state = dice.choice(KINDS), dice.choice(STATES)
     parameters: Row = {}
-    host = dice.choice(names) if kind in _OF_HOSTS else None
+    host = dice.choice(names) if kind in OF_HOSTS else None
     if kind == 'remove_host':
         parameters = dice.choice(({}, {'force': True}, {'sent': True}))
     if kind in db_operations.ON_EMPTY_HOSTS:
