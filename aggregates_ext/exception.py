@@ -182,11 +182,14 @@ class AggregateNotEmpty(Invalid):
 
 
 class AggregateBusy(Conflict):
-    """:param state: of the operation; one that is unresolved may stay."""
+    """:param state: of the operation; one that is unresolved may stay.
+
+    :param wait: for what, and how that comes about.
+    """
 
     message = (
         'Aggregate {aggregate_id} has unfinished work: operation '
-        '{operation} ({what}). Repeat the request when it has ended.'
+        '{operation} ({what}). {wait}'
     )
 
     def __init__(self, message: str | None = None, **kwargs: Any) -> None:
@@ -251,7 +254,8 @@ class JoinUnknown(Conflict):
     message = (
         'Host {host} is joining the pool of aggregate {aggregate_id}, and '
         'only a member can be forgotten. Cancel its join if it is queued; '
-        'if it is unresolved, say with the action reset what became of it.'
+        'if it runs, use "remove_host" without "force"; if it is unresolved, '
+        'say with the action reset what became of it.'
     )
 
 
@@ -265,8 +269,7 @@ class OperationNotCancellable(Conflict):
 class OperationNotPaused(Conflict):
     message = (
         'Operation {operation} is {state}, and waits with no host for '
-        '"continue_operation". One that was asked with "pause": '
-        '"before_reboot" does, when a host is empty.'
+        '"continue_operation". {remedy}'
     )
 
 

@@ -47,6 +47,11 @@ def remedy(operation: records.Operation) -> str | None:
         return UNRESOLVED
     if operation.state != 'failed':
         return None
+    if operation.host is None:
+        return (
+            f'It counts until a later {operation.kind} succeeds, as by '
+            '"retry_operation"; or until "cancel_operation" lets it be.'
+        )
     whose = ''
     if operation.kind not in db_operations.OF_THE_POOL:
         whose = f' of host {operation.host}'
@@ -82,9 +87,15 @@ def no_host(
 
 def busy(operation: records.Operation) -> exception.AggregateBusy:
     """What refuses a request because of an operation that goes on."""
+    wait = 'Repeat the request when it has ended.'
+    if operation.state == 'unresolved':
+        wait = f'{wait} {UNRESOLVED}'
+    elif operation.kind in db_operations.ROLLING:
+        wait = f'{wait} To end it now use "cancel_operation".'
     return exception.AggregateBusy(
         aggregate_id=operation.aggregate_id,
         operation=operation.uuid,
         what=operation.title,
         state=operation.state,
+        wait=wait,
     )

@@ -24,6 +24,7 @@ ONE = allowed.ONE
 QUOTED = re.compile(r'"([a-z_]+)"')
 LEFT = {'name': 'xen3', 'aggregate_id': None, 'phase': 'free'}
 RUN = situations.rolling('running', 'entering')
+RUN_OF_UPDATES = {**RUN, 'kind': 'rolling_update'}
 PART: situations.Row = {
     'parameters': {'part_of': RUN['uuid'], 'action': 'reboot'}
 }
@@ -247,3 +248,100 @@ def test_of_what_has_ended_nothing_is_asked(
     service.stage.become([one])
     said = refused(service, 'cancel_operation', operation=one['uuid'])
     assert not QUOTED.findall(said)
+
+
+@pytest.mark.parametrize('kind', db_operations.ROLLING)
+def test_a_run_that_counts_names_no_host(
+    service: allowed.Service, kind: str
+) -> None:
+    one = {**situations.rolling('failed', 'stopped'), 'kind': kind}
+    service.stage.become([one])
+    [shown] = service.send('GET', f'{ONE}/pool').json['pool']['operations']
+    assert 'None' not in shown['remedy']
+    named = QUOTED.findall(shown['remedy'])
+    assert named == ['retry_operation', 'cancel_operation']
+    service.stage.keep()
+    for name in named:
+        answer = service.send(*act(name, operation=one['uuid']))
+        assert answer.status_int == 200, answer.text
+        service.stage.restore()
+
+
+@pytest.mark.parametrize('kind', ON_HOSTS)
+def test_what_failed_is_tried_or_reset(
+    service: allowed.Service, kind: str
+) -> None:
+    """As the pool tells of it, where it counts."""
+    rows = [operation(kind, 'failed', 'xen2', parameters={'action': 'reboot'})]
+    if kind == 'add_host':
+        rows += [{**LEFT, 'name': 'xen2'}]
+    elif kind in db_operations.ON_EMPTY_HOSTS:
+        rows += [member('xen2', **OUT)]
+    service.stage.become(rows)
+    [shown] = service.send('GET', f'{ONE}/pool').json['pool']['operations']
+    named = QUOTED.findall(shown['remedy'])
+    assert named == ['retry_operation', 'reset']
+    service.stage.keep()
+    answer = service.send(*act(named[0], operation=shown['uuid']))
+    assert is_taken(answer), answer.text
+    service.stage.restore()
+    answer = service.send(*act(named[1], host='xen2', outcome='free'))
+    assert answer.status_int == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ('rows', 'said'),
+    [
+        ([RUN], '"pause": "before_reboot" does'),
+        ([RUN_OF_UPDATES], '"pause": "before_update" does'),
+        ([on('enter_maintenance')], 'takes the hosts of a pool in turn'),
+        (
+            situations.BY_HAND['a run paused and given up'],
+            'given up, and ends by itself',
+        ),
+        ([situations.rolling('failed', 'stopped')], '"retry_operation"'),
+        ([situations.rolling('cancelled', 'done')], '"retry_operation"'),
+        ([situations.rolling('succeeded', 'done')], 'has done its work'),
+    ],
+)
+def test_what_does_not_wait_says_what_does(
+    service: allowed.Service, rows: Rows, said: str
+) -> None:
+    service.stage.become(rows)
+    uuid = rows[0]['uuid']
+    message = refused(service, 'continue_operation', operation=uuid)
+    assert said in message
+    if '"retry_operation"' in said:
+        answer = service.send(*act('retry_operation', operation=uuid))
+        assert answer.status_int == 200, answer.text
+
+
+def test_what_is_in_the_way_and_unresolved_says_what_ends_it(
+    service: allowed.Service,
+) -> None:
+    service.stage.become(situations.BY_HAND['no host, and a join unresolved'])
+    answer = service.send('DELETE', ONE)
+    assert answer.status_int == 409
+    assert 'action "reset"' in answer.text.replace('\\', '')
+    sent = act('reset', host='xen1', outcome='free')
+    assert service.send(*sent).status_int == 200
+    assert service.send('DELETE', ONE).status_int == 200
+
+
+def test_a_run_in_the_way_says_how_it_is_ended(
+    service: allowed.Service,
+) -> None:
+    service.stage.become([RUN])
+    assert '"cancel_operation"' in refused(service, 'rolling_reboot')
+    assert service.send(*GIVE_UP).status_int == 200
+
+
+def test_a_join_in_the_way_is_taken_back_by_its_state(
+    service: allowed.Service,
+) -> None:
+    """A host that joins cannot be forgotten."""
+    service.stage.become(JOINS)
+    said = refused(service, 'remove_host', host='xen3', force=True)
+    assert 'if it runs, use "remove_host" without "force"' in said
+    sent = act('remove_host', host='xen3')
+    assert service.send(*sent).status_int == 200

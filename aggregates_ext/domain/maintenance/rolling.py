@@ -179,12 +179,33 @@ def check_paused(
     :param requests: as of ``is_given_up``.
     :raises exception.OperationNotPaused: none waits for that.
     """
-    host = paused(operation)
-    if host is None or is_given_up(requests):
+    host, given_up = paused(operation), is_given_up(requests)
+    if host is None or given_up:
         raise exception.OperationNotPaused(
-            operation=operation.uuid, state=operation.state
+            operation=operation.uuid,
+            state=operation.state,
+            remedy=_why_not_paused(operation, given_up),
         )
     return host
+
+
+def _why_not_paused(operation: records.Operation, given_up: bool) -> str:
+    """What there is to do about one that cannot be let go on."""
+    if operation.kind not in operations.ROLLING:
+        return 'Only one that takes the hosts of a pool in turn does.'
+    if operation.state == 'succeeded':
+        return 'It has done its work.'
+    if operation.state not in db_operations.UNFINISHED:
+        return 'It has ended: "retry_operation" takes the hosts that are left.'
+    if given_up:
+        return 'It is given up, and ends by itself.'
+    pauses = PAUSES
+    if operation.kind == operations.ROLLING_UPDATE:
+        pauses = UPDATE_PAUSES
+    return (
+        f'One that was asked with "pause": "{pauses[-1]}" does, when a host '
+        'is empty.'
+    )
 
 
 def paused(operation: records.Operation) -> str | None:

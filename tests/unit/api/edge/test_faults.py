@@ -84,7 +84,7 @@ def instance(kind: type[exception.AggregatesError]) -> Exception:
 
 def busy(state: str) -> Exception:
     return exception.AggregateBusy(
-        aggregate_id=1, operation='o', what='add_host h', state=state
+        aggregate_id=1, operation='o', what='h', state=state, wait='Wait.'
     )
 
 
