@@ -70,7 +70,7 @@ class Manager:
         self._looker = connector.patient()
         self._clock = clock or compute_clock.Clock()
         self._runner = runner.Runner(conf, connector, self._clock, meter)
-        self._mover = turns.Mover(conf, self._looker)
+        self._mover = turns.Mover(conf, self._looker, meter)
         self._owner = uuidutils.generate_uuid()
         self._keeper = compute_lease.Keeper(
             database, self._owner, conf.compute.lease_ttl

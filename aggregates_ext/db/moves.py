@@ -224,6 +224,16 @@ def rests() -> sa.Select[Any]:
     )
 
 
+def tally(connection: sa.Connection) -> dict[str, int]:
+    """How many moves are open, by each state that such a one has."""
+    rows = connection.execute(
+        sa.select(_TABLE.c.state, sa.func.count())
+        .where(_TABLE.c.ended == 0)
+        .group_by(_TABLE.c.state)
+    )
+    return {**dict.fromkeys(OPEN, 0), **{row[0]: row[1] for row in rows}}
+
+
 def of_operation(
     connection: sa.Connection, operation_id: int
 ) -> list[records.Move]:
@@ -402,8 +412,11 @@ def finish(
     move: records.Move,
     state: str,
     error: dict[str, Any] | None = None,
-) -> None:
-    """End an open move: completed, failed or cancelled."""
+) -> bool:
+    """End an open move: completed, failed or cancelled.
+
+    :returns: whether it was open.
+    """
     now = timeutils.utcnow()
     result = connection.execute(
         sa.update(_TABLE)
@@ -420,11 +433,12 @@ def finish(
         )
     )
     if not result.rowcount:
-        return
+        return False
     if state == COMPLETED:
         _tell(connection, move, notes.END)
     else:
         _tell(connection, move, notes.ERROR, error or _why(move, state))
+    return True
 
 
 def _why(move: records.Move, state: str) -> dict[str, str]:

@@ -116,6 +116,9 @@ def _all(
         ((kind,), age) for kind, age in found.oldest.items()
     )
     yield families.QUEUE.gauge([((), sum(t.due for t in found.operations))])
+    yield families.MOVES.gauge(
+        ((state,), number) for state, number in found.moves.items()
+    )
     yield from _hosts(found.hosts, max_hosts)
     yield from _pools(found, max_pools)
     told = () if found.backlog is None else (found.backlog,)

@@ -72,6 +72,9 @@ OLDEST = Family(
 QUEUE = Family(
     'queue_length', 'Operations that could go on now, and do not rest.'
 )
+MOVES = Family(
+    'moves', 'Moves of guests that have not ended, by state.', ('state',)
+)
 HOSTS = Family('hosts', 'Registered hosts.', ('phase', 'live', 'enabled'))
 HOST_LIVE = Family(
     'host_live', 'Whether a host was seen up, not too long ago.', _HOST
@@ -117,6 +120,7 @@ OF_THE_DATABASE = (
     OPERATIONS,
     OLDEST,
     QUEUE,
+    MOVES,
     HOSTS,
     HOST_LIVE,
     HOST_ENABLED,
@@ -140,6 +144,11 @@ STEP_SECONDS = Family(
     'step_seconds',
     'Seconds that an operation was at a step.',
     ('kind', 'step'),
+)
+MOVES_ENDED = Family(
+    'moves_ended',
+    'Moves of guests that have ended, by what became of them.',
+    ('result',),
 )
 AT_WORK = Family('pools_at_work', 'Pools that this service works on.')
 LEASES_LOST = Family(

@@ -13,6 +13,7 @@ from oslo_utils import timeutils
 
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import inventory as db_inventory
+from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import services as db_services
@@ -39,6 +40,7 @@ class Fleet(NamedTuple):
 
     :ivar services: how many compute services are alive, and how many not.
     :ivar oldest: kind -> age in seconds of what has not ended.
+    :ivar moves: state -> how many that have not ended.
     :ivar pools: by id of their aggregates.
     :ivar hosts: in the order of their registration.
     :ivar backlog: what is still to be told on the bus; None: nothing is told
@@ -48,6 +50,7 @@ class Fleet(NamedTuple):
     services: tuple[int, int]
     operations: Sequence[db_operations.Tally]
     oldest: dict[str, float]
+    moves: dict[str, int]
     pools: Sequence[db_pools.Known]
     hosts: Sequence[Host]
     backlog: queue.Backlog | None = None
@@ -101,6 +104,7 @@ def read(
             read_services(connection),
             counted,
             _oldest(counted, timeutils.utcnow()),
+            db_moves.tally(connection),
             pools,
             sorted(hosts, key=lambda host: host.entry.id),
             queue.backlog(connection) if telling else None,

@@ -56,6 +56,15 @@ class Work(meter.Meter):
         self._step_seconds = process.histogram(
             families.STEP_SECONDS, registry, BUCKETS
         )
+        self._moves = prometheus_client.Counter(
+            families.MOVES_ENDED.title,
+            families.MOVES_ENDED.help,
+            families.MOVES_ENDED.labels,
+            registry=registry,
+        )
+        for result in meter.RESULTS:
+            # From the first one on there is an increase.
+            self._moves.labels(result)
         self._at_work = prometheus_client.Gauge(
             families.AT_WORK.title, families.AT_WORK.help, registry=registry
         )
@@ -102,6 +111,10 @@ class Work(meter.Meter):
                     return OTHER
                 self._steps.add((kind, step))
         return step
+
+    def moved(self, result: str) -> None:
+        """Count it."""
+        self._moves.labels(result).inc()
 
     def lease_lost(self) -> None:
         """Count it."""

@@ -21,6 +21,7 @@ from aggregates_ext.compute import manager
 from aggregates_ext.compute.xen import connections
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import leases
+from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
@@ -33,6 +34,7 @@ from tests import counting
 from tests import databases
 from tests import scraping
 from tests.functional import service as service_of
+from tests.functional import test_moving
 
 Scrape = Callable[[], scraping.Page]
 HOSTS = {'hosts': [{'name': f'xen{number}'} for number in range(1, 6)]}
@@ -187,6 +189,55 @@ def test_what_is_wrong_in_numbers(
     assert page.value('operation_seconds_count', **failed) == 1
     assert page.of('operation_oldest_seconds') == {}
     assert 'unreachable' in page.labels('xenapi_seconds_count', 'outcome')
+
+
+@pytest.mark.harms_guests
+def test_moves_in_numbers(running: service_of.Service, scrape: Scrape) -> None:
+    """One is unresolved, is given up, and the other ones end."""
+    key = running.create('xen1', 'xen2', 'xen3')
+    running.conf.set_override('move_timeout', 1.0, 'compute')
+    running.conf.set_override('confirm_interval', 0.01, 'compute')
+    for name in ('web', 'db', 'stuck'):
+        running.sim.add_vm('xen2', name, memory=1 << 30)
+    running.watch(key, 0)
+
+    def states() -> list[float | None]:
+        page = scrape()
+        return [
+            page.value('moves', state=state)
+            for state in ('queued', 'sent', 'unresolved')
+        ]
+
+    def ended() -> list[float | None]:
+        page = scrape()
+        return [
+            page.value('moves_ended_total', result=result)
+            for result in ('completed', 'failed', 'cancelled', 'halted')
+        ]
+
+    assert (states(), ended()) == ([0, 0, 0], [0, 0, 0, 0])
+    known = test_moving.guest(running, 'stuck').uuid
+    running.sim.plant('VM.pool_migrate', action='hang', step=known)
+    move = test_moving.ask(running, 'stuck', 'xen3')
+    assert states() == [1, 0, 0]
+    test_moving.turn(running, key)
+    assert states() == [0, 1, 0]
+    test_moving.age(running, move, 60)
+    test_moving.turn(running, key)
+    assert (states(), ended()) == ([0, 0, 1], [0, 0, 0, 0])
+    with running.database.writer() as connection:
+        moves.cancel(connection, test_moving.read(running, move))
+    # What a request ends no service counts.
+    assert (states(), ended()) == ([0, 0, 0], [0, 0, 0, 0])
+    web = test_moving.ask(running, 'web', 'xen3')
+    test_moving.finish(running, key, web)
+    assert (states(), ended()) == ([0, 0, 0], [1, 0, 0, 0])
+    uuid = test_moving.guest(running, 'db').uuid
+    running.sim.plant('VM.pool_migrate', action='halt', step=uuid)
+    db = test_moving.ask(running, 'db', 'xen3')
+    test_moving.finish(running, key, db)
+    assert ended() == [1, 0, 0, 1]
+    assert running.sim.harmed() == [f'{uuid} was lost']
 
 
 def test_drift_in_numbers(running: service_of.Service, scrape: Scrape) -> None:
@@ -389,6 +440,7 @@ def test_what_is_told_is_what_the_table_has(
         *families.OF_THE_DATABASE,
         families.OPERATION_SECONDS,
         families.STEP_SECONDS,
+        families.MOVES_ENDED,
         families.AT_WORK,
         families.LEASES_LOST,
         families.XENAPI_SECONDS,

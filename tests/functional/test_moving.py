@@ -83,6 +83,14 @@ def turn(running: service.Service, key: int, seconds: float = 0.0) -> None:
     running.manager.work_on(key)
 
 
+def age(running: service.Service, key: str, seconds: float) -> None:
+    """Let a move have been sent before."""
+    with running.database.writer() as connection:
+        known = read(running, key)
+        call = {**(known.call or {}), 'at': (known.call or {})['at'] - seconds}
+        moves.update(connection, known, {'call': call})
+
+
 def finish(
     running: service.Service, key: int, *asked: str, seconds: float = 1.0
 ) -> list[records.Move]:
@@ -431,10 +439,7 @@ def test_a_move_that_hangs_is_given_up(
     )
     move = ask(running, 'web', 'xen3')
     turn(running, key)
-    with running.database.writer() as connection:
-        known = read(running, move)
-        call = {**(known.call or {}), 'at': (known.call or {})['at'] - 60}
-        moves.update(connection, known, {'call': call})
+    age(running, move, 60)
     turn(running, key)
     assert read(running, move).state == 'unresolved'
     with running.database.writer() as connection:

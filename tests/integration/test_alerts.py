@@ -72,10 +72,18 @@ UP = series('up', **JOB)
 TELLS = series('aggregates_ext_up', **JOB)
 NOBODY = told('compute_services', '0x90', state='alive')
 LOST = series('aggregates_ext_leases_lost_total', **JOB)
+OUTAGE = {**JOB, 'result': 'halted'}
+HALTED = series('aggregates_ext_moves_ended_total', **OUTAGE)
 WELL: Series = {
     UP: '1x90',
     TELLS: '1x90',
     LOST: '0x90',
+    HALTED: '0x90',
+    series(
+        'aggregates_ext_moves_ended_total', **JOB, result='failed'
+    ): '0+1x90',
+    **told('moves', '3x90', state='sent'),
+    **told('moves', '0x90', state='unresolved'),
     **told('compute_services', '1x90', state='alive'),
     **told('compute_services', '1x90', state='dead'),
     **told('operations', '1x90', **KIND, state='running'),
@@ -117,6 +125,11 @@ FIRES: dict[str, tuple[Series, dict[str, str]]] = {
         counted('unresolved'),
         {**KIND, 'state': 'unresolved'},
     ),
+    'MoveUnresolved': (
+        told('moves', '2x90', state='unresolved'),
+        {'state': 'unresolved'},
+    ),
+    'GuestHalted': ({HALTED: '0x58 1x32'}, OUTAGE),
     'OperationFailed': (counted('failed'), {**KIND, 'state': 'failed'}),
     'OperationOld': (
         told('operation_oldest_seconds', '14000+60x90', **KIND),
@@ -140,6 +153,7 @@ SILENT: dict[str, Series] = {
     },
     'a host is on its way back': {**DOWN, **GONE, **phase('returning')},
     'a lease was lost long ago': {LOST: '0x5 1x85'},
+    'a guest was halted before the service began': {HALTED: '1x90'},
     'a drift has passed': drifted('LABEL', '1x20'),
     'a host that is dead tells it itself': drifted('MEMBER_DEAD'),
     'a host was away for a moment': told('host_live', '1x56 0x2 1x30', **HOST),

@@ -12,6 +12,7 @@ from aggregates_ext.compute.moving import ways
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import lease as compute_lease
+from aggregates_ext.compute.run import meter as compute_meter
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
@@ -33,6 +34,7 @@ class Site:
     :ivar options: the group ``compute``.
     :ivar ways: the networks that moves take.
     :ivar now: the database's clock when the turn began.
+    :ivar meter: is told of ends.
     """
 
     held: compute_lease.Held
@@ -42,6 +44,7 @@ class Site:
     options: Any
     ways: ways.Ways
     now: float
+    meter: compute_meter.Meter
 
     def name(self, uuid: str | None) -> str | None:
         """The name of the member with a XenServer uuid."""
@@ -125,19 +128,23 @@ class Site:
     ) -> None:
         """End a move."""
         error = {'code': code, 'message': message} if code else None
+        halted = code == records.GUEST_HALTED
 
-        def work(connection: Any) -> None:
-            db_moves.finish(connection, move, result, error)
+        def work(connection: Any) -> bool:
+            ended = db_moves.finish(connection, move, result, error)
             key = move.operation_id
-            if key is not None and code == records.GUEST_HALTED:
+            if key is not None and halted:
                 # What has happened to one may happen to the next.
                 db_moves.cancel_all(connection, key)
             open_, _now = db_moves.open_of(connection, move.aggregate_id)
             if key is not None and key not in {m.operation_id for m in open_}:
                 # It has waited for this one.
                 db_operations.wake(connection, key)
+            return ended
 
-        self.held.write(work)
+        # One that a request has ended meanwhile ends no second time.
+        if self.held.write(work):
+            self.meter.moved(compute_meter.HALTED if halted else result)
         told = LOG.warning if result == db_moves.FAILED else LOG.info
         told(
             'Move %s: guest %s (%s) from %s to %s: %s %s',

@@ -19,6 +19,7 @@ from aggregates_ext.compute.moving import ways
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import lease as compute_lease
+from aggregates_ext.compute.run import meter as compute_meter
 from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import connections
@@ -46,13 +47,18 @@ class Mover:
     """Takes the moves of pools further.
 
     :param connector: for calls; one that repeats no refused password.
+    :param meter: is told of ends.
     """
 
     def __init__(
-        self, conf: cfg.ConfigOpts, connector: connections.Connector
+        self,
+        conf: cfg.ConfigOpts,
+        connector: connections.Connector,
+        meter: compute_meter.Meter,
     ) -> None:
         self._options = conf.compute
         self._connector = connector
+        self._meter = meter
 
     def turn(self, held: compute_lease.Held) -> Turned:
         """Take each due move one step further."""
@@ -84,6 +90,7 @@ class Mover:
                     options=self._options,
                     ways=ways.Ways(master.session, master.pools, networks),
                     now=now,
+                    meter=self._meter,
                 )
                 changed = _step(site, due, open_, _gate(standing, open_))
         except (failures.HostError, outcomes.Postpone) as exc:

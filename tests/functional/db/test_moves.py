@@ -72,6 +72,30 @@ def test_what_is_returned_is_what_is_read(database: engine.Database) -> None:
     assert changed.updated_at > made.updated_at
 
 
+def test_what_is_open_is_counted_by_its_state(
+    database: engine.Database,
+) -> None:
+    assert read(database, moves.tally) == dict.fromkeys(moves.OPEN, 0)
+    made = [insert(database, name) for name in 'abcde']
+    for move, state in zip(made, ('sent', 'unresolved', 'sent'), strict=False):
+        database.write(
+            lambda c, m=move, s=state: moves.update(c, m, {'state': s})
+        )
+    end(database, made[4])
+    assert read(database, moves.tally) == {
+        'queued': 1,
+        'sent': 2,
+        'unresolved': 1,
+    }
+
+
+def test_it_ends_once(database: engine.Database) -> None:
+    made = insert(database)
+    for first in (True, False):
+        ended = database.write(lambda c: moves.finish(c, made, 'failed'))
+        assert ended is first
+
+
 def test_a_guest_has_one_at_a_time(database: engine.Database) -> None:
     first = insert(database)
     with pytest.raises(exception.GuestMoves):

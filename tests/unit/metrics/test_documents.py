@@ -20,6 +20,7 @@ NOT_GAUGES = {
     families.XENAPI_SECONDS: 'histogram',
     families.REQUEST_SECONDS: 'histogram',
     families.LEASES_LOST: 'counter',
+    families.MOVES_ENDED: 'counter',
     families.RELEASE: 'info',
 }
 
