@@ -234,6 +234,16 @@ def tally(connection: sa.Connection) -> dict[str, int]:
     return {**dict.fromkeys(OPEN, 0), **{row[0]: row[1] for row in rows}}
 
 
+def unresolved(connection: sa.Connection) -> list[records.Move]:
+    """The moves of which nobody knows what became of them, in order."""
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(_TABLE.c.ended == 0, _TABLE.c.state == UNRESOLVED)
+        .order_by(_TABLE.c.id)
+    )
+    return [_record(row) for row in rows]
+
+
 def of_operation(
     connection: sa.Connection, operation_id: int
 ) -> list[records.Move]:

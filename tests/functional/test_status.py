@@ -25,6 +25,7 @@ from aggregates_ext.cmd.commands import health
 from aggregates_ext.cmd.commands import picture
 from aggregates_ext.cmd.commands import status
 from aggregates_ext.db import leases
+from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import pools as db_pools
 from aggregates_ext.db import records
@@ -93,6 +94,28 @@ class Site:
                 connection, made.id, {'state': state, **values}
             )
         return uuid
+
+    def move(self, state: str) -> None:
+        """A guest of xen2 is on its way, or was."""
+        known = records.Guest(
+            id=1,
+            uuid=MOVE,
+            name='web',
+            aggregate_id=self.key,
+            host='xen2',
+            host_uuid=None,
+            zone=None,
+            power_state='Running',
+            memory=1,
+            vcpus=1,
+            operation=None,
+            first_seen=0.0,
+            changed_at=0.0,
+        )
+        with self.running.database.writer() as connection:
+            made = db_moves.insert(connection, MOVE, known, {})
+            values = {'state': state, 'error': ERROR}
+            db_moves.update(connection, made, values)
 
     def hold(self, ttl: float) -> None:
         """A compute service works on it, or did."""
@@ -183,6 +206,7 @@ STALE = (
     'UPDATE hosts SET phase_since = phase_since - 1000',
 )
 ALARM = "UPDATE hosts SET alarm = 'It is not back.' WHERE name = 'xen2'"
+MOVE = '5c1de2a8-0c5e-4d2e-9d0b-2f7f3f6f8f11'
 DEAD = 'UPDATE services SET alive_until = seen_at - 1'
 ERROR = {'code': 'LICENCE_RESTRICTION', 'message': REASON}
 # What is wrong, how it is called, and how bad it is.
@@ -205,6 +229,7 @@ WRONG: dict[str, tuple[Callable[[Site], object], str, int]] = {
         'LICENCE_RESTRICTION',
         2,
     ),
+    'move': (lambda s: s.move('unresolved'), 'MOVE_UNRESOLVED', 2),
     'alarm': (lambda s: s.execute(ALARM), 'ALARM', 2),
     'no look': (lambda s: s.execute(*STALE), 'OVERDUE', 1),
     'lost lease': (lambda s: s.hold(-1), 'LEASE_LOST', 1),
@@ -229,6 +254,20 @@ def test_what_is_wrong_is_told_and_judged(site: Site, name: str) -> None:
     pool = next(line for line in out.splitlines() if ' pool (1) ' in line)
     own = 0 if code == 'NO_COMPUTE_SERVICE' else level
     assert health.LEVELS[own].upper() in pool
+
+
+def test_a_move_is_told_of_its_own_pool(site: Site) -> None:
+    site.move('sent')
+    assert site.run()[0] == 0
+    site.execute("UPDATE moves SET state = 'unresolved'")
+    site.running.create('xen3', name='other')
+    told = site.json()
+    assert [pool['status'] for pool in told['pools']] == ['critical', 'ok']
+    [finding] = told['pools'][0]['findings']
+    assert finding['host'] == 'xen2'
+    assert f'"aggregates-ext-manage move cancel {MOVE}"' in finding['message']
+    manage.main(['--config-file', site.config, 'move', 'cancel', MOVE])
+    assert site.run()[0] == 0
 
 
 def test_who_works_on_a_pool_is_not_overdue(site: Site) -> None:
@@ -421,6 +460,7 @@ def test_codes_are_those_that_are_told_of() -> None:
         health.LEASE_LOST,
         health.NO_SERVICE,
         health.UNTOLD,
+        health.MOVE,
     )
     named = set(re.findall('``([A-Z_]+)``', monitoring))
     assert named == {*health.GRAVE, *own}

@@ -33,6 +33,7 @@ OVERDUE = 'OVERDUE'
 LEASE_LOST = 'LEASE_LOST'
 NO_SERVICE = 'NO_COMPUTE_SERVICE'
 UNTOLD = 'NOTIFICATIONS_WAIT'
+MOVE = 'MOVE_UNRESOLVED'
 # Seconds for which a message may wait for the bus.
 PATIENCE = 300.0
 
@@ -94,10 +95,15 @@ def report(
     pools: Sequence[overview.Pool],
     beats: Sequence[services.Beat],
     backlog: queue.Backlog | None = None,
+    moves: Sequence[records.Move] = (),
 ) -> Report:
-    """What is wrong with all that there is."""
+    """What is wrong with all that there is.
+
+    :param moves: those that are unresolved.
+    """
     checked = [
-        Checked(pool, sorted(_of_pool(pool), key=_badness)) for pool in pools
+        Checked(pool, sorted(_of_pool(pool, moves), key=_badness))
+        for pool in pools
     ]
     return Report(
         # Among equals the order is that of the ids.
@@ -137,7 +143,9 @@ def _of_backlog(backlog: queue.Backlog | None) -> Iterator[Finding]:
         )
 
 
-def _of_pool(pool: overview.Pool) -> Iterator[Finding]:
+def _of_pool(
+    pool: overview.Pool, moves: Sequence[records.Move]
+) -> Iterator[Finding]:
     for entry in pool.aggregate.drift:
         level = CRITICAL if entry.code in GRAVE else WARNING
         yield Finding(
@@ -146,6 +154,9 @@ def _of_pool(pool: overview.Pool) -> Iterator[Finding]:
     for operation in pool.standing:
         if operation.state in overview.WRONG:
             yield _of_operation(operation)
+    for move in moves:
+        if move.aggregate_id == pool.aggregate.id:
+            yield _of_move(move)
     for host in pool.hosts:
         if host.alarm:
             yield Finding(
@@ -166,6 +177,20 @@ def _of_operation(operation: records.Operation) -> Finding:
         f'{"is unresolved" if unresolved else "failed"}: '
         f'{error.get("message") or "no reason is known."}',
         overview.moment(operation),
+    )
+
+
+def _of_move(move: records.Move) -> Finding:
+    """One of which nobody knows where its guest is."""
+    message = (move.error or {}).get('message') or 'no reason is known.'
+    return Finding(
+        CRITICAL,
+        MOVE,
+        move.source,
+        f'move {move.uuid} is unresolved: {message} Joins, removals, changes '
+        'of master and of power wait. When it is known that nothing comes of '
+        f'it any more, "aggregates-ext-manage move cancel {move.uuid}".',
+        (move.call or {}).get('at'),
     )
 
 

@@ -16,6 +16,8 @@ from aggregates_ext.cmd.commands import group
 from aggregates_ext.cmd.commands import health
 from aggregates_ext.cmd.commands import picture
 from aggregates_ext.cmd.commands import tables
+from aggregates_ext.db import moves as db_moves
+from aggregates_ext.db import records
 from aggregates_ext.db.outbox import queue
 from aggregates_ext.domain import overview
 from aggregates_ext.domain import services
@@ -106,7 +108,12 @@ class Status:
             self._overview.get_all(),
             self._services.get_all(),
             self._backlog(),
+            self._moves(),
         )
+
+    def _moves(self) -> list[records.Move]:
+        with self._database.reader() as connection:
+            return db_moves.unresolved(connection)
 
     def _backlog(self) -> queue.Backlog | None:
         if not self._tells:

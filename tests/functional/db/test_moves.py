@@ -87,6 +87,8 @@ def test_what_is_open_is_counted_by_its_state(
         'sent': 2,
         'unresolved': 1,
     }
+    [stuck] = read(database, moves.unresolved)
+    assert stuck.uuid == made[1].uuid
 
 
 def test_it_ends_once(database: engine.Database) -> None:

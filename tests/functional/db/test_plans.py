@@ -74,6 +74,7 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     'what was seen of all pools': lambda c: pools.looks(c, EACH),
     'the numbers of operations': operations.tally,
     'the numbers of moves': moves.tally,
+    'moves that are unresolved': moves.unresolved,
     'what is known of all pools': pools.known,
     'hosts with an alarm': hosts.alarmed,
     'hosts and their homes': lambda c: list(inventory.entries(c, {})),
