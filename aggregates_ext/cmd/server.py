@@ -111,9 +111,14 @@ class Server:
 
         :param limit: seconds; what takes longer gets no answer.
         """
-        self._end = time.monotonic() + limit
-        self._listeners[0].pull_trigger()
+        end = time.monotonic() + limit
+        # In its own thread: one that saw it before it is woken would close
+        # what it is to be woken by.
+        self._listeners[0].trigger.pull_trigger(lambda: self._end_at(end))
         self._thread.join()
+
+    def _end_at(self, end: float) -> None:
+        self._end = end
 
     def _of(self, kind: type) -> list[Any]:
         return [d for d in list(self._map.values()) if isinstance(d, kind)]
