@@ -109,12 +109,14 @@ def test_each_guest_goes_where_the_plan_has_it(
 def test_a_guest_whose_place_is_refused_goes_elsewhere(
     running: service.Service,
 ) -> None:
-    """As by the version of xapi, of which the plan asks nothing."""
+    """As by a rule of the pool that no record tells of."""
     key = carried_out.make_pool(running, 1)
-    for name in ('xen1', 'xen2', 'xen3'):
-        told = carried_out.row(running, name)['software_version']
-        newer = {**told, 'xapi_build': '99.0.0'}
-        running.sim.set_host(name, software_version=newer)
+    running.sim.plant(
+        'VM.assert_can_boot_here',
+        times=2,
+        code='HOST_NOT_ENOUGH_FREE_MEMORY',
+        parameters=['1', '0'],
+    )
     for name in ('xen1', 'xen3'):
         running.sim.add_vm(name, 'big', memory=8 * evacuating.GIB)
     uuid = carried_out.roll(running, key, hosts=['xen2'])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.xen import releases
 from aggregates_ext.db import records
 
 
@@ -57,6 +58,8 @@ def _refuse(
         return 'it does not answer its master'
     if not seen.enabled:
         return 'it is disabled'
-    if seen.release < source.release:
-        return 'it is of an older version'
+    if not (seen.software and source.software):
+        return 'it is not told whether it is of an older version'
+    if found := releases.older(seen.software, source.software):
+        return f'it is of an older version ({found})'
     return None

@@ -36,6 +36,7 @@ class HostView:
 
     :ivar agent_start_time: 0: not told.
     :ivar release: of its xapi, see ``releases.of``.
+    :ivar software: its ``software_version``; empty: not told.
     :ivar operations: what is under way on the host.
     :ivar keys: XenCenter's, as far as it has them; None: not told.
     :ivar processors, memory, memory_free: 0: not told; bytes.
@@ -50,6 +51,7 @@ class HostView:
     agent_start_time: float
     version: str = ''
     release: releases.Release = ()
+    software: Mapping[str, str] = dataclasses.field(default_factory=dict)
     operations: frozenset[str] = frozenset()
     keys: Mapping[str, str] | None = None
     processors: int = 0
@@ -152,6 +154,7 @@ def _host_view(
         version=version.get('product_version', '')[:LABEL_CUT],
         agent_start_time=_start_time(host, config or {}, notes),
         release=_release(host),
+        software=version,
         operations=frozenset(running.values()),
         keys=_keys(config),
         processors=_processors(host),

@@ -48,6 +48,8 @@ AUTO_ENABLE: Release = (25, 31)
 MIGRATION_NETWORK: Release = (1, 297)
 # Since then secrets are copied for a management VLAN alone (xapi#join-copies).
 SECRETS_LOST: Release = (1, 45)
+# What must not go down when a guest moves (xapi#rolling-upgrade).
+MOVING = ('platform_version', 'xapi_build', 'xen')
 
 
 def api_version(host: Mapping[str, Any]) -> Release:
@@ -63,3 +65,42 @@ def of(host: Mapping[str, Any]) -> Release:
     spoken = api_version(host)
     least = (release for since, release in LADDER if spoken >= since)
     return max(named, next(least, ()))
+
+
+def older(version: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """In what a host is older than one that guests leave; empty: in nothing.
+
+    They do not go to it then, whoever chooses where they go. xapi asks the
+    same, of a single move in a rolling upgrade alone (xapi#rolling-upgrade).
+
+    :param version: ``software_version`` of the host.
+    :param other: that of the one that they leave.
+    """
+    return ' and '.join(
+        f'{_told(version, name)} against {other.get(name) or "none"}'
+        for name in MOVING
+        if _numbers(version, name) < _numbers(other, name)
+    )
+
+
+def differ(version: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """In what a host is older or newer than another; empty: in nothing."""
+    return ', '.join(
+        _told(version, name)
+        for name in MOVING
+        if _numbers(version, name) != _numbers(other, name)
+    )
+
+
+def _told(version: Mapping[str, str], name: str) -> str:
+    return f'{name} {version.get(name) or "none"}'
+
+
+def _numbers(version: Mapping[str, str], name: str) -> Release:
+    """To be compared, as xapi does: nothing counts after a second dash."""
+    told = '-'.join(version.get(name, '0.0.0').split('-')[:2])
+    return tuple(
+        int(part)
+        for part in re.split('[-.]', told)
+        if re.fullmatch('[0-9]{1,9}', part)
+    )

@@ -17,6 +17,7 @@ from aggregates_ext.compute.rules.evacuating import targets
 from aggregates_ext.compute.rules.evacuating import ways
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.leaving import leaver
+from aggregates_ext.compute.xen import releases
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import records
 
@@ -169,15 +170,13 @@ def _others_off(facts: Evacuation) -> str:
 
 
 def _versions(facts: Evacuation) -> str:
-    here = hosts.version(facts.host)
+    here = facts.host['software_version']
     return kinds.listed(
-        f'{one.host.name} '
-        + (
-            one.host.record['software_version'].get('platform_version')
-            or 'unknown'
-        )
+        f'{one.host.name} ({found})'
         for one in facts.others
-        if hosts.version(one.host.record) != here
+        if (
+            found := releases.differ(one.host.record['software_version'], here)
+        )
     )
 
 

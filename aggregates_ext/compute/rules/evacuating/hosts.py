@@ -1,13 +1,13 @@
 """Which other hosts of a pool take guests, whoever they are."""
 
 import dataclasses
-import re
 from collections.abc import Sequence
 
 from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.xen import fields
+from aggregates_ext.compute.xen import releases
 from aggregates_ext.db import records
 
 # What a host does whose guests are about to leave.
@@ -52,21 +52,11 @@ def _going(host: Host) -> str:
     return kinds.listed(running & GOING)
 
 
-def version(record: facts.Record) -> tuple[int, ...]:
-    """The version of a host's platform, to be compared."""
-    told = record['software_version'].get('platform_version', '')
-    return tuple(map(int, re.findall(r'[0-9]{1,9}', told)))
-
-
 def _older(host: Host) -> str:
     source = host.known.records['host'][host.source]
-    if version(host.record) >= version(source):
-        return ''
-    told, other = (
-        record['software_version'].get('platform_version')
-        for record in (host.record, source)
+    return releases.older(
+        host.record['software_version'], source['software_version']
     )
-    return f'platform {told}, {other} on the other'
 
 
 _HostRule = preflight.Rule[Host]
@@ -111,8 +101,8 @@ HOST_RULES: tuple[_HostRule, ...] = (
         'guests move to hosts of the same or a newer version',
         'Update it first.',
         _older,
-        stricter='xapi asks for it in a rolling upgrade alone, and guests '
-        'break on older hosts',
+        stricter='xapi asks it of single moves in a rolling upgrade alone, '
+        'and guests break on older hosts',
     ),
 )
 

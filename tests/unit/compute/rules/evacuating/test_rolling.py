@@ -463,7 +463,7 @@ def test_what_is_about_the_pool_is_told_once() -> None:
     found = pool.plan(order=['xen1', 'xen2', 'xen4'])
     assert warned(found) == [
         ('OTHER_IN_MAINTENANCE', 'xen3'),
-        ('VERSIONS_DIFFER', 'xen4 3.5.0'),
+        ('VERSIONS_DIFFER', 'xen4 (platform_version 3.5.0)'),
         ('WLB_ON', 'on'),
         ('MASTER', 'xen1: that it is'),
         ('GUIDANCE_PENDING', 'xen1, xen2: reboot_host'),
