@@ -10,6 +10,7 @@ import pytest
 
 from aggregates_ext.compute.moving import following
 from aggregates_ext.compute.moving import sending
+from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import guestpages
@@ -17,6 +18,7 @@ from aggregates_ext.db import hosts
 from aggregates_ext.db import leases
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
+from aggregates_ext.xensim import simulator
 from tests.functional import service
 from tests.functional import test_two_masters
 
@@ -139,11 +141,41 @@ def test_without_a_wish_the_emptiest_host_is_taken(
     assert (ended.state, ended.target) == ('completed', 'xen3')
 
 
+def forget_version(sim: simulator.Simulator, name: str) -> None:
+    db = sim.host('xen1').database
+    row = db.row('host', db.by_uuid('host', sim.host(name).uuid))
+    row['software_version'] = {}
+
+
+def test_where_guests_cannot_be_told_the_emptiest_host_is_taken(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is odd in one guest is in the way of no other one."""
+
+    def read(session: xenapi.Session) -> facts.Known:
+        raise failures.OddAnswer(host=session.host, what='a guest is odd')
+
+    running.sim.add_vm('xen2', 'big', memory=8 * GIB)
+    monkeypatch.setattr(facts, 'read_room', read)
+    (ended,) = finish(running, key, ask(running, 'web'))
+    assert (ended.state, ended.target) == ('completed', 'xen3')
+
+
 @pytest.mark.parametrize(
     ('change', 'why'),
     [
         (lambda s: s.set_host('xen3', enabled=False), 'it is disabled'),
         (lambda s: s.power_off('xen3'), 'it does not answer its master'),
+        (
+            lambda s: s.set_host(
+                'xen3', current_operations={'x': 'shutdown', 'y': 'vm_start'}
+            ),
+            'it is about to be emptied: shutdown',
+        ),
+        (
+            lambda s: forget_version(s, 'xen3'),
+            'it is not told whether it is of an older version',
+        ),
     ],
 )
 def test_a_target_that_takes_none_is_told(

@@ -220,6 +220,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'compute/moving/': (
         'compute/observation/',
         'compute/rules/',
+        'compute/rules/evacuating/',
         'compute/run/',
         'compute/xen/',
         'db/',

@@ -43,6 +43,7 @@ def send_all(
     leaving = collections.Counter(move.source for move in busy)
     arriving = collections.Counter(move.target for move in busy)
     waiting: list[records.Move] = []
+    ranking = places.Ranking(site.master.session)
     confirmed = False
     changed = False
     for move in queued:
@@ -54,7 +55,7 @@ def send_all(
             site.master.look()
             confirmed = True
         try:
-            target = _Sending(site, move).send(arriving)
+            target = _Sending(site, move, ranking).send(arriving)
         except failures.OddAnswer as exc:
             site.postpone(move, exc)
             continue
@@ -70,11 +71,17 @@ def send_all(
 
 
 class _Sending:
-    """One move that is to be sent."""
+    """One move that is to be sent.
 
-    def __init__(self, site: state.Site, move: records.Move) -> None:
+    :param ranking: of the places, during this turn.
+    """
+
+    def __init__(
+        self, site: state.Site, move: records.Move, ranking: places.Ranking
+    ) -> None:
         self._site = site
         self._move = move
+        self._ranking = ranking
         self._session = site.master.session
 
     def send(self, arriving: collections.Counter[str | None]) -> str | None:
@@ -167,15 +174,21 @@ class _Sending:
         if move.wanted is not None:
             found = [p for p in found if p.host.name == move.wanted]
             reasons = {move.wanted: reasons.get(move.wanted, 'no member')}
-        full = False
-        for place in found:
+        full: list[places.Place] = []
+        for place in self._ranking.best_first(ref, source, found):
+            if full and place.near > full[0].near:
+                # Rather later than to those that it is to be apart from.
+                break
             if arriving[place.host.name] >= ARRIVALS:
-                full = True
+                full.append(place)
                 continue
             network, refusal = site.ways.find(move, source, place.seen)
             refusal = refusal or self._refusal(ref, place)
             if refusal is None:
-                return self._send_to(ref, source, place, network)
+                target = self._send_to(ref, source, place, network)
+                if target:
+                    self._ranking.note(ref, place)
+                return target
             reasons[place.host.name] = refusal
         if full:
             site.let_wait([move])

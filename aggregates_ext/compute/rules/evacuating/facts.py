@@ -28,6 +28,8 @@ OPTIONAL = (
     'VGPU_type',
     'PGPU',
 )
+# What tells how much is free on hosts.
+ROOM = ('host', 'host_metrics', 'VM')
 Record = dict[str, Any]
 
 
@@ -119,6 +121,17 @@ class Known:
                 if guest.uuid == uuid:
                     return guest
         return None
+
+    def at(self, ref: str) -> 'Guest':
+        """A guest by its reference.
+
+        :raises OddAnswer: it was not there when this was read.
+        """
+        if ref in self.records['VM']:
+            return Guest(self, ref)
+        raise failures.OddAnswer(
+            host=self.asked, what='a guest has just come to the pool'
+        )
 
     def free(self, ref: str) -> int:
         """Bytes of memory that a host has for guests that come.
@@ -253,6 +266,12 @@ class Guest:
         return str(self.record['resident_on'])
 
     @property
+    def goal(self) -> str:
+        """The reference of the host that it is to be on; or a null one."""
+        field = 'scheduled_to_be_resident_on'
+        return str(fields.collect(self.record, field, preflight.NULL, []))
+
+    @property
     def memory(self) -> int:
         """Bytes that its target must have.
 
@@ -286,3 +305,15 @@ def read(session: xenapi.Session) -> Known:
     records |= {name: session.records_if_known(name) for name in OPTIONAL}
     fields.leader(session.host, records['pool'], records['host'])
     return Known(records, session.host, permissions)
+
+
+def read_room(session: xenapi.Session) -> Known:
+    """Read who is where and takes how much: one call a class.
+
+    :param session: at the master.
+    """
+    records = {name: session.records(name) for name in ROOM}
+    group = 'VM_group'
+    return Known(
+        {**records, group: session.records_if_known(group)}, session.host
+    )

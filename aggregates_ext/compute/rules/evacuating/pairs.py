@@ -29,9 +29,10 @@ class Ledger:
         self._groups: collections.Counter[tuple[str, str]]
         self._groups = collections.Counter(
             (group, ref)
-            for ref, guests in known.guests.items()
+            for guests in known.guests.values()
             for guest in guests
             for group in known.apart(guest.record)
+            for ref in {guest.home, guest.goal} - {preflight.NULL}
         )
 
     def free(self, ref: str) -> int:

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 
 from aggregates_ext.compute.rules import preflight
@@ -66,20 +67,12 @@ def choose(
 ) -> Choice:
     """The hosts that a guest may move to, the best first.
 
-    That is, of those that are preferred, the one with the fewest guests that
-    it is to be apart from, and of these the one with most free memory.
-
     :param enough: how many are enough; None: all are looked at.
     """
     found: list[Target] = []
     refused = {}
-    able = [
-        _look(guest, one.host, ledger, prefer(guest, one.host.ref))
-        for one in others
-        if one.fits
-    ]
-    able.sort(key=lambda target: (target.rank, target.near, -target.free))
-    for target in able:
+    able = [one.host for one in others if one.fits]
+    for target in rank(guest, able, ledger, prefer):
         if len(found) == enough:
             break
         pair = pairs.Pair(guest, target.host, ledger)
@@ -89,6 +82,26 @@ def choose(
         else:
             found.append(target)
     return Choice(tuple(found), dict(sorted(refused.items())), others)
+
+
+def rank(
+    guest: facts.Guest,
+    able: Iterable[hosts.Host],
+    ledger: pairs.Ledger,
+    prefer: Prefer = no_matter,
+) -> list[Target]:
+    """Hosts as targets of a guest, the best first.
+
+    That is, of those that are preferred, the one with the fewest guests that
+    it is to be apart from, and of these the one with most free memory. Whoever
+    chooses a target asks here.
+
+    :param able: in the order of their names.
+    """
+    return sorted(
+        (_look(guest, one, ledger, prefer(guest, one.ref)) for one in able),
+        key=lambda target: (target.rank, target.near, -target.free),
+    )
 
 
 def _look(

@@ -9,6 +9,7 @@ from aggregates_ext.compute.rules.evacuating import guests
 from aggregates_ext.compute.rules.evacuating import hosts
 from aggregates_ext.compute.rules.evacuating import pairs
 from aggregates_ext.compute.rules.evacuating import targets
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import records
 
 NULL = 'OpaqueRef:NULL'
@@ -220,6 +221,22 @@ def test_guests_that_are_to_be_apart_count_more_than_memory() -> None:
         *pool.records['VM'].values(), VM_group={'g': {'placement': 'normal'}}
     )
     assert names(choice(plain)) == ['xen2', 'xen3']
+
+
+def test_guests_on_their_way_count_for_groups() -> None:
+    apart = {'groups': ['g']}
+    pool = known(
+        vm('web', **apart),
+        vm('other', scheduled_to_be_resident_on='xen2', **apart),
+        vm('large', resident_on='xen3', memory_dynamic_min=50 * GIB),
+        VM_group={'g': {'placement': 'anti_affinity'}},
+    )
+    assert names(choice(pool)) == ['xen3', 'xen2']
+
+
+def test_a_guest_that_was_not_there_is_told() -> None:
+    with pytest.raises(failures.OddAnswer):
+        known(vm('web')).at('nobody')
 
 
 def test_hosts_that_are_preferred_count_more_than_all() -> None:
