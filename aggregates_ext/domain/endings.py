@@ -47,10 +47,10 @@ def remedy(operation: records.Operation) -> str | None:
         return UNRESOLVED
     if operation.state != 'failed':
         return None
-    if operation.host is None:
+    if operation.kind in db_operations.ROLLING:
         return (
-            f'It counts until a later {operation.kind} succeeds, as by '
-            '"retry_operation"; or until "cancel_operation" lets it be.'
+            'It counts until "retry_operation" of it succeeds, or '
+            '"cancel_operation" gives it up.'
         )
     whose = ''
     if operation.kind not in db_operations.OF_THE_POOL:
