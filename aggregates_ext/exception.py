@@ -197,6 +197,16 @@ class AggregateBusy(Conflict):
         self.passes = kwargs.get('state') != 'unresolved'
 
 
+class NotGivenBack(Conflict):
+    message = (
+        'UNFINISHED: operation {operation} ({what}) of aggregate '
+        '{aggregate_id} has failed, and has not given back what it switched '
+        'off or moved: {owed}. Use "retry_operation", which gives it back '
+        'and goes on where it stopped; or "cancel_operation", after which '
+        'that stays as it is until somebody changes it by hand.'
+    )
+
+
 class AggregateHasNoPool(Conflict):
     message = (
         'Aggregate {aggregate_id} has no pool, so there is nothing to '

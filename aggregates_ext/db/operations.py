@@ -62,6 +62,8 @@ REQUESTS = (CONTINUE, GIVE_UP)
 # The parameter that names the operation which another one is a part of, or
 # is a request to.
 PART_OF = 'part_of'
+# The parameter that names the operation which one tries again.
+RETRY_OF = 'retry_of'
 # Kinds that tell of a host in maintenance where its guests are.
 OF_MAINTENANCE = ('enter_maintenance', 'leave_maintenance', POWER_HOST)
 # Kinds that start a toolstack, change the master, join or eject.
@@ -401,6 +403,41 @@ def of_host(
     if host is None or host.name != name:
         raise exception.HostNotFound(host=name)
     return host, [_record(row[width:]) for row in rows if row[width]]
+
+
+def owing(
+    standing: Sequence[records.Operation],
+) -> list[records.Operation]:
+    """Those that took hosts in turn, failed, and owe something still.
+
+    What one that is tried again owes, it owes no more: the other one does.
+
+    :param standing: what counts for an aggregate.
+    """
+    runs = [o for o in standing if o.kind in ROLLING]
+    again = {o.parameters.get(RETRY_OF) for o in runs}
+    return [
+        o
+        for o in runs
+        if o.state == 'failed'
+        and o.uuid not in again
+        and records.Rolling.owes(o)
+    ]
+
+
+def tried(
+    standing: Sequence[records.Operation], operation: records.Operation
+) -> set[int]:
+    """The ids of an operation, and of those that it tries again.
+
+    :param standing: what counts for its aggregate.
+    """
+    by_uuid = {o.uuid: o for o in standing}
+    found, now = set(), operation
+    while now.id not in found:
+        found.add(now.id)
+        now = by_uuid.get(str(now.parameters.get(RETRY_OF)), now)
+    return found
 
 
 def replacing(operation: records.Operation) -> tuple[str, ...]:
@@ -765,9 +802,10 @@ def finish(
 ) -> None:
     """End an operation; a success settles what failed before it.
 
-    One that was called off counts for nothing. One about no host (a rename)
-    does not stand: what it did not do shows as drift of the pool. That a
-    restart of all hosts has stopped does not.
+    One that was called off counts for nothing, and neither does what it tried
+    again: a run of all hosts has given back what that owed. One about no host
+    (a rename) does not stand: what it did not do shows as drift of the pool.
+    That a restart of all hosts has stopped does not.
     """
     succeeded = state == 'succeeded'
     stands = operation.host is not None or operation.kind in ROLLING
@@ -786,6 +824,9 @@ def finish(
     )
     if succeeded:
         _settle(connection, operation)
+    elif state == 'cancelled' and operation.kind in ROLLING:
+        before = tried(_failed_runs(connection, operation), operation)
+        settle_failed(connection, keys=before)
     stamps.renew(connection, operation.aggregate_id)
     _tell_end(connection, operation, state, error)
     _wake_waiting(connection, operation.aggregate_id)
@@ -832,8 +873,29 @@ def _is_waiting() -> sa.ColumnElement[bool]:
     )
 
 
+def _failed_runs(
+    connection: sa.Connection, operation: records.Operation
+) -> list[records.Operation]:
+    """What took hosts in turn and has failed, and counts beside another."""
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(
+            _TABLE.c.aggregate_id == operation.aggregate_id,
+            _TABLE.c.settled == sa.false(),
+            _TABLE.c.state == 'failed',
+            _TABLE.c.kind.in_(ROLLING),
+        )
+        .order_by(hidden(_TABLE.c.id))
+    )
+    return [_record(row) for row in rows]
+
+
 def _settle(connection: sa.Connection, success: records.Operation) -> None:
-    """Let earlier failures of the kind stop to count for the aggregate."""
+    """Let earlier failures of the kind stop to count for the aggregate.
+
+    But not a run of all hosts that owes something still, which only another
+    try of it gives back.
+    """
     query = sa.update(_TABLE).where(
         _TABLE.c.aggregate_id == success.aggregate_id,
         _TABLE.c.settled == sa.false(),
@@ -850,6 +912,11 @@ def _settle(connection: sa.Connection, success: records.Operation) -> None:
             if success.host
             else _TABLE.c.host.is_(None)
         )
+    if success.kind in (*ROLLING, *SETTLES_ALL):
+        failed = _failed_runs(connection, success)
+        owed = {o.id for o in owing(failed)} - tried(failed, success)
+        if owed:
+            query = query.where(_TABLE.c.id.not_in(owed))
     connection.execute(query.values(settled=True, call=None))
 
 
@@ -888,19 +955,19 @@ def settle_failed(
     *,
     host: str | None = None,
     aggregate_id: int | None = None,
-    key: int | None = None,
+    keys: Collection[int] | None = None,
 ) -> None:
     """Let nothing count any more that failed of a host, or an aggregate.
 
-    :param key: id of one operation.
+    :param keys: ids of some operations, which alone are meant.
     """
     whose = (
         _TABLE.c.aggregate_id == aggregate_id
         if host is None
         else _TABLE.c.host == host
     )
-    if key is not None:
-        whose = _TABLE.c.id == key
+    if keys is not None:
+        whose = _TABLE.c.id.in_(keys)
     failed = (
         whose,
         _TABLE.c.settled == sa.false(),

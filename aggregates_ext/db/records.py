@@ -323,6 +323,17 @@ class Rolling:
     ENDED = (DONE, SKIPPED, STOPPED)
     # The parameter of the operation that has an entry for each host.
     HOSTS = 'roll'
+    # Those that tell what was on before, until it is again, and the guests
+    # that are to come home.
+    HA = 'ha_before'
+    AUTOSTART = 'autostart_before'
+    AWAY = 'away'
+    OWED = (HA, AUTOSTART, AWAY)
+
+    @classmethod
+    def owes(cls, operation: Operation) -> bool:
+        """Whether it has not given back all that it switched off or moved."""
+        return any(operation.parameters.get(name) for name in cls.OWED)
 
     @classmethod
     def left(cls, operation: Operation) -> list[str]:

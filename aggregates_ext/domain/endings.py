@@ -62,6 +62,35 @@ def remedy(operation: records.Operation) -> str | None:
     )
 
 
+def owed(operation: records.Operation) -> str:
+    """What a run of all hosts has not given back, in words; empty: nothing."""
+    known, told = operation.parameters, []
+    if before := known.get(records.Rolling.HA):
+        storage = ', '.join(before['storage']) or 'none'
+        told.append(
+            'high availability is not switched on again (heartbeat SRs '
+            f'{storage}, {before["tolerate"]} failures to tolerate)'
+        )
+    if known.get(records.Rolling.AUTOSTART):
+        told.append(
+            'no boot of a host starts guests again ("auto_poweron" in '
+            'other-config of the pool)'
+        )
+    if away := known.get(records.Rolling.AWAY):
+        told.append(f'guests were moved and not brought home: {away}')
+    return '; '.join(told)
+
+
+def not_given_back(operation: records.Operation) -> exception.NotGivenBack:
+    """What refuses a run of all hosts because of one that has failed."""
+    return exception.NotGivenBack(
+        aggregate_id=operation.aggregate_id,
+        operation=operation.uuid,
+        what=operation.title,
+        owed=owed(operation),
+    )
+
+
 def last_by(connection: Any) -> Last:
     """The last operation on a host, asked of the database when needed."""
 

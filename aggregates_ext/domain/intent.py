@@ -159,7 +159,7 @@ class Intent:
         if ended.state == 'failed':
             self.database.write(
                 lambda connection: db_operations.settle_failed(
-                    connection, key=ended.id
+                    connection, keys=(ended.id,)
                 )
             )
             raise exception.Conflict(reason=(ended.error or {})['message'])

@@ -4,6 +4,7 @@ An operation is the record of one structural change; design#operations tells
 its states, design#phases the phases of a host.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,6 +59,13 @@ def operational_state(aggregate: records.Aggregate) -> str:
     if standing & {'failed', 'unresolved'} or aggregate.drift:
         return 'error'
     return 'active' if aggregate.bound else 'created'
+
+
+def going_on(
+    standing: Sequence[records.Operation],
+) -> list[records.Operation]:
+    """What is open of that which counts, the newest first."""
+    return [o for o in reversed(standing) if o.state in db_operations.OPEN]
 
 
 def asked_by(ctx: context.RequestContext) -> dict[str, str | None]:
@@ -157,7 +165,8 @@ class Operations:
 
         One that restarts hosts one after another is given up: it ends when
         what it did to the pool is undone. Where it has failed, it counts no
-        more for the state of its aggregate. Of a list of hosts those changes
+        more for the state of its aggregate, and its error tells what stays
+        as it has left it. Of a list of hosts those changes
         are taken back that have not begun.
 
         :raises exception.OperationNotFound: not one of this aggregate.
@@ -173,8 +182,7 @@ class Operations:
             parts = parts_of(connection, operation) if of_hosts else []
             check_cancellable(operation, parts)
             if _has_stopped(operation):
-                db_operations.settle_failed(connection, key=operation.id)
-                return db_operations.get(connection, uuid)
+                return _let_be(connection, operation)
             if _is_rolling(operation):
                 db_operations.ask(
                     connection,
@@ -282,6 +290,26 @@ def _not_cancellable(
         state=operation.state,
         remedy=remedies.of_cancelling(operation),
     )
+
+
+def _let_be(
+    connection: Any, operation: records.Operation
+) -> records.Operation:
+    """Give a failed run of all hosts up, with all that it tried again.
+
+    What it has not given back stays, and its error tells that from now on.
+    """
+    standing, _now = db_operations.counting(connection, operation.aggregate_id)
+    tried = db_operations.tried(standing, operation)
+    db_operations.settle_failed(connection, keys=tried)
+    found = dataclasses.replace(operation, settled=True)
+    if operation in db_operations.owing(standing):
+        stays = f'It is given up, and this stays: {endings.owed(operation)}.'
+        error = dict(operation.error or {})
+        error['message'] = f'{error.get("message", "")} {stays}'.strip()
+        db_operations.update(connection, operation.id, {'error': error})
+        found = dataclasses.replace(found, error=error)
+    return found
 
 
 def _has_stopped(operation: records.Operation) -> bool:

@@ -115,6 +115,8 @@ def _listed(*states: str) -> list[Row]:
 
 
 _RUN = rolling('running')
+_HA = {'storage': ['sr'], 'configuration': {}, 'tolerate': '1'}
+_OWES = rolling('failed', 'stopped', ha_before=_HA, autostart_before=True)
 # By name: rows of hosts and of operations, and columns of the aggregate. The
 # members xen1 and xen2 are there unless a state says otherwise.
 BY_HAND: dict[str, list[Row]] = {
@@ -239,6 +241,27 @@ BY_HAND: dict[str, list[Row]] = {
     'a run paused and let go': [_RUN, asked_of(_RUN, 'continue_operation')],
     'a run paused and given up': [_RUN, asked_of(_RUN, 'cancel_operation')],
     'a run failed': [rolling('failed', 'stopped')],
+    'a run failed that owes what was on': [_OWES],
+    'a run failed that owes homes': [
+        rolling('failed', 'stopped', away='"g" of host xen2')
+    ],
+    'a run that owes, and an update that failed': [
+        operation('rolling_update', 'failed'),
+        _OWES,
+    ],
+    'a run that owes, and failed again': [
+        _OWES,
+        rolling('failed', 'stopped', ha_before=_HA, retry_of=_OWES['uuid']),
+    ],
+    'a run that owes, and goes on': [
+        _OWES,
+        rolling('running', 'entering', ha_before=_HA, retry_of=_OWES['uuid']),
+    ],
+    'a run that owed, and gave it back before it failed again': [
+        _OWES,
+        rolling('failed', 'stopped', ha_before=None, retry_of=_OWES['uuid']),
+    ],
+    'a run that owes and was given up': [{**_OWES, 'settled': True}],
     'a run failed and replaced': [
         rolling('failed', 'stopped'),
         operation('rolling_reboot', 'cancelled'),
@@ -311,6 +334,7 @@ def _any_operation(dice: random.Random, names: Sequence[str]) -> Row:
     if kind in operations.ROLLING:
         of_host = dice.choice(('paused', 'entering', 'waiting'))
         parameters = rolling(state, of_host)['parameters']
+        parameters |= dice.choice(({}, {'ha_before': _HA}))
     if kind == operations.SET_HOSTS:
         parameters = {'parts': [], 'hosts': []}
     stands = host is not None or kind in operations.ROLLING

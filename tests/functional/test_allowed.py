@@ -147,8 +147,17 @@ def compare(service: Service, token: str = ADMIN) -> list[Told]:
     return told
 
 
+def is_called_for(told: Told, uuid: str) -> bool:
+    """Whether a refusal says that an operation is to be tried again."""
+    reason = told.shown['refusal']['message']
+    return f'UNFINISHED: operation {uuid} ' in reason
+
+
 def laxer(service: Service, told: list[Told]) -> list[str]:
-    """What is tried again, though it may not be asked for now."""
+    """What is tried again, though it may not be asked for now.
+
+    But where to try it again is what a refusal calls for.
+    """
     with service.database.reader() as connection:
         ended = [
             operation
@@ -166,6 +175,7 @@ def laxer(service: Service, told: list[Told]) -> list[str]:
             and each.shown['asked'].items() <= known.items()
             and known.get('force') == each.shown['asked'].get('force')
             and not each.shown['allowed']
+            and not is_called_for(each, operation.uuid)
         ]
         again = Told('retry_operation', {'operation': operation.uuid}, _ASKED)
         if refused and service.do(again).status_int == 200:

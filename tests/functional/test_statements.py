@@ -107,6 +107,12 @@ ROLLED = (
     '"roll": [{"host": "xen1", "state": "paused", "began": 1.5, '
     '"entered": [1]}, {"host": "xen2", "state": "waiting"}]}\''
 )
+# One that has failed, and left something switched off.
+OWING = (
+    was('rolling_reboot', 'failed', 'NULL'),
+    'UPDATE operations SET parameters = \'{"autostart_before": true, '
+    '"roll": [{"host": "xen1", "state": "done"}]}\'',
+)
 # Every way that a request may take to its end, by what is asked.
 CASES = {
     'a guest': Case(method='GET', path='/v2.1/servers/none', status=404),
@@ -268,6 +274,11 @@ CASES = {
     ),
     'rolling_reboot': Case({'rolling_reboot': {}}),
     'rolling_update': Case({'rolling_update': {}}),
+    'rolling_reboot beside one that owes': Case(
+        {'rolling_reboot': {}}, OWING, status=409
+    ),
+    'retry of one that owes': Case(RETRY, OWING),
+    'give one up that owes': Case(CANCEL, OWING),
     'dry run of a rolling reboot': Case(
         {'rolling_reboot': {'dry_run': True}}, status=503
     ),

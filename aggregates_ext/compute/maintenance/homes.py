@@ -15,6 +15,7 @@ from aggregates_ext.compute.maintenance import shared
 from aggregates_ext.compute.observation import masters
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.run import run as compute_run
+from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
@@ -76,6 +77,40 @@ def bring(
     return lost + [_told(one, moves) for one in away]
 
 
+def owed(run: compute_run.Run) -> str | None:
+    """Who has left his home by it, and comes back at its end or never.
+
+    Those of the present host, which is in maintenance, come back when it
+    leaves that, whoever asks.
+
+    :returns: their names and homes, in words; None: nobody.
+    """
+    if not run.operation.parameters.get('restore'):
+        return None
+    left = records.Rolling.left(run.operation)
+    waits = {h.name for h in masters.bound(run) if h.maintenance} & set(left)
+    homes, last = _legs(_moves(run))
+    away = [
+        f'"{last[uuid].guest_name}" of host {home}'
+        for uuid, home in homes.items()
+        if last[uuid].target != home and home not in waits
+    ]
+    return str(text.listed(away, shared.MOST_TOLD)) or None
+
+
+def _legs(
+    moves: Sequence[records.Move],
+) -> tuple[dict[str, str], dict[str, records.Move]]:
+    """Which host each guest has left first, and its last move."""
+    homes: dict[str, str] = {}
+    last: dict[str, records.Move] = {}
+    for move in moves:
+        if move.state == db_moves.COMPLETED:
+            homes.setdefault(move.guest_uuid, str(move.source))
+            last[move.guest_uuid] = move
+    return homes, last
+
+
 def _moves(run: compute_run.Run) -> list[records.Move]:
     """All moves that are a part of it, in order."""
     keys = records.Rolling.movers(run.operation)
@@ -89,12 +124,7 @@ def _away(
     guests: Mapping[str, tuple[Any, str | None]],
 ) -> list[_Away]:
     """Who is where he was sent and not at home; who left last is the first."""
-    done = [move for move in moves if move.state == db_moves.COMPLETED]
-    homes: dict[str, str] = {}
-    last: dict[str, records.Move] = {}
-    for move in done:
-        homes.setdefault(move.guest_uuid, str(move.source))
-        last[move.guest_uuid] = move
+    homes, last = _legs(moves)
     found = []
     for uuid in reversed(homes):
         _vm, here = guests.get(uuid, (None, None))

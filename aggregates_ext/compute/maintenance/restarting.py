@@ -9,6 +9,7 @@ from typing import Any
 
 from aggregates_ext import exception
 from aggregates_ext.compute.maintenance import entering
+from aggregates_ext.compute.maintenance import homes
 from aggregates_ext.compute.maintenance import lacking
 from aggregates_ext.compute.maintenance import parts
 from aggregates_ext.compute.maintenance import planning
@@ -130,7 +131,10 @@ class Turns:
                 'ended': self._parts.now(),
             }
         over = {'code': code, 'message': message, 'found': parameters}
-        self._run.remember(**{State.HOSTS: entries, OVER: over})
+        away = homes.owed(self._run)
+        self._run.remember(
+            **{State.HOSTS: entries, OVER: over, State.AWAY: away}
+        )
 
     def _advance(self, number: int) -> None:
         """Take one host one step further.

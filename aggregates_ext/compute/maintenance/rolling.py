@@ -155,6 +155,9 @@ class _Rolling:
             view = master.look()
             if over['code'] in (restarting.SUCCEEDED, restarting.GIVEN_UP):
                 left = homes.bring(run, master.session, view)
+                if self._asked.get(records.Rolling.AWAY):
+                    # Who is left now is told.
+                    run.remember(**{records.Rolling.AWAY: None})
                 if self._asked.get('update'):
                     restarts = updating.guests_to_restart(master.session)
             return suspending.resume(run, master), left, restarts
@@ -196,7 +199,8 @@ def _conclude(
         )
     if lost:
         code = lost[0].error['code']
-        raise outcomes.Failed(code, ' '.join(map(str, lost)))
+        told = [*map(str, lost), text.listed(left, shared.MOST_TOLD, ' ')]
+        raise outcomes.Failed(code, ' '.join(filter(None, told)))
     error = None
     if left or restarts or over['message']:
         told = [over['message'], text.listed(left, shared.MOST_TOLD, ' ')]

@@ -14,11 +14,12 @@ from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
+from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 
 # The parameters of the operation that tell what was on before.
-HA = 'ha_before'
-AUTOSTART = 'autostart_before'
+HA = records.Rolling.HA
+AUTOSTART = records.Rolling.AUTOSTART
 # The parameter that tells since when it is being switched on again.
 SINCE = 'resuming'
 AUTO_POWERON = 'auto_poweron'

@@ -25,22 +25,22 @@ _SERVICES = {kind: service for service, kind in enabling.KINDS.items()}
 
 def check_whole(
     aggregate: records.Aggregate,
-    going_on: Sequence[records.Operation],
+    standing: Sequence[records.Operation],
     old: records.Operation,
 ) -> None:
     """Whether what is about a whole aggregate may be asked once more.
 
     :param aggregate: that of the operation.
-    :param going_on: what is open in it, the newest first.
+    :param standing: what counts for it, in order.
     :raises exception.Conflict: it may not be asked now.
     """
     if old.kind in operations.ROLLING:
-        rolling.check_alone(going_on)
+        rolling.check_alone(standing, old)
     elif old.kind in (operations.ADOPT, operations.REAPPLY):
         pools.check_pool(aggregate, old.kind)
     elif old.kind == operations.DELETE:
         aggregates.check_empty(aggregate)
-        aggregates.check_ending(going_on)
+        aggregates.check_ending(operations.going_on(standing))
 
 
 def check(
@@ -74,10 +74,8 @@ def ask_again(connection: Any, old: records.Operation, uuid: str) -> None:
     """
     key = old.aggregate_id
     if old.host is None:
-        going_on = db_operations.get_all(
-            connection, key, states=db_operations.OPEN
-        )
-        check_whole(db_aggregates.get(connection, key), going_on, old)
+        standing, _now = db_operations.counting(connection, key)
+        check_whole(db_aggregates.get(connection, key), standing, old)
         return
     found, going_on = db_operations.of_host(connection, key, old.host)
     check(found, going_on, old)

@@ -68,6 +68,7 @@ class Rolling:
             the network none of the pool.
         :raises exception.Refused: something forbids it.
         :raises exception.AggregateBusy: one goes on already.
+        :raises exception.NotGivenBack: one has failed that owes something.
         """
         with self._intent.database.reader() as connection:
             db_aggregates.check(connection, aggregate_id)
@@ -259,27 +260,31 @@ def _parameters(kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_second(connection: Any, aggregate_id: int) -> None:
-    """:raises exception.AggregateBusy: one goes on already."""
-    check_alone(
-        db_operations.get_all(
-            connection,
-            aggregate_id,
-            states=db_operations.UNFINISHED,
-            kinds=operations.ROLLING,
-        )
-    )
+    """Refuse a run as ``check_alone`` does."""
+    standing, _now = db_operations.counting(connection, aggregate_id)
+    check_alone(standing)
 
 
-def check_alone(going_on: Sequence[records.Operation]) -> None:
-    """Refuse a second run beside one that goes on.
+def check_alone(
+    standing: Sequence[records.Operation],
+    again: records.Operation | None = None,
+) -> None:
+    """Refuse a run beside one that goes on, or that owes something still.
 
-    :param going_on: what is open in the aggregate, the newest first.
+    :param standing: what counts for the aggregate, in order.
+    :param again: the run that is to be tried again, with what it owes.
     :raises exception.AggregateBusy: one goes on already.
+    :raises exception.NotGivenBack: one has failed, and has not given back
+        what it switched off or moved.
     """
-    for operation in going_on:
+    for operation in reversed(standing):
         unfinished = operation.state in db_operations.UNFINISHED
         if operation.kind in operations.ROLLING and unfinished:
             raise endings.busy(operation)
+    tried = db_operations.tried(standing, again) if again else ()
+    for operation in db_operations.owing(standing):
+        if operation.id not in tried:
+            raise endings.not_given_back(operation)
 
 
 def seconds_left(operation: records.Operation, now: float) -> int | None:

@@ -45,9 +45,8 @@ ASKED = (
     'suspend_ha',
     'sync',
     'update',
-    # What was switched off and is to be on again at the end.
-    'autostart_before',
-    'ha_before',
+    # What was switched off or moved and is to be as before at the end.
+    *records.Rolling.OWED,
 )
 # States in which nobody goes on with an operation by itself.
 ENDED = ('failed', 'cancelled')
@@ -186,7 +185,7 @@ class Retries:
                 old.aggregate_id,
                 old.host,
                 operations.asked_by(ctx),
-                {**parameters, 'retry_of': old.uuid},
+                {**parameters, db_operations.RETRY_OF: old.uuid},
             )
 
         return self._intent.database.write(work)

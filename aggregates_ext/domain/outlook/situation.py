@@ -16,6 +16,7 @@ from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
+from aggregates_ext.domain import operations
 from aggregates_ext.domain.maintenance import rolling
 from aggregates_ext.domain.membership import retries
 
@@ -56,11 +57,7 @@ class Situation:
     @property
     def going_on(self) -> list[records.Operation]:
         """What is open, the newest first."""
-        return [
-            operation
-            for operation in reversed(self.standing)
-            if operation.state in db_operations.OPEN
-        ]
+        return operations.going_on(self.standing)
 
     def host(self, name: str | None) -> records.Host:
         """:raises exception.HostNotFound: it is not registered any more."""

@@ -40,7 +40,7 @@ def reapply(now: Now, aggregate: records.Aggregate) -> None:
 
 
 def roll(now: Now, _aggregate: records.Aggregate) -> None:
-    rolling.check_alone(now.going_on)
+    rolling.check_alone(now.standing)
 
 
 def add_host(now: Now, host: records.Host) -> None:
@@ -108,7 +108,7 @@ def retry(now: Now, operation: records.Operation) -> None:
 
 
 def _whole(now: Now, old: records.Operation) -> None:
-    again.check_whole(now.aggregate, now.going_on, old)
+    again.check_whole(now.aggregate, now.standing, old)
 
 
 def _free(now: Now, old: records.Operation) -> None:

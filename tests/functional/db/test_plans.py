@@ -1,5 +1,6 @@
 """No question reads all of what ``plenty`` makes, on each database."""
 
+import dataclasses
 import datetime
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from aggregates_ext.db import leases
 from aggregates_ext.db import moves
 from aggregates_ext.db import operations
 from aggregates_ext.db import pools
+from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
 from tests import databases
@@ -58,6 +60,13 @@ def designation(connection: sa.Connection) -> Any:
     """One of the oldest changes of master."""
     found = [operation(key)(connection) for key in range(1, 20)]
     return next(o for o in found if (o.kind, o.host) == ('set_master', HOST))
+
+
+def run(connection: sa.Connection) -> records.Operation:
+    """An operation as one that takes all hosts of a pool in turn."""
+    found = operation(LAST)(connection)
+    kind = operations.ROLLING_REBOOT
+    return dataclasses.replace(found, kind=kind, host=None)
 
 
 LAST = 99_000
@@ -154,6 +163,15 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     ),
     'the end of an operation': lambda c: operations.finish(
         c, operation(LAST)(c), 'succeeded'
+    ),
+    'the end of a run of all hosts': lambda c: operations.finish(
+        c, run(c), 'succeeded'
+    ),
+    'a run of all hosts that is given up': lambda c: operations.finish(
+        c, run(c), 'cancelled'
+    ),
+    'failures that are given up': lambda c: operations.settle_failed(
+        c, keys=(77, LAST)
     ),
     'a reset': lambda c: operations.reset(c, LONG, HOST),
     'a part of the purge': lambda c: history.delete_operations(
