@@ -326,15 +326,26 @@ def next_due(
     """The first operation that may run: per host in order, rests respected.
 
     A part of another one goes before what has not begun: that may wait for
-    the other one's end. It is found when either of them rests no more.
+    the other one's end. So does what the other one may wait for: all that is
+    asked of a host that is to have its turn still. It is found when either of
+    them rests no more.
 
     :param pending: in order of their arrival.
     :param now: the database's clock.
     """
     seen: set[str | None] = set()
     begun: set[str | None] = set()
+    rolled = {
+        host
+        for operation in pending
+        if operation.kind in db_operations.ROLLING
+        for host in records.Rolling.left(operation)
+    }
     for operation in pending:
-        is_part = db_operations.PART_OF in operation.parameters
+        is_part = db_operations.PART_OF in operation.parameters or (
+            operation.host in rolled
+            and operation.kind not in db_operations.AFTER_ROLLING
+        )
         if operation.host in (begun if is_part else seen):
             continue
         if operation.not_before is None or operation.not_before <= now:

@@ -75,6 +75,9 @@ STRUCTURAL = (
     'delete',
     *ON_EMPTY_HOSTS,
 )
+# Kinds that would change what a run over all hosts goes by, and wait for its
+# end.
+AFTER_ROLLING = frozenset({*STRUCTURAL, 'adopt'} - {*ON_EMPTY_HOSTS})
 # Kinds after which the pool is what is wanted: nothing counts from before.
 SETTLES_ALL = ('adopt',)
 # Kinds that are told on the bus, and as what.

@@ -855,6 +855,24 @@ def test_a_host_that_comes_back_disabled_until_its_reboot_stops_it(
     assert len(running.arrivals(REBOOT)) == 1
 
 
+@pytest.mark.parametrize('action', ['reboot', 'shutdown'])
+def test_it_waits_for_nothing_that_waits_for_it(
+    running: service.Service, key: int, action: str
+) -> None:
+    """What a hand asks of its host goes before what waits for its end."""
+    uuid = roll(running, key, hosts=['xen3'], pause='before_reboot')
+    until(running, key, uuid, 'xen3', 'paused')
+    running.pools.set_master(running.ctx, key, 'xen3')
+    by_hand = running.powering.power(running.ctx, 'xen3', action)
+    go_on(running, key)
+    running.rolling.go_on(running.ctx, key, uuid)
+    ended = finish(running, key, uuid)
+    assert get(running, by_hand).state == 'succeeded'
+    # Whoever has switched it off is to switch it on.
+    expected = 'succeeded' if action == 'reboot' else 'failed'
+    assert ended.state == expected, ended
+
+
 @pytest.mark.harms_guests
 def test_a_guest_that_its_move_halts_stops_it(
     running: service.Service,

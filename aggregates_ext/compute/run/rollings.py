@@ -9,9 +9,6 @@ from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
-# Kinds that would change what a restart of all hosts goes by.
-_OTHERS = frozenset({*db_operations.STRUCTURAL, 'adopt'})
-
 
 def await_end(run: compute_run.Run) -> None:
     """Let an operation wait for a restart of all hosts.
@@ -22,9 +19,7 @@ def await_end(run: compute_run.Run) -> None:
     :raises outcomes.Waiting: there is one that has begun.
     """
     own = run.operation
-    waits = (
-        own.kind in _OTHERS and own.kind not in db_operations.ON_EMPTY_HOSTS
-    )
+    waits = own.kind in db_operations.AFTER_ROLLING
     if not waits or run.changed or own.parameters.get('force'):
         return
     for other in run.held.read(

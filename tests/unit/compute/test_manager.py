@@ -74,6 +74,30 @@ def test_a_part_goes_before_what_has_not_begun(
     assert found is (part if passes else None)
 
 
+@pytest.mark.parametrize(
+    ('turn', 'kind', 'passes'),
+    [
+        ('paused', 'power_host', True),
+        ('waiting', 'enter_maintenance', True),
+        ('done', 'power_host', False),
+        ('paused', 'remove_host', False),
+    ],
+)
+def test_what_a_run_may_wait_for_goes_before_what_waits_for_it(
+    turn: str, kind: str, passes: bool
+) -> None:
+    run = dataclasses.replace(
+        operation(1, 'a', not_before=20),
+        kind='rolling_reboot',
+        host=None,
+        parameters={'roll': [{'host': 'a', 'state': turn}]},
+    )
+    waits = operation(2, 'a', not_before=20)
+    asked = dataclasses.replace(operation(3, 'a'), kind=kind)
+    found = manager.next_due([run, waits, asked], 10)
+    assert found is (asked if passes else None)
+
+
 def test_nothing_to_do() -> None:
     assert manager.next_due([], 10) is None
 
