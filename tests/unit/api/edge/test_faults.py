@@ -49,6 +49,7 @@ EXPECTED = {
     exception.JoinUnknown: (409, 'conflictingRequest'),
     exception.HostZoneMismatch: (409, 'conflictingRequest'),
     exception.AggregateBusy: (409, 'conflictingRequest'),
+    exception.NotGivenBack: (409, 'conflictingRequest'),
     exception.AggregateHasNoPool: (409, 'conflictingRequest'),
     exception.OperationNotCancellable: (409, 'conflictingRequest'),
     exception.OperationNotPaused: (409, 'conflictingRequest'),
