@@ -22,8 +22,9 @@ from collections.abc import Sequence
 from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[2]
-STOP_LIMIT = 10.0
 DEADLINE = 180.0
+# Seconds that one may take which has been killed already, or has not.
+KILLED = 10.0
 POLL = 0.03
 
 
@@ -63,8 +64,8 @@ class Child(abc.ABC):
         """Send a signal, if it still runs; never to another with its id."""
 
     @abc.abstractmethod
-    def wait(self) -> int | None:
-        """Wait for seconds; its exit code, None when it has not ended."""
+    def wait(self, seconds: float = DEADLINE) -> int | None:
+        """Wait for it; its exit code, None when it has not ended."""
 
     @property
     def frozen(self) -> bool:
@@ -102,9 +103,9 @@ class Child(abc.ABC):
         self.send(signal.SIGTERM)
         self.thaw()
 
-    def await_end(self) -> bool:
-        """Whether it ends within seconds; else it is killed."""
-        if self.wait() is None:
+    def await_end(self, seconds: float = DEADLINE) -> bool:
+        """Whether it ends within some time; else it is killed."""
+        if self.wait(seconds) is None:
             self.kill()
             return False
         return True
@@ -149,9 +150,9 @@ class Process(Child):
     def send(self, number: int) -> None:
         self._popen.send_signal(number)
 
-    def wait(self) -> int | None:
+    def wait(self, seconds: float = DEADLINE) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._popen.wait(STOP_LIMIT)
+            return self._popen.wait(seconds)
         return None
 
 
@@ -174,9 +175,9 @@ class Forked(Child):
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._handle, number)
 
-    def wait(self) -> int | None:
+    def wait(self, seconds: float = DEADLINE) -> int | None:
         if self._code is None:
-            ended, _, _ = select.select([self._handle], [], [], STOP_LIMIT)
+            ended, _, _ = select.select([self._handle], [], [], seconds)
             if ended:
                 self._code = self._server.ask(ended=self.process_id)
         return self._code

@@ -19,7 +19,6 @@ from tests.integration import processes
 
 # What clients of the document ask for.
 PLACE = 'pools.example.org'
-STOP_LIMIT = 20.0
 RECIPE = documents.block('install.rst', 'server {')
 CONFIGURATION = """
 {user}
@@ -104,7 +103,7 @@ class Nginx:
 
     def __exit__(self, *_error: object) -> None:
         self._process.terminate()
-        self._process.wait(STOP_LIMIT)
+        self._process.wait(processes.DEADLINE)
 
     def connect(self) -> ssl.SSLSocket:
         """A connection of a client that knows the name of the document."""

@@ -201,7 +201,7 @@ def kill(player: Player, point: Point) -> str:
             plant(player, point, after=theatre.kill, lose='answer')
     player.story.act(scene)
     theatre.settle(scene.key)
-    if not service.await_end():
+    if not service.await_end(children.KILLED):
         raise NotMet
     theatre.settle(scene.key)
     assert theatre.deaths == 1, f'killed {theatre.deaths} times'

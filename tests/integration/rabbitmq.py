@@ -23,7 +23,6 @@ from tests.integration import processes
 PLACES = f'/usr/lib/rabbitmq/bin:{os.environ.get("PATH", "")}'
 PROGRAMS = ('rabbitmq-server', 'rabbitmqctl', 'epmd')
 START_LIMIT = 90.0
-STOP_LIMIT = 20.0
 USER = 'aggregates'
 PASSWORD = 'zQ5-password-of-the-broker'
 # Few threads, which sleep at once: the machine has other things to do.
@@ -199,7 +198,7 @@ class Broker:
             for process in self.processes():
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
-            self._server.wait(STOP_LIMIT)
+            self._server.wait(processes.DEADLINE)
         self._server = None
 
     def processes(self) -> list[psutil.Process]:
