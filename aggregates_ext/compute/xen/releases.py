@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from aggregates_ext.compute.xen import text
+
 Release = tuple[int, ...]
 # Version of the API -> the first release of a product that has it.
 LADDER: tuple[tuple[Release, Release], ...] = (
@@ -48,6 +50,8 @@ AUTO_ENABLE: Release = (25, 31)
 MIGRATION_NETWORK: Release = (1, 297)
 # Since then secrets are copied for a management VLAN alone (xapi#join-copies).
 SECRETS_LOST: Release = (1, 45)
+# Characters of a version that are told; no product has as many.
+LONGEST = 100
 # What must not go down when a guest moves (xapi#rolling-upgrade).
 MOVING = ('platform_version', 'xapi_build', 'xen')
 
@@ -77,7 +81,7 @@ def older(version: Mapping[str, str], other: Mapping[str, str]) -> str:
     :param other: that of the one that they leave.
     """
     return ' and '.join(
-        f'{_told(version, name)} against {other.get(name) or "none"}'
+        f'{name} {_told(version, name)} against {_told(other, name)}'
         for name in MOVING
         if _numbers(version, name) < _numbers(other, name)
     )
@@ -86,14 +90,14 @@ def older(version: Mapping[str, str], other: Mapping[str, str]) -> str:
 def differ(version: Mapping[str, str], other: Mapping[str, str]) -> str:
     """In what a host is older or newer than another; empty: in nothing."""
     return ', '.join(
-        _told(version, name)
+        f'{name} {_told(version, name)}'
         for name in MOVING
         if _numbers(version, name) != _numbers(other, name)
     )
 
 
 def _told(version: Mapping[str, str], name: str) -> str:
-    return f'{name} {version.get(name) or "none"}'
+    return str(text.clean(version.get(name) or 'none'))[:LONGEST]
 
 
 def _numbers(version: Mapping[str, str], name: str) -> Release:

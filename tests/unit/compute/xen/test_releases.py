@@ -64,3 +64,12 @@ def test_products_are_told_apart_as_the_simulator_does(
         for key in upgrading.MOVING
     )
     assert bool(releases.older(mine, theirs)) == expected
+
+
+def test_of_a_version_that_a_host_makes_up_little_is_told() -> None:
+    """It goes into messages, and into the database with them."""
+    made_up = {'xen': '1.0\n' + 'x' * 60_000}
+    told = releases.older(made_up, {'xen': '4.17.5'})
+    assert len(told) < 150
+    assert '\n' not in told
+    assert len(releases.differ(made_up, {})) < 150
