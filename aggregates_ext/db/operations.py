@@ -828,8 +828,8 @@ def finish(
     if succeeded:
         _settle(connection, operation)
     elif state == 'cancelled' and operation.kind in ROLLING:
-        before = tried(_failed_runs(connection, operation), operation)
-        settle_failed(connection, keys=before)
+        standing, _now = counting(connection, operation.aggregate_id)
+        settle_failed(connection, keys=tried(standing, operation))
     stamps.renew(connection, operation.aggregate_id)
     _tell_end(connection, operation, state, error)
     _wake_waiting(connection, operation.aggregate_id)
@@ -876,23 +876,6 @@ def _is_waiting() -> sa.ColumnElement[bool]:
     )
 
 
-def _failed_runs(
-    connection: sa.Connection, operation: records.Operation
-) -> list[records.Operation]:
-    """What took hosts in turn and has failed, and counts beside another."""
-    rows = connection.execute(
-        sa.select(*_COLUMNS)
-        .where(
-            _TABLE.c.aggregate_id == operation.aggregate_id,
-            _TABLE.c.settled == sa.false(),
-            _TABLE.c.state == 'failed',
-            _TABLE.c.kind.in_(ROLLING),
-        )
-        .order_by(hidden(_TABLE.c.id))
-    )
-    return [_record(row) for row in rows]
-
-
 def _settle(connection: sa.Connection, success: records.Operation) -> None:
     """Let earlier failures of the kind stop to count for the aggregate.
 
@@ -916,8 +899,8 @@ def _settle(connection: sa.Connection, success: records.Operation) -> None:
             else _TABLE.c.host.is_(None)
         )
     if success.kind in (*ROLLING, *SETTLES_ALL):
-        failed = _failed_runs(connection, success)
-        owed = {o.id for o in owing(failed)} - tried(failed, success)
+        standing, _now = counting(connection, success.aggregate_id)
+        owed = {o.id for o in owing(standing)} - tried(standing, success)
         if owed:
             query = query.where(_TABLE.c.id.not_in(owed))
     connection.execute(query.values(settled=True, call=None))
