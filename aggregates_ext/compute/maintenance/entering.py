@@ -151,11 +151,7 @@ class _Entering:
                 halted['code'],
                 f'Host {run.host_name} is not in maintenance, and no further '
                 f'guest was sent away. {halted["message"]}',
-                {
-                    'guests': [
-                        m.guest_uuid for m in self._moves if m.has_halted
-                    ]
-                },
+                halted['parameters'],
             )
         if _is_over(run):
             shared.stop(run)

@@ -5,6 +5,7 @@ See design#maintenance.
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_utils import uuidutils
@@ -65,7 +66,7 @@ def leave(run: compute_run.Run) -> None:
             _beside(
                 shared.halted(moves),
                 lacking,
-                _not_home(run, change),
+                _not_home(run, change, moves),
                 down,
                 kept,
             ),
@@ -160,10 +161,15 @@ def _beside(*told: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _not_home(
-    run: compute_run.Run, change: enabling.Change
+    run: compute_run.Run,
+    change: enabling.Change,
+    moves: Sequence[records.Move],
 ) -> dict[str, Any] | None:
-    """Who was to come back and has not, if anybody."""
-    last = {move.guest_uuid: move for move in shared.moves_of(run)}
+    """Who was to come back and has not, if anybody.
+
+    :param moves: home, all of which have ended.
+    """
+    last = {move.guest_uuid: move for move in moves}
     away = {
         uuid: move
         for uuid, move in last.items()

@@ -185,12 +185,13 @@ def still_open(moves: Sequence[records.Move]) -> list[records.Move]:
 
 def halted(moves: Sequence[records.Move]) -> dict[str, Any] | None:
     """Which moves have left their guests halted, to be told."""
-    found = [move.error for move in moves if move.has_halted and move.error]
+    found = [move for move in moves if move.has_halted]
     if not found:
         return None
-    told = (str(error['message']) for error in found)
+    told = (str((move.error or {})['message']) for move in found)
     return {
         'code': records.GUEST_HALTED,
+        'parameters': {'guests': [move.guest_uuid for move in found]},
         'message': text.listed(told, MOST_TOLD, ' '),
     }
 
