@@ -589,11 +589,13 @@ def plug(running: service.Service, storage: str, *, attached: bool) -> None:
             )
 
 
-def test_what_is_not_on_again_is_told(
-    running: service.Service, key: int, protected: str
-) -> None:
-    """And is on again when it is gone on with, since that is kept."""
-    before = availability(running)
+def lose_availability(
+    running: service.Service, key: int, storage: str
+) -> records.Operation:
+    """Let a restart of xen2 end without what it has switched off.
+
+    :param storage: uuid of that which is away at the end.
+    """
     with contextlib.closing(running.login('xen1')) as session:
         named = [
             record['uuid']
@@ -602,8 +604,17 @@ def test_what_is_not_on_again_is_told(
         ]
     uuid = roll(running, key, hosts=['xen2'], suspend_ha=True, shut_down=named)
     until(running, key, uuid, 'xen2', 'rebooting')
-    plug(running, protected, attached=False)
-    ended = finish(running, key, uuid)
+    plug(running, storage, attached=False)
+    return finish(running, key, uuid)
+
+
+def test_what_is_not_on_again_is_told(
+    running: service.Service, key: int, protected: str
+) -> None:
+    """And is on again when it is gone on with, since that is kept."""
+    before = availability(running)
+    ended = lose_availability(running, key, protected)
+    uuid = ended.uuid
     assert (ended.state, (ended.error or {}).get('code')) == (
         'failed',
         'HA_NOT_RESTORED',

@@ -4,8 +4,6 @@ It is given back by trying the run again, or given up by name: no other run
 begins before, and no success of another settles it.
 """
 
-import contextlib
-
 import pytest
 
 from aggregates_ext import exception
@@ -16,6 +14,7 @@ from tests.functional.test_rolling import availability
 from tests.functional.test_rolling import finish
 from tests.functional.test_rolling import get
 from tests.functional.test_rolling import go_on
+from tests.functional.test_rolling import lose_availability
 from tests.functional.test_rolling import plug
 from tests.functional.test_rolling import pool
 from tests.functional.test_rolling import roll
@@ -50,16 +49,7 @@ def without_ha(
     running: service.Service, key: int, storage: str
 ) -> records.Operation:
     """A run that could not switch high availability on again."""
-    with contextlib.closing(running.login('xen1')) as session:
-        named = [
-            record['uuid']
-            for record in session.records('VM').values()
-            if record['name_label'] == 'xen2-0'
-        ]
-    uuid = roll(running, key, hosts=['xen2'], suspend_ha=True, shut_down=named)
-    until(running, key, uuid, 'xen2', 'rebooting')
-    plug(running, storage, attached=False)
-    ended = finish(running, key, uuid)
+    ended = lose_availability(running, key, storage)
     assert (ended.error or {})['code'] == 'HA_NOT_RESTORED', ended
     plug(running, storage, attached=True)
     return ended

@@ -203,13 +203,16 @@ def play(
     return services.happened
 
 
-@pytest.mark.parametrize(
+each_part = pytest.mark.parametrize(
     'part',
     [
         0,
         *(pytest.param(n, marks=pytest.mark.sweep) for n in range(1, PARTS)),
     ],
 )
+
+
+@each_part
 @pytest.mark.parametrize('kind', STORIES)
 def test_services_end_at_each_place(
     tmp_path: pathlib.Path, kind: type[Story], part: int
@@ -220,13 +223,7 @@ def test_services_end_at_each_place(
     relay.disturb(disturbed, places, part, PARTS)
 
 
-@pytest.mark.parametrize(
-    'part',
-    [
-        0,
-        *(pytest.param(n, marks=pytest.mark.sweep) for n in range(1, PARTS)),
-    ],
-)
+@each_part
 @pytest.mark.parametrize('kind', STORIES)
 def test_answers_are_lost_at_each_place(
     tmp_path: pathlib.Path, kind: type[Story], part: int

@@ -233,57 +233,42 @@ def test_an_update_is_gone_on_with_by_another(
         pytest.skip('the run has fewer steps')
 
 
-def play_anew(
-    directory: pathlib.Path,
+Disturb = Callable[[relay.Play, relay.Passed, int, int], None]
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize('part', range(PARTS))
+@pytest.mark.parametrize('product', ['', *UPDATED])
+@pytest.mark.parametrize(
+    ('disturb', 'hook', 'lost'),
+    [(relay.disturb, relay.STEP, 0), (relay.lose_answers, relay.ASKING, 1)],
+    ids=['ended', 'lost'],
+)
+def test_each_place_is_disturbed(
+    tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
+    disturb: Disturb,
+    hook: str,
     lost: int,
     product: str,
-    plan: relay.Plan,
-    act: relay.Act,
-) -> bool:
-    """A run on a pool of its own, which is restarted or updated."""
-    conf = relay.fresh(str(directory))
-    with played(conf, product, monkeypatch) as made:
-        return made.perform(plan, act, lost)
+    part: int,
+) -> None:
+    """Places that a restart comes by too are played with that alone.
 
+    :param lost: how many calls to reboot may not arrive.
+    """
 
-def passed(play: Callable[..., bool], product: str, hook: str) -> relay.Passed:
-    """Where a run comes by; of an update, where no restart does."""
+    def play(kind: str, plan: relay.Plan, act: relay.Act) -> bool:
+        conf = relay.fresh(str(tmp_path))
+        with played(conf, kind, monkeypatch) as made:
+            return made.perform(plan, act, lost)
+
     places = relay.passed(functools.partial(play, product), hook)
     if product:
         for place in relay.passed(functools.partial(play, ''), hook):
             places.pop(place, None)
-    return places
-
-
-@pytest.mark.sweep
-@pytest.mark.parametrize('part', range(PARTS))
-@pytest.mark.parametrize('product', ['', *UPDATED])
-def test_services_end_at_each_place(
-    tmp_path: pathlib.Path,
-    monkeypatch: pytest.MonkeyPatch,
-    product: str,
-    part: int,
-) -> None:
-    play = functools.partial(play_anew, tmp_path, monkeypatch, 0)
-    places = passed(play, product, relay.STEP)
     assert len(places) > PARTS
-    relay.disturb(functools.partial(play, product), places, part, PARTS)
-
-
-@pytest.mark.sweep
-@pytest.mark.parametrize('part', range(PARTS))
-@pytest.mark.parametrize('product', ['', *UPDATED])
-def test_answers_are_lost_at_each_place(
-    tmp_path: pathlib.Path,
-    monkeypatch: pytest.MonkeyPatch,
-    product: str,
-    part: int,
-) -> None:
-    play = functools.partial(play_anew, tmp_path, monkeypatch, 1)
-    places = passed(play, product, relay.ASKING)
-    assert len(places) > PARTS
-    relay.lose_answers(functools.partial(play, product), places, part, PARTS)
+    disturb(functools.partial(play, product), places, part, PARTS)
 
 
 @pytest.mark.parametrize(
