@@ -22,6 +22,8 @@ MAX_BODY = 16 * 2**20
 STUCK = 30.0
 POLL = 1.0
 DRAIN_POLL = 0.1
+# Seconds in which a thread that has answered, or may no longer, ends.
+TASKS = 1.0
 
 
 class Place(NamedTuple):
@@ -112,10 +114,12 @@ class Server:
         :param limit: seconds; what takes longer gets no answer.
         """
         end = time.monotonic() + limit
-        # In its own thread: one that saw it before it is woken would close
-        # what it is to be woken by.
         self._listeners[0].trigger.pull_trigger(lambda: self._end_at(end))
         self._thread.join()
+        # Only here are triggers closed, and with no thread left that would
+        # pull one: it would write to whatever has its number by then.
+        if not self._tasks.threads:
+            wasyncore.close_all(self._map)
 
     def _end_at(self, end: float) -> None:
         self._end = end
@@ -139,8 +143,9 @@ class Server:
             wasyncore.dispatcher.close(listener)
         while self._drain() and time.monotonic() < self._end:
             self._turn(DRAIN_POLL)
-        self._tasks.shutdown(timeout=1)
-        wasyncore.close_all(self._map)
+        self._tasks.shutdown(timeout=TASKS)
+        for channel in self._of(waitress_channel.HTTPChannel):
+            channel.handle_close()
 
     def _drain(self) -> bool:
         """Close connections that are at rest; whether others are left."""
