@@ -18,6 +18,7 @@ from aggregates_ext import prerequisites
 from aggregates_ext import rpc
 from aggregates_ext import refusals
 from aggregates_ext.cmd import exporting
+from aggregates_ext.cmd import heap
 from aggregates_ext.cmd import signals
 from aggregates_ext.compute import endpoint as compute_endpoint
 from aggregates_ext.compute import listener as compute_listener
@@ -34,6 +35,7 @@ BROKER_WAIT = 3.0
 
 def main() -> None:
     """Serve until SIGTERM; SIGHUP reads the configuration again."""
+    heap.give_back()
     conf = cfg.CONF
     read = functools.partial(_read, args=sys.argv[1:])
     with refusals.told():
