@@ -259,6 +259,8 @@ class Histories(stateful.RuleBasedStateMachine):
             return
         if found:
             chosen = found[n % min(3, len(found))]
+            # Its host may stay enabled, which is told then.
+            self.meddled |= chosen.kind == 'disable_host'
             with self.foretold(key, verdicts.cancel, operation=chosen):
                 self.service.operations.cancel(
                     self.service.ctx, key, chosen.uuid

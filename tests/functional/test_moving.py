@@ -19,6 +19,7 @@ from aggregates_ext.db import leases
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from aggregates_ext.xensim import simulator
+from aggregates_ext.xensim.calls import tasks
 from tests.functional import service
 from tests.functional import test_two_masters
 
@@ -429,6 +430,61 @@ def test_toolstacks_that_start_meanwhile(
     assert sent(running) == 1
     starts = [c.method for c in running.sim.calls if 'start' in c.method]
     assert starts == []
+
+
+def test_what_a_toolstack_cancels_at_its_start_goes_on(
+    running: service.Service, key: int
+) -> None:
+    """Its tasks are cancelled, and what they were to do is not."""
+    running.conf.set_override('confirm_interval', 0.01, 'compute')
+    move = ask(running, 'db', 'xen3')
+    turn(running, key)
+    turn(running, key, 2.0)
+    task = (read(running, move).call or {})['task']
+    running.sim.restart_toolstack('xen2')
+    world, master = running.sim.world, running.sim.host('xen1')
+    with world.lock:
+        tasks.end(world, master.database, task, status='cancelled')
+    # Before that tells its master that it has started.
+    turn(running, key)
+    assert read(running, move).state == 'sent'
+    running.clock.advance(40)
+    (found,) = finish(running, key, move, seconds=5)
+    assert found.state == 'unresolved', found
+    assert running.sim.places(found.guest_uuid) == ['xen3']
+    for name in ('xen2', 'xen3'):
+        running.sim.restart_toolstack(name)
+        running.clock.advance(60)
+    for _ in range(20):
+        turn(running, key, 5)
+    assert read(running, move).state == 'completed'
+    assert running.sim.places(found.guest_uuid) == ['xen3']
+
+
+@pytest.mark.parametrize('ours', [False, True])
+def test_what_is_cancelled_in_peace_stays(
+    running: service.Service, key: int, ours: bool
+) -> None:
+    """Also by somebody else; and nothing is left of its task."""
+    move = ask(running, 'db', 'xen3')
+    turn(running, key)
+    turn(running, key, 1.0)
+    task = (read(running, move).call or {})['task']
+    if ours:
+        with running.database.writer() as connection:
+            moves.cancel(connection, read(running, move))
+    else:
+        with contextlib.closing(running.login('xen1')) as session:
+            session.call('task.cancel', task)
+    running.conf.set_override('confirm_interval', 3600.0, 'compute')
+    for _ in range(5):
+        turn(running, key, 1.0)
+    assert read(running, move).state == ('cancelled' if ours else 'sent')
+    running.conf.set_override('confirm_interval', 0.01, 'compute')
+    (found,) = finish(running, key, move)
+    assert found.state == 'cancelled'
+    assert running.sim.places(found.guest_uuid) == ['xen2']
+    assert not running.sim.host('xen1').database.exists('task', task)
 
 
 def test_structural_work_waits_for_moves(

@@ -79,7 +79,7 @@ class _Following:
     def conclude(self, task: views.Task) -> bool:
         """The task has ended."""
         if task.status == 'success':
-            return self._end(task, db_moves.COMPLETED)
+            return self._end(task.ref, db_moves.COMPLETED)
         if task.status == 'cancelled' and not task.error:
             return self._stopped(task)
         code, *parameters = task.error or ('',)
@@ -110,23 +110,42 @@ class _Following:
         sentence, remedy = codes.explain(code, parameters)
         message = f'Host {move.target} answered {code}: {sentence} {remedy}'
         if self._is_halted():
-            return self._end(task, db_moves.FAILED, *self._outage(message))
+            outage = self._outage(message)
+            return self._end(task.ref, db_moves.FAILED, *outage)
         if verdict is verdicts.Verdict.FINAL:
-            return self._end(task, db_moves.FAILED, code, message)
+            return self._end(task.ref, db_moves.FAILED, code, message)
         if verdict is verdicts.Verdict.OTHER_TARGET and move.target:
             tried = ways.note(move, self.call, code, f'{code}: {sentence}')
             move = site.update(move, tried=tried)
         elif move.attempts >= MOST_ATTEMPTS:
-            return self._end(task, db_moves.FAILED, code, message)
+            return self._end(task.ref, db_moves.FAILED, code, message)
         again = verdict is verdicts.Verdict.AGAIN
         pause = float(site.options.retry_interval) if again else 0.0
         site.requeue(move, code, message, pause)
-        self._tidy(task)
+        self._tidy(task.ref)
         return True
 
     def _stopped(self, task: views.Task) -> bool:
-        """Cancelled by us, by somebody else, or since the guest has ended."""
-        if not self._is_halted():
+        """Cancelled by us, by somebody else, or since the guest has ended.
+
+        Or by a toolstack that starts, while the guest goes on: only its
+        record tells then, once it is known that none has
+        (xapi#moves-that-lie).
+        """
+        if self._move.cancelled and verdicts.records_hold(
+            self.call, self._site.view
+        ):
+            return self._has_stopped(task.ref, self._is_halted())
+        self.call.update(task=None, stopped=task.ref)
+        self._site.look_later(self._move, call=self.call)
+        return False
+
+    def _has_stopped(self, task: str, halted: bool) -> bool:
+        """It was stopped, and the guest is where it was.
+
+        :param halted: whether it does not run there.
+        """
+        if not halted:
             return self._end(task, db_moves.CANCELLED)
         return self._end(
             task, db_moves.FAILED, *self._outage('The move was stopped.')
@@ -188,12 +207,14 @@ class _Following:
             self.call.update(quiet=site.now, session=None)
             site.look_later(move, call=self.call)
             return False
-        said = self.call.get('said')
+        said, stopped = self.call.get('said'), self.call.get('stopped')
         # A toolstack that has just started may not have told its master.
-        wait = 'confirm_interval' if said else 'watch_interval'
+        wait = 'confirm_interval' if said or stopped else 'watch_interval'
         if site.now - since < float(site.options[wait]):
             site.look_later(move)
             return False
+        if stopped:
+            return self._has_stopped(stopped, guest['power_state'] == 'Halted')
         code, message = said or (
             'NO_TRACE',
             'The move has left no trace, and the guest is where it was.',
@@ -239,12 +260,12 @@ class _Following:
         LOG.error('Move %s: %s', move.uuid, text)
         return records.GUEST_HALTED, text
 
-    def _end(self, task: views.Task | None, result: str, *said: str) -> bool:
+    def _end(self, task: str | None, result: str, *said: str) -> bool:
         self._site.finish(self._move, result, *said)
         self._tidy(task)
         return True
 
-    def _tidy(self, task: views.Task | None) -> None:
+    def _tidy(self, task: str | None) -> None:
         """End what the move has left; a xapi keeps it for a day else.
 
         When the end is written: until then the task tells of it.
@@ -252,7 +273,7 @@ class _Following:
         with contextlib.suppress(failures.HostError):
             self._end_session()
             if task is not None:
-                self._session.call('task.destroy', task.ref)
+                self._session.call('task.destroy', task)
 
     def _end_session(self) -> None:
         if self.call.get('session'):
