@@ -311,10 +311,10 @@ class NoValidHost(Invalid):
     message = 'No valid host was found. {reason}'
 
 
-class MoveNotAbortable(Invalid):
+class MoveInState(Invalid):
     message = (
-        'Migration {move} state of instance {server} is {state}. Cannot abort '
-        'live migration while the migration is in this state. {remedy}'
+        'Migration {move} state of instance {server} is {state}. Cannot '
+        '{method} while the migration is in this state. {remedy}'
     )
 
 

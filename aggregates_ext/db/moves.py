@@ -26,9 +26,12 @@ _TABLE = models.moves
 _FIELDS = [field.name for field in dataclasses.fields(records.Move)]
 _COLUMNS = [_TABLE.c[name] for name in _FIELDS]
 QUEUED, SENT, UNRESOLVED = 'queued', 'sent', 'unresolved'
+REPAIRING = 'repairing'
 COMPLETED, FAILED, CANCELLED = 'completed', 'failed', 'cancelled'
 # Those that may still move the guest.
-OPEN = (QUEUED, SENT, UNRESOLVED)
+OPEN = (QUEUED, SENT, UNRESOLVED, REPAIRING)
+# Those of which nobody knows what became of them.
+STUCK = (UNRESOLVED, REPAIRING)
 # Those that are on their way: of the others nobody knows.
 UNDER_WAY = (QUEUED, SENT)
 # Rows of one statement, which may have so many values.
@@ -238,7 +241,7 @@ def unresolved(connection: sa.Connection) -> list[records.Move]:
     """The moves of which nobody knows what became of them, in order."""
     rows = connection.execute(
         sa.select(*_COLUMNS)
-        .where(_TABLE.c.ended == 0, _TABLE.c.state == UNRESOLVED)
+        .where(_TABLE.c.ended == 0, _TABLE.c.state.in_(STUCK))
         .order_by(_TABLE.c.id)
     )
     return [_record(row) for row in rows]
@@ -465,7 +468,7 @@ def cancel_all(connection: sa.Connection, operation_id: int) -> None:
     What is unresolved stays so: somebody has to find out.
     """
     for move in of_operation(connection, operation_id):
-        if move.state in OPEN and move.state != UNRESOLVED:
+        if move.state in OPEN and move.state not in STUCK:
             cancel(connection, move)
 
 
@@ -503,3 +506,19 @@ def cancel(connection: sa.Connection, move: records.Move) -> str | None:
         .values(cancelled=True, not_before=None, updated_at=now)
     )
     return SENT if result.rowcount else None
+
+
+def repair(connection: sa.Connection, move: records.Move) -> bool:
+    """Have a move repaired of which nobody knows what became of it.
+
+    :returns: whether it is such a one, as which it may have been repaired
+        already.
+    """
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == move.id, _TABLE.c.state.in_(STUCK))
+        .values(
+            state=REPAIRING, not_before=None, updated_at=timeutils.utcnow()
+        )
+    )
+    return bool(result.rowcount)

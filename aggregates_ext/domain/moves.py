@@ -26,7 +26,7 @@ STATUSES: dict[str, db_moves.Wanted] = {
     'queued': db_moves.Wanted(states=(db_moves.QUEUED,)),
     PREPARING: db_moves.Wanted(states=(db_moves.SENT,), begun=False),
     RUNNING: db_moves.Wanted(states=(db_moves.SENT,), begun=True),
-    UNKNOWN: db_moves.Wanted(states=(db_moves.UNRESOLVED,)),
+    UNKNOWN: db_moves.Wanted(states=db_moves.STUCK),
     'completed': db_moves.Wanted(states=(db_moves.COMPLETED,)),
     'error': db_moves.Wanted(states=(db_moves.FAILED,)),
     'cancelled': db_moves.Wanted(states=(db_moves.CANCELLED,)),
@@ -127,7 +127,7 @@ class Moves:
 
         :param statuses: it must have one of these.
         :raises exception.MoveNotFound: the guest has no such move.
-        :raises exception.MoveNotAbortable: it has another status, or has
+        :raises exception.MoveInState: it has another status, or has
             ended.
         """
 
@@ -141,6 +141,32 @@ class Moves:
             return move
 
         found = self._database.write(work, _is_cancelled)
+        self._intent.compute.wake_up()
+        return found
+
+    def repair(self, server_id: str, key: int) -> records.Move:
+        """Have a move repaired of which nobody knows what became of it.
+
+        :raises exception.MoveNotFound: the guest has no such move.
+        :raises exception.MoveInState: that is known, or will be.
+        :raises exception.HostNotInPool: one of its ends is no member.
+        """
+
+        def work(connection: Any) -> records.Move:
+            move = _find(connection, server_id, key)
+            if not db_moves.repair(connection, move):
+                remedy = 'Pools have no way to hasten one that is under way.'
+                raise _in_status(move, 'force_complete', remedy)
+            for name in (move.source, str(move.target)):
+                host = db_hosts.get(connection, name)
+                if (host.aggregate_id, host.phase) != (
+                    move.aggregate_id,
+                    'member',
+                ):
+                    raise exception.HostNotInPool(host=name, phase=host.phase)
+            return move
+
+        found = self._database.write(work, _is_repaired)
         self._intent.compute.wake_up()
         return found
 
@@ -221,6 +247,10 @@ def _is_cancelled(connection: Any, move: records.Move) -> bool:
     return found.cancelled or not in_progress(found)
 
 
+def _is_repaired(connection: Any, move: records.Move) -> bool:
+    return db_moves.get(connection, move.uuid).state != db_moves.UNRESOLVED
+
+
 def _find(connection: Any, server_id: str, key: int) -> records.Move:
     found = db_moves.find(connection, key, server_id)
     if found is None:
@@ -230,15 +260,23 @@ def _find(connection: Any, server_id: str, key: int) -> records.Move:
     return found
 
 
-def _not_abortable(move: records.Move) -> exception.MoveNotAbortable:
-    remedy = 'It has ended.'
-    if in_progress(move):
-        remedy = 'Ask with microversion 2.65 or later.'
-    return exception.MoveNotAbortable(
+def _not_abortable(move: records.Move) -> exception.MoveInState:
+    remedy = 'Ask with microversion 2.65 or later.'
+    if move.state == db_moves.REPAIRING:
+        remedy = 'It is being repaired: wait for the end of that.'
+    return _in_status(move, 'abort live migration', remedy)
+
+
+def _in_status(
+    move: records.Move, method: str, remedy: str
+) -> exception.MoveInState:
+    """:param remedy: what to do about one that is in progress."""
+    return exception.MoveInState(
         move=move.id,
         server=move.guest_uuid,
         state=status(move),
-        remedy=remedy,
+        method=method,
+        remedy=remedy if in_progress(move) else 'It has ended.',
     )
 
 

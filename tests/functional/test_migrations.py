@@ -283,6 +283,7 @@ STATUSES = [
     ('sent', 0, 'preparing', '2.65'),
     ('sent', 1, 'running', '2.24'),
     ('unresolved', 50, 'post-migrating', '2.65'),
+    ('repairing', 50, 'post-migrating', None),
     ('completed', 100, 'completed', None),
     ('failed', 10, 'error', None),
     ('cancelled', 0, 'cancelled', None),
@@ -422,6 +423,60 @@ def test_a_move_is_aborted(
     assert moved.cancelled is (since is not None)
     ended = {'queued': 'cancelled', 'unresolved': 'failed'}
     assert moved.state == ended.get(state, state)
+
+
+@pytest.mark.parametrize(
+    ('state', 'said'),
+    [
+        ('queued', 'no way to hasten'),
+        ('sent', 'no way to hasten'),
+        ('completed', 'It has ended'),
+        ('failed', 'It has ended'),
+        ('unresolved', None),
+        ('repairing', None),
+    ],
+)
+def test_what_nobody_knows_is_repaired(
+    running: service.Service, api: Api, web: str, state: str, said: str | None
+) -> None:
+    """And nothing else."""
+    api.move(web)
+    if state == 'queued':
+        pass
+    elif state in moves.OPEN:
+        change(running, state=state, target='xen2')
+    else:
+        end(running, state)
+    path = f'servers/{web}/migrations/1/action'
+    body = {'force_complete': None}
+    status = 202 if said is None else 400
+    answer = api(path, '2.22', ADMIN, status, 'POST', body)
+    after = read(running)
+    if said is None:
+        assert after.state == 'repairing'
+        shown = api(f'servers/{web}/migrations/1', '2.80')['migration']
+        assert shown['status'] == 'post-migrating'
+        assert api(f'servers/{web}')['server']['status'] == 'ACTIVE'
+        api(path, '2.22', ADMIN, 202, 'POST', body)
+    else:
+        assert said in answer['badRequest']['message']
+        assert 'Cannot force_complete' in answer['badRequest']['message']
+        assert after.state == state
+
+
+def test_no_repair_where_an_end_has_left(
+    running: service.Service, api: Api, web: str
+) -> None:
+    api.move(web)
+    change(running, state='unresolved', target='xen2')
+    running.database.write(
+        lambda c: hosts.update(c, 'xen2', {'phase': 'leaving'})
+    )
+    path = f'servers/{web}/migrations/1/action'
+    body = {'force_complete': None}
+    answer = api(path, '2.22', ADMIN, 409, 'POST', body)
+    assert 'xen2' in answer['conflictingRequest']['message']
+    assert read(running).state == 'unresolved'
 
 
 def test_no_end_is_forced(api: Api, web: str) -> None:

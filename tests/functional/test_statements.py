@@ -96,6 +96,7 @@ MOVING = (
     "'queued', 0, false, 0, 0, '{}', '2026-01-01 00:00:00', "
     "'2026-01-01 00:00:00')"
 )
+UNKNOWN = "UPDATE moves SET state = 'unresolved', target = 'xen2'"
 WITHIN = {'block_migration': False, 'disk_over_commit': False}
 FREED = "UPDATE hosts SET aggregate_id = NULL, phase = 'free'"
 RETRY = {'retry_operation': {'operation': OPERATION}}
@@ -183,6 +184,13 @@ CASES = {
         path=f'{SERVER}/migrations/1/action',
         version='2.22',
         status=404,
+    ),
+    'the repair of a move': Case(
+        {'force_complete': None},
+        before=(SEEN, MOVING, UNKNOWN),
+        path=f'{SERVER}/migrations/1/action',
+        version='2.22',
+        status=202,
     ),
     'all moves': Case(
         method='GET',

@@ -158,12 +158,7 @@ def abort(
     """Abort a move of a server, if it is not too late."""
     ctx.can(policy.ABORT_MIGRATION)
     guest = servers.find(ctx, domain, shape, server_id, policy.ABORT_MIGRATION)
-    uuid, key = guest.seen.uuid, _key(migration_id)
-    if key is None:
-        raise exception.MoveNotFound(
-            f'Migration {ascii(migration_id[:40])[1:-1]} not found for '
-            f'instance {uuid}'
-        )
+    uuid, key = guest.seen.uuid, _needed(migration_id, guest.seen.uuid)
     statuses: tuple[str, ...] = (moves.RUNNING,)
     if shape.supports(_ABORT_QUEUED_SINCE):
         # Of one that is unresolved it says that nothing is to be found out.
@@ -179,8 +174,11 @@ def act(
     server_id: str,
     migration_id: str,
     body: Any,
-) -> None:
-    """Refuse to force the end of a move: pools cannot do that."""
+) -> routing.Accepted:
+    """Find out what became of a move of which nobody knows; else refuse.
+
+    Pools have no way to hasten one that is under way.
+    """
     name = schema.action(body)
     if name != 'force_complete':
         raise exception.Invalid(
@@ -190,11 +188,10 @@ def act(
         raise exception.NotFound()
     ctx.can(policy.FORCE_COMPLETE)
     schema.check(body, moveforms.FORCE_COMPLETE, strict=shape.strict)
-    servers.find(ctx, domain, shape, server_id, policy.FORCE_COMPLETE)
-    raise exception.Invalid(
-        reason='force_complete is not supported: pools have no way to hasten '
-        'a migration. Abort it, or wait for its end.'
-    )
+    guest = servers.find(ctx, domain, shape, server_id, policy.FORCE_COMPLETE)
+    uuid, key = guest.seen.uuid, _needed(migration_id, guest.seen.uuid)
+    domain.moves.repair(uuid, key)
+    return routing.Accepted(f'the repair of migration {key}')
 
 
 def _key(text: str) -> int | None:
@@ -202,6 +199,17 @@ def _key(text: str) -> int | None:
     if text.isascii() and text.isdecimal() and len(text) <= 9:
         return int(text)
     return None
+
+
+def _needed(text: str, server_id: str) -> int:
+    """:raises exception.MoveNotFound: it can be none."""
+    key = _key(text)
+    if key is None:
+        raise exception.MoveNotFound(
+            f'Migration {ascii(text[:40])[1:-1]} not found for instance '
+            f'{server_id}'
+        )
+    return key
 
 
 def _listed(

@@ -115,7 +115,7 @@ def _wait(
         progress=10 + 80 * gone // (gone + len(waiting)),
     )
     for move in waiting:
-        if move.state == db_moves.UNRESOLVED:
+        if move.state in db_moves.STUCK:
             return shared.watch(run, str((move.error or {}).get('message')))
     names = shared.names([move.guest_name for move in waiting])
     return shared.watch(run, f'Guests are on the move: {names}.')

@@ -10,6 +10,7 @@ from typing import Any
 
 from oslo_log import log as logging
 
+from aggregates_ext.compute.moving import repairing
 from aggregates_ext.compute.moving import state
 from aggregates_ext.compute.moving import verdicts
 from aggregates_ext.compute.moving import ways
@@ -25,6 +26,7 @@ MOVES = ('pool_migrate', 'migrate_send')
 # How often a move is sent that left no trace.
 MOST_ATTEMPTS = 3
 UNPROVEN = 'MOVE_UNRESOLVED'
+REPAIRED = 'MOVE_REPAIRING'
 GONE = 'GUEST_GONE'
 
 
@@ -227,23 +229,44 @@ class _Following:
         return True
 
     def _leave_open(self, why: str) -> None:
-        """Nothing proves what became of the guest: touch nothing."""
+        """Nothing proves what became of the guest: touch nothing.
+
+        Unless somebody wants it repaired.
+        """
         site, move = self._site, self._move
+        if move.state == db_moves.REPAIRING:
+            try:
+                said = repairing.step(site, move, self.call)
+            except repairing.GivenUp as exc:
+                del self.call[repairing.KEY]
+                why = f'{why}; and the repair was given up: {exc}'.rstrip('.')
+                move = site.update(move, state=db_moves.UNRESOLVED)
+            else:
+                error = {
+                    'code': REPAIRED,
+                    'message': f'It is repaired. {said}',
+                }
+                site.look_later(move, call=self.call, error=error)
+                return
         message = (
             f'What became of the move of guest "{move.guest_name}" from host '
             f'{move.source} to {move.target} is not proven: {why}. It may run '
             f'on {move.target} whatever its record says, so do not start it '
-            f'on {move.source}. Restart the toolstack of {move.source} '
-            f'("xe-toolstack-restart"), and only then that of {move.target}; '
-            'it is looked at again.'
+            f'on {move.source}. With high availability off, restart the '
+            f'toolstack of {move.source} ("xe-toolstack-restart"), and only '
+            f'then that of {move.target}; or have that done: "openstack '
+            f'server migration force complete {move.guest_uuid} {move.id}". '
+            'It is looked at again.'
         )
-        if move.state != db_moves.UNRESOLVED:
+        known: dict[str, Any] = {'call': self.call}
+        if move.state == db_moves.SENT:
+            known['state'] = db_moves.UNRESOLVED
             started = verdicts.starts(site.view, *self.call['started'])
             self.call['broken'] = started
             LOG.error('Move %s: %s', move.uuid, message)
         state.postpone(
             site.held,
-            [site.update(move, state=db_moves.UNRESOLVED, call=self.call)],
+            [site.update(move, **known)],
             float(site.options.observe_interval),
             UNPROVEN,
             message,

@@ -148,19 +148,29 @@ def _read(
 
 def _gate(
     standing: Sequence[records.Operation], open_: Sequence[records.Move]
-) -> records.Operation | None:
-    """The operation that keeps moves from being sent; None: there is none.
+) -> str | None:
+    """What keeps moves from being sent, in a sentence; None: nothing.
 
-    One that has sent something does, and one that waits for the moves to
-    end; not while one of these is unresolved, which it may stay.
+    A repair does, an operation that has sent something, and one that waits
+    for the moves to end; not while one of these is unresolved, which it may
+    stay.
     """
+    for move in open_:
+        if move.state == db_moves.REPAIRING:
+            return (
+                f'Toolstacks start anew for the move of "{move.guest_name}"; '
+                'moves go on when that has ended.'
+            )
     stuck = any(move.state == db_moves.UNRESOLVED for move in open_)
     for operation in standing:
         waits = compute_run.FOR_MOVES in (operation.error or {}).get(
             'parameters', ()
         )
         if operation.parameters.get('changed') or (waits and not stuck):
-            return operation
+            return (
+                f'Operation {operation.uuid} ({operation.title}) is at work '
+                'in the pool; moves go on when it has ended.'
+            )
     return None
 
 
@@ -168,7 +178,7 @@ def _step(
     site: state.Site,
     due: Sequence[records.Move],
     open_: Sequence[records.Move],
-    gate: records.Operation | None,
+    gate: str | None,
 ) -> bool:
     """Look at what was sent, then send what may be.
 
@@ -197,8 +207,7 @@ def _step(
         queued,
         site.options.retry_interval,
         db_operations.WAITING,
-        f'Operation {gate.uuid} ({gate.title}) is at work in the pool; '
-        'moves go on when it has ended.',
+        gate,
     )
     return changed
 

@@ -87,16 +87,17 @@ def records_hold(call: Mapping[str, Any], view: views.PoolView) -> bool:
     It can while no toolstack of source, target or master has started since
     the call; and again after those of the source and then of the target have
     since that was seen, which is the repair. Each start is compared with one
-    of the same host, whose clock is its own.
+    of the same host, whose clock is its own; where the repair was ours its
+    order has been seen.
     """
     before: dict[str, float] = call['started']
     now = starts(view, *before)
+    ends = call['from'], call['to']
+    if call.get('repaired') == starts(view, *ends):
+        return True
     if now == before and all(now.values()):
         return view.master.uuid in before
     broken = call.get('broken') or before
-    source, target = call['from'], call['to']
-    both = all(
-        now.get(end) and now[end] != broken.get(end)
-        for end in (source, target)
-    )
+    source, target = ends
+    both = all(now.get(end) and now[end] != broken.get(end) for end in ends)
     return both and now[source] < now[target]

@@ -18,6 +18,8 @@ REBOOT, SHUTDOWN, STARTUP = ACTIONS = ('reboot', 'shutdown', 'startup')
 CLASSES = ('pool', 'host', 'host_metrics', 'VM')
 # What an update may ask for instead of a reboot; nobody can ask for it alone.
 RESTART = 'restart_toolstack'
+# As it is asked for by the repair of a move (design#moves-repaired).
+REPAIR = 'repair'
 # The members of storage clusters, which older releases do not have.
 MEMBERS = 'Cluster_host'
 # The label of the task of a clustered SR that is not whole yet.
@@ -197,6 +199,18 @@ def _master(facts: Powering) -> str:
     return 'that it is' if facts.is_master else ''
 
 
+HOST_DOWN = Rule(
+    'HOST_DOWN',
+    'the host must be live',
+    'Start it: "startup", or at its console.',
+    lambda facts: '' if facts.is_live else 'not live',
+)
+POOL_BUSY = Rule(
+    'POOL_BUSY',
+    'no operation may run on the pool or on the host',
+    'Wait for its end, or cancel its task ("xe task-list" on the master).',
+    _busy,
+)
 MOVES = Rule(
     moves.CODE,
     'no machine of the pool may be on the move, whoever moves it',
@@ -224,12 +238,7 @@ DOWN_RULES: tuple[Rule, ...] = (
         'Take it into maintenance again ("reapply").',
         lambda facts: 'enabled' if facts.host['enabled'] else '',
     ),
-    Rule(
-        'HOST_DOWN',
-        'the host must be live',
-        'Start it: "startup", or at its console.',
-        lambda facts: '' if facts.is_live else 'not live',
-    ),
+    HOST_DOWN,
     Rule(
         'MASTER_UNDER_HA',
         'the master must not go down with high availability on',
@@ -244,12 +253,7 @@ DOWN_RULES: tuple[Rule, ...] = (
         'host reaches it, one failure ends the pool.',
         _statefile,
     ),
-    Rule(
-        'POOL_BUSY',
-        'no operation may run on the pool or on the host',
-        'Wait for its end, or cancel its task ("xe task-list" on the master).',
-        _busy,
-    ),
+    POOL_BUSY,
     Rule(
         'CLUSTERED_SR',
         'no other host of the storage cluster of the host may be down',
@@ -300,8 +304,21 @@ HA_OFF = Rule(
     '"suspend_ha": true.',
     lambda facts: 'on' if facts.pool['ha_enabled'] else '',
 )
+REPAIR_RULES: tuple[Rule, ...] = (
+    HOST_DOWN,
+    POOL_BUSY,
+    MOVES,
+    Rule(
+        'HA_ON',
+        'high availability must be off while a move is repaired',
+        'Its guest is recorded as halted for a while, so it could be started '
+        'a second time. Switch it off for the time ("xe pool-ha-disable").',
+        lambda facts: 'on' if facts.pool['ha_enabled'] else '',
+    ),
+)
 RULES = {
     REBOOT: DOWN_RULES,
+    REPAIR: REPAIR_RULES,
     RESTART: (*DOWN_RULES, HA_OFF),
     SHUTDOWN: (*DOWN_RULES, STAYS_MASTER),
     STARTUP: UP_RULES,
@@ -341,6 +358,7 @@ WARNINGS: dict[str, tuple[Rule, ...]] = {
     SHUTDOWN: (_HA_ON, _NO_WAY_UP),
     STARTUP: (_AUTOSTART,),
     RESTART: (),
+    REPAIR: (),
 }
 ALL_WARNINGS = (_RESTARTS, _HA_ON, _NO_WAY_UP, _AUTOSTART)
 
@@ -352,7 +370,7 @@ def check(
 
     :param found: of ``read``.
     :param uuid: of the host, for messages.
-    :param action: one of ``ACTIONS``, or ``RESTART``.
+    :param action: one of ``ACTIONS``, ``RESTART`` or ``REPAIR``.
     """
     if found is None:
         return preflight.Report(

@@ -86,9 +86,38 @@ def test_what_is_open_is_counted_by_its_state(
         'queued': 1,
         'sent': 2,
         'unresolved': 1,
+        'repairing': 0,
     }
     [stuck] = read(database, moves.unresolved)
     assert stuck.uuid == made[1].uuid
+
+
+def test_what_nobody_knows_is_repaired(database: engine.Database) -> None:
+    made = insert(database)
+    for state, expected in (
+        ('queued', False),
+        ('sent', False),
+        ('unresolved', True),
+        ('repairing', True),
+    ):
+        database.write(
+            lambda c, s=state: moves.update(
+                c, moves.get(c, made.uuid), {'state': s}
+            )
+        )
+        database.write(lambda c: moves.rest(c, [made], 600.0))
+        asked = database.write(lambda c: moves.repair(c, made))
+        assert asked is expected
+        after = read(database, lambda c: moves.get(c, made.uuid))
+        assert after.state == ('repairing' if expected else state)
+        # At once, whenever it was to be looked at.
+        assert (after.not_before is None) is expected
+    [stuck] = read(database, moves.unresolved)
+    assert stuck.uuid == made.uuid
+    # Its toolstacks may be starting: nobody gives it up meanwhile.
+    assert database.write(lambda c: moves.cancel(c, stuck)) is None
+    end(database, stuck)
+    assert not database.write(lambda c: moves.repair(c, made))
 
 
 def test_it_ends_once(database: engine.Database) -> None:

@@ -19,7 +19,7 @@ EXPECTED = {
     exception.Malformed: (400, 'badRequest'),
     exception.AggregateNotEmpty: (400, 'badRequest'),
     exception.NoValidHost: (400, 'badRequest'),
-    exception.MoveNotAbortable: (400, 'badRequest'),
+    exception.MoveInState: (400, 'badRequest'),
     exception.Unauthorized: (401, 'unauthorized'),
     exception.Forbidden: (403, 'forbidden'),
     exception.NotFound: (404, 'itemNotFound'),

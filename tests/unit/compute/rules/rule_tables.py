@@ -45,6 +45,7 @@ SECTIONS: dict[str, Rules] = {
     'To go down': powering.RULES[powering.SHUTDOWN],
     'To be started': powering.UP_RULES,
     'To get a new toolstack, beside': (powering.HA_OFF,),
+    'To get one for the repair of a move': powering.REPAIR_RULES,
     'Worth knowing before a host goes down': powering.ALL_WARNINGS,
     'To empty a host': (*evacuation.POOL_RULES, *ways.RULES),
     'Guests that can move': guests.GUEST_RULES,
