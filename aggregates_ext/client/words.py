@@ -88,6 +88,10 @@ def condition(entry: Data) -> Iterator[str]:
         yield f'maintenance {entry["maintenance"]}'
     elif entry.get('xencenter_maintenance'):
         yield 'in maintenance by another tool'
+    if entry.get('needs_reboot'):
+        yield 'needs a reboot'
+    if entry.get('pending_guidances'):
+        yield f'its updates ask for {commas(entry["pending_guidances"])}'
 
 
 def drift(entries: Iterable[Data]) -> str:

@@ -319,15 +319,16 @@ def _listed(entry: db_inventory.Entry, found: sight.Sight) -> _State | None:
         bool(host['enabled']),
         _number(host.get('version') or ''),
         found.seen_at,
-        _figures(host, entry),
+        _figures(host, (found.guests or {}).get(entry.uuid or '', (0, 0))),
     )
 
 
-def _figures(host: Mapping[str, Any], entry: db_inventory.Entry) -> Figures:
-    """What was seen of a host; of a release before, it has no figures."""
-    observation = (entry.home and entry.home.observation) or {}
-    sums = observation.get('guests', {}).get('hosts', {})
-    guests, vcpus = sums.get(entry.uuid, (0, 0))
+def _figures(host: Mapping[str, Any], sums: Sequence[int]) -> Figures:
+    """What was seen of a host; of a release before, it has no figures.
+
+    :param sums: its guests, and their processors.
+    """
+    guests, vcpus = sums
     memory = host.get('memory', 0)
     used = max(0, memory - host.get('memory_free', 0))
     return Figures(

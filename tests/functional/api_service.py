@@ -145,6 +145,8 @@ class DriftedPool(Service):
             'name_label': 'pool1',
             'master': 'u1',
             'hosts': listed,
+            'guests': {'hosts': {'u1': (3, 6)}},
+            'waiting': {'u1': {'guidances': ['reboot_host'], 'reboot': True}},
             'seen_at': FAR,
         }
         dead = records.Drift('MEMBER_DEAD', 'It is dead.', 'xen1', 'u1', 1.0)

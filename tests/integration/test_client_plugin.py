@@ -246,6 +246,10 @@ def test_a_pool_is_made_and_dissolved(
         (first, 'member', []),
         (second, 'member', []),
     ]
+    told = [
+        (h['Guests'], h['Needs Reboot'], h['Pending Guidances']) for h in hosts
+    ]
+    assert told == [(0, False, [])] * 2
     host = ('--host', first)
     [row] = openstack(*POOL, 'list', '--long', *host, *JSON).json()
     assert (row['Name'], row['State']) == (name, 'active')

@@ -368,6 +368,9 @@ def pool(face: str) -> Schema:
         disabled_reason=maybe(TEXT),
         xencenter_maintenance=maybe(FLAG),
         version=maybe(TEXT),
+        guests=maybe({**NUMBER, 'minimum': 0}),
+        pending_guidances=maybe(items(TEXT)),
+        needs_reboot=maybe(FLAG),
         seen_at=maybe(TIMES[face]),
         shut_down=items(obj(name=TEXT, uuid=TEXT)),
     )

@@ -182,6 +182,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'policy.py',
     ),
     'compute/observation/': (
+        'compute/rules/',
         'compute/run/',
         'compute/xen/',
         'db/',

@@ -98,6 +98,7 @@ ITEMS = {
     'away': 'move',
     'packages': 'package',
     'guidance': 'task',
+    'pending_guidances': 'guidance',
 }
 # Elements whose children are named by a uuid, which no element can be.
 _BY_UUID = {'disks': 'sr'}

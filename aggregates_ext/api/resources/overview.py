@@ -13,6 +13,7 @@ from aggregates_ext.db import records
 from aggregates_ext.domain import endings
 from aggregates_ext.domain import inventory
 from aggregates_ext.domain import overview
+from aggregates_ext.domain import sight
 
 # More than that are not shown at once.
 _PAGE = overview.PAGE
@@ -155,7 +156,10 @@ def _hosts(found: overview.Pool, shape: shapes.Shape) -> list[dict[str, Any]]:
     for entry in drift:
         codes.setdefault(entry.uuid, []).append(entry.code)
     seen_at = shape.time(shapes.moment(seen.seen_at))
-    left = {uuid: {**h, 'seen_at': seen_at} for uuid, h in seen.hosts.items()}
+    left = {
+        uuid: {**listed, **_besides(seen, uuid), 'seen_at': seen_at}
+        for uuid, listed in seen.hosts.items()
+    }
     rows: list[tuple[records.Host | None, dict[str, Any]]] = [
         (host, left.pop(host.uuid or '', {'uuid': host.uuid}))
         for host in found.hosts
@@ -179,6 +183,17 @@ def _hosts(found: overview.Pool, shape: shapes.Shape) -> list[dict[str, Any]]:
         )
         for host, listed in rows
     ]
+
+
+def _besides(seen: sight.Sight, uuid: str) -> dict[str, Any]:
+    """What is kept of a host that the pool lists, but not with it."""
+    waits = seen.waits(uuid)
+    told = waits.guidances
+    return {
+        'guests': seen.guests_on(uuid),
+        'pending_guidances': None if told is None else list(told),
+        'needs_reboot': waits.reboot,
+    }
 
 
 def _host(
@@ -211,6 +226,9 @@ def _host(
         if told
         else None,
         'version': found.get('version'),
+        'guests': found.get('guests'),
+        'pending_guidances': found.get('pending_guidances'),
+        'needs_reboot': found.get('needs_reboot'),
         'drift': drift,
         'alarm': host.alarm if host else None,
         'seen_at': found.get('seen_at'),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
+from aggregates_ext.compute.rules import updating
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import releases
@@ -20,6 +21,9 @@ from aggregates_ext.compute.xen import xenapi
 # Characters of a name that are kept; no aggregate has one so long.
 LABEL_CUT = 300
 LABELS_SHOWN = 5
+# What is kept of what updates ask for: xapi has seven words for all.
+GUIDANCE_CUT = 64
+GUIDANCES_KEPT = 16
 _COUNT = re.compile('[0-9]{1,6}')
 # Keys in other_config of a host that is in maintenance for XenCenter, and
 # what the first one says then (xapi#maintenance-keys).
@@ -40,6 +44,8 @@ class HostView:
     :ivar operations: what is under way on the host.
     :ivar keys: XenCenter's, as far as it has them; None: not told.
     :ivar processors, memory, memory_free: 0: not told; bytes.
+    :ivar guidances: what its updates still ask for; None: not known.
+    :ivar needs_reboot: whether one of them asks for that; None: not known.
     """
 
     ref: str
@@ -57,11 +63,18 @@ class HostView:
     processors: int = 0
     memory: int = 0
     memory_free: int = 0
+    guidances: tuple[str, ...] | None = ()
+    needs_reboot: bool | None = False
 
     @property
     def is_in_maintenance(self) -> bool | None:
         """Whether it is so for XenCenter, whoever has written that."""
         return None if self.keys is None else self.keys.get(MODE) == IS_ON
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is known that no update asks for anything any more."""
+        return self.guidances == () and self.needs_reboot is False
 
 
 class Roll(dict[str, HostView]):
@@ -160,6 +173,8 @@ def _host_view(
         processors=_processors(host),
         memory=_memory(host, metrics, 'memory_total'),
         memory_free=_memory(host, metrics, 'memory_free'),
+        guidances=_guidances(host),
+        needs_reboot=_needs_reboot(host),
     )
     if notes:
         odd.append(Oddity('; '.join(notes), uuid or None))
@@ -210,6 +225,25 @@ def _memory(host: dict[str, Any], metrics: dict[str, Any], field: str) -> int:
         return 0 if found is None else max(0, int(found[field]))
     except failures.OddAnswer:
         return 0
+
+
+def _guidances(host: dict[str, Any]) -> tuple[str, ...] | None:
+    """What its updates ask for, each once; it is shown and nothing else."""
+    try:
+        told = dict.fromkeys(
+            word[:GUIDANCE_CUT] for word in updating.guidances(host) if word
+        )
+    except failures.OddAnswer:
+        return None
+    return tuple(told)[:GUIDANCES_KEPT]
+
+
+def _needs_reboot(host: dict[str, Any]) -> bool | None:
+    """The verdict of a restart of all hosts that leaves out the others."""
+    try:
+        return updating.needs_reboot(host)
+    except failures.OddAnswer:
+        return None
 
 
 def _start_time(

@@ -80,6 +80,15 @@ class PoolView:
                 }
                 for host in sorted(self.hosts.values(), key=lambda h: h.uuid)
             ],
+            # Most hosts wait for nothing, and are not among them.
+            'waiting': {
+                host.uuid: {
+                    'guidances': host.guidances,
+                    'reboot': host.needs_reboot,
+                }
+                for host in self.hosts.values()
+                if not host.is_done
+            },
         }
 
 

@@ -278,8 +278,14 @@ def wants(record: Mapping[str, Any], words: tuple[str, ...]) -> bool:
     :param record: of a host, or of a guest.
     :param words: how that begins.
     """
-    return any(
-        str(asked).startswith(words)
-        for name in GUIDANCE
-        for asked in record.get(name) or ()
-    )
+    return any(asked.startswith(words) for asked in guidances(record))
+
+
+def guidances(record: Mapping[str, Any]) -> Iterator[str]:
+    """What updates still ask for, the most urgent first.
+
+    :param record: of a host, or of a guest.
+    :raises OddAnswer: it is not known.
+    """
+    for name in GUIDANCE:
+        yield from map(str, record.get(name) or ())

@@ -15,6 +15,9 @@ HOST: dict[str, Any] = {
     'disabled_reason': None,
     'maintenance': 'off',
     'xencenter_maintenance': False,
+    'guests': 3,
+    'pending_guidances': [],
+    'needs_reboot': False,
     'drift': [],
     'alarm': None,
     'shut_down': [],
@@ -50,6 +53,18 @@ HOST: dict[str, Any] = {
             {'xencenter_maintenance': True},
             'xen1: member, master, live, enabled, in maintenance by another '
             'tool',
+        ),
+        (
+            {
+                'needs_reboot': True,
+                'pending_guidances': ['reboot_host', 'restart_toolstack'],
+            },
+            'xen1: member, master, live, enabled, needs a reboot, its updates '
+            'ask for reboot_host, restart_toolstack',
+        ),
+        (
+            {'needs_reboot': None, 'pending_guidances': None},
+            'xen1: member, master, live, enabled',
         ),
     ],
 )
