@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from aggregates_ext.compute.rules import moves
 from aggregates_ext.compute.rules.joining import requirements
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import presets
@@ -194,6 +195,16 @@ def same_address(sim: Sim) -> None:
     )
 
 
+def moving(sim: Sim) -> None:
+    sim.add_record(
+        'xen1',
+        'VM',
+        name_label='web',
+        power_state='Running',
+        current_operations={'OpaqueRef:task': 'migrate_send'},
+    )
+
+
 # What ours forbid and the simulator does: rule, change, words.
 STRICTER: list[tuple[str, Change, str]] = [
     ('the pool must not list the host already', stale_record, '"stale" ('),
@@ -214,6 +225,7 @@ STRICTER: list[tuple[str, Change, str]] = [
         lambda sim: sim.start_pool_operation('xen2', 'ha_enable'),
         'ha_enable on host xen2',
     ),
+    (moves.RULE, moving, '"web"'),
 ]
 
 

@@ -1,4 +1,4 @@
-"""What a change of master and an eject wait for: moves, and every member."""
+"""What changes of pools wait for: moves of anybody, and every member."""
 
 import contextlib
 
@@ -7,6 +7,7 @@ import pytest
 from aggregates_ext.db import hosts as db_hosts
 from tests.functional import service
 
+JOIN = 'Async.pool.join'
 CALLS = ('pool.designate_new_master', 'Async.pool.eject', 'host.disable')
 
 
@@ -58,6 +59,43 @@ def test_moves_are_waited_for_by_name(
     assert sent(running) == []
     tell(running, ref, {})
     assert running.settle(key) == 'succeeded', running.error(key)
+
+
+def test_a_join_waits_for_the_move_of_another_client(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1', 'xen2')
+    joined = running.arrivals(JOIN)
+    guest = running.sim.add_vm('xen2', 'moving guest', memory=16 << 30)
+    with contextlib.closing(running.login('xen1')) as session:
+        task = session.call(
+            'Async.VM.pool_migrate',
+            session.call('VM.get_by_uuid', guest),
+            session.call('host.get_by_uuid', running.sim.host('xen1').uuid),
+            {'live': 'true'},
+        )
+
+    def goes_on() -> bool:
+        row = running.sim.host('xen1').database.row('task', task)
+        return bool(row['status'] == 'pending')
+
+    with service.answering(running) as asked:
+        report = asked.check_host('xen3', key, 'add')
+    (problem,) = report['blockers']
+    assert (problem['code'], problem['heals']) == ('MACHINES_MOVE', True)
+    running.members.add_host(running.ctx, key, 'xen3')
+    running.work(3)
+    assert goes_on()
+    error = running.error(key)
+    assert error['code'] == 'MACHINES_MOVE', error
+    assert '"moving guest"' in error['message']
+    assert running.operation(key).state == 'queued'
+    assert running.arrivals(JOIN) == joined
+    running.clock.advance(600)
+    assert not goes_on()
+    assert running.settle(key) == 'succeeded', running.error(key)
+    assert running.hosts.get('xen3').phase == 'member'
+    assert running.sim.places(guest) == ['xen1']
 
 
 def test_master_is_changed_only_when_every_member_follows(

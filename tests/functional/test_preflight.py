@@ -105,7 +105,7 @@ def test_the_number_of_calls_is_fixed(make_stage: Make) -> None:
         before = len(found.sim.calls)
         found.check_join()
         counts.append(len(found.sim.calls) - before)
-    assert counts[0] == counts[1] == 37
+    assert counts[0] == counts[1] == 38
 
 
 def cpus(sim: Sim) -> None:

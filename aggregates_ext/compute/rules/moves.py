@@ -1,4 +1,4 @@
-"""Machines that move: whatever restarts a toolstack waits for them.
+"""Machines that move: whatever starts a toolstack anew waits for them.
 
 A move whose source, target or master starts its toolstack anew is finished by
 xenopsd, and nobody writes it down: the machine is recorded halted while it
@@ -7,34 +7,32 @@ whoever has asked for the move.
 """
 
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
 
 CODE = 'MACHINES_MOVE'
+RULE = 'no machine of the pool may be on the move, whoever moves it'
+REMEDY = 'Wait for the end of the moves.'
 MOVES = frozenset({'pool_migrate', 'migrate_send'})
 
 
-def find(machines: preflight.Records) -> list[str]:
-    """The names of the machines of a pool that move now."""
-    return sorted(
-        machine['name_label']
+def find(machines: preflight.Records) -> text.Listed:
+    """The machines of a pool that move now, in words; empty: none does."""
+    names = sorted(
+        fields.shown(machine, 'name_label')
         for machine in machines.values()
         if MOVES & set(machine.get('current_operations', {}).values())
     )
+    return text.listed(f'"{name}"' for name in names)
 
 
 def check(machines: preflight.Records) -> list[preflight.Problem]:
     """That no machine of the pool moves; it heals when they have ended."""
-    names = find(machines)
-    if not names:
+    found = find(machines)
+    if not found:
         return []
-    found = text.listed(f'"{name}"' for name in names)
     return [
         preflight.Problem(
-            CODE,
-            'no machine of the pool may be on the move, whoever moves it',
-            found,
-            'Wait for the end of the moves.',
-            heals=True,
-            details=found.items,
+            CODE, RULE, found, REMEDY, heals=True, details=found.items
         )
     ]

@@ -155,10 +155,6 @@ def _busy(facts: Powering) -> str:
     )
 
 
-def _moving(facts: Powering) -> str:
-    return text.listed(f'"{n}"' for n in moves.find(facts.records['VM']))
-
-
 def _cluster_down(facts: Powering) -> str:
     """Other hosts of its storage cluster that do not count for its quorum."""
     down = [
@@ -213,9 +209,9 @@ POOL_BUSY = Rule(
 )
 MOVES = Rule(
     moves.CODE,
-    'no machine of the pool may be on the move, whoever moves it',
-    'Wait for the end of the moves.',
-    _moving,
+    moves.RULE,
+    moves.REMEDY,
+    lambda facts: moves.find(facts.records['VM']),
 )
 NO_BOOT_TIME = Rule(
     'BOOT_TIME_UNKNOWN',

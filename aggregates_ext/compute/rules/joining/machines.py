@@ -1,8 +1,9 @@
-"""Machines on the joining host."""
+"""Machines on the joining host, and those of the pool that move."""
 
 from collections.abc import Iterator
 from typing import Any
 
+from aggregates_ext.compute.rules import moves
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.joining import sides
 from aggregates_ext.compute.xen import fields
@@ -56,6 +57,16 @@ NOT_HALTED = kinds.none(
     lambda side: _in_state(side, 'Paused', 'Suspended'),
     stricter='the manuals forbid it, for the processors of a pool are '
     'levelled, and a suspended machine may not resume',
+)
+# Moves at the joining host are among what BUSY tells.
+MOVING = kinds.Rule(
+    moves.CODE,
+    moves.RULE,
+    moves.REMEDY,
+    lambda facts: moves.find(facts.master.records['VM']),
+    stricter='a join starts a toolstack, and so may what mends one that '
+    'stopped half-way; one that starts during a move can leave records that '
+    'lie',
 )
 
 

@@ -69,6 +69,7 @@ JOIN_RULES: tuple[kinds.Rule, ...] = (
     pools.MASTER_ADDRESS,
     pools.ADDRESS,
     pools.BUSY,
+    machines.MOVING,
 )
 JOIN_WARNINGS: tuple[kinds.Rule, ...] = (
     losses.JOIN_LOSES,

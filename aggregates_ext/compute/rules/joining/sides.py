@@ -17,10 +17,11 @@ from aggregates_ext.compute.xen import xenapi
 
 LOG = logging.getLogger(__name__)
 Records = preflight.Records
-# What is read of either side; its size does not grow with machines.
+# What is read of either side.
 CLASSES = (
     'pool',
     'host',
+    'VM',
     'SR',
     'PIF',
     'network',
@@ -36,7 +37,6 @@ CLASSES = (
 # What is read of the joining host besides.
 JOINER_CLASSES = (
     *CLASSES,
-    'VM',
     'PBD',
     'VLAN',
     'Bond',
