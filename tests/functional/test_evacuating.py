@@ -667,6 +667,12 @@ WORTH_KNOWING: list[tuple[Callable[[Pool], Any], str]] = [
         'GUIDANCE_PENDING',
     ),
     (lambda pool: pool.sim.set_pool('xen1', wlb_enabled=True), 'WLB_ON'),
+    (
+        lambda pool: pool.sim.set_pool(
+            'xen1', other_config={'rolling_upgrade_in_progress': 'true'}
+        ),
+        'ROLLING_UPGRADE',
+    ),
     (suspended, 'LOCAL_SUSPEND'),
     (autostart, 'AUTO_POWERON'),
 ]

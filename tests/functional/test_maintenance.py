@@ -47,6 +47,31 @@ def test_guests_go_and_come_back(running: service.Service, key: int) -> None:
     assert running.state(key) == 'active'
 
 
+def test_a_removal_that_takes_turns_with_an_entry_is_told(
+    running: service.Service, key: int
+) -> None:
+    def told() -> list[tuple[str, str]]:
+        with service.answering(running) as asked:
+            report = asked.check_host('xen2', key, 'maintenance')
+        assert report['blockers'] == []
+        return [(w['code'], w['found']) for w in report['warnings']]
+
+    assert told() == []
+    running.members.remove_host(running.ctx, key, 'xen3')
+    assert told() == [('MEMBERS_CHANGE', 'xen3 (leaving)')]
+    queued = running.operation(key).uuid
+    running.operations.cancel(running.ctx, key, queued)
+    assert told() == []
+    # And so it is: what comes to moves waits for them.
+    running.maintenance.enter(running.ctx, 'xen2')
+    while not running.arrivals('Async.VM.pool_migrate'):
+        maintaining.go_on(running, key, 0.1)
+    running.members.remove_host(running.ctx, key, 'xen3')
+    maintaining.go_on(running, key, 0.1)
+    assert 'Guests are on the move' in running.error(key)['message']
+    assert running.arrivals('Async.pool.eject') == []
+
+
 def let_moves_go_on(running: service.Service, key: int) -> None:
     """Moves alone: what they are a part of rests."""
     with running.database.writer() as connection:

@@ -656,6 +656,18 @@ def test_a_request_is_refused_with_every_reason(
     running.sim.set_pool('xen1', other_config=config)
     report = running.members.check_host(key, 'xen2', 'reboot')
     assert [w['code'] for w in report['warnings']] == ['AUTO_POWERON']
+    config = {'rolling_upgrade_in_progress': 'true'}
+    running.sim.set_pool('xen1', other_config=config)
+    unasked = members.Members(
+        intent.Intent(running.database, service.Silence(), 0)
+    )
+    unasked.remove_host(running.ctx, key, 'xen3')
+    report = running.members.check_host(key, 'xen2', 'reboot')
+    assert [(w['code'], w['found']) for w in report['warnings']] == [
+        ('AUTO_POWERON', 'auto_poweron of the pool'),
+        ('ROLLING_UPGRADE', 'rolling_upgrade_in_progress'),
+        ('MEMBERS_CHANGE', 'xen3 (leaving)'),
+    ]
 
 
 def test_asked_again_and_cancelled(running: service.Service, key: int) -> None:

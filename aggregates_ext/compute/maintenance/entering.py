@@ -61,9 +61,8 @@ def check_host(
     :param find: further registered hosts by their address.
     :raises exception.AggregatesError: it could not be told.
     """
-    unfit = preflight.evaluate(
-        bindings.MAINTENANCE_RULES, bindings.Binding(host, aggregate)
-    )
+    bound = bindings.Binding(host, aggregate, hosts)
+    unfit = preflight.evaluate(bindings.MAINTENANCE_RULES, bound)
     if unfit:
         return preflight.Report(blockers=unfit)
     with masters.master_of(connector, aggregate, hosts, find=find) as master:
@@ -76,7 +75,9 @@ def check_host(
             hard=hard,
             network=network,
         )
-    return answer.of_the_request()
+    report = answer.of_the_request()
+    around = preflight.evaluate(bindings.MAINTENANCE_WARNINGS, bound)
+    return dataclasses.replace(report, warnings=(*report.warnings, *around))
 
 
 def enter(run: compute_run.Run) -> None:

@@ -97,16 +97,20 @@ def check_host(
     :param find: further registered hosts by their address.
     :raises exception.AggregatesError: it could not be told.
     """
-    unfit = preflight.evaluate(
-        bindings.POWER_RULES, bindings.Binding(host, aggregate)
-    )
+    bound = bindings.Binding(host, aggregate, hosts)
+    unfit = preflight.evaluate(bindings.POWER_RULES, bound)
     if any(problem.code == bindings.NOT_A_MEMBER for problem in unfit):
         return preflight.Report(blockers=unfit)
     with masters.master_of(connector, aggregate, hosts, find=find) as master:
         master.look()
         found = rules.read(master.session, host.uuid)
     report = rules.check(found, host.uuid, action)
-    return dataclasses.replace(report, blockers=(*unfit, *report.blockers))
+    around = preflight.evaluate(bindings.POWER_WARNINGS, bound)
+    return dataclasses.replace(
+        report,
+        blockers=(*unfit, *report.blockers),
+        warnings=(*report.warnings, *around),
+    )
 
 
 def power_host(run: compute_run.Run) -> None:

@@ -1,17 +1,23 @@
 """What the aggregates themselves forbid, whatever the hosts say."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.xen import text
 from aggregates_ext.db import records
 
 
 @dataclasses.dataclass(frozen=True)
 class Binding:
-    """A host, and the aggregate that it is to enter or to leave."""
+    """A host, and the aggregate that it is to enter or to leave, or is in.
+
+    :ivar hosts: those of the aggregate, where it matters who they are.
+    """
 
     host: records.Host
     aggregate: records.Aggregate
+    hosts: Sequence[records.Host] = ()
 
 
 Rule = preflight.Rule[Binding]
@@ -93,5 +99,39 @@ MAINTENANCE_RULES: tuple[Rule, ...] = (
         'only a member of the aggregate can be put into maintenance',
         'Name a host that the aggregate lists, when it has joined.',
         _elsewhere,
+    ),
+)
+
+
+def _changing(facts: Binding) -> str:
+    """Hosts whose join or removal is queued, at work or unresolved."""
+    return text.listed(
+        f'{host.name} ({host.phase})'
+        for host in facts.hosts
+        if host.phase in ('joining', 'leaving')
+    )
+
+
+_CODE = 'MEMBERS_CHANGE'
+_RULE = 'no host of the aggregate should be about to join its pool or leave it'
+# What waits for what: design#moves and design#power.
+MAINTENANCE_WARNINGS: tuple[Rule, ...] = (
+    Rule(
+        _CODE,
+        _RULE,
+        'They wait for one another: no guest is sent away while a join or '
+        'removal is at work, and none of these begins while guests are on '
+        'the move.',
+        _changing,
+    ),
+)
+POWER_WARNINGS: tuple[Rule, ...] = (
+    Rule(
+        _CODE,
+        _RULE,
+        'They wait for one another: the host is told nothing while a join or '
+        'removal is at work, and none of these begins from then on until '
+        'this has ended.',
+        _changing,
     ),
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 from aggregates_ext.compute.rules import moves
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules import upgrades
 from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import xenapi
@@ -349,14 +350,21 @@ _AUTOSTART = Rule(
         else ''
     ),
 )
+_UPGRADE = Rule(
+    upgrades.CODE,
+    upgrades.RULE,
+    'Upgrade the master first, then all others: a host that starts with a '
+    'newer version than the master stays away.',
+    lambda facts: upgrades.find(facts.pool),
+)
 WARNINGS: dict[str, tuple[Rule, ...]] = {
-    REBOOT: (_RESTARTS, _HA_ON, _AUTOSTART),
+    REBOOT: (_RESTARTS, _HA_ON, _AUTOSTART, _UPGRADE),
     SHUTDOWN: (_HA_ON, _NO_WAY_UP),
-    STARTUP: (_AUTOSTART,),
+    STARTUP: (_AUTOSTART, _UPGRADE),
     RESTART: (),
     REPAIR: (),
 }
-ALL_WARNINGS = (_RESTARTS, _HA_ON, _NO_WAY_UP, _AUTOSTART)
+ALL_WARNINGS = (_RESTARTS, _HA_ON, _NO_WAY_UP, _AUTOSTART, _UPGRADE)
 
 
 def check(

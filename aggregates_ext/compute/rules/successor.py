@@ -12,6 +12,7 @@ from typing import Any
 
 from aggregates_ext.compute.rules import moves
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules import upgrades
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
@@ -21,7 +22,6 @@ from aggregates_ext.db import records
 CLASSES = ('pool', 'host', 'host_metrics', 'VM')
 # What tells the release of a host; a master is of the newest in its pool.
 VERSIONS = ('platform_version', 'product_version', 'xapi')
-ROLLING = 'rolling_upgrade_in_progress'
 IS_MASTER = 'HOST_IS_MASTER'
 Read = Mapping[str, preflight.Records]
 Problem = preflight.Problem
@@ -77,8 +77,8 @@ def check_pool(known: Read) -> list[Problem]:
             'Switch it off, and on again afterwards.',
         ),
         (
-            pool['other_config'].get(ROLLING) == 'true',
-            'ROLLING_UPGRADE',
+            upgrades.find(pool),
+            upgrades.CODE,
             'no rolling upgrade may be under way in the pool',
             'one; the master is upgraded first, and stays the master',
             'Bring all hosts to the same release first.',

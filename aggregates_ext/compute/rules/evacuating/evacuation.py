@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules import upgrades
 from aggregates_ext.compute.rules.evacuating import advice
 from aggregates_ext.compute.rules.evacuating import blockers
 from aggregates_ext.compute.rules.evacuating import facts
@@ -254,6 +255,14 @@ WARNINGS: tuple[Rule, ...] = (
         'Guests do not move to an older host, and so not back from a newer '
         'one; update the master first.',
         _versions,
+    ),
+    Rule(
+        upgrades.CODE,
+        upgrades.RULE,
+        'Upgrade the master first, then all others: until then guests move to '
+        'hosts of the same or a newer version alone, so they may not come '
+        'back.',
+        lambda facts: upgrades.find(facts.pool),
     ),
     Rule(
         'GUIDANCE_PENDING',

@@ -16,6 +16,7 @@ from typing import Any
 from aggregates_ext.compute.rules import networks
 from aggregates_ext.compute.rules import powering
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules import upgrades
 from aggregates_ext.compute.rules.evacuating import evacuation
 from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.rules.evacuating import planning
@@ -95,6 +96,7 @@ OF_THE_POOL = frozenset(
         'OTHER_IN_MAINTENANCE',
         'VERSIONS_DIFFER',
         'WLB_ON',
+        upgrades.CODE,
         networks.UNKNOWN,
     }
 )

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from aggregates_ext.compute.rules import upgrades
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.joining import machines
 from aggregates_ext.compute.rules.joining import networks
@@ -270,18 +271,13 @@ LEVELS = kinds.Rule(
         facts, (_levels(facts.joiner), _levels(facts.master))
     ),
 )
-ROLLING_KEY = 'rolling_upgrade_in_progress'
 ROLLING = kinds.Rule(
-    'ROLLING_UPGRADE',
+    upgrades.CODE,
     'no rolling upgrade should be under way',
     'Finish it first.',
     lambda facts: kinds.on_sides(
         facts,
-        lambda side: (
-            [ROLLING_KEY]
-            if side.pool['other_config'].get(ROLLING_KEY) == 'true'
-            else []
-        ),
+        lambda side: [found] if (found := upgrades.find(side.pool)) else [],
     ),
 )
 PASSTHROUGH = kinds.none(

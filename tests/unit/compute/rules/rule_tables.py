@@ -46,7 +46,10 @@ SECTIONS: dict[str, Rules] = {
     'To be started': powering.UP_RULES,
     'To get a new toolstack, beside': (powering.HA_OFF,),
     'To get one for the repair of a move': powering.REPAIR_RULES,
-    'Worth knowing before a host goes down': powering.ALL_WARNINGS,
+    'Worth knowing before a host goes down': (
+        *powering.ALL_WARNINGS,
+        *bindings.POWER_WARNINGS,
+    ),
     'To empty a host': (*evacuation.POOL_RULES, *ways.RULES),
     'Guests that can move': guests.GUEST_RULES,
     'Hosts that take guests': hosts.HOST_RULES,
@@ -56,6 +59,7 @@ SECTIONS: dict[str, Rules] = {
     'Worth knowing before a host is emptied': (
         *evacuation.WARNINGS,
         *ways.WARNINGS,
+        *bindings.MAINTENANCE_WARNINGS,
     ),
     'To restart hosts in turn': (*rolling.RULES, powering.NO_BOOT_TIME),
     'To update hosts in turn': (*updating.RULES, *updating.PENDING_RULES),

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from aggregates_ext.compute.rules import successor
+from aggregates_ext.compute.rules import upgrades
 
 NEW = {'platform_version': '3.4.0', 'product_version': '8.3', 'xapi': '24.9'}
 
@@ -75,7 +76,7 @@ def test_machines_that_move_are_named_and_waited_for(
     [
         ({'ha_enabled': True}, 'HA_IS_ENABLED'),
         (
-            {'other_config': {successor.ROLLING: 'true'}},
+            {'other_config': {upgrades.KEY: 'true'}},
             'ROLLING_UPGRADE',
         ),
         ({'is_psr_pending': True}, 'POOL_SECRET_ROTATION_PENDING'),

@@ -453,7 +453,10 @@ def test_what_is_about_the_pool_is_told_once() -> None:
         *twelve(),
         guest('flag', 'xen1', other_config={'auto_poweron': 'true'}),
         wlb_enabled=True,
-        other_config={'auto_poweron': 'true'},
+        other_config={
+            'auto_poweron': 'true',
+            'rolling_upgrade_in_progress': 'true',
+        },
     )
     host = pool.records['host']
     host['xen4']['software_version'] = {'platform_version': '3.5.0'}
@@ -464,6 +467,7 @@ def test_what_is_about_the_pool_is_told_once() -> None:
     assert warned(found) == [
         ('OTHER_IN_MAINTENANCE', 'xen3'),
         ('VERSIONS_DIFFER', 'xen4 (platform_version 3.5.0)'),
+        ('ROLLING_UPGRADE', 'rolling_upgrade_in_progress'),
         ('WLB_ON', 'on'),
         ('MASTER', 'xen1: that it is'),
         ('GUIDANCE_PENDING', 'xen1, xen2: reboot_host'),
