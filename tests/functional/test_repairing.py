@@ -7,6 +7,7 @@ import pytest
 
 from aggregates_ext.compute.moving import following
 from aggregates_ext.compute.moving import repairing
+from aggregates_ext.compute.moving import verdicts
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from aggregates_ext.xensim.life import lifecycle
@@ -282,6 +283,27 @@ def test_two_are_repaired_one_after_the_other(
     assert restarts[2] == 'xen3'
     for one in found:
         assert running.sim.places(one.guest_uuid) == ['xen3']
+
+
+def test_one_that_is_asked_for_during_a_look_is_not_forgotten(
+    running: service.Service,
+    key: int,
+    restarts: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    move = unresolve(running, key)
+    assert move is not None
+    honest = verdicts.records_hold
+
+    def ask_meanwhile(*arguments: Any) -> bool:
+        monkeypatch.setattr(verdicts, 'records_hold', honest)
+        assert repair(running, move)
+        return honest(*arguments)
+
+    monkeypatch.setattr(verdicts, 'records_hold', ask_meanwhile)
+    turn(running, key)
+    assert read(running, move).state == moves.REPAIRING
+    assert go_on(running, key, move).state == 'completed'
 
 
 def test_what_is_known_is_not_repaired(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from aggregates_ext.compute.moving import repairing as repair
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from aggregates_ext.xensim.plan import presets
@@ -21,6 +22,7 @@ from tests.functional import mortal
 from tests.functional import relay
 from tests.functional import service
 from tests.functional import test_moving as moving
+from tests.functional import test_repairing as repairing
 
 ALL = bool(os.environ.get('AGGREGATES_EXT_SWEEP_ALL'))
 NAMES = ('xen1', 'xen2', 'xen3')
@@ -161,7 +163,41 @@ class Cancelled(Moves):
         assert self.running.sim.places(first.guest_uuid) == [target]
 
 
-STORIES: tuple[type[Story], ...] = (Enter, Refused, Leave, Moves, Cancelled)
+class Repaired(Story):
+    """A move of which nothing is known since a toolstack has ended."""
+
+    guests = 1
+    # Those that are queued before stay so.
+    sent = 1
+    move = ''
+
+    def prepare(self) -> None:
+        found = repairing.unresolve(self.running, self.key, 'g0')
+        assert found is not None
+        self.move = found
+
+    def ask(self) -> None:
+        assert repairing.repair(self.running, self.move)
+
+    def is_over(self) -> bool:
+        return moving.read(self.running, self.move).state not in moves.OPEN
+
+    def check(self) -> None:
+        assert moving.read(self.running, self.move).state == 'completed'
+        assert maintaining.places(self.running) == [['xen3']]
+        told = len(self.running.arrivals(repair.CALL))
+        # Each of both, and once more where an answer to one was lost.
+        assert 1 <= told <= 3
+
+
+STORIES: tuple[type[Story], ...] = (
+    Enter,
+    Refused,
+    Leave,
+    Moves,
+    Cancelled,
+    Repaired,
+)
 
 
 def play(
