@@ -59,6 +59,8 @@ _NETWORK = frozenset(
         'ETIMEDOUT',
     }
 )
+# Of a guest that is not where its record says.
+_GHOST = re.compile('does not exist in xenopsd')
 _FULL = re.compile('ENOSPC|EDQUOT|no space left|disk quota', re.I)
 _LOCAL = re.compile(
     'read-only file system|too many open files|permission denied|'
@@ -618,6 +620,13 @@ _INTERNAL = Meaning(
     'Its own log (/var/log/xensource.log) tells more: mend what it names, '
     'then repeat the request.',
 )
+_ELSEWHERE = Meaning(
+    'The guest is not on the host that its record says: {0}.',
+    'A toolstack has ended while it was on the move, so it may run on another '
+    'host: do not start it. With high availability off, restart the toolstack '
+    'of the host that its record says ("xe-toolstack-restart"), and only then '
+    'that of the host where it runs ("xl list").',
+)
 _BUSY = Meaning(
     'Another operation is under way.', 'It is tried again when that ended.'
 )
@@ -714,6 +723,8 @@ def _internal(text: str) -> Meaning:
     """What a text of INTERNAL_ERROR says (xapi#internal-errors)."""
     if _CERTIFICATE.search(text):
         return _BUNDLE
+    if _GHOST.search(text):
+        return _ELSEWHERE
     if _FULL.search(text):
         return _DISK
     named = set(_ERRNO.findall(text)) & set(errno.errorcode.values())

@@ -292,6 +292,11 @@ def test_every_emergency_is_classed() -> None:
         ('ELEPHANT: broken pipe', True, 'network'),
         ('Xapi_pool.Cannot_eject_master', False, 'failed internally'),
         ('Not_found', False, 'xensource.log'),
+        (
+            'Object with type VM and id x/config does not exist in xenopsd',
+            False,
+            'do not start it',
+        ),
     ],
 )
 def test_internal_error_is_judged_by_its_text(
