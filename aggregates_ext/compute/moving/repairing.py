@@ -181,9 +181,8 @@ class _Repair:
         try:
             session.call(CALL, found.ref)
         except failures.XenAPIError as exc:
-            raise GivenUp(
-                f'host {name} answered {exc.code}: {exc.said}'
-            ) from (exc)
+            answer = f'host {name} answered {exc.code}: {exc.said}'
+            raise GivenUp(answer) from exc
         return self._wait(said)
 
     def _refused(self, name: str, report: preflight.Report) -> str:
