@@ -318,10 +318,10 @@ _MOVES = (
     (ABORT_MIGRATION, MANAGER, 'DELETE', _MIGRATION, 'Abort a move.'),
     (
         FORCE_COMPLETE,
-        MANAGER,
+        ADMIN,
         'POST',
         f'{_MIGRATION}/action (force_complete)',
-        'Ask for the end of a move to be forced, which pools cannot do.',
+        'Repair a move of which nothing is known: two toolstacks restart.',
     ),
     (
         ACTIONS,

@@ -482,10 +482,10 @@ def cancel(connection: sa.Connection, move: records.Move) -> str | None:
     :returns: its state then; None: it has ended before.
     """
     now = timeutils.utcnow()
-    for before, after in ((QUEUED, CANCELLED), (UNRESOLVED, FAILED)):
+    for before, after in (((QUEUED,), CANCELLED), (STUCK, FAILED)):
         result = connection.execute(
             sa.update(_TABLE)
-            .where(_TABLE.c.id == move.id, _TABLE.c.state == before)
+            .where(_TABLE.c.id == move.id, _TABLE.c.state.in_(before))
             .values(
                 state=after,
                 ended=move.id,

@@ -262,8 +262,6 @@ def _find(connection: Any, server_id: str, key: int) -> records.Move:
 
 def _not_abortable(move: records.Move) -> exception.MoveInState:
     remedy = 'Ask with microversion 2.65 or later.'
-    if move.state == db_moves.REPAIRING:
-        remedy = 'It is being repaired: wait for the end of that.'
     return _in_status(move, 'abort live migration', remedy)
 
 

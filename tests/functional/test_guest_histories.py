@@ -160,6 +160,8 @@ class GuestHistories(histories.Histories):
         super().__init__()
         self.conf.set_override('move_timeout', 300.0, 'compute')
         self.conf.set_override('confirm_interval', 0.01, 'compute')
+        # Its clock goes on by LONG at once.
+        self.conf.set_override('power_timeout', 1e6, 'compute')
         database = self.database
         intended = intent.Intent(database, service.Silence(), 0)
         self.moves = moves.Moves(intended)

@@ -8,6 +8,7 @@ import pytest
 from aggregates_ext.compute.moving import following
 from aggregates_ext.compute.moving import repairing
 from aggregates_ext.compute.moving import verdicts
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from aggregates_ext.xensim.life import lifecycle
@@ -80,6 +81,14 @@ def go_on(
         if found.state != moves.REPAIRING:
             break
     return found
+
+
+def move_by_hand(running: service.Service, guest: records.Guest) -> None:
+    """Somebody else moves a guest to xen3."""
+    with contextlib.closing(running.login('xen1')) as session:
+        ref = session.find('VM', guest.uuid)
+        to = session.call('host.get_by_name_label', 'xen3')[0]
+        session.call('Async.VM.pool_migrate', ref, to, {'live': 'true'})
 
 
 def pass_by(running: service.Service, key: str, seconds: float) -> None:
@@ -208,10 +217,7 @@ def test_not_while_somebody_moves_a_guest(
     assert move is not None
     restarts.clear()
     known = test_moving.guest(running, 'web')
-    with contextlib.closing(running.login('xen1')) as session:
-        ref = session.find('VM', known.uuid)
-        to = session.call('host.get_by_name_label', 'xen3')[0]
-        session.call('Async.VM.pool_migrate', ref, to, {'live': 'true'})
+    move_by_hand(running, known)
     repair(running, move)
     turn(running, key)
     assert 'MACHINES_MOVE' in (read(running, move).error or {})['message']
@@ -250,7 +256,9 @@ def test_one_that_lasts_is_given_up(
     move = unresolve(running, key)
     assert move is not None
     restarts.clear()
-    running.conf.set_override('confirm_interval', 3600.0, 'compute')
+    known = test_moving.guest(running, 'web')
+    running.sim.plant('VM.pool_migrate', action='hang', step=known.uuid)
+    move_by_hand(running, known)
     repair(running, move)
     found = go_on(running, key, move, turns=5)
     assert found.state == moves.REPAIRING
@@ -258,7 +266,73 @@ def test_one_that_lasts_is_given_up(
     found = go_on(running, key, move)
     assert found.state == 'unresolved'
     assert 'given up' in (found.error or {})['message']
+    assert 'MACHINES_MOVE' in (found.error or {})['message']
     assert repairing.KEY not in (found.call or {})
+    assert restarts == []
+
+
+def test_a_host_is_told_twice_at_most(
+    running: service.Service,
+    key: int,
+    restarts: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever it says of when its toolstack has started."""
+    move = unresolve(running, key)
+    assert move is not None
+    restarts.clear()
+    monkeypatch.setattr(repairing._Repair, '_has_started', lambda *_: False)
+    repair(running, move)
+    for _ in range(4):
+        go_on(running, key, move, turns=5)
+        pass_by(running, move, repairing.AGAIN)
+    assert restarts == ['xen2', 'xen2']
+    pass_by(running, move, running.conf.compute.power_timeout)
+    found = go_on(running, key, move)
+    assert found.state == 'unresolved'
+    assert restarts == ['xen2', 'xen2']
+
+
+def test_sessions_of_it_do_not_last(
+    running: service.Service, key: int, restarts: list[str]
+) -> None:
+    """What was told with one, and comes late, is refused."""
+    move = unresolve(running, key)
+    assert move is not None
+    restarts.clear()
+    before = test_moving.sessions(running)
+    repair(running, move)
+    turn(running, key)
+    [told] = (read(running, move).call or {})[repairing.KEY]['told'].values()
+    assert told['session']
+    turn(running, key)
+    [told] = (read(running, move).call or {})[repairing.KEY]['told'].values()
+    assert told['session'] is None
+    assert test_moving.sessions(running) == before
+
+
+def test_what_a_host_says_keeps_no_other_from_its_turn(
+    running: service.Service,
+    key: int,
+    restarts: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    move = unresolve(running, key)
+    assert move is not None
+    restarts.clear()
+
+    def refuse(*_arguments: Any, **_more: Any) -> Any:
+        raise failures.Unreachable(
+            host='xen1', url='http://x', reason='nobody is there'
+        )
+
+    monkeypatch.setattr(repairing.powering, 'read', refuse)
+    repair(running, move)
+    found = go_on(running, key, move, turns=3)
+    assert found.state == moves.REPAIRING
+    assert 'nobody is there' in (found.error or {})['message']
+    pass_by(running, move, running.conf.compute.power_timeout)
+    assert go_on(running, key, move).state == 'unresolved'
 
 
 def test_two_are_repaired_one_after_the_other(

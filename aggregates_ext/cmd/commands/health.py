@@ -187,7 +187,7 @@ def _of_move(move: records.Move) -> Finding:
         CRITICAL,
         MOVE,
         move.source,
-        f'move {move.uuid} is unresolved: {message} Joins, removals, changes '
+        f'move {move.uuid} is {move.state}: {message} Joins, removals, changes '
         'of master and of power wait. When it is known that nothing comes of '
         f'it any more, "aggregates-ext-manage move cancel {move.uuid}".',
         (move.call or {}).get('at'),

@@ -14,6 +14,7 @@ from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
+from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
 
@@ -168,6 +169,7 @@ class _Switch:
         run, before = self._run, self._run.operation.parameters[HA]
         if not self.pool['ha_enabled']:
             run.note(step='switching high availability on')
+            self._await_repairs()
             if self._is_over():
                 raise outcomes.Failed(
                     'TIMEOUT', f'It was not on after {HA_WAIT:.0f} s.'
@@ -192,6 +194,21 @@ class _Switch:
                 'pool.set_ha_host_failures_to_tolerate',
                 self._ref,
                 str(before['tolerate']),
+            )
+
+    def _await_repairs(self) -> None:
+        """:raises outcomes.Waiting: a guest is recorded as halted, or may be.
+
+        It could be started a second time (design#moves-repaired).
+        """
+        run = self._run
+        open_, _now = run.held.read(
+            lambda connection: db_moves.open_of(connection, run.aggregate_id)
+        )
+        if any(move.state == db_moves.REPAIRING for move in open_):
+            raise outcomes.Waiting(
+                reason='A move of the pool is being repaired; high '
+                'availability is switched on when that has ended.'
             )
 
     def _is_under_way(self, method: str, operation: str) -> bool:

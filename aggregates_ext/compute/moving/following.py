@@ -15,6 +15,7 @@ from aggregates_ext.compute.moving import state
 from aggregates_ext.compute.moving import verdicts
 from aggregates_ext.compute.moving import ways
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
@@ -25,6 +26,9 @@ LOG = logging.getLogger(__name__)
 MOVES = ('pool_migrate', 'migrate_send')
 # How often a move is sent that left no trace.
 MOST_ATTEMPTS = 3
+# Seconds from the moment in which a toolstack that starts has the tasks of its
+# host cancelled to the one in which its start is told (xapi#restarts).
+STARTED_TOLD = 10.0
 UNPROVEN = 'MOVE_UNRESOLVED'
 REPAIRED = 'MOVE_REPAIRING'
 GONE = 'GUEST_GONE'
@@ -88,11 +92,7 @@ class _Following:
         verdict = verdicts.judge(code, parameters)
         if verdict is verdicts.Verdict.DOUBT:
             sentence, remedy = codes.explain(code, parameters)
-            self.call.update(
-                task=None, said=[code, f'{code}: {sentence} {remedy}']
-            )
-            self._site.look_later(self._move, call=self.call)
-            return False
+            return self._doubt(said=[code, f'{code}: {sentence} {remedy}'])
         if verdict is verdicts.Verdict.UNKNOWN:
             self.call['task'] = None
             said = codes.meaning(code, parameters).sentence
@@ -131,27 +131,15 @@ class _Following:
         """Cancelled by us, by somebody else, or since the guest has ended.
 
         Or by a toolstack that starts, while the guest goes on: only its
-        record tells then, once it is known that none has
-        (xapi#moves-that-lie).
+        record tells, once it is known that none has (xapi#moves-that-lie).
         """
-        if self._move.cancelled and verdicts.records_hold(
-            self.call, self._site.view
-        ):
-            return self._has_stopped(task.ref, self._is_halted())
-        self.call.update(task=None, stopped=task.ref)
+        return self._doubt(stopped=task.ref)
+
+    def _doubt(self, **known: Any) -> bool:
+        """Let the record tell what the task does not, from now on."""
+        self.call.update(task=None, quiet=None, **known)
         self._site.look_later(self._move, call=self.call)
         return False
-
-    def _has_stopped(self, task: str, halted: bool) -> bool:
-        """It was stopped, and the guest is where it was.
-
-        :param halted: whether it does not run there.
-        """
-        if not halted:
-            return self._end(task, db_moves.CANCELLED)
-        return self._end(
-            task, db_moves.FAILED, *self._outage('The move was stopped.')
-        )
 
     def without_task(self) -> bool:
         """The call got no answer, or its task is gone with its xapi."""
@@ -165,7 +153,8 @@ class _Following:
             if name in MOVES
         ]
         if running:
-            if len(running) == 1 and self.call['task'] is None:
+            ours = self.call['task'] is None and not self.call.get('stopped')
+            if len(running) == 1 and ours:
                 self.call['task'] = running[0]
             self._site.look_later(self._move, call=self.call)
             return False
@@ -175,8 +164,8 @@ class _Following:
             return self._end(None, db_moves.FAILED, UNPROVEN, self._unproven())
         if not verdicts.records_hold(self.call, self._site.view):
             self._leave_open(
-                'a toolstack has started meanwhile, and nobody has written '
-                'down what became of it'
+                'a toolstack has started meanwhile, or does not tell, and '
+                'nobody has written down what became of it'
             )
             return False
         return self._has_not_happened(guest)
@@ -210,13 +199,14 @@ class _Following:
             site.look_later(move, call=self.call)
             return False
         said, stopped = self.call.get('said'), self.call.get('stopped')
-        # A toolstack that has just started may not have told its master.
-        wait = 'confirm_interval' if said or stopped else 'watch_interval'
-        if site.now - since < float(site.options[wait]):
+        if site.now - since < self._time_to_tell():
             site.look_later(move)
             return False
+        if stopped and guest['power_state'] == 'Halted':
+            outage = self._outage('The move was stopped.')
+            return self._end(stopped, db_moves.FAILED, *outage)
         if stopped:
-            return self._has_stopped(stopped, guest['power_state'] == 'Halted')
+            return self._end(stopped, db_moves.CANCELLED)
         code, message = said or (
             'NO_TRACE',
             'The move has left no trace, and the guest is where it was.',
@@ -228,23 +218,33 @@ class _Following:
         site.requeue(move, code, message)
         return True
 
+    def _time_to_tell(self) -> float:
+        """Seconds in which a toolstack that has started tells its master."""
+        options = self._site.options
+        if self.call.get('said'):
+            return float(options.confirm_interval)
+        if self.call.get('stopped'):
+            # It tells within seconds after it has had tasks cancelled.
+            return min(STARTED_TOLD, float(options.confirm_interval))
+        return float(options.watch_interval)
+
     def _leave_open(self, why: str) -> None:
         """Nothing proves what became of the guest: touch nothing.
 
         Unless somebody wants it repaired.
         """
-        site, move = self._site, self._move
+        site, move, given_up = self._site, self._move, False
         if move.state == db_moves.REPAIRING:
             try:
                 said = repairing.step(site, move, self.call)
-            except repairing.GivenUp as exc:
-                del self.call[repairing.KEY]
+            except (repairing.GivenUp, outcomes.Failed) as exc:
+                repairing.forget(self.call)
                 why = f'{why}; and the repair was given up: {exc}'.rstrip('.')
-                move = site.update(move, state=db_moves.UNRESOLVED)
+                given_up = True
             else:
                 error = {
                     'code': REPAIRED,
-                    'message': f'It is repaired. {said}',
+                    'message': f'Its repair goes on. {said}',
                 }
                 site.look_later(move, call=self.call, error=error)
                 return
@@ -259,6 +259,8 @@ class _Following:
             'It is looked at again.'
         )
         known: dict[str, Any] = {'call': self.call}
+        if given_up:
+            known['state'] = db_moves.UNRESOLVED
         if move.state == db_moves.SENT:
             known['state'] = db_moves.UNRESOLVED
             started = verdicts.starts(site.view, *self.call['started'])

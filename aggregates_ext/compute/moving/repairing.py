@@ -6,6 +6,7 @@ order ends the guest. Each start is written down before it is asked for, and
 seen before the next is (design#moves-repaired).
 """
 
+import contextlib
 import copy
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -17,17 +18,21 @@ from aggregates_ext.compute.moving import state
 from aggregates_ext.compute.moving import verdicts
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.rules import powering
-from aggregates_ext.compute.rules import preflight
 from aggregates_ext.compute.run import outcomes
+from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import text
 from aggregates_ext.db import moves as db_moves
+from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
 LOG = logging.getLogger(__name__)
-CALL = 'Async.host.restart_agent'
-# The part of the recorded call that tells how far a repair is.
-KEY = 'repair'
+CALL = 'host.restart_agent'
+# The parts of the recorded call that tell how far a repair is, and when the
+# toolstacks had started when it was done.
+KEY, REPAIRED = 'repair', 'repaired'
+# How often a toolstack is told.
+MOST_TOLD = 2
 # Seconds after which a toolstack that was told to start anew, and has not, is
 # told once more. It starts ten seconds after it was told (xapi#restarts).
 AGAIN = 90.0
@@ -37,22 +42,41 @@ class GivenUp(Exception):
     """A repair that does not come about; the text says why."""
 
 
-def step(
-    site: state.Site, move: records.Move, call: dict[str, Any]
-) -> str | None:
+def step(site: state.Site, move: records.Move, call: dict[str, Any]) -> str:
     """Take the repair of a move one step further.
+
+    What a host refuses, or does not answer, is waited for here, so that it
+    keeps no other move from its turn.
 
     :param call: of the move; how far it is is written into it.
     :returns: what it waits for, in a sentence.
     :raises GivenUp: it does not come about.
     """
-    open_, _now = site.held.read(
-        lambda connection: db_moves.open_of(connection, move.aggregate_id)
+    open_, standing = site.held.read(
+        lambda connection: (
+            db_moves.open_of(connection, move.aggregate_id)[0],
+            db_operations.get_all(
+                connection,
+                move.aggregate_id,
+                states=db_operations.OPEN,
+                kinds=db_operations.STRUCTURAL,
+            ),
+        )
     )
     first = next(m for m in open_ if m.state == db_moves.REPAIRING)
     if first.id != move.id:
         return f'The repair of move {first.uuid} comes before it.'
-    return _Repair(site, move, call).go_on(open_)
+    repair = _Repair(site, move, call)
+    try:
+        return repair.go_on(open_, standing)
+    except (failures.HostError, outcomes.Postpone) as exc:
+        return repair.wait(str(exc))
+
+
+def forget(call: dict[str, Any]) -> None:
+    """Let a recorded call tell of no repair any more."""
+    for name in (KEY, REPAIRED):
+        call.pop(name, None)
 
 
 def order(
@@ -105,16 +129,20 @@ class _Repair:
         known = call.get(KEY) or {'since': site.now, 'told': {}}
         self._known = call[KEY] = copy.deepcopy(known)
 
-    def go_on(self, open_: Sequence[records.Move]) -> str:
+    def go_on(
+        self,
+        open_: Sequence[records.Move],
+        standing: Sequence[records.Operation],
+    ) -> str:
         """As ``step``.
 
         :param open_: the open moves of the aggregate.
+        :param standing: its open operations that start toolstacks, or so.
+        :raises outcomes.Postpone: it goes on.
         """
         ends = self._call['from'], self._call['to']
-        moving = [m for m in open_ if m.state == db_moves.SENT]
-        if moving:
-            names = text.listed(f'"{m.guest_name}"' for m in moving)
-            return self._wait(f'Guests are on the move: {names}.')
+        self._end_sessions()
+        self._check(open_, standing)
         stuck = [
             (str(m.call['from']), str(m.call['to']))
             for m in open_
@@ -126,17 +154,51 @@ class _Repair:
                 raise GivenUp(f'host {self._name(uuid)} is not in the pool.')
             if not self._has_started(host):
                 return self._start(host)
-        self._call['repaired'] = verdicts.starts(self._site.view, *ends)
+        started = verdicts.starts(self._site.view, *ends)
+        if self._call.get(REPAIRED):
+            raise GivenUp('a toolstack has started once more since.')
+        self._call[REPAIRED] = started
         return 'Both toolstacks have started anew.'
+
+    def _end_sessions(self) -> None:
+        """End those with which a toolstack was told to start, if they live.
+
+        What was told with one, and comes late, is refused then.
+        """
+        for told in self._known['told'].values():
+            if told['session']:
+                self._site.master.session.end_other(told['session'])
+                told['session'] = None
+
+    def _check(
+        self,
+        open_: Sequence[records.Move],
+        standing: Sequence[records.Operation],
+    ) -> None:
+        """:raises outcomes.Postpone: something of ours goes on in the pool."""
+        moving = [m for m in open_ if m.state == db_moves.SENT]
+        if moving:
+            names = text.listed(f'"{m.guest_name}"' for m in moving)
+            raise outcomes.Waiting(reason=f'Guests are on the move: {names}.')
+        for operation in standing:
+            if operation.parameters.get('changed'):
+                raise outcomes.Waiting(
+                    reason=f'Operation {operation.uuid} ({operation.title}) '
+                    'is at work in the pool.'
+                )
 
     def _name(self, uuid: str) -> str:
         return self._site.name(uuid) or uuid
 
-    def _wait(self, why: str) -> str:
+    @property
+    def _age(self) -> float:
+        """Seconds since it was asked for."""
+        return float(self._site.now - self._known['since'])
+
+    def wait(self, why: str) -> str:
         """:raises GivenUp: that has lasted too long."""
-        age = self._site.now - self._known['since']
-        if age >= float(self._site.options.power_timeout):
-            raise GivenUp(f'for {age:.0f} s: {why}')
+        if self._age >= float(self._site.options.power_timeout):
+            raise GivenUp(f'for {self._age:.0f} s: {why}')
         return why
 
     def _has_started(self, host: views.HostView) -> bool:
@@ -156,43 +218,50 @@ class _Repair:
 
     def _start(self, host: views.HostView) -> str:
         """Have its toolstack start anew, unless that was just asked for."""
-        told = self._known['told'].get(host.uuid)
-        name = self._name(host.uuid)
+        site, name = self._site, self._name(host.uuid)
         said = f'The toolstack of host {name} starts anew.'
-        if told and ('seen' in told or self._site.now - told['at'] < AGAIN):
-            return self._wait(said)
+        told = self._known['told'].get(host.uuid) or {'at': 0.0, 'times': 0}
+        wait = float(site.options.confirm_interval)
+        until = max(told['at'], told.get('seen', -wait) + wait) + AGAIN
+        if site.now < until:
+            return said
+        if told['times'] >= MOST_TOLD:
+            return self.wait(
+                f'Host {name} was told {MOST_TOLD} times to start its '
+                'toolstack anew.'
+            )
+        if not host.agent_start_time:
+            raise GivenUp(
+                f'host {name} does not tell when its toolstack has started.'
+            )
         # Whether it is the only master is asked before anything is sent.
-        self._site.master.look()
-        session = self._site.master.session
-        found = powering.read(session, host.uuid)
-        report = powering.check(found, host.uuid, powering.REPAIR)
-        if found is None or report.blockers:
-            return self._refused(name, report)
-        if found.is_master:
-            # What it has not written is lost (xapi#late-writes).
-            session.call('pool.sync_database')
-        self._known['told'][host.uuid] = {
-            'at': self._site.now,
-            'started': host.agent_start_time,
-        }
-        self._move = self._site.update(self._move, call=self._call)
-        self._site.held.ensure_fresh()
-        LOG.warning('Move %s: its repair: %s', self._move.uuid, said)
-        try:
-            session.call(CALL, found.ref)
-        except failures.XenAPIError as exc:
-            answer = f'host {name} answered {exc.code}: {exc.said}'
-            raise GivenUp(answer) from exc
-        return self._wait(said)
-
-    def _refused(self, name: str, report: preflight.Report) -> str:
-        """What passes is waited for.
-
-        :raises GivenUp: it does not pass.
-        """
-        refusal = outcomes.refuse(
-            f'The toolstack of host {name} is not started anew:', report
-        )
-        if isinstance(refusal, outcomes.Failed):
-            raise GivenUp(str(refusal))
-        return self._wait(str(refusal))
+        site.master.look()
+        with contextlib.closing(site.master.login()) as session:
+            found = powering.read(session, host.uuid)
+            report = powering.check(found, host.uuid, powering.REPAIR)
+            if found is None or report.blockers:
+                raise outcomes.refuse(
+                    f'The toolstack of host {name} is not started anew:',
+                    report,
+                )
+            # Nothing is told that nobody would wait for.
+            self.wait(f'The toolstack of host {name} is to start anew.')
+            if found.is_master:
+                # What it has not written is lost (xapi#late-writes).
+                session.call('pool.sync_database')
+            self._known['told'][host.uuid] = {
+                'at': site.now,
+                'started': host.agent_start_time,
+                'session': session.uuid(),
+                'times': told['times'] + 1,
+            }
+            self._move = site.update(self._move, call=self._call)
+            LOG.warning('Move %s: its repair: %s', self._move.uuid, said)
+            site.held.ensure_fresh()
+            try:
+                session.call(CALL, found.ref)
+            except failures.XenAPIError as exc:
+                if codes.passes(exc.code, exc.parameters):
+                    raise
+                raise GivenUp(str(exc)) from exc
+        return said
