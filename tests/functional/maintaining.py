@@ -14,6 +14,7 @@ GIB = 1 << 30
 @pytest.fixture
 def running(running: service.Service) -> service.Service:
     running.conf.set_override('retry_interval', 0.01, 'compute')
+    running.conf.set_override('confirm_interval', 0.01, 'compute')
     return running
 
 

@@ -375,7 +375,6 @@ def test_no_further_guest_goes_when_a_move_has_halted_one(
 ) -> None:
     """An operator has to look; asked again, the others go."""
     running.conf.set_override('move_concurrency', 1, 'compute')
-    running.conf.set_override('confirm_interval', 0.01, 'compute')
     lost = find(running, 'g0')
     running.sim.plant('VM.pool_migrate', step=lost, action='halt')
     running.maintenance.enter(running.ctx, 'xen2')
@@ -399,7 +398,6 @@ def test_a_guest_that_is_halted_on_its_way_home_is_told(
     running: service.Service, key: int
 ) -> None:
     running.conf.set_override('move_concurrency', 1, 'compute')
-    running.conf.set_override('confirm_interval', 0.01, 'compute')
     running.maintenance.enter(running.ctx, 'xen2')
     maintaining.finish(running, key)
     sources = sorted(maintaining.places(running))

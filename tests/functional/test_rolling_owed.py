@@ -4,11 +4,16 @@ It is given back by trying the run again, or given up by name: no other run
 begins before, and no success of another settles it.
 """
 
+import uuid
+
 import pytest
 
 from aggregates_ext import exception
+from aggregates_ext.compute.moving import turns
+from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from tests.functional import service
+from tests.functional import test_moving
 from tests.functional import test_rolling
 from tests.functional.test_rolling import availability
 from tests.functional.test_rolling import finish
@@ -102,6 +107,34 @@ def test_high_availability_that_is_off_is_not_forgotten(
         ).state
         == 'succeeded'
     )
+
+
+def test_high_availability_waits_for_the_repair_of_a_move(
+    running: service.Service,
+    key: int,
+    protected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It could start the guest, which is recorded as halted meanwhile."""
+    before = availability(running)
+    nothing = turns.Turned.NOTHING
+    ended = without_ha(running, key, protected)
+    known = test_moving.guest(running, 'xen2-0')
+    monkeypatch.setattr(turns.Mover, 'turn', lambda *_: nothing)
+    with running.database.writer() as connection:
+        move = moves.insert(connection, str(uuid.uuid4()), known, {}, 'xen3')
+        moves.update(connection, move, {'state': moves.REPAIRING})
+    tried = running.retries.retry(running.ctx, key, ended.uuid).uuid
+    for _ in range(10):
+        go_on(running, key)
+    found = get(running, tried)
+    assert found.state in ('queued', 'running'), found
+    assert 'being repaired' in (found.error or {})['message']
+    assert not pool(running)['ha_enabled']
+    with running.database.writer() as connection:
+        moves.finish(connection, move, moves.FAILED)
+    assert finish(running, key, tried).state == 'succeeded'
+    assert availability(running) == before
 
 
 def test_autostart_that_is_off_is_not_forgotten(

@@ -56,7 +56,6 @@ MANAGED = {
     policy.MIGRATIONS,
     policy.SERVER_MIGRATIONS,
     policy.ABORT_MIGRATION,
-    policy.FORCE_COMPLETE,
 }
 RULES = [rule.name for rule in policy.list_rules() if ':' in rule.name]
 # As Nova 2012.1 wrote it.
