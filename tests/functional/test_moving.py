@@ -488,6 +488,27 @@ def test_what_is_cancelled_in_peace_stays(
     assert not running.sim.host('xen1').database.exists('task', task)
 
 
+def test_a_move_of_somebody_else_is_not_taken_for_ours(
+    running: service.Service, key: int
+) -> None:
+    """Who cancels one and sends another has a task of their own."""
+    running.conf.set_override('confirm_interval', 0.01, 'compute')
+    move = ask(running, 'db', 'xen3')
+    turn(running, key)
+    turn(running, key, 1.0)
+    call = read(running, move).call or {}
+    with contextlib.closing(running.login('xen1')) as session:
+        session.call('task.cancel', call['task'])
+        turn(running, key, 1.0)
+        assert (read(running, move).call or {})['stopped'] == call['task']
+        to = session.call('host.get_by_name_label', 'xen1')[0]
+        other = session.call(SENT, call['guest'], to, {'live': 'true'})
+    (found,) = finish(running, key, move)
+    assert found.state == 'cancelled'
+    assert running.sim.places(found.guest_uuid) == ['xen1']
+    assert running.sim.host('xen1').database.exists('task', other)
+
+
 def test_structural_work_waits_for_moves(
     running: service.Service, key: int
 ) -> None:
