@@ -73,6 +73,7 @@ def _add_internal_network(db: database.Database) -> None:
 def add_host(db: database.Database, host: hosts.Host, now: float) -> str:
     """Add the records of a running host."""
     spec = host.spec
+    started = start_time(now + spec.clock_offset)
     metrics = db.create(
         'host_metrics',
         live=True,
@@ -87,7 +88,7 @@ def add_host(db: database.Database, host: hosts.Host, now: float) -> str:
         metrics=metrics,
         cpu_info=cpu_info(spec.cpu),
         other_config=spec.other_config
-        | {'agent_start_time': start_time(now), 'boot_time': start_time(now)},
+        | {'agent_start_time': started, 'boot_time': started},
     )
     db.row('host', ref)['control_domain'] = add_control_domain(db, host, ref)
     add_cpus(db, spec.cpu, ref)

@@ -11,11 +11,16 @@ from aggregates_ext.xensim.world import world as worlds
 def mark_start(
     world: worlds.World, host: hosts.Host, row: database.Record
 ) -> None:
-    """Tell when xapi has started, and the machine, where that is new."""
+    """Tell when xapi has started, and the machine, where that is new.
+
+    By its own clock.
+    """
     config = row['other_config']
-    config['agent_start_time'] = host_records.start_time(world.clock.time())
+    offset, now = host.spec.clock_offset, world.clock.time()
+    config['agent_start_time'] = host_records.start_time(now + offset)
     if host.booted is not None:
-        config['boot_time'] = host_records.start_time(host.booted)
+        booted = host_records.start_time(host.booted + offset)
+        config['boot_time'] = booted
         host.booted = None
 
 
