@@ -174,8 +174,12 @@ def _recovering(facts: Powering) -> str:
     return f'{len(found)} task(s) "{RECOVERING}"' if found else ''
 
 
+def _under_ha(facts: Powering) -> str:
+    return 'on' if facts.pool['ha_enabled'] else ''
+
+
 def _master_under_ha(facts: Powering) -> str:
-    return 'on' if facts.is_master and facts.pool['ha_enabled'] else ''
+    return _under_ha(facts) if facts.is_master else ''
 
 
 def has_lost_statefile(pool: Fields, host: Fields) -> bool:
@@ -299,7 +303,7 @@ HA_OFF = Rule(
     'high availability must be off while a toolstack starts again',
     'It could fence the host. Let it be switched off for the time: '
     '"suspend_ha": true.',
-    lambda facts: 'on' if facts.pool['ha_enabled'] else '',
+    _under_ha,
 )
 REPAIR_RULES: tuple[Rule, ...] = (
     HOST_DOWN,
@@ -310,7 +314,7 @@ REPAIR_RULES: tuple[Rule, ...] = (
         'high availability must be off while a move is repaired',
         'Its guest is recorded as halted for a while, so it could be started '
         'a second time. Switch it off for the time ("xe pool-ha-disable").',
-        lambda facts: 'on' if facts.pool['ha_enabled'] else '',
+        _under_ha,
     ),
 )
 RULES = {
@@ -331,7 +335,7 @@ _HA_ON = Rule(
     'HA_ON',
     'high availability should be off while a host is away',
     'One failure less is tolerated for the time.',
-    lambda facts: 'on' if facts.pool['ha_enabled'] else '',
+    _under_ha,
 )
 _NO_WAY_UP = Rule(
     'POWER_ON_MODE',
