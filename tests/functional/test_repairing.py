@@ -1,6 +1,7 @@
 """The repair of moves of which nothing is known: in order, or not at all."""
 
 import contextlib
+import dataclasses
 from typing import Any
 
 import pytest
@@ -57,18 +58,29 @@ def unresolve(
     target: str = 'xen3',
     end: str = 'xen2',
     after: float = HALF,
+    xenopsd: bool = False,
 ) -> str | None:
     """A move that nothing proves; None: something does.
 
     :param end: the host whose toolstack ends.
+    :param xenopsd: whether the move ends with it.
     """
     move = ask(running, name, target)
     turn(running, key)
     turn(running, key, after)
-    running.sim.restart_toolstack(end)
+    running.sim.restart_toolstack(end, xenopsd)
     running.clock.advance(40)
     (found,) = finish(running, key, move, seconds=5)
     return move if found.state == 'unresolved' else None
+
+
+@pytest.fixture
+def stuck(running: service.Service, key: int, restarts: list[str]) -> str:
+    """A move of "db" from xen2 to xen3 of which nothing is known."""
+    move = unresolve(running, key)
+    assert move is not None
+    restarts.clear()
+    return move
 
 
 def go_on(
@@ -133,41 +145,35 @@ def test_the_guest_runs_once_whatever_had_ended(
 
 
 def test_each_start_is_seen_before_the_next(
-    running: service.Service, key: int, restarts: list[str]
+    running: service.Service, key: int, restarts: list[str], stuck: str
 ) -> None:
-    move = unresolve(running, key)
-    assert move is not None
-    restarts.clear()
-    assert repair(running, move)
+    assert repair(running, stuck)
     turn(running, key)
     turn(running, key, 2)
     assert restarts == ['xen2']
     # That of the source has looked at its guests when this is over.
     running.conf.set_override('confirm_interval', 3600.0, 'compute')
-    said = read(running, move).error or {}
+    said = read(running, stuck).error or {}
     assert said['code'] == following.REPAIRED
     assert 'xen2' in said['message']
-    go_on(running, key, move, turns=10)
+    go_on(running, key, stuck, turns=10)
     assert restarts == ['xen2']
     running.conf.set_override('confirm_interval', 0.01, 'compute')
-    found = go_on(running, key, move)
+    found = go_on(running, key, stuck)
     assert found.state == 'completed'
     assert restarts == ['xen2', 'xen3']
 
 
 def test_another_service_goes_on(
-    running: service.Service, key: int, restarts: list[str]
+    running: service.Service, key: int, restarts: list[str], stuck: str
 ) -> None:
     """What was told before is not told again."""
-    move = unresolve(running, key)
-    assert move is not None
-    restarts.clear()
-    repair(running, move)
+    repair(running, stuck)
     for _ in range(40):
         running.manager = running.new_manager()
-        if go_on(running, key, move, turns=1).state != moves.REPAIRING:
+        if go_on(running, key, stuck, turns=1).state != moves.REPAIRING:
             break
-    assert read(running, move).state == 'completed'
+    assert read(running, stuck).state == 'completed'
     assert restarts == ['xen2', 'xen3']
 
 
@@ -175,95 +181,81 @@ def test_what_did_not_arrive_is_told_again(
     running: service.Service,
     key: int,
     restarts: list[str],
+    stuck: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    move = unresolve(running, key)
-    assert move is not None
-    restarts.clear()
     monkeypatch.setattr(test_moving, 'SENT', repairing.CALL)
     test_moving._lose_answers(monkeypatch, arrives=False)
-    repair(running, move)
-    go_on(running, key, move, turns=5)
+    repair(running, stuck)
+    go_on(running, key, stuck, turns=5)
     assert restarts == []
-    pass_by(running, move, repairing.AGAIN)
-    found = go_on(running, key, move)
+    pass_by(running, stuck, repairing.AGAIN)
+    found = go_on(running, key, stuck)
     assert found.state == 'completed'
     assert restarts == ['xen2', 'xen3']
 
 
 def test_not_while_high_availability_could_start_it(
-    running: service.Service, key: int, restarts: list[str]
+    running: service.Service, key: int, restarts: list[str], stuck: str
 ) -> None:
-    move = unresolve(running, key)
-    assert move is not None
-    restarts.clear()
     running.sim.set_pool('xen1', ha_enabled=True)
-    repair(running, move)
-    found = go_on(running, key, move)
+    repair(running, stuck)
+    found = go_on(running, key, stuck)
     assert found.state == 'unresolved'
     assert found.error is not None
     assert found.error['code'] == following.UNPROVEN
     assert 'xe pool-ha-disable' in found.error['message']
     assert restarts == []
     running.sim.set_pool('xen1', ha_enabled=False)
-    repair(running, move)
-    assert go_on(running, key, move).state == 'completed'
+    repair(running, stuck)
+    assert go_on(running, key, stuck).state == 'completed'
 
 
 def test_not_while_somebody_moves_a_guest(
-    running: service.Service, key: int, restarts: list[str]
+    running: service.Service, key: int, restarts: list[str], stuck: str
 ) -> None:
-    move = unresolve(running, key)
-    assert move is not None
-    restarts.clear()
     known = test_moving.guest(running, 'web')
     move_by_hand(running, known)
-    repair(running, move)
+    repair(running, stuck)
     turn(running, key)
-    assert 'MACHINES_MOVE' in (read(running, move).error or {})['message']
+    assert 'MACHINES_MOVE' in (read(running, stuck).error or {})['message']
     assert restarts == []
-    assert go_on(running, key, move).state == 'completed'
+    assert go_on(running, key, stuck).state == 'completed'
 
 
 def test_no_guest_is_sent_meanwhile(
-    running: service.Service, key: int, restarts: list[str]
+    running: service.Service, key: int, restarts: list[str], stuck: str
 ) -> None:
     """And the repair waits for those that are on their way."""
-    move = unresolve(running, key)
-    assert move is not None
-    restarts.clear()
     first = ask(running, 'web', 'xen3')
     turn(running, key)
     assert read(running, first).state == 'sent'
-    repair(running, move)
+    repair(running, stuck)
     turn(running, key)
-    assert '"web"' in (read(running, move).error or {})['message']
+    assert '"web"' in (read(running, stuck).error or {})['message']
     finish(running, key, first)
-    go_on(running, key, move, turns=2)
+    go_on(running, key, stuck, turns=2)
     assert restarts == ['xen2']
     later = ask(running, 'web', 'xen2')
     turn(running, key)
     assert read(running, later).state == 'queued'
     assert 'start anew' in (read(running, later).error or {})['message']
-    assert go_on(running, key, move).state == 'completed'
+    assert go_on(running, key, stuck).state == 'completed'
     (ended,) = finish(running, key, later)
     assert ended.state == 'completed'
 
 
 def test_one_that_lasts_is_given_up(
-    running: service.Service, key: int, restarts: list[str]
+    running: service.Service, key: int, restarts: list[str], stuck: str
 ) -> None:
-    move = unresolve(running, key)
-    assert move is not None
-    restarts.clear()
     known = test_moving.guest(running, 'web')
     running.sim.plant('VM.pool_migrate', action='hang', step=known.uuid)
     move_by_hand(running, known)
-    repair(running, move)
-    found = go_on(running, key, move, turns=5)
+    repair(running, stuck)
+    found = go_on(running, key, stuck, turns=5)
     assert found.state == moves.REPAIRING
-    pass_by(running, move, running.conf.compute.power_timeout)
-    found = go_on(running, key, move)
+    pass_by(running, stuck, running.conf.compute.power_timeout)
+    found = go_on(running, key, stuck)
     assert found.state == 'unresolved'
     assert 'given up' in (found.error or {})['message']
     assert 'MACHINES_MOVE' in (found.error or {})['message']
@@ -275,38 +267,33 @@ def test_a_host_is_told_twice_at_most(
     running: service.Service,
     key: int,
     restarts: list[str],
+    stuck: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever it says of when its toolstack has started."""
-    move = unresolve(running, key)
-    assert move is not None
-    restarts.clear()
     monkeypatch.setattr(repairing._Repair, '_has_started', lambda *_: False)
-    repair(running, move)
+    repair(running, stuck)
     for _ in range(4):
-        go_on(running, key, move, turns=5)
-        pass_by(running, move, repairing.AGAIN)
+        go_on(running, key, stuck, turns=5)
+        pass_by(running, stuck, repairing.AGAIN)
     assert restarts == ['xen2', 'xen2']
-    pass_by(running, move, running.conf.compute.power_timeout)
-    found = go_on(running, key, move)
+    pass_by(running, stuck, running.conf.compute.power_timeout)
+    found = go_on(running, key, stuck)
     assert found.state == 'unresolved'
     assert restarts == ['xen2', 'xen2']
 
 
 def test_sessions_of_it_do_not_last(
-    running: service.Service, key: int, restarts: list[str]
+    running: service.Service, key: int, restarts: list[str], stuck: str
 ) -> None:
     """What was told with one, and comes late, is refused."""
-    move = unresolve(running, key)
-    assert move is not None
-    restarts.clear()
     before = test_moving.sessions(running)
-    repair(running, move)
+    repair(running, stuck)
     turn(running, key)
-    [told] = (read(running, move).call or {})[repairing.KEY]['told'].values()
+    [told] = (read(running, stuck).call or {})[repairing.KEY]['told'].values()
     assert told['session']
     turn(running, key)
-    [told] = (read(running, move).call or {})[repairing.KEY]['told'].values()
+    [told] = (read(running, stuck).call or {})[repairing.KEY]['told'].values()
     assert told['session'] is None
     assert test_moving.sessions(running) == before
 
@@ -315,11 +302,9 @@ def test_what_a_host_says_keeps_no_other_from_its_turn(
     running: service.Service,
     key: int,
     restarts: list[str],
+    stuck: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    move = unresolve(running, key)
-    assert move is not None
-    restarts.clear()
 
     def refuse(*_arguments: Any, **_more: Any) -> Any:
         raise failures.Unreachable(
@@ -327,12 +312,99 @@ def test_what_a_host_says_keeps_no_other_from_its_turn(
         )
 
     monkeypatch.setattr(repairing.powering, 'read', refuse)
-    repair(running, move)
-    found = go_on(running, key, move, turns=3)
+    repair(running, stuck)
+    found = go_on(running, key, stuck, turns=3)
     assert found.state == moves.REPAIRING
     assert 'nobody is there' in (found.error or {})['message']
-    pass_by(running, move, running.conf.compute.power_timeout)
-    assert go_on(running, key, move).state == 'unresolved'
+    pass_by(running, stuck, running.conf.compute.power_timeout)
+    assert go_on(running, key, stuck).state == 'unresolved'
+
+
+def test_whatever_the_clocks_of_hosts_say(
+    running: service.Service, key: int
+) -> None:
+    """The source has started first, and says later; the guest is there."""
+    move = unresolve(running, key, xenopsd=True)
+    assert move is not None
+    source = running.sim.host('xen2')
+    source.spec = dataclasses.replace(source.spec, clock_offset=3600.0)
+    repair(running, move)
+    found = go_on(running, key, move)
+    assert found.state == 'failed', found
+    assert running.sim.places(found.guest_uuid) == ['xen2']
+
+
+def test_not_where_a_host_hides_when_it_has_started(
+    running: service.Service, key: int, restarts: list[str], stuck: str
+) -> None:
+    """Nothing would tell that it has been started anew."""
+    for _ref, row in running.sim.host('xen1').database.rows('host'):
+        if row['name_label'] == 'xen2':
+            del row['other_config']['agent_start_time']
+    repair(running, stuck)
+    found = go_on(running, key, stuck)
+    assert found.state == 'unresolved'
+    assert 'does not tell' in (found.error or {})['message']
+    assert restarts == []
+
+
+def test_a_toolstack_that_starts_at_each_look_ends_it(
+    running: service.Service,
+    key: int,
+    restarts: list[str],
+    stuck: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No look finds them as they were when the repair was done."""
+    monkeypatch.setattr(verdicts, 'records_hold', lambda *_: False)
+    monkeypatch.setattr(following._Following, '_is_at', lambda *_: False)
+    repair(running, stuck)
+    found = go_on(running, key, stuck)
+    assert found.state == 'unresolved'
+    assert 'once more' in (found.error or {})['message']
+    assert repairing.REPAIRED not in (found.call or {})
+    assert restarts == ['xen2', 'xen3']
+
+
+def test_not_while_an_operation_is_at_work(
+    running: service.Service, key: int, restarts: list[str], stuck: str
+) -> None:
+    """As a removal by force is, which waits for no move."""
+    running.pools.set_master(running.ctx, key, 'xen2')
+    with running.database.writer() as connection:
+        connection.exec_driver_sql(
+            'UPDATE operations SET parameters = \'{"changed": true}\', '
+            "state = 'unresolved'"
+        )
+    repair(running, stuck)
+    found = go_on(running, key, stuck, turns=3)
+    assert found.state == moves.REPAIRING
+    assert 'is at work in the pool' in (found.error or {})['message']
+    assert restarts == []
+
+
+def test_nothing_that_was_told_arrives_after_the_end(
+    running: service.Service,
+    key: int,
+    restarts: list[str],
+    stuck: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its session is ended first, also where the guest is seen to be there."""
+    repair(running, stuck)
+    turn(running, key)
+    found = read(running, stuck)
+    [told] = (found.call or {})[repairing.KEY]['told'].values()
+    late = running.login('xen1')
+    told['session'] = late.uuid()
+    running.database.write(
+        lambda c: moves.update(c, found, {'call': found.call})
+    )
+    monkeypatch.setattr(following._Following, '_is_at', lambda *_: True)
+    turn(running, key)
+    assert read(running, stuck).state == 'completed'
+    with pytest.raises(failures.XenAPIError, match='SESSION_INVALID'):
+        late.call('pool.get_all')
 
 
 def test_two_are_repaired_one_after_the_other(

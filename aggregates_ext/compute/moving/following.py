@@ -5,6 +5,7 @@ as far as that can be trusted; what nothing proves is unresolved.
 """
 
 import contextlib
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,7 +59,8 @@ class _Following:
         self._site = site
         self._move = move
         self._session = site.master.session
-        self.call: dict[str, Any] = dict(move.call or {})
+        # A copy: what is written is what differs from what was read.
+        self.call: dict[str, Any] = copy.deepcopy(move.call or {})
 
     def watch(self, task: views.Task) -> bool:
         """The task runs: tell how far it is, or stop it."""
@@ -233,14 +235,13 @@ class _Following:
 
         Unless somebody wants it repaired.
         """
-        site, move, given_up = self._site, self._move, False
+        site, move = self._site, self._move
         if move.state == db_moves.REPAIRING:
             try:
                 said = repairing.step(site, move, self.call)
             except (repairing.GivenUp, outcomes.Failed) as exc:
                 repairing.forget(self.call)
                 why = f'{why}; and the repair was given up: {exc}'.rstrip('.')
-                given_up = True
             else:
                 error = {
                     'code': REPAIRED,
@@ -259,12 +260,12 @@ class _Following:
             'It is looked at again.'
         )
         known: dict[str, Any] = {'call': self.call}
-        if given_up:
-            known['state'] = db_moves.UNRESOLVED
         if move.state == db_moves.SENT:
-            known['state'] = db_moves.UNRESOLVED
             started = verdicts.starts(site.view, *self.call['started'])
             self.call['broken'] = started
+        if move.state != db_moves.UNRESOLVED:
+            # Not again: a request may have asked for its repair meanwhile.
+            known['state'] = db_moves.UNRESOLVED
             LOG.error('Move %s: %s', move.uuid, message)
         state.postpone(
             site.held,
@@ -286,6 +287,8 @@ class _Following:
         return records.GUEST_HALTED, text
 
     def _end(self, task: str | None, result: str, *said: str) -> bool:
+        # Nothing that was told for its repair may arrive after its end.
+        repairing.end_sessions(self._session, self.call)
         self._site.finish(self._move, result, *said)
         self._tidy(task)
         return True

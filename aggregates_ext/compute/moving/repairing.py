@@ -7,9 +7,7 @@ seen before the next is (design#moves-repaired).
 """
 
 import contextlib
-import copy
 from collections.abc import Iterable
-from collections.abc import Sequence
 from typing import Any
 
 from oslo_log import log as logging
@@ -22,8 +20,8 @@ from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import text
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import moves as db_moves
-from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 
 LOG = logging.getLogger(__name__)
@@ -52,25 +50,27 @@ def step(site: state.Site, move: records.Move, call: dict[str, Any]) -> str:
     :returns: what it waits for, in a sentence.
     :raises GivenUp: it does not come about.
     """
-    open_, standing = site.held.read(
-        lambda connection: (
-            db_moves.open_of(connection, move.aggregate_id)[0],
-            db_operations.get_all(
-                connection,
-                move.aggregate_id,
-                states=db_operations.OPEN,
-                kinds=db_operations.STRUCTURAL,
-            ),
-        )
-    )
-    first = next(m for m in open_ if m.state == db_moves.REPAIRING)
+    first = next(m for m in site.open_moves if m.state == db_moves.REPAIRING)
     if first.id != move.id:
         return f'The repair of move {first.uuid} comes before it.'
     repair = _Repair(site, move, call)
     try:
-        return repair.go_on(open_, standing)
+        return repair.go_on()
     except (failures.HostError, outcomes.Postpone) as exc:
         return repair.wait(str(exc))
+
+
+def end_sessions(session: xenapi.Session, call: dict[str, Any]) -> None:
+    """End those with which toolstacks were told to start, if they live.
+
+    What was told with one, and comes late, is refused then.
+
+    :param session: at the same master.
+    """
+    for told in call.get(KEY, {'told': {}})['told'].values():
+        if told['session']:
+            session.end_other(told['session'])
+            told['session'] = None
 
 
 def forget(call: dict[str, Any]) -> None:
@@ -125,27 +125,19 @@ class _Repair:
         self._site = site
         self._move = move
         self._call = call
-        # A copy: what is written is what differs from what was read.
-        known = call.get(KEY) or {'since': site.now, 'told': {}}
-        self._known = call[KEY] = copy.deepcopy(known)
+        self._known = call.setdefault(KEY, {'since': site.now, 'told': {}})
 
-    def go_on(
-        self,
-        open_: Sequence[records.Move],
-        standing: Sequence[records.Operation],
-    ) -> str:
+    def go_on(self) -> str:
         """As ``step``.
 
-        :param open_: the open moves of the aggregate.
-        :param standing: its open operations that start toolstacks, or so.
         :raises outcomes.Postpone: it goes on.
         """
         ends = self._call['from'], self._call['to']
-        self._end_sessions()
-        self._check(open_, standing)
+        end_sessions(self._site.master.session, self._call)
+        self._check()
         stuck = [
             (str(m.call['from']), str(m.call['to']))
-            for m in open_
+            for m in self._site.open_moves
             if m.state in db_moves.STUCK and m.call
         ]
         for uuid in order(*ends, stuck):
@@ -160,32 +152,15 @@ class _Repair:
         self._call[REPAIRED] = started
         return 'Both toolstacks have started anew.'
 
-    def _end_sessions(self) -> None:
-        """End those with which a toolstack was told to start, if they live.
-
-        What was told with one, and comes late, is refused then.
-        """
-        for told in self._known['told'].values():
-            if told['session']:
-                self._site.master.session.end_other(told['session'])
-                told['session'] = None
-
-    def _check(
-        self,
-        open_: Sequence[records.Move],
-        standing: Sequence[records.Operation],
-    ) -> None:
+    def _check(self) -> None:
         """:raises outcomes.Postpone: something of ours goes on in the pool."""
-        moving = [m for m in open_ if m.state == db_moves.SENT]
+        site = self._site
+        moving = [m for m in site.open_moves if m.state == db_moves.SENT]
         if moving:
             names = text.listed(f'"{m.guest_name}"' for m in moving)
             raise outcomes.Waiting(reason=f'Guests are on the move: {names}.')
-        for operation in standing:
-            if operation.parameters.get('changed'):
-                raise outcomes.Waiting(
-                    reason=f'Operation {operation.uuid} ({operation.title}) '
-                    'is at work in the pool.'
-                )
+        if site.at_work is not None:
+            raise outcomes.Waiting(reason=site.at_work)
 
     def _name(self, uuid: str) -> str:
         return self._site.name(uuid) or uuid

@@ -35,6 +35,9 @@ class Site:
     :ivar ways: the networks that moves take.
     :ivar now: the database's clock when the turn began.
     :ivar meter: is told of ends.
+    :ivar open_moves: those of the aggregate when the turn began, in order.
+    :ivar at_work: the operation that has sent something, in a sentence;
+        None: none has.
     """
 
     held: compute_lease.Held
@@ -45,6 +48,8 @@ class Site:
     ways: ways.Ways
     now: float
     meter: compute_meter.Meter
+    open_moves: Sequence[records.Move]
+    at_work: str | None
 
     def name(self, uuid: str | None) -> str | None:
         """The name of the member with a XenServer uuid."""

@@ -91,8 +91,10 @@ class Mover:
                     ways=ways.Ways(master.session, master.pools, networks),
                     now=now,
                     meter=self._meter,
+                    open_moves=open_,
+                    at_work=_at_work(standing),
                 )
-                changed = _step(site, due, open_, _gate(standing, open_))
+                changed = _step(site, due, _gate(site, standing))
         except (failures.HostError, outcomes.Postpone) as exc:
             # Nothing can be asked of the pool, or it is not to be changed.
             code, message = _error(exc)
@@ -146,8 +148,23 @@ def _read(
     )
 
 
+def _at_work(standing: Sequence[records.Operation]) -> str | None:
+    """The operation that has sent something, in a sentence."""
+    for operation in standing:
+        if operation.parameters.get('changed'):
+            return _tell(operation)
+    return None
+
+
+def _tell(operation: records.Operation) -> str:
+    return (
+        f'Operation {operation.uuid} ({operation.title}) is at work in the '
+        'pool; moves go on when it has ended.'
+    )
+
+
 def _gate(
-    standing: Sequence[records.Operation], open_: Sequence[records.Move]
+    site: state.Site, standing: Sequence[records.Operation]
 ) -> str | None:
     """What keeps moves from being sent, in a sentence; None: nothing.
 
@@ -155,35 +172,33 @@ def _gate(
     for the moves to end; not while one of these is unresolved, which it may
     stay.
     """
-    for move in open_:
+    for move in site.open_moves:
         if move.state == db_moves.REPAIRING:
             return (
                 f'Toolstacks start anew for the move of "{move.guest_name}"; '
                 'moves go on when that has ended.'
             )
-    stuck = any(move.state == db_moves.UNRESOLVED for move in open_)
+    if site.at_work is not None:
+        return site.at_work
+    if any(move.state == db_moves.UNRESOLVED for move in site.open_moves):
+        return None
     for operation in standing:
-        waits = compute_run.FOR_MOVES in (operation.error or {}).get(
-            'parameters', ()
-        )
-        if operation.parameters.get('changed') or (waits and not stuck):
-            return (
-                f'Operation {operation.uuid} ({operation.title}) is at work '
-                'in the pool; moves go on when it has ended.'
-            )
+        waits_for = (operation.error or {}).get('parameters', ())
+        if compute_run.FOR_MOVES in waits_for:
+            return _tell(operation)
     return None
 
 
 def _step(
     site: state.Site,
     due: Sequence[records.Move],
-    open_: Sequence[records.Move],
     gate: str | None,
 ) -> bool:
     """Look at what was sent, then send what may be.
 
     :returns: whether a move was sent or has ended.
     """
+    open_ = site.open_moves
     busy = [m for m in open_ if m.state != db_moves.QUEUED]
     changed = _follow(
         site, [m for m in busy if m in due or _has_task(m)], busy
