@@ -22,8 +22,9 @@ MAX_BODY = 16 * 2**20
 STUCK = 30.0
 POLL = 1.0
 DRAIN_POLL = 0.1
-# Seconds in which a thread that has answered, or may no longer, ends.
-TASKS = 1.0
+# Seconds in which a thread that has answered, or may no longer, ends; most end
+# at once, on a machine at work too.
+TASKS = 5.0
 
 
 class Place(NamedTuple):

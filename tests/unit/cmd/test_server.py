@@ -24,12 +24,13 @@ def _application(environ: object, start_response: object) -> list[bytes]:
 def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[server.Server]:
     """A server that turns often."""
     monkeypatch.setattr(server, 'POLL', 0.01)
-    monkeypatch.setattr(server, 'TASKS', 0.01)
     place = server.Place('127.0.0.1', 0, 1, 10, '[metrics] port')
     made = server.Server(_application, place)
     made.start()
     yield made
     assert not made.is_alive()
+    for listener in made._listeners:
+        listener.trigger.close()
 
 
 def _ask(made: server.Server) -> None:
@@ -71,13 +72,12 @@ def test_a_thread_that_is_late_wakes_nobody_else(
         pulled.set()
 
     monkeypatch.setattr(trigger.trigger, '_physical_pull', late)
+    monkeypatch.setattr(server, 'TASKS', 0.01)
     _ask(made)
     made.stop(0)
     ended.set()
     assert pulled.wait(WAIT)
     assert failed == []
-    for listener in made._listeners:
-        listener.trigger.close()
 
 
 def test_nothing_is_left_open(made: server.Server) -> None:
