@@ -109,17 +109,27 @@ class Traffic:
     """What passes the proxies of all hosts, and the rules for it.
 
     :ivar errors: what hooks raised.
-    :ivar refs: of the sessions that were handed out.
-    :ivar uuids: of the sessions that were asked for theirs.
     """
 
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
         self.errors: list[BaseException] = []
-        self.refs: set[str] = set()
-        self.uuids: set[str] = set()
+        self._refs: set[str] = set()
+        self._uuids: set[str] = set()
         self._rules: list[Rule] = []
         self._lock = threading.Lock()
+
+    @property
+    def refs(self) -> frozenset[str]:
+        """Of the sessions that have been handed out so far."""
+        with self._lock:
+            return frozenset(self._refs)
+
+    @property
+    def uuids(self) -> frozenset[str]:
+        """Of the sessions that have been asked for theirs so far."""
+        with self._lock:
+            return frozenset(self._uuids)
 
     def plant(self, rule: Rule) -> Rule:
         """Add a rule; it counts arrivals from now on."""
@@ -149,10 +159,11 @@ class Traffic:
         value = (exchange.answer or {}).get('Value')
         if not isinstance(value, str):
             return
-        if exchange.method == 'session.login_with_password':
-            self.refs.add(value)
-        elif exchange.method == 'session.get_uuid':
-            self.uuids.add(value)
+        with self._lock:
+            if exchange.method == 'session.login_with_password':
+                self._refs.add(value)
+            elif exchange.method == 'session.get_uuid':
+                self._uuids.add(value)
 
     def changing(self, hosts: Collection[str]) -> list[Exchange]:
         """The changing calls that came to some hosts, in order."""

@@ -1,9 +1,11 @@
 """Looks for secrets wherever they might have got to."""
 
 import contextlib
+import os
 import pathlib
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Iterator
 
 import psutil
 
@@ -46,15 +48,25 @@ def in_processes(
 def in_files(
     paths: Iterable[pathlib.Path], secrets: Collection[str]
 ) -> set[str]:
-    """Names of files, below directories too, that hold a secret."""
-    files = [
-        file
-        for path in paths
-        for file in (path.rglob('*') if path.is_dir() else [path])
-        if file.is_file()
-    ]
-    return {
-        file.name
-        for file in files
-        if any(secret.encode() in file.read_bytes() for secret in secrets)
-    }
+    """Names of files, below directories too, that hold a secret.
+
+    Whose files they are may go on: what is gone meanwhile holds none.
+    """
+    wanted = [secret.encode() for secret in secrets]
+    found = set()
+    for file in _files(paths):
+        with contextlib.suppress(FileNotFoundError):
+            content = file.read_bytes()
+            if any(secret in content for secret in wanted):
+                found.add(file.name)
+    return found
+
+
+def _files(paths: Iterable[pathlib.Path]) -> Iterator[pathlib.Path]:
+    for path in paths:
+        if path.is_file():
+            yield path
+        for directory, _below, names in os.walk(path):
+            for name in names:
+                if (file := pathlib.Path(directory, name)).is_file():
+                    yield file
