@@ -36,6 +36,7 @@ DISABLE_HOST = 'disable_host'
 ENABLE_HOST = 'enable_host'
 ENTER_MAINTENANCE = 'enter_maintenance'
 LEAVE_MAINTENANCE = 'leave_maintenance'
+_OF_MAINTENANCE = {ENTER_MAINTENANCE, LEAVE_MAINTENANCE}
 POWER_HOST = db_operations.POWER_HOST
 UPDATE_HOST = db_operations.UPDATE_HOST
 ROLLING_REBOOT = db_operations.ROLLING_REBOOT
@@ -411,23 +412,30 @@ def _take_back_service(
 
     One that did not come out of maintenance is still in it, and one whose
     guests were to go again; one that was to stay is on its way there. A later
-    request to disable it says nothing of its maintenance.
+    request to disable it says nothing of its maintenance. Where this one was
+    taken back before it began, what it would have called off goes on.
     """
     key, kind = operation.aggregate_id, operation.kind
     parameters = operation.parameters
     if parameters.get('stay') and parameters.get('disabling'):
         return
     pending, _now = db_operations.unfinished(connection, key)
-    later = {
-        other.kind
+    others = [
+        other
         for other in pending
         if other.kind in db_operations.OF_THE_SERVICE
         and other.host == host
         and other.id != operation.id
-    }
+    ]
+    later = {other.kind for other in others}
+    if operation.state == 'queued' and kind in _OF_MAINTENANCE:
+        wishes = [other for other in others if other.kind in _OF_MAINTENANCE]
+        if wishes and wishes[-1].id < operation.id:
+            _let_go_on(connection, wishes[-1], host)
+            return
     again = kind == ENTER_MAINTENANCE and parameters.get('again')
     still = (kind == LEAVE_MAINTENANCE or again) and ENABLE_HOST not in later
-    if later & {ENTER_MAINTENANCE, LEAVE_MAINTENANCE}:
+    if later & _OF_MAINTENANCE:
         return
     if still:
         values = {
@@ -438,8 +446,22 @@ def _take_back_service(
     elif not later:
         stays = kind != ENTER_MAINTENANCE
         db_hosts.take_back_service(connection, host, key, stays=stays)
-    elif kind in (ENTER_MAINTENANCE, LEAVE_MAINTENANCE):
+    elif kind in _OF_MAINTENANCE:
         db_hosts.update(connection, host, {'maintenance': None})
+
+
+def _let_go_on(
+    connection: Any, operation: records.Operation, host: str
+) -> None:
+    """Have a host be again what an earlier request wants, which goes on."""
+    if operation.kind == ENTER_MAINTENANCE:
+        maintenance, disabled = records.ENTERING, True
+    else:
+        asked = db_hosts.get(connection, host).maintenance_of or {}
+        maintenance, disabled = records.LEAVING, bool(asked.get('disabled'))
+    service = records.DISABLED if disabled else records.ENABLED
+    values = {'maintenance': maintenance, 'service': service}
+    db_hosts.update(connection, host, values)
 
 
 def _phase_before(connection: Any, removal: records.Operation) -> str:

@@ -1,8 +1,10 @@
 """Maintenance: all guests gone, none of them stopped, and back again."""
 
 import contextlib
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from aggregates_ext import exception
 from aggregates_ext.compute.maintenance import entering
@@ -231,6 +233,101 @@ def test_to_enter_calls_a_way_out_off(
     assert maintaining.host(running).maintenance == 'on'
     assert not maintaining.is_enabled(running)
     assert ['xen2'] not in maintaining.places(running)
+
+
+def test_to_take_a_way_out_back_lets_the_entry_go_on(
+    running: service.Service, key: int
+) -> None:
+    """Whether or not that has seen that it was called off."""
+    for sees in (False, True):
+        running.maintenance.enter(running.ctx, 'xen2')
+        maintaining.go_on(running, key, 0.1)
+        maintaining.go_on(running, key, 0.1)
+        running.maintenance.leave(running.ctx, 'xen2')
+        later = running.operation(key)
+        if sees:
+            hold(running, later.uuid)
+            running.clock.advance(0.1)
+            running.manager.work_on(key)
+            said = last_of(running, key, 'enter_maintenance').error or {}
+            assert 'called off' in said['message']
+        running.operations.cancel(running.ctx, key, later.uuid)
+        host = maintaining.host(running)
+        assert (host.maintenance, host.service) == ('entering', 'disabled')
+        assert end_of(running, key, 'enter_maintenance') == 'succeeded'
+        assert maintaining.host(running).maintenance == 'on'
+        assert ['xen2'] not in maintaining.places(running)
+        running.maintenance.leave(running.ctx, 'xen2')
+        assert maintaining.finish(running, key).state == 'succeeded'
+
+
+def test_what_is_taken_back_during_a_look_lets_the_entry_go_on(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the end of what it would have called off is written."""
+    running.maintenance.enter(running.ctx, 'xen2')
+    while ['xen2'] in maintaining.places(running):
+        maintaining.go_on(running, key, 0.1)
+    running.maintenance.leave(running.ctx, 'xen2')
+    later = running.operation(key)
+    hold(running, later.uuid)
+    honest = entering.downtime.call_off
+
+    def call_off(run: Any) -> None:
+        honest(run)
+        running.operations.cancel(running.ctx, key, later.uuid)
+
+    monkeypatch.setattr(entering.downtime, 'call_off', call_off)
+    running.manager.work_on(key)
+    assert last_of(running, key, 'leave_maintenance').state == 'cancelled'
+    assert last_of(running, key, 'enter_maintenance').state == 'running'
+    assert end_of(running, key, 'enter_maintenance') == 'succeeded'
+
+
+@pytest.mark.parametrize('disabled', [False, True])
+def test_to_take_an_entry_back_lets_the_way_out_go_on(
+    running: service.Service, key: int, disabled: bool
+) -> None:
+    if disabled:
+        running.enabling.set_service(running.ctx, 'xen2', 'disabled', 'mine')
+        maintaining.finish(running, key)
+    running.maintenance.enter(running.ctx, 'xen2')
+    assert maintaining.finish(running, key).state == 'succeeded'
+    running.maintenance.leave(running.ctx, 'xen2')
+    running.maintenance.enter(running.ctx, 'xen2')
+    later = running.operation(key)
+    running.operations.cancel(running.ctx, key, later.uuid)
+    host = maintaining.host(running)
+    assert (host.maintenance, host.disabled) == ('leaving', disabled)
+    assert end_of(running, key, 'leave_maintenance') == 'succeeded'
+    assert maintaining.host(running).maintenance is None
+    assert maintaining.is_enabled(running) is not disabled
+
+
+def hold(running: service.Service, uuid: str) -> None:
+    """Let one operation not begin yet, and all others be due."""
+    rests = sa.text(
+        'UPDATE operations SET not_before = '
+        'CASE WHEN uuid = :uuid THEN 1e12 ELSE NULL END'
+    )
+    with running.database.writer() as connection:
+        connection.execute(rests, {'uuid': uuid})
+
+
+def last_of(
+    running: service.Service, key: int, kind: str
+) -> records.Operation:
+    return next(o for o in running.operations.get_all(key) if o.kind == kind)
+
+
+def end_of(running: service.Service, key: int, kind: str) -> str:
+    """How the last operation of a kind ends."""
+    for _ in range(60):
+        maintaining.go_on(running, key)
+        found = last_of(running, key, kind)
+        if found.state not in ('queued', 'running'):
+            return found.state
+    raise AssertionError(found)
 
 
 @pytest.mark.parametrize(

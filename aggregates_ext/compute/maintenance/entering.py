@@ -88,7 +88,7 @@ def enter(run: compute_run.Run) -> None:
     """
     if run.host().maintenance != records.ENTERING:
         downtime.call_off(run)
-        shared.call_off(run)
+        shared.call_off(run, records.ENTERING)
         return
     moves = shared.moves_of(run)
     waiting = shared.still_open(moves)

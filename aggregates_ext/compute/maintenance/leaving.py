@@ -37,7 +37,7 @@ def leave(run: compute_run.Run) -> None:
     """
     if run.host().maintenance != records.LEAVING:
         downtime.call_off(run)
-        shared.call_off(run)
+        shared.call_off(run, records.LEAVING)
         return
     moves = shared.moves_of(run)
     waiting = shared.still_open(moves)

@@ -22,6 +22,7 @@ from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import text
 from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
@@ -265,21 +266,26 @@ def taken(connection: Any, run: compute_run.Run) -> set[str]:
     return {move.guest_uuid for move in open_}
 
 
-def call_off(run: compute_run.Run) -> None:
+def call_off(run: compute_run.Run, wish: str) -> None:
     """Another request has come: nothing more is moved for this one.
 
-    :raises outcomes.Watching: guests are on their way still.
+    :param wish: what the maintenance of the host was by this one.
+    :raises outcomes.Watching: guests are on their way still, or the other
+        request has been taken back.
     """
     stop(run)
     waiting = still_open(moves_of(run))
     if waiting:
         told = names([move.guest_name for move in waiting])
         raise watch(run, f'It is called off; guests are on the move: {told}.')
-    run.write(
-        lambda connection: db_operations.finish(
-            connection, run.operation, 'cancelled'
-        )
-    )
+
+    def end(connection: Any) -> None:
+        if db_hosts.get(connection, run.host_name).maintenance != wish:
+            db_operations.finish(connection, run.operation, 'cancelled')
+
+    run.write(end)
+    if run.operation.state != 'cancelled':
+        raise watch(run, 'It goes on: what had called it off was taken back.')
 
 
 def stop(run: compute_run.Run) -> None:
