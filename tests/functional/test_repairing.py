@@ -420,6 +420,10 @@ def test_two_are_repaired_one_after_the_other(
     running.clock.advance(40)
     found = finish(running, key, *asked, seconds=5)
     assert {move.state for move in found} == {'unresolved'}
+    turn(running, key)
+    for move, sources in zip(asked, ('xen2, xen1', 'xen1, xen2'), strict=True):
+        said = (read(running, move).error or {})['message']
+        assert f'has started: {sources}, xen3; or' in said
     restarts.clear()
     for move in asked:
         repair(running, move)
@@ -429,6 +433,30 @@ def test_two_are_repaired_one_after_the_other(
     assert restarts[2] == 'xen3'
     for one in found:
         assert running.sim.places(one.guest_uuid) == ['xen3']
+
+
+def test_where_no_order_is_right_none_is_told(
+    running: service.Service, key: int, restarts: list[str]
+) -> None:
+    """Each of both hosts may have a guest that its own start would end."""
+    running.sim.add_vm('xen3', 'app', memory=1 << 30)
+    running.watch(key, 0)
+    asked = [ask(running, 'db', 'xen3'), ask(running, 'app', 'xen2')]
+    turn(running, key)
+    turn(running, key, HALF)
+    running.sim.restart_toolstack('xen1')
+    running.clock.advance(40)
+    finish(running, key, *asked, seconds=5)
+    restarts.clear()
+    for move in asked:
+        turn(running, key)
+        said = (read(running, move).error or {})['message']
+        assert 'Restart no toolstack: other guests' in said
+        repair(running, move)
+        found = go_on(running, key, move)
+        assert found.state == 'unresolved'
+        assert 'the repair was given up' in (found.error or {})['message']
+    assert restarts == []
 
 
 def test_one_that_is_asked_for_during_a_look_is_not_forgotten(

@@ -253,10 +253,7 @@ class _Following:
             f'What became of the move of guest "{move.guest_name}" from host '
             f'{move.source} to {move.target} is not proven: {why}. It may run '
             f'on {move.target} whatever its record says, so do not start it '
-            f'on {move.source}. With high availability off, restart the '
-            f'toolstack of {move.source} ("xe-toolstack-restart"), and only '
-            f'then that of {move.target}; or have that done: "openstack '
-            f'server migration force complete {move.guest_uuid} {move.id}". '
+            f'on {move.source}. {repairing.advise(site, move, self.call)} '
             'It is looked at again.'
         )
         known: dict[str, Any] = {'call': self.call}

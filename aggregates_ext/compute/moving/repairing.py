@@ -8,6 +8,7 @@ seen before the next is (design#moves-repaired).
 
 import contextlib
 from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from oslo_log import log as logging
@@ -79,6 +80,45 @@ def forget(call: dict[str, Any]) -> None:
         call.pop(name, None)
 
 
+def advise(
+    site: state.Site, move: records.Move, call: Mapping[str, Any]
+) -> str:
+    """What somebody can do about a move of which nothing is known.
+
+    Those that are on their way count as well: they may become such ones.
+
+    :param call: of the move.
+    """
+    sent = [m for m in site.open_moves if m.state != db_moves.QUEUED]
+    try:
+        found = _order_of(call, sent)
+    except GivenUp as exc:
+        return f'Restart no toolstack: {exc}'
+    names = ', '.join(site.name(uuid) or uuid for uuid in found)
+    return (
+        'With high availability off, restart the toolstacks of these hosts '
+        '("xe-toolstack-restart"), each when the one before has started: '
+        f'{names}; or have that done: "openstack server migration force '
+        f'complete {move.guest_uuid} {move.id}".'
+    )
+
+
+def _order_of(
+    call: Mapping[str, Any], moves: Iterable[records.Move]
+) -> list[str]:
+    """As ``order``.
+
+    :param call: of the move.
+    :param moves: those that may be known as little; it too.
+    """
+    ends = [
+        (str(m.call['from']), str(m.call['to']))
+        for m in moves
+        if m.call and 'to' in m.call
+    ]
+    return order(str(call['from']), str(call['to']), ends)
+
+
 def order(
     source: str, target: str, moves: Iterable[tuple[str, str]]
 ) -> list[str]:
@@ -100,8 +140,8 @@ def order(
     def visit(host: str) -> None:
         if host in pending:
             raise GivenUp(
-                'other guests whose moves are unresolved went the other way, '
-                'so each order of the toolstacks could end one of them. Look '
+                'other guests, of whose moves nobody knows how they ended, '
+                'went the other way, so each order could end one of them. Look '
                 'on the hosts where they run ("xl list"), and abort the moves '
                 'of those that run where their records say.'
             )
@@ -135,12 +175,8 @@ class _Repair:
         ends = self._call['from'], self._call['to']
         end_sessions(self._site.master.session, self._call)
         self._check()
-        stuck = [
-            (str(m.call['from']), str(m.call['to']))
-            for m in self._site.open_moves
-            if m.state in db_moves.STUCK and m.call
-        ]
-        for uuid in order(*ends, stuck):
+        stuck = [m for m in self._site.open_moves if m.state in db_moves.STUCK]
+        for uuid in _order_of(self._call, stuck):
             host = self._site.view.hosts.find(uuid)
             if host is None:
                 raise GivenUp(f'host {self._name(uuid)} is not in the pool.')
