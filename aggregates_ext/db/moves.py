@@ -26,10 +26,10 @@ _TABLE = models.moves
 _FIELDS = [field.name for field in dataclasses.fields(records.Move)]
 _COLUMNS = [_TABLE.c[name] for name in _FIELDS]
 QUEUED, SENT, UNRESOLVED = 'queued', 'sent', 'unresolved'
-REPAIRING = 'repairing'
+REPAIRING, STARTING = 'repairing', 'starting'
 COMPLETED, FAILED, CANCELLED = 'completed', 'failed', 'cancelled'
-# Those that may still move the guest.
-OPEN = (QUEUED, SENT, UNRESOLVED, REPAIRING)
+# Those that may still move the guest, or start it.
+OPEN = (QUEUED, SENT, UNRESOLVED, REPAIRING, STARTING)
 # Those of which nobody knows what became of them.
 STUCK = (UNRESOLVED, REPAIRING)
 # Those that are on their way: of the others nobody knows.
@@ -477,10 +477,15 @@ def cancel(connection: sa.Connection, move: records.Move) -> str | None:
 
     One that was not sent ends; one that was sent is told to stop, which may
     come too late. One that is unresolved ends as failed: somebody says that
-    there is nothing to find out any more.
+    there is nothing to find out any more. One whose guest was to be started
+    ends as it had before.
 
     :returns: its state then; None: it has ended before.
     """
+    if move.state == STARTING:
+        outage = (move.call or {}).get('outage', move.error)
+        ended = halt_again(connection, move, outage, cancelled=True)
+        return FAILED if ended else None
     now = timeutils.utcnow()
     for before, after in (((QUEUED,), CANCELLED), (STUCK, FAILED)):
         result = connection.execute(
@@ -509,16 +514,82 @@ def cancel(connection: sa.Connection, move: records.Move) -> str | None:
 
 
 def repair(connection: sa.Connection, move: records.Move) -> bool:
-    """Have a move repaired of which nobody knows what became of it.
+    """Have a move repaired.
+
+    One of which nobody knows what became of it, or one that has left its
+    guest halted, if that has not been moved since.
 
     :returns: whether it is such a one, as which it may have been repaired
         already.
+    :raises exception.GuestMoves: its guest has another one that is open.
     """
+    if move.state == STARTING:
+        return True
+    if move.has_halted:
+        return _start(connection, move)
     result = connection.execute(
         sa.update(_TABLE)
         .where(_TABLE.c.id == move.id, _TABLE.c.state.in_(STUCK))
         .values(
             state=REPAIRING, not_before=None, updated_at=timeutils.utcnow()
+        )
+    )
+    return bool(result.rowcount)
+
+
+def _start(connection: sa.Connection, move: records.Move) -> bool:
+    """Open a move again, to start the guest that it has left halted."""
+    last = connection.scalar(
+        sa.select(sa.func.max(_TABLE.c.id)).where(
+            _TABLE.c.guest_uuid == move.guest_uuid
+        )
+    )
+    if last != move.id:
+        return False
+    try:
+        result = connection.execute(
+            sa.update(_TABLE)
+            .where(_TABLE.c.id == move.id, _TABLE.c.state == FAILED)
+            .values(
+                state=STARTING,
+                ended=0,
+                cancelled=False,
+                call={'outage': move.error},
+                not_before=None,
+                updated_at=timeutils.utcnow(),
+                finished_at=None,
+            )
+        )
+    except db_exc.DBDuplicateEntry as exc:
+        raise exception.GuestMoves(guest=move.guest_name) from exc
+    return bool(result.rowcount)
+
+
+def halt_again(
+    connection: sa.Connection,
+    move: records.Move,
+    error: Mapping[str, Any] | None,
+    *,
+    cancelled: bool = False,
+) -> bool:
+    """End a move whose guest was to be started, as it had ended before.
+
+    :param cancelled: whether a request wants that.
+    :returns: whether it was such a one.
+    """
+    now = timeutils.utcnow()
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == move.id, _TABLE.c.state == STARTING)
+        .values(
+            state=FAILED,
+            ended=move.id,
+            cancelled=cancelled,
+            error=fitting.fit_json(error),
+            call=None,
+            not_before=None,
+            updated_at=now,
+            finished_at=now,
         )
     )
     return bool(result.rowcount)

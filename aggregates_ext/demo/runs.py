@@ -15,7 +15,7 @@ from rich import text as texts
 Operation = Mapping[str, Any]
 INDENT = '  '
 # States of moves whose guest is on its way.
-GOING = ('sent', 'unresolved', 'repairing')
+GOING = ('sent', 'unresolved', 'repairing', 'starting')
 BAR = 30
 STYLES = {
     'waiting': 'dim',

@@ -26,7 +26,7 @@ STATUSES: dict[str, db_moves.Wanted] = {
     'queued': db_moves.Wanted(states=(db_moves.QUEUED,)),
     PREPARING: db_moves.Wanted(states=(db_moves.SENT,), begun=False),
     RUNNING: db_moves.Wanted(states=(db_moves.SENT,), begun=True),
-    UNKNOWN: db_moves.Wanted(states=db_moves.STUCK),
+    UNKNOWN: db_moves.Wanted(states=(*db_moves.STUCK, db_moves.STARTING)),
     'completed': db_moves.Wanted(states=(db_moves.COMPLETED,)),
     'error': db_moves.Wanted(states=(db_moves.FAILED,)),
     'cancelled': db_moves.Wanted(states=(db_moves.CANCELLED,)),
@@ -145,14 +145,22 @@ class Moves:
         return found
 
     def repair(self, server_id: str, key: int) -> records.Move:
-        """Have a move repaired of which nobody knows what became of it.
+        """Have a move repaired.
+
+        One of which nobody knows what became of it, or one that has left its
+        guest halted (design#moves-repaired).
 
         :raises exception.MoveNotFound: the guest has no such move.
-        :raises exception.MoveInState: that is known, or will be.
+        :raises exception.MoveInState: it is none of them.
+        :raises exception.GuestMoves: its guest has another one that is open.
         """
 
         def work(connection: Any) -> records.Move:
             move = _find(connection, server_id, key)
+            if move.has_halted:
+                # Held, so that it is not deleted meanwhile.
+                db_aggregates.lock(connection, move.aggregate_id)
+                db_aggregates.mark(connection, move.aggregate_id)
             if not db_moves.repair(connection, move):
                 remedy = 'Pools have no way to hasten one that is under way.'
                 raise _in_status(move, 'force_complete', remedy)
@@ -240,7 +248,8 @@ def _is_cancelled(connection: Any, move: records.Move) -> bool:
 
 
 def _is_repaired(connection: Any, move: records.Move) -> bool:
-    return db_moves.get(connection, move.uuid).state != db_moves.UNRESOLVED
+    found = db_moves.get(connection, move.uuid)
+    return found.state != db_moves.UNRESOLVED and not found.has_halted
 
 
 def _find(connection: Any, server_id: str, key: int) -> records.Move:

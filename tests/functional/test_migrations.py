@@ -284,6 +284,7 @@ STATUSES = [
     ('sent', 1, 'running', '2.24'),
     ('unresolved', 50, 'post-migrating', '2.65'),
     ('repairing', 50, 'post-migrating', '2.65'),
+    ('starting', 50, 'post-migrating', '2.65'),
     ('completed', 100, 'completed', None),
     ('failed', 10, 'error', None),
     ('cancelled', 0, 'cancelled', None),
@@ -417,11 +418,14 @@ def test_a_move_is_aborted(
                 f'Migration 1 state of instance {web} is {status}. Cannot '
                 'abort live migration while the migration is in this state.'
             )
-        elif state in ('queued', *moves.STUCK):
+        elif state in ('queued', 'starting', *moves.STUCK):
             break
     moved = read(running)
     assert moved.cancelled is (since is not None)
-    ended = {'queued': 'cancelled', **dict.fromkeys(moves.STUCK, 'failed')}
+    ended = {
+        'queued': 'cancelled',
+        **dict.fromkeys(('starting', *moves.STUCK), 'failed'),
+    }
     assert moved.state == ended.get(state, state)
 
 
@@ -462,6 +466,31 @@ def test_what_nobody_knows_is_repaired(
         assert said in answer['badRequest']['message']
         assert 'Cannot force_complete' in answer['badRequest']['message']
         assert after.state == state
+
+
+def test_a_guest_that_its_move_has_left_halted_is_started(
+    running: service.Service, api: Api, web: str
+) -> None:
+    """Nova's clients see that the migration goes on; once, by the last one."""
+    api.move(web)
+    change(running, state='sent', target='xen2')
+    move = read(running)
+    error = {'code': records.GUEST_HALTED, 'message': 'It is halted.'}
+    running.database.write(lambda c: moves.finish(c, move, 'failed', error))
+    path = f'servers/{web}/migrations/1/action'
+    body = {'force_complete': None}
+    for _ in range(2):
+        api(path, '2.22', ADMIN, 202, 'POST', body)
+        found = read(running)
+        assert (found.state, found.finished_at) == ('starting', None)
+        shown = api(f'servers/{web}/migrations/1', '2.80')['migration']
+        assert shown['status'] == 'post-migrating'
+    assert 'already' in api.move(web, status=409)
+    api(f'servers/{web}/migrations/1', LATEST, ADMIN, 202, 'DELETE')
+    assert read(running).has_halted
+    api.move(web)
+    answer = api(path, '2.22', ADMIN, 400, 'POST', body)
+    assert 'It has ended' in answer['badRequest']['message']
 
 
 def test_it_is_repaired_while_an_end_waits_to_leave(

@@ -23,6 +23,7 @@ from tests.functional import relay
 from tests.functional import service
 from tests.functional import test_moving as moving
 from tests.functional import test_repairing as repairing
+from tests.functional import test_starting as starting
 
 ALL = bool(os.environ.get('AGGREGATES_EXT_SWEEP_ALL'))
 NAMES = ('xen1', 'xen2', 'xen3')
@@ -30,8 +31,8 @@ MANY = 40 if ALL else 8
 # So many tests share the places of a story; without ALL one of them is played.
 PARTS = 8 if ALL else 40
 STEPS = 600
-# Of a move alone.
-FEWEST = 30
+# Places of the start of a guest alone.
+FEWEST = 20
 
 
 class Story:
@@ -190,6 +191,29 @@ class Repaired(Story):
         assert 1 <= told <= 3
 
 
+class Started(Story):
+    """A move that has left its guest recorded as halted, where it runs."""
+
+    guests = 1
+    sent = 1
+    move = ''
+
+    def prepare(self) -> None:
+        self.move = starting.hidden(self.running, self.key, 'g0')
+
+    def ask(self) -> None:
+        assert starting.start(self.running, self.move)
+
+    def is_over(self) -> bool:
+        return moving.read(self.running, self.move).state not in moves.OPEN
+
+    def check(self) -> None:
+        assert moving.read(self.running, self.move).state == 'completed'
+        assert maintaining.places(self.running) == [['xen3']]
+        # Once more where an answer was lost.
+        assert 1 <= len(self.running.arrivals(starting.STARTED)) <= 2
+
+
 STORIES: tuple[type[Story], ...] = (
     Enter,
     Refused,
@@ -197,6 +221,7 @@ STORIES: tuple[type[Story], ...] = (
     Moves,
     Cancelled,
     Repaired,
+    Started,
 )
 
 
@@ -234,6 +259,8 @@ def play(
             raise AssertionError(f'{kind.__name__} goes on')
         services.close()
         story.check()
+        # The last look may have got no answer.
+        running.watch(key, 61)
         assert running.state(key) == story.state
         assert moving.sent(running) <= story.sent * (kind.guests + 1)
     return services.happened

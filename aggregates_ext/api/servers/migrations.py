@@ -177,7 +177,8 @@ def act(
 ) -> routing.Accepted:
     """Find out what became of a move of which nobody knows; else refuse.
 
-    Pools have no way to hasten one that is under way.
+    Or start the guest that a move has left halted, where it was to go. Pools
+    have no way to hasten one that is under way.
     """
     name = schema.action(body)
     if name != 'force_complete':

@@ -278,7 +278,9 @@ class _Following:
             f'Guest "{move.guest_name}" is recorded as halted after its move '
             f'from host {move.source} to {move.target}. {message} If nobody '
             f'has stopped it, start it on {move.target} and on no other host: '
-            'where it runs there, that is refused and puts its record right.'
+            'where it runs there, that is refused and puts its record right. '
+            'Or have that done: "openstack server migration force complete '
+            f'{move.guest_uuid} {move.id}".'
         )
         LOG.error('Move %s: %s', move.uuid, text)
         return records.GUEST_HALTED, text

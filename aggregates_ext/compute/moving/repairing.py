@@ -191,7 +191,8 @@ class _Repair:
     def _check(self) -> None:
         """:raises outcomes.Postpone: something of ours goes on in the pool."""
         site = self._site
-        moving = [m for m in site.open_moves if m.state == db_moves.SENT]
+        on_the_way = (db_moves.SENT, db_moves.STARTING)
+        moving = [m for m in site.open_moves if m.state in on_the_way]
         if moving:
             names = text.listed(f'"{m.guest_name}"' for m in moving)
             raise outcomes.Waiting(reason=f'Guests are on the move: {names}.')

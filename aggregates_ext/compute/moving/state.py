@@ -141,10 +141,7 @@ class Site:
             if key is not None and halted:
                 # What has happened to one may happen to the next.
                 db_moves.cancel_all(connection, key)
-            open_, _now = db_moves.open_of(connection, move.aggregate_id)
-            if key is not None and key not in {m.operation_id for m in open_}:
-                # It has waited for this one.
-                db_operations.wake(connection, key)
+            _wake(connection, move)
             return ended
 
         # One that a request has ended meanwhile ends no second time.
@@ -161,6 +158,26 @@ class Site:
             result,
             message,
         )
+
+    def halt_again(self, move: records.Move, error: dict[str, Any]) -> None:
+        """End a move whose guest was to be started, and was not.
+
+        That it is halted has been told, and counted, before.
+        """
+
+        def work(connection: Any) -> None:
+            db_moves.halt_again(connection, move, error)
+            _wake(connection, move)
+
+        self.held.write(work)
+
+
+def _wake(connection: Any, move: records.Move) -> None:
+    """Let the operation go on that has waited for the end of a move."""
+    key = move.operation_id
+    open_, _now = db_moves.open_of(connection, move.aggregate_id)
+    if key is not None and key not in {m.operation_id for m in open_}:
+        db_operations.wake(connection, key)
 
 
 def _rest(

@@ -14,6 +14,7 @@ from oslo_log import log as logging
 from aggregates_ext import exception
 from aggregates_ext.compute.moving import following
 from aggregates_ext.compute.moving import sending
+from aggregates_ext.compute.moving import starting
 from aggregates_ext.compute.moving import state
 from aggregates_ext.compute.moving import ways
 from aggregates_ext.compute.observation import masters
@@ -201,7 +202,7 @@ def _step(
     open_ = site.open_moves
     busy = [m for m in open_ if m.state != db_moves.QUEUED]
     changed = _follow(
-        site, [m for m in busy if m in due or _has_task(m)], busy
+        site, [m for m in busy if m in due or _has_task(m)], busy, gate
     )
     # Where one has ended there may be a place for those that wait for one.
     queued = [
@@ -233,11 +234,15 @@ def _has_task(move: records.Move) -> bool:
 
 
 def _follow(
-    site: state.Site, sent: Sequence[records.Move], busy: list[records.Move]
+    site: state.Site,
+    sent: Sequence[records.Move],
+    busy: list[records.Move],
+    gate: str | None,
 ) -> bool:
     """Look at what was sent; whether any of it has ended.
 
     :param busy: those that have are taken out of it.
+    :param gate: what keeps guests from being started.
     """
     if not sent:
         return False
@@ -245,7 +250,10 @@ def _follow(
     changed = False
     for move in sent:
         try:
-            ended = following.follow(site, move, tasks)
+            if move.state == db_moves.STARTING:
+                ended = starting.step(site, move, gate)
+            else:
+                ended = following.follow(site, move, tasks)
         except failures.OddAnswer as exc:
             site.postpone(move, exc)
             continue

@@ -87,6 +87,7 @@ def test_what_is_open_is_counted_by_its_state(
         'sent': 2,
         'unresolved': 1,
         'repairing': 0,
+        'starting': 0,
     }
     [stuck] = read(database, moves.unresolved)
     assert stuck.uuid == made[1].uuid

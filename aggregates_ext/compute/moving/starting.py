@@ -1,0 +1,195 @@
+"""The start of a guest that its move has left halted, where it was to go.
+
+It may run there, whatever its record says: then the start is refused, and its
+record is right again. Anywhere else it could run twice (xapi#moves-that-lie).
+Each start is written down before it is asked for (design#moves-repaired).
+"""
+
+import contextlib
+import copy
+from typing import Any
+
+from oslo_log import log as logging
+
+from aggregates_ext.compute.moving import state
+from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.xen import codes
+from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import fields
+from aggregates_ext.db import moves as db_moves
+from aggregates_ext.db import records
+
+LOG = logging.getLogger(__name__)
+CALL = 'VM.start_on'
+STARTS = 'GUEST_STARTS'
+# How often it is asked for.
+MOST_SENT = 2
+# Seconds after which one that was asked for, and has left no trace, is asked
+# for once more.
+AGAIN = 90.0
+
+
+class _GivenUp(Exception):
+    """A start that does not come about; the text says why."""
+
+
+def step(site: state.Site, move: records.Move, gate: str | None) -> bool:
+    """Take the start of a guest one step further.
+
+    What a host refuses, or does not answer, is waited for here, so that it
+    keeps no move from its turn.
+
+    :param gate: what keeps guests from being sent, and started, now.
+    :returns: whether it has ended.
+    """
+    start = _Start(site, move)
+    try:
+        try:
+            return start.go_on(gate)
+        except failures.HostError as exc:
+            return start.wait(str(exc))
+    except _GivenUp as exc:
+        return start.give_up(str(exc))
+
+
+class _Start:
+    """One step of the start of one guest."""
+
+    def __init__(self, site: state.Site, move: records.Move) -> None:
+        self._site = site
+        self._move = move
+        self._session = site.master.session
+        # A copy: what is written is what differs from what was read.
+        fresh = {'since': site.now, 'session': None, 'task': None, 'sent': 0}
+        self._call: dict[str, Any] = fresh | copy.deepcopy(move.call or {})
+
+    def go_on(self, gate: str | None) -> bool:
+        """As ``step``.
+
+        :raises _GivenUp: it does not come about.
+        """
+        ref, guest = self._guest()
+        power, where = guest['power_state'], guest['resident_on']
+        if power != 'Halted':
+            name = self._site.name(self._site.uuid_of(where))
+            if power == 'Running' and name == self._move.target:
+                return self._end()
+            raise _GivenUp(
+                f'It is {power.lower()} on host {name or "of another name"}.'
+            )
+        if CALL.rpartition('.')[2] in guest['current_operations'].values():
+            return self.wait('It starts.')
+        if self._call['task'] is not None:
+            self._read_task()
+        if gate is not None:
+            return self.wait(gate)
+        if self._call['sent'] and self._site.now - self._call['at'] < AGAIN:
+            return self.wait('What became of its start is not known yet.')
+        if self._call['sent'] >= MOST_SENT:
+            return self.wait(f'Its start was asked for {MOST_SENT} times.')
+        return self._send(ref)
+
+    def _guest(self) -> tuple[str, fields.Record]:
+        try:
+            ref = self._session.find('VM', self._move.guest_uuid)
+            return ref, self._session.record('VM', ref)
+        except failures.XenAPIError as exc:
+            if exc.code in ('HANDLE_INVALID', 'UUID_INVALID'):
+                raise _GivenUp('It is not in the pool any more.') from exc
+            raise
+
+    def _read_task(self) -> None:
+        """:raises _GivenUp: it was refused for good."""
+        tasks = {t.ref: t for t in views.tasks(self._session, CALL)}
+        task = tasks.get(self._call['task'])
+        if task is None or task.status in views.RUNNING:
+            return
+        code, *parameters = task.error or ('',)
+        self._call['task'] = None
+        if code in ('', 'VM_BAD_POWER_STATE'):
+            # Its record is right in a moment.
+            return
+        if not codes.passes(code, parameters):
+            sentence, remedy = codes.explain(code, parameters)
+            raise _GivenUp(f'{code}: {sentence} {remedy}')
+
+    def _send(self, ref: str) -> bool:
+        """Record the start, and ask for it once."""
+        site, move = self._site, self._move
+        host = next((h for h in site.members if h.name == move.target), None)
+        seen = site.view.hosts.find(host.uuid) if host and host.uuid else None
+        if seen is None:
+            raise _GivenUp(f'Host {move.target} is not in the pool.')
+        # Nothing is asked for that nobody would wait for.
+        self._check_age(f'It is to start on host {move.target}.')
+        self._end_session()
+        session = site.master.login()
+        with contextlib.ExitStack() as ending:
+            ending.callback(session.close)
+            self._call.update(
+                session=session.uuid(),
+                task=None,
+                at=site.now,
+                sent=self._call['sent'] + 1,
+            )
+            self._move = site.update(self._move, call=self._call)
+            site.held.ensure_fresh()
+            try:
+                task = session.call(
+                    f'Async.{CALL}', ref, seen.ref, False, False
+                )
+            except failures.AnswerLost:
+                # Its end could end what has just begun.
+                ending.pop_all()
+                session.leave()
+                raise
+            except failures.XenAPIError as exc:
+                if codes.passes(exc.code, exc.parameters):
+                    raise
+                raise _GivenUp(str(exc)) from exc
+            ending.pop_all()
+            session.leave()
+        self._call['task'] = str(task)
+        return self.wait(f'It starts on host {move.target}.')
+
+    def wait(self, why: str) -> bool:
+        """Look again later.
+
+        :raises _GivenUp: that has lasted too long.
+        """
+        self._check_age(why)
+        call = self._call
+        message = f'{call["outage"]["message"]} {why}'
+        error = {'code': STARTS, 'message': message}
+        self._site.look_later(self._move, call=call, error=error)
+        return False
+
+    def _check_age(self, why: str) -> None:
+        """:raises _GivenUp: it has lasted too long."""
+        age = self._site.now - self._call['since']
+        if age >= float(self._site.options.power_timeout):
+            raise _GivenUp(f'For {age:.0f} s: {why}')
+
+    def give_up(self, why: str) -> bool:
+        """The guest is as its move has left it."""
+        outage = self._call['outage']
+        error = {
+            **outage,
+            'message': f'{outage["message"]} It was not started: {why}',
+        }
+        LOG.error('Move %s: %s', self._move.uuid, error['message'])
+        with contextlib.suppress(failures.HostError):
+            self._end_session()
+        self._site.halt_again(self._move, error)
+        return True
+
+    def _end(self) -> bool:
+        self._end_session()
+        self._site.finish(self._move, db_moves.COMPLETED)
+        return True
+
+    def _end_session(self) -> None:
+        """What was asked for, and comes late, is refused from then on."""
+        if self._call['session']:
+            self._session.end_other(self._call['session'])
+            self._call['session'] = None
