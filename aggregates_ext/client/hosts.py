@@ -252,9 +252,11 @@ class ResetHost(_HostChange):
         """What became of it."""
         parser.add_argument(
             '--outcome',
-            choices=('member', 'free'),
+            choices=('member', 'free', 'out_of_maintenance'),
             required=True,
-            help='member: it is in the pool; free: it is in no pool of others',
+            help='member: it is in the pool; free: it is in no pool of '
+            'others; out_of_maintenance: its maintenance is over, whatever '
+            'became of its guests',
         )
 
     def fields(self, parsed_args: argparse.Namespace) -> dict[str, Any]:

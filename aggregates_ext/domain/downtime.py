@@ -10,6 +10,8 @@ from aggregates_ext.db import records
 from aggregates_ext.domain import operations
 
 KINDS = (operations.ENTER_MAINTENANCE, operations.LEAVE_MAINTENANCE)
+# Kinds that tell when it last began.
+HISTORY = (*KINDS, operations.RESET)
 # Guests are on a host that is in maintenance: a code of drift.
 GUESTS_ARRIVED = 'GUESTS_ARRIVED'
 # The parameter of an operation that tells of guests which it shuts down or
@@ -27,7 +29,7 @@ STATES = (STOPPING, HALTED, STARTING, RUNNING, FAILED)
 def halted(history: Sequence[records.Operation]) -> dict[str, dict[str, Any]]:
     """The guests that are down for a host's maintenance, by uuid.
 
-    :param history: its operations of these kinds, the newest first.
+    :param history: as of ``since_it_left``.
     """
     found: dict[str, dict[str, Any]] = {}
     for operation in reversed(since_it_left(history)):
@@ -42,11 +44,23 @@ def halted(history: Sequence[records.Operation]) -> dict[str, dict[str, Any]]:
 def since_it_left(
     history: Sequence[records.Operation],
 ) -> list[records.Operation]:
-    """Those after the host last came out of maintenance, the newest first."""
+    """Those after the host last came out of maintenance, the newest first.
+
+    :param history: its operations of the kinds ``HISTORY``, in that order.
+    """
     since = []
     for operation in history:
-        left = operation.kind == operations.LEAVE_MAINTENANCE
-        if left and operation.state == 'succeeded':
+        if _is_end(operation):
             break
-        since.append(operation)
+        if operation.kind in KINDS:
+            since.append(operation)
     return since
+
+
+def _is_end(operation: records.Operation) -> bool:
+    """Whether the host has come out of maintenance, or is said to have."""
+    if operation.kind == operations.RESET:
+        outcome = operation.parameters['outcome']
+        return bool(outcome == operations.OUT_OF_MAINTENANCE)
+    left = operation.kind == operations.LEAVE_MAINTENANCE
+    return left and operation.state == 'succeeded'

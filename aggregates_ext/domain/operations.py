@@ -47,7 +47,12 @@ ROLLING = db_operations.ROLLING
 PARTS = 'parts'
 
 # The phase that an outcome named by `reset` gives to a bound host.
-OUTCOMES = {'member': 'member', 'free': 'free'}
+OUT_OF_MAINTENANCE = 'out_of_maintenance'
+OUTCOMES = {
+    'member': 'member',
+    'free': 'free',
+    OUT_OF_MAINTENANCE: 'member',
+}
 
 
 def operational_state(aggregate: records.Aggregate) -> str:
@@ -219,12 +224,13 @@ class Operations:
         Settles the failed and unresolved operations of the host, and leaves
         a succeeded one of kind ``reset`` that says who asked.
 
-        :param outcome: 'member' or 'free'.
+        :param outcome: one of ``OUTCOMES``.
         :raises exception.AggregateNotFound: there is none, or it is deleted
             and the host is not to be taken out of it.
         :raises exception.HostNotFound: not registered.
         :raises exception.Conflict: work on the host is queued or running,
-            or it belongs to another aggregate and is to be a member here.
+            or it belongs to another aggregate and is to be a member here, or
+            it is in no maintenance and is to be out of it.
         """
         uuid = uuidutils.generate_uuid()
 
@@ -236,7 +242,7 @@ class Operations:
             bound, found = db_operations.of_host(
                 connection, aggregate_id, host
             )
-            if bound.aggregate_id != aggregate_id or outcome == 'member':
+            if bound.aggregate_id != aggregate_id or outcome != 'free':
                 # A deleted one only lets go what is still bound to it.
                 db_aggregates.check(connection, aggregate_id)
             last = endings.last_by(connection)
@@ -249,6 +255,8 @@ class Operations:
                     (bound.phase,),
                     OUTCOMES[outcome],
                 )
+            if outcome == OUT_OF_MAINTENANCE:
+                _drop_maintenance(connection, bound)
             db_operations.reset(connection, aggregate_id, host)
             db_pools.forget_pool_if_empty(connection, aggregate_id)
             return db_operations.insert(
@@ -464,6 +472,23 @@ def _let_go_on(
     db_hosts.update(connection, host, values)
 
 
+def _drop_maintenance(connection: Any, host: records.Host) -> None:
+    """Want no maintenance of a host any more, and do nothing for its end.
+
+    Whether somebody wants it disabled besides stays.
+    """
+    disabled = bool((host.maintenance_of or {}).get('disabled'))
+    values: dict[str, Any] = {'maintenance': None, 'maintenance_of': None}
+    if not disabled:
+        values |= {
+            'service': records.ENABLED,
+            'disabled_reason': None,
+            # Nobody has looked whether it still is.
+            'disabled_start': None,
+        }
+    db_hosts.update(connection, host.name, values)
+
+
 def _phase_before(connection: Any, removal: records.Operation) -> str:
     """The phase of a host without its removal.
 
@@ -499,17 +524,22 @@ def check_reset(
     :param found: the open operations of the host in the aggregate.
     :param outcome: one of ``OUTCOMES``.
     :raises exception.Conflict: work on it is queued or running, or it
-        belongs to another aggregate and is to be a member here.
+        belongs to another aggregate and is to be a member here, or it is in
+        no maintenance and is to be out of it.
     :raises exception.AggregateHostNotFound: it is free, and is to be one.
     """
     elsewhere = host.aggregate_id not in (None, aggregate_id)
     # That it is not in this aggregate is true then.
-    if elsewhere and outcome == 'member':
+    if elsewhere and outcome != 'free':
         raise exception.HostInOtherAggregate(
             host=host.name, other_id=host.aggregate_id
         )
-    if host.aggregate_id is None and outcome == 'member':
+    if host.aggregate_id is None and outcome != 'free':
         raise endings.no_host(last, aggregate_id, host.name)
+    if outcome == OUT_OF_MAINTENANCE and host.maintenance is None:
+        raise exception.Conflict(
+            reason=f'Host {host.name} is in no maintenance.'
+        )
     for operation in found:
         if operation.state in db_operations.UNFINISHED:
             raise endings.busy(operation)

@@ -253,7 +253,7 @@ def _halted(
     if not names:
         return {}
     histories = db_operations.of_hosts(
-        connection, aggregate_id, names, downtime.KINDS
+        connection, aggregate_id, names, downtime.HISTORY
     )
     return {
         host: [

@@ -28,6 +28,7 @@ from aggregates_ext.domain import guests
 from aggregates_ext.domain import intent
 from aggregates_ext.domain import inventory
 from aggregates_ext.domain import moves
+from aggregates_ext.domain import operations
 from tests.functional import service
 from tests.functional import test_histories as histories
 
@@ -123,6 +124,7 @@ CALM = (
     (9, 'migrate'),
     (2, 'cancel_move'),
     (2, 'start_halted'),
+    (1, 'declare_out'),
     (5, 'by_hand'),
     (1, 'set_ha'),
     (2, 'set_service'),
@@ -245,6 +247,19 @@ class GuestHistories(histories.Histories):
         found = self._open_moves()
         if found:
             self._give_up(found[n % len(found)])
+
+    def declare_out(self, h: int) -> None:
+        """Somebody says that the maintenance of a host is over."""
+        host = self.service.hosts.get(HOSTS[h % 4])
+        if host.aggregate_id is not None:
+            self.meddled = True
+            with contextlib.suppress(exception.AggregatesError):
+                self.service.operations.reset(
+                    self.service.ctx,
+                    host.aggregate_id,
+                    host.name,
+                    operations.OUT_OF_MAINTENANCE,
+                )
 
     def start_halted(self) -> None:
         """As is offered, where the last move of a guest has left it so."""

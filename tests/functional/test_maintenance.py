@@ -588,3 +588,80 @@ def test_storage_that_cannot_be_plugged_is_told(
         2 if said else 0
     )
     assert maintaining.is_enabled(running)
+
+
+@pytest.mark.parametrize('disabled', [False, True])
+def test_what_was_ended_by_hand_is_declared_so(
+    running: service.Service, key: int, disabled: bool
+) -> None:
+    """Nothing is done for that, and no guest comes home later."""
+    if disabled:
+        running.enabling.set_service(running.ctx, 'xen2', 'disabled', 'mine')
+        maintaining.finish(running, key)
+    running.maintenance.enter(running.ctx, 'xen2')
+    assert maintaining.finish(running, key).state == 'succeeded'
+    places = maintaining.places(running)
+    calls = len(running.sim.calls)
+    declare(running, key, 'out_of_maintenance')
+    found = maintaining.host(running)
+    assert (found.maintenance, found.maintenance_of) == (None, None)
+    assert (found.phase, found.disabled) == ('member', disabled)
+    assert found.disabled_reason == ('mine' if disabled else None)
+    assert len(running.sim.calls) == calls
+    recorded = running.operation(key)
+    assert (recorded.kind, recorded.state) == ('reset', 'succeeded')
+    with pytest.raises(exception.Conflict, match='is in no maintenance'):
+        declare(running, key, 'out_of_maintenance')
+    running.sim.set_host('xen2', enabled=True)
+    running.watch(key, 61)
+    running.maintenance.enter(running.ctx, 'xen2')
+    assert maintaining.finish(running, key).state == 'succeeded'
+    running.maintenance.leave(running.ctx, 'xen2', enable=True)
+    assert maintaining.finish(running, key).state == 'succeeded'
+    assert maintaining.places(running) == places
+
+
+def test_one_that_its_pool_still_has_disabled_is_enabled_as_any_other(
+    running: service.Service, key: int
+) -> None:
+    running.maintenance.enter(running.ctx, 'xen2')
+    assert maintaining.finish(running, key).state == 'succeeded'
+    declare(running, key, 'out_of_maintenance')
+    running.watch(key, 61)
+    assert running.state(key) == 'active'
+    assert not maintaining.is_enabled(running)
+    running.enabling.set_service(running.ctx, 'xen2', 'enabled')
+    assert maintaining.finish(running, key).state == 'succeeded'
+    assert maintaining.is_enabled(running)
+
+
+def test_a_way_that_goes_on_is_not_declared_to_be_over(
+    running: service.Service, key: int
+) -> None:
+    running.maintenance.enter(running.ctx, 'xen2')
+    maintaining.go_on(running, key, 0.1)
+    with pytest.raises(exception.AggregateBusy):
+        declare(running, key, 'out_of_maintenance')
+    assert maintaining.host(running).maintenance == 'entering'
+
+
+def test_what_its_pool_does_not_let_leave_is_declared_to_be_out(
+    running: service.Service, key: int
+) -> None:
+    """What waits for the pool is taken back first; no host is asked."""
+    running.maintenance.enter(running.ctx, 'xen2')
+    assert maintaining.finish(running, key).state == 'succeeded'
+    running.sim.power_off('xen1')
+    running.maintenance.leave(running.ctx, 'xen2')
+    maintaining.go_on(running, key, 61)
+    waiting = running.operation(key)
+    assert (waiting.kind, waiting.state) == ('leave_maintenance', 'queued')
+    running.operations.cancel(running.ctx, key, waiting.uuid)
+    assert maintaining.host(running).maintenance == 'on'
+    declare(running, key, 'out_of_maintenance')
+    assert maintaining.host(running).maintenance is None
+    assert running.overview.get(key).standing == []
+
+
+def declare(running: service.Service, key: int, outcome: str) -> None:
+    running.operations.reset(running.ctx, key, 'xen2', outcome)

@@ -186,8 +186,8 @@ RESET = _body(
         ('host', 'outcome'),
         host=texts.host,
         outcome={
-            'enum': ['member', 'free'],
-            'description': '"member" or "free"',
+            'enum': ['member', 'free', 'out_of_maintenance'],
+            'description': '"member", "free" or "out_of_maintenance"',
         },
     ),
 )

@@ -212,10 +212,10 @@ def not_home(
 
 
 def history(connection: Any, run: compute_run.Run) -> list[records.Operation]:
-    """The maintenance of the host, the newest first."""
+    """What tells of the maintenance of the host, the newest first."""
     name = run.host_name
     return db_operations.of_hosts(
-        connection, run.aggregate_id, (name,), wanted.KINDS
+        connection, run.aggregate_id, (name,), wanted.HISTORY
     )[name]
 
 
