@@ -285,6 +285,36 @@ def test_openstackclient_waits_for_a_move(
         assert second in again.err
 
 
+def test_openstackclient_completes_a_move_that_has_halted_its_guest(
+    site: processes.Site, api: processes.Client, openstack: clients.Shell
+) -> None:
+    """By its number; what is known to run is refused in words."""
+    _first, second, [guest] = guests_of(site, api, 'a')
+    site.sim.plant('VM.pool_migrate', step=guest, action='halt')
+    done = openstack(
+        *('server', 'migrate', '--live-migration', '--host', second, guest),
+        version='2.30',
+    )
+    assert done.status == 0, done.err
+    processes.wait_for(
+        'the move has failed',
+        lambda: moves_of(api, guest)[0]['status'] == 'error',
+    )
+    assert site.sim.places(guest) == []
+    number = str(moves_of(api, guest)[0]['id'])
+    complete = ('server', 'migration', 'force', 'complete', guest, number)
+    done = openstack(*complete, version='2.22')
+    assert done.status == 0, done.err
+    processes.wait_for(
+        'the guest runs',
+        lambda: moves_of(api, guest)[0]['status'] == 'completed',
+    )
+    assert site.sim.places(guest) == [second]
+    again = openstack(*complete, version='2.22')
+    assert again.status == 1
+    assert 'It has ended' in again.err
+
+
 def test_openstackclient_tells_why_a_move_has_failed(
     site: processes.Site, api: processes.Client, openstack: clients.Shell
 ) -> None:
