@@ -26,6 +26,9 @@ from tests.functional import mortal
 from tests.functional import service
 
 NEWEST = list(presets.PRESETS)[-1]
+# Releases that have gone otherwise about what a run does.
+OLDER = ('xcp-ng-8.2', 'xcp-ng-8.3-lts', 'xenserver-8.4')
+each_release = pytest.mark.parametrize('running', OLDER, indirect=True)
 GIB = 1 << 30
 REBOOT = 'Async.host.reboot'
 NAMES = ('xen1', 'xen2', 'xen3', 'xen4')
@@ -33,11 +36,17 @@ SPARE = 'xen5'
 
 
 @pytest.fixture
-def running(conf: cfg.ConfigOpts, database: Any) -> Iterator[service.Service]:
-    """A service whose database has the time of the simulated hosts."""
+def running(
+    conf: cfg.ConfigOpts, database: Any, request: pytest.FixtureRequest
+) -> Iterator[service.Service]:
+    """A service whose database has the time of the simulated hosts.
+
+    These are of the newest release, or of that which a test names.
+    """
     conf.set_override('retry_interval', 0.01, 'compute')
     names = (*NAMES, SPARE)
-    described = {'hosts': [{'name': n, 'version': NEWEST} for n in names]}
+    version = getattr(request, 'param', NEWEST)
+    described = {'hosts': [{'name': n, 'version': version} for n in names]}
     with mortal.serving(conf, described) as made:
         yield made
 
@@ -150,6 +159,26 @@ def test_all_are_restarted(running: service.Service) -> None:
     assert len(running.arrivals(REBOOT)) == 4
     assert all(seen)
     assert at_home(running)
+    assert running.state(key) == 'active'
+    for name in NAMES:
+        host = running.hosts.get(name)
+        assert (host.maintenance, host.disabled) == (None, False)
+
+
+@each_release
+def test_hosts_of_each_release_are_restarted(running: service.Service) -> None:
+    """With high availability off for the time."""
+    key = make_pool(running, 1)
+    protect(running, key)
+    before = availability(running)
+    assert before['ha_enabled']
+    uuid = roll(running, key, suspend_ha=True)
+    ended = finish(running, key, uuid)
+    assert (ended.state, ended.error) == ('succeeded', None), ended
+    assert len(running.arrivals(REBOOT)) == 4
+    assert at_home(running)
+    assert availability(running) == before
+    assert pool(running)['master'] == row(running, 'xen1')['ref']
     assert running.state(key) == 'active'
     for name in NAMES:
         host = running.hosts.get(name)
@@ -519,6 +548,10 @@ def test_what_starts_guests_at_each_boot_is_off_for_the_time(
 @pytest.fixture
 def protected(running: service.Service, key: int) -> str:
     """High availability is on in the pool; the SR that it is on."""
+    return protect(running, key)
+
+
+def protect(running: service.Service, key: int) -> str:
     storage = running.sim.add_sr('xen1', 'nfs', shared=True, type='nfs')
     with contextlib.closing(running.login('xen1')) as session:
         ref = session.find('SR', storage)
