@@ -436,11 +436,8 @@ def _take_back_service(
         and other.id != operation.id
     ]
     later = {other.kind for other in others}
-    if operation.state == 'queued' and kind in _OF_MAINTENANCE:
-        wishes = [other for other in others if other.kind in _OF_MAINTENANCE]
-        if wishes and wishes[-1].id < operation.id:
-            _let_go_on(connection, wishes[-1], host)
-            return
+    if _what_is_called_off_goes_on(connection, operation, others):
+        return
     again = kind == ENTER_MAINTENANCE and parameters.get('again')
     still = (kind == LEAVE_MAINTENANCE or again) and ENABLE_HOST not in later
     if later & _OF_MAINTENANCE:
@@ -456,6 +453,32 @@ def _take_back_service(
         db_hosts.take_back_service(connection, host, key, stays=stays)
     elif kind in _OF_MAINTENANCE:
         db_hosts.update(connection, host, {'maintenance': None})
+
+
+def _what_is_called_off_goes_on(
+    connection: Any,
+    operation: records.Operation,
+    others: Sequence[records.Operation],
+) -> bool:
+    """Whether an operation was taken back that would have called one off.
+
+    Before it began, and nothing is asked of the maintenance after it.
+
+    :param others: what else goes on with the service of its host, in order.
+    """
+    if operation.state != 'queued' or operation.kind not in _OF_MAINTENANCE:
+        return False
+    wishes = [other for other in others if other.kind in _OF_MAINTENANCE]
+    if not wishes or wishes[-1].id > operation.id:
+        return False
+    host = str(operation.host)
+    after = [other for other in others if other.id > operation.id]
+    if any(other.kind == ENABLE_HOST for other in after):
+        # That was asked last.
+        db_hosts.update(connection, host, {'maintenance': None})
+    else:
+        _let_go_on(connection, wishes[-1], host)
+    return True
 
 
 def _let_go_on(

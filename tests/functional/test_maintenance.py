@@ -304,6 +304,25 @@ def test_to_take_an_entry_back_lets_the_way_out_go_on(
     assert maintaining.is_enabled(running) is not disabled
 
 
+def test_what_is_asked_after_a_way_out_that_is_taken_back_counts(
+    running: service.Service, key: int
+) -> None:
+    """To be enabled: the entry that had been called off does not go on."""
+    running.maintenance.enter(running.ctx, 'xen2')
+    maintaining.go_on(running, key, 0.1)
+    running.maintenance.leave(running.ctx, 'xen2')
+    later = running.operation(key)
+    running.enabling.set_service(running.ctx, 'xen2', 'enabled')
+    running.operations.cancel(running.ctx, key, later.uuid)
+    for _ in range(20):
+        maintaining.go_on(running, key)
+    host = maintaining.host(running)
+    assert (host.maintenance, host.disabled) == (None, False)
+    assert maintaining.is_enabled(running)
+    assert last_of(running, key, 'enter_maintenance').state == 'cancelled'
+    assert running.state(key) == 'active'
+
+
 def hold(running: service.Service, uuid: str) -> None:
     """Let one operation not begin yet, and all others be due."""
     rests = sa.text(
