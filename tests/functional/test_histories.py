@@ -26,6 +26,7 @@ from oslo_config import cfg
 
 from aggregates_ext import conf as options
 from aggregates_ext import exception
+from aggregates_ext.compute.moving import repairing
 from aggregates_ext.compute.notifying import payloads
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.xen import failures
@@ -631,6 +632,8 @@ def template(
     file = tmp_path / 'aggregates_ext.sqlite'
     monkeypatch.setattr(Histories, 'template', file, raising=False)
     monkeypatch.setattr(views, 'LOOK_TIMEOUT', TIMEOUT)
+    # By the clock of the database, which is the real one here.
+    monkeypatch.setattr(repairing, 'BEGINS', 0.0)
 
 
 # More by hand: EXAMPLES and STEPS, with seeds of their own.

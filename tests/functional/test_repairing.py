@@ -26,7 +26,10 @@ HALF = 2.0
 
 
 @pytest.fixture
-def running(running: service.Service) -> service.Service:
+def running(
+    running: service.Service, monkeypatch: pytest.MonkeyPatch
+) -> service.Service:
+    monkeypatch.setattr(repairing, 'BEGINS', 0.0)
     running.conf.set_override('retry_interval', 0.01, 'compute')
     running.conf.set_override('confirm_interval', 0.01, 'compute')
     return running
@@ -103,14 +106,21 @@ def move_by_hand(running: service.Service, guest: records.Guest) -> None:
         session.call('Async.VM.pool_migrate', ref, to, {'live': 'true'})
 
 
-def pass_by(running: service.Service, key: str, seconds: float) -> None:
-    """Let a repair, and what it has told, have begun before."""
+def pass_by(
+    running: service.Service, key: str, seconds: float, *, seen: bool = False
+) -> None:
+    """Let a repair, and what it has told, have begun before.
+
+    :param seen: and what it has seen.
+    """
     move = read(running, key)
     call = move.call or {}
     known = call[repairing.KEY]
     known['since'] -= seconds
     for told in known['told'].values():
         told['at'] -= seconds
+        if seen:
+            told['seen'] -= seconds
     running.database.write(lambda c: moves.update(c, move, {'call': call}))
 
 
@@ -243,6 +253,65 @@ def test_no_guest_is_sent_meanwhile(
     assert go_on(running, key, stuck).state == 'completed'
     (ended,) = finish(running, key, later)
     assert ended.state == 'completed'
+
+
+def test_one_that_was_told_twice_may_start_twice(
+    running: service.Service,
+    key: int,
+    restarts: list[str],
+    stuck: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is waited for, and so is what each start makes of guests."""
+    monkeypatch.setattr(repairing, 'BEGINS', 3600.0)
+    repair(running, stuck)
+    go_on(running, key, stuck, turns=6)
+    # It has started, and what is told last may come still.
+    assert restarts == ['xen2']
+    monkeypatch.setattr(repairing, 'BEGINS', 0.0)
+    running.conf.set_override('confirm_interval', 500.0, 'compute')
+    go_on(running, key, stuck, turns=2)
+    pass_by(running, stuck, 1000.0, seen=True)
+    # It starts once more, and has to look at its guests again.
+    running.sim.restart_toolstack('xen2')
+    running.clock.advance(40)
+    restarts.clear()
+    go_on(running, key, stuck, turns=3)
+    assert restarts == []
+    running.conf.set_override('confirm_interval', 0.01, 'compute')
+    assert go_on(running, key, stuck).state == 'completed'
+    assert restarts == ['xen3']
+
+
+def test_it_does_not_end_while_a_start_is_on_its_way(
+    running: service.Service,
+    key: int,
+    restarts: list[str],
+    stuck: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither as it should, nor given up: other moves would go on."""
+    monkeypatch.setattr(repairing, 'BEGINS', 3600.0)
+    repair(running, stuck)
+    turn(running, key)
+    assert read(running, stuck).state == moves.REPAIRING
+    with monkeypatch.context() as patch:
+        patch.setattr(following._Following, '_is_at', lambda *_: True)
+        turn(running, key)
+    found = read(running, stuck)
+    assert found.state == moves.REPAIRING
+    assert 'is known' in (found.error or {})['message']
+    running.sim.set_pool('xen1', ha_enabled=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(repairing._Repair, '_has_started', lambda *_: False)
+        patch.setattr(repairing, 'AGAIN', -1.0)
+        turn(running, key)
+        found = read(running, stuck)
+        assert found.state == moves.REPAIRING
+        assert 'It ends soon' in (found.error or {})['message']
+        patch.setattr(repairing, 'BEGINS', 0.0)
+        turn(running, key)
+    assert read(running, stuck).state == 'unresolved'
 
 
 def test_one_that_lasts_is_given_up(

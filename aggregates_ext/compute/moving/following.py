@@ -147,8 +147,7 @@ class _Following:
         """The call got no answer, or its task is gone with its xapi."""
         guest = self._guest()
         if guest is None:
-            self._end(None, db_moves.FAILED, GONE, _gone(self._move))
-            return True
+            return self._end(None, db_moves.FAILED, GONE, _gone(self._move))
         running = [
             ref
             for ref, name in guest['current_operations'].items()
@@ -240,14 +239,13 @@ class _Following:
             try:
                 said = repairing.step(site, move, self.call)
             except (repairing.GivenUp, outcomes.Failed) as exc:
+                if repairing.on_its_way(self.call, site.now):
+                    self._go_on_repairing(f'It ends soon: {exc}')
+                    return
                 repairing.forget(self.call)
                 why = f'{why}; and the repair was given up: {exc}'.rstrip('.')
             else:
-                error = {
-                    'code': REPAIRED,
-                    'message': f'Its repair goes on. {said}',
-                }
-                site.look_later(move, call=self.call, error=error)
+                self._go_on_repairing(said)
                 return
         message = (
             f'What became of the move of guest "{move.guest_name}" from host '
@@ -272,6 +270,14 @@ class _Following:
             message,
         )
 
+    def _go_on_repairing(self, said: str) -> None:
+        message = f'Its repair goes on. {said}'
+        self._site.look_later(
+            self._move,
+            call=self.call,
+            error={'code': REPAIRED, 'message': message},
+        )
+
     def _outage(self, message: str) -> tuple[str, str]:
         move = self._move
         text = (
@@ -286,8 +292,11 @@ class _Following:
         return records.GUEST_HALTED, text
 
     def _end(self, task: str | None, result: str, *said: str) -> bool:
-        # Nothing that was told for its repair may arrive after its end.
+        # Nothing that was told for its repair may come after its end.
         repairing.end_sessions(self._session, self.call)
+        if repairing.on_its_way(self.call, self._site.now):
+            self._go_on_repairing('What became of the guest is known.')
+            return False
         self._site.finish(self._move, result, *said)
         self._tidy(task)
         return True

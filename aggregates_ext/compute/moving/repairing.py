@@ -33,8 +33,11 @@ KEY, REPAIRED = 'repair', 'repaired'
 # How often a toolstack is told.
 MOST_TOLD = 2
 # Seconds after which a toolstack that was told to start anew, and has not, is
-# told once more. It starts ten seconds after it was told (xapi#restarts).
+# told once more.
 AGAIN = 90.0
+# Seconds after which a toolstack that was told has begun to start anew, or
+# will not: it does ten seconds after that (xapi#restarts).
+BEGINS = 15.0
 
 
 class GivenUp(Exception):
@@ -59,6 +62,18 @@ def step(site: state.Site, move: records.Move, call: dict[str, Any]) -> str:
         return repair.go_on()
     except (failures.HostError, outcomes.Postpone) as exc:
         return repair.wait(str(exc))
+
+
+def on_its_way(call: Mapping[str, Any], now: float) -> bool:
+    """Whether a toolstack that was told may start anew any moment.
+
+    What is told of it, and what it does to guests, comes only then.
+
+    :param call: of a move.
+    :param now: the clock of the database.
+    """
+    known = call.get(KEY, {'told': {}})['told'].values()
+    return any(now - told['at'] < BEGINS for told in known)
 
 
 def end_sessions(session: xenapi.Session, call: dict[str, Any]) -> None:
@@ -217,16 +232,19 @@ class _Repair:
         """Whether its toolstack has started since it was told to.
 
         And has had the time to look at its guests: the time of its start is
-        written while it does that.
+        written while it does that. One that was told twice may start twice.
         """
         told = self._known['told'].get(host.uuid)
         if told is None or not host.live:
             return False
-        if host.agent_start_time in (0, told['started']):
+        start = host.agent_start_time
+        if start in (0, told['started']):
             return False
-        seen = told.setdefault('seen', self._site.now)
+        if told.get('start') != start:
+            told.update(start=start, seen=self._site.now)
+        since = max(told['seen'], told['at'] + BEGINS)
         wait = float(self._site.options.confirm_interval)
-        return bool(self._site.now - seen >= wait)
+        return bool(self._site.now - since >= wait)
 
     def _start(self, host: views.HostView) -> str:
         """Have its toolstack start anew, unless that was just asked for."""
