@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aggregates_ext.db import fitting
+from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from aggregates_ext.db.schema import models
 
@@ -69,7 +70,20 @@ def keep(
             sa.update(_TABLE).where(_TABLE.c.id == sa.bindparam('key')),
             changed,
         )
+    risen = [
+        str(values['uuid'])
+        for ref, values in fit.items()
+        if ref in known and _has_begun(known[ref][1], values)
+    ]
+    moves.have_run(connection, aggregate_id, risen)
     return bool(lost or made or changed)
+
+
+def _has_begun(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether a guest runs that did not, or did elsewhere."""
+    place = ('power_state', 'host_uuid')
+    changed = any(before[name] != now[name] for name in place)
+    return changed and now['power_state'] != 'Halted'
 
 
 def _fit(guest: records.Seen) -> dict[str, Any]:

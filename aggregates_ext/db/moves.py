@@ -27,6 +27,8 @@ _FIELDS = [field.name for field in dataclasses.fields(records.Move)]
 _COLUMNS = [_TABLE.c[name] for name in _FIELDS]
 QUEUED, SENT, UNRESOLVED = 'queued', 'sent', 'unresolved'
 REPAIRING, STARTING = 'repairing', 'starting'
+# The part of an error that tells that a guest, halted then, has run since.
+RAN = 'ran'
 COMPLETED, FAILED, CANCELLED = 'completed', 'failed', 'cancelled'
 # Those that may still move the guest, or start it.
 OPEN = (QUEUED, SENT, UNRESOLVED, REPAIRING, STARTING)
@@ -468,7 +470,7 @@ def cancel_all(connection: sa.Connection, operation_id: int) -> None:
     What is unresolved stays so: somebody has to find out.
     """
     for move in of_operation(connection, operation_id):
-        if move.state in OPEN and move.state not in STUCK:
+        if move.state in UNDER_WAY:
             cancel(connection, move)
 
 
@@ -477,15 +479,10 @@ def cancel(connection: sa.Connection, move: records.Move) -> str | None:
 
     One that was not sent ends; one that was sent is told to stop, which may
     come too late. One that is unresolved ends as failed: somebody says that
-    there is nothing to find out any more. One whose guest was to be started
-    ends as it had before.
+    there is nothing to find out any more.
 
     :returns: its state then; None: it has ended before.
     """
-    if move.state == STARTING:
-        outage = (move.call or {}).get('outage', move.error)
-        ended = halt_again(connection, move, outage, cancelled=True)
-        return FAILED if ended else None
     now = timeutils.utcnow()
     for before, after in (((QUEUED,), CANCELLED), (STUCK, FAILED)):
         result = connection.execute(
@@ -505,12 +502,15 @@ def cancel(connection: sa.Connection, move: records.Move) -> str | None:
             why = _why(move, after)
             _tell(connection, move, notes.ERROR, move.error or why)
             return after
-    result = connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == move.id, _TABLE.c.state == SENT)
-        .values(cancelled=True, not_before=None, updated_at=now)
-    )
-    return SENT if result.rowcount else None
+    for state in (SENT, STARTING):
+        result = connection.execute(
+            sa.update(_TABLE)
+            .where(_TABLE.c.id == move.id, _TABLE.c.state == state)
+            .values(cancelled=True, not_before=None, updated_at=now)
+        )
+        if result.rowcount:
+            return state
+    return None
 
 
 def repair(connection: sa.Connection, move: records.Move) -> bool:
@@ -544,8 +544,9 @@ def _start(connection: sa.Connection, move: records.Move) -> bool:
             _TABLE.c.guest_uuid == move.guest_uuid
         )
     )
-    if last != move.id:
+    if last != move.id or (move.error or {}).get(RAN):
         return False
+    since = connection.scalar(sa.select(engine.now()))
     try:
         result = connection.execute(
             sa.update(_TABLE)
@@ -554,7 +555,7 @@ def _start(connection: sa.Connection, move: records.Move) -> bool:
                 state=STARTING,
                 ended=0,
                 cancelled=False,
-                call={'outage': move.error},
+                call={'outage': move.error, 'since': since},
                 not_before=None,
                 updated_at=timeutils.utcnow(),
                 finished_at=None,
@@ -565,16 +566,37 @@ def _start(connection: sa.Connection, move: records.Move) -> bool:
     return bool(result.rowcount)
 
 
+def have_run(
+    connection: sa.Connection, aggregate_id: int, uuids: Sequence[str]
+) -> None:
+    """Note of guests that they run: where they went before tells nothing now.
+
+    Those that moves have left halted are not to be started there any more.
+
+    :param uuids: of guests that run, and have not where they run now before.
+    """
+    for first in range(0, len(uuids), AT_ONCE):
+        rows = connection.execute(
+            sa.select(_TABLE.c.id, _TABLE.c.error).where(
+                _TABLE.c.guest_uuid.in_(uuids[first : first + AT_ONCE]),
+                _TABLE.c.aggregate_id == aggregate_id,
+                _TABLE.c.state == FAILED,
+            )
+        ).all()
+        for key, error in rows:
+            if error and error.get('code') == records.GUEST_HALTED:
+                connection.execute(
+                    sa.update(_TABLE)
+                    .where(_TABLE.c.id == key, _TABLE.c.state == FAILED)
+                    .values(error={**error, RAN: True})
+                )
+
+
 def halt_again(
-    connection: sa.Connection,
-    move: records.Move,
-    error: Mapping[str, Any] | None,
-    *,
-    cancelled: bool = False,
+    connection: sa.Connection, move: records.Move, error: Mapping[str, Any]
 ) -> bool:
     """End a move whose guest was to be started, as it had ended before.
 
-    :param cancelled: whether a request wants that.
     :returns: whether it was such a one.
     """
     now = timeutils.utcnow()
@@ -584,7 +606,6 @@ def halt_again(
         .values(
             state=FAILED,
             ended=move.id,
-            cancelled=cancelled,
             error=fitting.fit_json(error),
             call=None,
             not_before=None,

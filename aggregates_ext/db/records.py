@@ -181,7 +181,8 @@ class Move:
     :ivar source: name of the host that it leaves.
     :ivar wanted: name of the host that was asked for; None: any.
     :ivar target: name of the host that it was sent to last.
-    :ivar state: queued, sent, unresolved; completed, failed, cancelled.
+    :ivar state: queued, sent, unresolved, repairing, starting; completed,
+        failed, cancelled.
     :ivar cancelled: whether somebody does not want it any more.
     :ivar progress: in percent.
     :ivar not_before: when it is gone on with, by the database's clock.
@@ -218,6 +219,13 @@ class Move:
         """Whether it has ended, and its guest is recorded as halted."""
         code = (self.error or {}).get('code')
         return self.finished_at is not None and code == GUEST_HALTED
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it is open, and its pool may be at work on it."""
+        if self.finished_at is not None or self.state == 'queued':
+            return False
+        return self.state != 'starting' or bool((self.call or {}).get('sent'))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,6 +36,11 @@ _OF_STATE = {
     for status, wanted in STATUSES.items()
     for state in wanted.states or ()
 }
+# Why a guest is not started where a move has left it halted.
+_RAN = (
+    'The server has moved, or run, since, or is another one of that uuid: '
+    'look where it ran last, and start it there in its pool.'
+)
 # What the ids of requests begin with.
 _REQUEST = 'req-'
 # What else a guest that is not active can do.
@@ -144,12 +149,15 @@ class Moves:
         self._intent.compute.wake_up()
         return found
 
-    def repair(self, server_id: str, key: int) -> records.Move:
+    def repair(
+        self, server_id: str, key: int, aggregate_id: int | None = None
+    ) -> records.Move:
         """Have a move repaired.
 
         One of which nobody knows what became of it, or one that has left its
         guest halted (design#moves-repaired).
 
+        :param aggregate_id: of the guest that is meant; None: there is one.
         :raises exception.MoveNotFound: the guest has no such move.
         :raises exception.MoveInState: it is none of them.
         :raises exception.GuestMoves: its guest has another one that is open.
@@ -161,8 +169,13 @@ class Moves:
                 # Held, so that it is not deleted meanwhile.
                 db_aggregates.lock(connection, move.aggregate_id)
                 db_aggregates.mark(connection, move.aggregate_id)
+            elsewhere = aggregate_id not in (None, move.aggregate_id)
+            if move.has_halted and elsewhere:
+                raise _in_status(move, 'force_complete', _RAN)
             if not db_moves.repair(connection, move):
                 remedy = 'Pools have no way to hasten one that is under way.'
+                if move.has_halted:
+                    remedy = _RAN
                 raise _in_status(move, 'force_complete', remedy)
             return move
 
@@ -263,19 +276,22 @@ def _find(connection: Any, server_id: str, key: int) -> records.Move:
 
 def _not_abortable(move: records.Move) -> exception.MoveInState:
     remedy = 'Ask with microversion 2.65 or later.'
+    if not in_progress(move):
+        remedy = 'It has ended.'
     return _in_status(move, 'abort live migration', remedy)
 
 
 def _in_status(
     move: records.Move, method: str, remedy: str
 ) -> exception.MoveInState:
-    """:param remedy: what to do about one that is in progress."""
+    """:param remedy: what to do about one that is in progress, or halted."""
+    told = in_progress(move) or move.has_halted
     return exception.MoveInState(
         move=move.id,
         server=move.guest_uuid,
         state=status(move),
         method=method,
-        remedy=remedy if in_progress(move) else 'It has ended.',
+        remedy=remedy if told else 'It has ended.',
     )
 
 

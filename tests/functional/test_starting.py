@@ -17,6 +17,7 @@ from aggregates_ext.xensim.machines import powerstate
 from tests.functional import service
 from tests.functional import test_moving
 from tests.functional import test_repairing
+from tests.functional import test_two_masters
 
 key = test_moving.key
 ask = test_moving.ask
@@ -268,8 +269,7 @@ def test_it_waits_for_what_is_at_work_but_not_for_ever(
     found = go_on(running, key, move, turns=3)
     assert found.state == moves.STARTING
     assert 'is at work in the pool' in (found.error or {})['message']
-    call = {**(found.call or {}), 'since': 0.0}
-    running.database.write(lambda c: moves.update(c, found, {'call': call}))
+    pass_by(running, move, running.conf.compute.power_timeout)
     found = go_on(running, key, move)
     assert found.has_halted
     assert 'is at work in the pool' in (found.error or {})['message']
@@ -353,20 +353,178 @@ def test_what_no_look_can_read_is_waited_for(
     assert go_on(running, key, move).has_halted
 
 
-def test_to_abort_it_leaves_it_as_it_was(
+def abort(running: service.Service, move: str) -> None:
+    found = read(running, move)
+    assert running.database.write(lambda c: moves.cancel(c, found))
+
+
+def test_to_abort_it_before_it_is_sent_leaves_it_as_it_was(
     running: service.Service, key: int
 ) -> None:
     move = hidden(running, key)
     start(running, move)
-    turn(running, key)
-    found = read(running, move)
-    said = running.database.write(lambda c: moves.cancel(c, found))
-    assert said == 'failed'
-    found = read(running, move)
+    abort(running, move)
+    found = go_on(running, key, move)
     assert (found.has_halted, found.cancelled) == (True, True)
-    assert found.error == OUTAGE
+    assert 'did not want it any more' in (found.error or {})['message']
+    assert starts(running) == 0
     assert start(running, move)
     assert not read(running, move).cancelled
+
+
+def test_to_abort_it_waits_for_what_was_sent(
+    running: service.Service, key: int
+) -> None:
+    """What changes the pool begins when that is over, and not before."""
+    move = hidden(running, key)
+    guest = read(running, move).guest_uuid
+    before = test_moving.sessions(running)
+    running.sim.plant('VM.start_on', action='hang', step=guest)
+    start(running, move)
+    turn(running, key)
+    abort(running, move)
+    running.pools.set_master(running.ctx, key, 'xen2')
+    found = go_on(running, key, move, turns=4)
+    assert found.state == moves.STARTING
+    assert 'It starts.' in (found.error or {})['message']
+    assert running.operation(key).state == 'queued'
+    running.sim.clear_faults()
+    for task in running.sim.host('xen1').database.where('task'):
+        with (
+            contextlib.closing(running.login('xen1')) as session,
+            contextlib.suppress(failures.XenAPIError),
+        ):
+            session.call('task.cancel', task)
+    found = go_on(running, key, move)
+    assert found.state in ('completed', 'failed'), found
+    assert test_moving.sessions(running) == before
+
+
+@pytest.mark.parametrize('lost', [True, False])
+def test_to_abort_it_ends_its_session(
+    running: service.Service,
+    key: int,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: bool,
+) -> None:
+    before = test_moving.sessions(running)
+    move = hidden(running, key)
+    monkeypatch.setattr(test_moving, 'SENT', STARTED)
+    test_moving._lose_answers(monkeypatch, arrives=not lost)
+    start(running, move)
+    turn(running, key)
+    abort(running, move)
+    found = go_on(running, key, move)
+    assert found.has_halted if lost else found.state == 'completed'
+    assert test_moving.sessions(running) == before
+
+
+def test_nothing_is_started_where_two_lead(
+    running: service.Service, key: int
+) -> None:
+    move = hidden(running, key)
+    test_two_masters.split(running, key, watched=False)
+    start(running, move)
+    found = go_on(running, key, move, turns=3)
+    assert found.state == moves.STARTING
+    assert 'xen2' in (found.error or {})['message'], found
+    assert starts(running) == 0
+
+
+@pytest.mark.harms_guests
+def test_one_that_has_run_elsewhere_since_is_not_started(
+    running: service.Service, key: int, halted: str
+) -> None:
+    """Its record may lie of another place than that of its move."""
+    found = read(running, halted)
+    running.watch(key, 61)
+    with contextlib.closing(running.login('xen1')) as session:
+        ref = session.find('VM', found.guest_uuid)
+        host = session.call('host.get_by_name_label', 'xen1')[0]
+        session.call('VM.start_on', ref, host, False, False)
+    running.watch(key, 61)
+    lie(running, found.guest_uuid)
+    running.watch(key, 61)
+    assert not start(running, halted)
+    assert read(running, halted).has_halted
+    assert running.sim.places(found.guest_uuid) == ['xen1']
+
+
+def test_a_repair_and_a_start_do_not_wait_for_one_another(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repairing, 'BEGINS', 0.0)
+    running.conf.set_override('confirm_interval', 0.01, 'compute')
+    stuck = test_repairing.unresolve(running, key, 'db')
+    assert stuck is not None
+    move = hidden(running, key, 'web', 'xen2')
+    start(running, move)
+    test_repairing.repair(running, stuck)
+    for _ in range(60):
+        turn(running, key, 5)
+    assert read(running, stuck).state == 'completed', read(running, stuck)
+    assert read(running, move).state == 'completed'
+
+
+def test_what_waits_for_moves_waits_for_no_start_that_waits_for_it(
+    running: service.Service, key: int
+) -> None:
+    move = hidden(running, key)
+    start(running, move)
+    running.pools.set_master(running.ctx, key, 'xen2')
+    for _ in range(30):
+        turn(running, key, 5)
+    assert running.operation(key).state not in ('queued', 'running')
+    assert go_on(running, key, move).state == 'completed'
+
+
+def test_it_ends_where_its_pool_does_not_answer(
+    running: service.Service, key: int
+) -> None:
+    move = hidden(running, key)
+    running.sim.power_off('xen1')
+    start(running, move)
+    found = go_on(running, key, move, turns=3)
+    assert found.state == moves.STARTING
+    pass_by(running, move, running.conf.compute.power_timeout)
+    found = go_on(running, key, move)
+    assert found.has_halted
+    assert (
+        'It was not started: No host answers' in (found.error or {})['message']
+    )
+
+
+@pytest.mark.harms_guests
+def test_its_reason_is_told_once(
+    running: service.Service, key: int, halted: str
+) -> None:
+    running.sim.set_host('xen3', enabled=False)
+    for _ in range(3):
+        start(running, halted)
+        found = go_on(running, key, halted)
+    message = (found.error or {})['message']
+    assert message.count('It was not started') == 1
+
+
+def test_one_that_has_stopped_again_is_not_started_again(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its owner, before anybody has looked."""
+    move = hidden(running, key)
+    guest = read(running, move).guest_uuid
+    host = running.sim.host('xen3')
+    with running.sim.world.lock:
+        host.domains.remove(guest)
+    start(running, move)
+    turn(running, key)
+    running.clock.advance(30)
+    with contextlib.closing(running.login('xen1')) as session:
+        ref = session.find('VM', guest)
+        session.call('VM.hard_shutdown', ref)
+    found = go_on(running, key, move)
+    assert found.has_halted
+    assert 'has stopped since' in (found.error or {})['message']
+    assert starts(running) == 1
 
 
 def test_only_the_last_move_of_a_guest_is_opened_again(

@@ -191,7 +191,7 @@ def act(
     schema.check(body, moveforms.FORCE_COMPLETE, strict=shape.strict)
     guest = servers.find(ctx, domain, shape, server_id, policy.FORCE_COMPLETE)
     uuid, key = guest.seen.uuid, _needed(migration_id, guest.seen.uuid)
-    domain.moves.repair(uuid, key)
+    domain.moves.repair(uuid, key, guest.seen.aggregate_id)
     return routing.Accepted(f'the repair of migration {key}')
 
 

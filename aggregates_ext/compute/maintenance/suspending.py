@@ -205,7 +205,8 @@ class _Switch:
         open_, _now = run.held.read(
             lambda connection: db_moves.open_of(connection, run.aggregate_id)
         )
-        if any(move.state == db_moves.REPAIRING for move in open_):
+        mended = (db_moves.REPAIRING, db_moves.STARTING)
+        if any(m.state in mended and m.is_under_way for m in open_):
             raise outcomes.Waiting(
                 reason='A move of the pool is being repaired; high '
                 'availability is switched on when that has ended.'

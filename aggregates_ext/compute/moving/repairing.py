@@ -104,15 +104,18 @@ def advise(
 
     :param call: of the move.
     """
-    sent = [m for m in site.open_moves if m.state != db_moves.QUEUED]
+    stuck = [m for m in site.open_moves if m.state in db_moves.STUCK]
     try:
-        found = _order_of(call, sent)
+        found = _order_of(call, stuck)
     except GivenUp as exc:
         return f'Restart no toolstack: {exc}'
+    with contextlib.suppress(GivenUp):
+        found = _order_of(call, [m for m in site.open_moves if m.is_under_way])
     names = ', '.join(site.name(uuid) or uuid for uuid in found)
     return (
-        'With high availability off, restart the toolstacks of these hosts '
-        '("xe-toolstack-restart"), each when the one before has started: '
+        'With high availability off, and no guest on the move, restart the '
+        'toolstacks of these hosts ("xe-toolstack-restart"), each when the one '
+        'before has started: '
         f'{names}; or have that done: "openstack server migration force '
         f'complete {move.guest_uuid} {move.id}".'
     )
@@ -206,8 +209,11 @@ class _Repair:
     def _check(self) -> None:
         """:raises outcomes.Postpone: something of ours goes on in the pool."""
         site = self._site
-        on_the_way = (db_moves.SENT, db_moves.STARTING)
-        moving = [m for m in site.open_moves if m.state in on_the_way]
+        moving = [
+            m
+            for m in site.open_moves
+            if m.is_under_way and m.state not in db_moves.STUCK
+        ]
         if moving:
             names = text.listed(f'"{m.guest_name}"' for m in moving)
             raise outcomes.Waiting(reason=f'Guests are on the move: {names}.')

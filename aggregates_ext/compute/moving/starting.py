@@ -9,17 +9,16 @@ import contextlib
 import copy
 from typing import Any
 
-from oslo_log import log as logging
-
 from aggregates_ext.compute.moving import state
 from aggregates_ext.compute.observation import views
+from aggregates_ext.compute.run import lease as compute_lease
+from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import fields
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import records
 
-LOG = logging.getLogger(__name__)
 CALL = 'VM.start_on'
 STARTS = 'GUEST_STARTS'
 # How often it is asked for.
@@ -46,10 +45,41 @@ def step(site: state.Site, move: records.Move, gate: str | None) -> bool:
     try:
         try:
             return start.go_on(gate)
-        except failures.HostError as exc:
+        except (failures.HostError, outcomes.Postpone) as exc:
             return start.wait(str(exc))
     except _GivenUp as exc:
         return start.give_up(str(exc))
+
+
+def expire(
+    held: compute_lease.Held,
+    move: records.Move,
+    now: float,
+    limit: float,
+    why: str,
+) -> bool:
+    """End what has not been asked of a pool that does not answer.
+
+    :param now: the clock of the database.
+    :param limit: seconds since it was wanted.
+    :returns: whether it is such a one.
+    """
+    if move.state != db_moves.STARTING or move.is_under_way or not move.call:
+        return False
+    if now - move.call['since'] < limit:
+        return False
+    state.halt_again(held, move, _error(move.call['outage'], why))
+    return True
+
+
+def _error(outage: dict[str, Any], why: str) -> dict[str, Any]:
+    """That of the move, and why its guest was not started.
+
+    :param outage: that of the move, perhaps with such a reason already.
+    """
+    said = outage.get('said', outage['message'])
+    message = f'{said} It was not started: {why}'
+    return {**outage, 'said': said, 'message': message}
 
 
 class _Start:
@@ -60,7 +90,7 @@ class _Start:
         self._move = move
         self._session = site.master.session
         # A copy: what is written is what differs from what was read.
-        fresh = {'since': site.now, 'session': None, 'task': None, 'sent': 0}
+        fresh = {'session': None, 'task': None, 'sent': 0}
         self._call: dict[str, Any] = fresh | copy.deepcopy(move.call or {})
 
     def go_on(self, gate: str | None) -> bool:
@@ -69,20 +99,29 @@ class _Start:
         :raises _GivenUp: it does not come about.
         """
         ref, guest = self._guest()
-        power, where = guest['power_state'], guest['resident_on']
-        if power != 'Halted':
-            name = self._site.name(self._site.uuid_of(where))
-            if power == 'Running' and name == self._move.target:
-                return self._end()
-            raise _GivenUp(
-                f'It is {power.lower()} on host {name or "of another name"}.'
-            )
+        if guest['power_state'] != 'Halted':
+            return self._has_risen(guest)
         if CALL.rpartition('.')[2] in guest['current_operations'].values():
             return self.wait('It starts.')
         if self._call['task'] is not None:
             self._read_task()
+        if self._move.cancelled:
+            return self._stop()
         if gate is not None:
             return self.wait(gate)
+        return self._start(ref)
+
+    def _has_risen(self, guest: fields.Record) -> bool:
+        """:raises _GivenUp: it does not run where it was to be started."""
+        power = str(guest['power_state'])
+        name = self._site.name(self._site.uuid_of(guest['resident_on']))
+        if power == 'Running' and name == self._move.target:
+            return self._end()
+        there = f' on host {name}' if name else ''
+        raise _GivenUp(f'It is {power.lower()}{there}.')
+
+    def _start(self, ref: str) -> bool:
+        """Ask for its start, unless that was just done."""
         if self._call['sent'] and self._site.now - self._call['at'] < AGAIN:
             return self.wait('What became of its start is not known yet.')
         if self._call['sent'] >= MOST_SENT:
@@ -104,6 +143,8 @@ class _Start:
         task = tasks.get(self._call['task'])
         if task is None or task.status in views.RUNNING:
             return
+        if task.status == 'success':
+            raise _GivenUp('It has started, and has stopped since.')
         code, *parameters = task.error or ('',)
         self._call['task'] = None
         if code in ('', 'VM_BAD_POWER_STATE'):
@@ -122,6 +163,8 @@ class _Start:
             raise _GivenUp(f'Host {move.target} is not in the pool.')
         # Nothing is asked for that nobody would wait for.
         self._check_age(f'It is to start on host {move.target}.')
+        # Whether it is the only master is asked before anything is sent.
+        site.master.look()
         self._end_session()
         session = site.master.login()
         with contextlib.ExitStack() as ending:
@@ -152,6 +195,19 @@ class _Start:
         self._call['task'] = str(task)
         return self.wait(f'It starts on host {move.target}.')
 
+    def _stop(self) -> bool:
+        """Somebody does not want it any more.
+
+        :raises _GivenUp: nothing is on its way.
+        """
+        if self._call['session']:
+            # What has just been accepted is seen at the next look.
+            self._end_session()
+            return self.wait('It is not wanted any more.')
+        if self._call['task'] is not None:
+            return self.wait('It is not wanted any more, and may start still.')
+        raise _GivenUp('Somebody did not want it any more.')
+
     def wait(self, why: str) -> bool:
         """Look again later.
 
@@ -159,7 +215,8 @@ class _Start:
         """
         self._check_age(why)
         call = self._call
-        message = f'{call["outage"]["message"]} {why}'
+        outage = call['outage']
+        message = f'{outage.get("said", outage["message"])} {why}'
         error = {'code': STARTS, 'message': message}
         self._site.look_later(self._move, call=call, error=error)
         return False
@@ -172,15 +229,10 @@ class _Start:
 
     def give_up(self, why: str) -> bool:
         """The guest is as its move has left it."""
-        outage = self._call['outage']
-        error = {
-            **outage,
-            'message': f'{outage["message"]} It was not started: {why}',
-        }
-        LOG.error('Move %s: %s', self._move.uuid, error['message'])
+        error = _error(self._call['outage'], why)
         with contextlib.suppress(failures.HostError):
             self._end_session()
-        self._site.halt_again(self._move, error)
+        state.halt_again(self._site.held, self._move, error)
         return True
 
     def _end(self) -> bool:

@@ -159,17 +159,21 @@ class Site:
             message,
         )
 
-    def halt_again(self, move: records.Move, error: dict[str, Any]) -> None:
-        """End a move whose guest was to be started, and was not.
 
-        That it is halted has been told, and counted, before.
-        """
+def halt_again(
+    held: compute_lease.Held, move: records.Move, error: dict[str, Any]
+) -> None:
+    """End a move whose guest was to be started, and was not.
 
-        def work(connection: Any) -> None:
-            db_moves.halt_again(connection, move, error)
-            _wake(connection, move)
+    That it is halted has been told, and counted, before.
+    """
+    LOG.error('Move %s: %s', move.uuid, error['message'])
 
-        self.held.write(work)
+    def work(connection: Any) -> None:
+        db_moves.halt_again(connection, move, error)
+        _wake(connection, move)
+
+    held.write(work)
 
 
 def _wake(connection: Any, move: records.Move) -> None:

@@ -99,9 +99,11 @@ class Mover:
         except (failures.HostError, outcomes.Postpone) as exc:
             # Nothing can be asked of the pool, or it is not to be changed.
             code, message = _error(exc)
+            patience = float(self._options.power_timeout)
             for move in due:
-                pause = self._pause(move, code)
-                state.postpone(held, [move], pause, code, message)
+                if not starting.expire(held, move, now, patience, message):
+                    pause = self._pause(move, code)
+                    state.postpone(held, [move], pause, code, message)
             changed = False
         return Turned.CHANGED if changed else Turned.LOOKED
 

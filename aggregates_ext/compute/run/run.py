@@ -396,7 +396,7 @@ def await_moves(run: Run) -> None:
     open_, _now = run.held.read(
         lambda connection: db_moves.open_of(connection, run.aggregate_id)
     )
-    moving = [move for move in open_ if move.state != db_moves.QUEUED]
+    moving = [move for move in open_ if move.is_under_way]
     if moving:
         names = text.listed(f'"{move.guest_name}"' for move in moving)
         raise outcomes.Waiting(
