@@ -239,7 +239,10 @@ ACTION = [
     ('{"reapply": {"force": true}}', 'reapply has the unknown force'),
     ('{"reset": {"outcome": "free"}}', 'reset has no host'),
     ('{"reset": {"host": "xen1"}}', 'reset has no outcome'),
-    ('{"reset": {"host": "xen1", "outcome": 0}}', '"member" or "free"'),
+    (
+        '{"reset": {"host": "xen1", "outcome": 0}}',
+        '"free" or "out_of_maintenance"',
+    ),
     ('{"cancel_operation": {}}', 'cancel_operation has no operation'),
     ('{"cancel_operation": {"operation": "x"}}', 'must be a UUID'),
     ('{"set_metadata": {}}', 'set_metadata has no metadata'),

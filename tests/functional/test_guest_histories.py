@@ -271,6 +271,14 @@ class GuestHistories(histories.Histories):
                     self.moves.repair(uuid, last[0].id)
 
     def _give_up(self, move: records.Move) -> None:
+        """Of one that is unresolved this says that somebody has looked.
+
+        Who has not may end its guest: what the pool waited for goes on.
+        """
+        uuid = move.guest_uuid
+        looked = self._is_told(uuid) and uuid not in self._copies()
+        if move.state in db_moves.STUCK and not looked:
+            self.ended.add(uuid)
         with contextlib.suppress(exception.AggregatesError):
             self.moves.abort(move.guest_uuid, move.id, tuple(moves.STATUSES))
 
