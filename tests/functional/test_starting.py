@@ -230,6 +230,8 @@ def test_one_that_somebody_has_started_elsewhere_is_told(
     assert found.has_halted
     assert 'It is running on host xen1.' in (found.error or {})['message']
     assert starts(running) == 0
+    lie(running, found.guest_uuid)
+    assert not start(running, halted)
 
 
 def test_one_that_is_gone_is_told(running: service.Service, key: int) -> None:

@@ -118,6 +118,8 @@ class _Start:
         if power == 'Running' and name == self._move.target:
             return self._end()
         there = f' on host {name}' if name else ''
+        # Where it could run unknown to its record is another place from now on.
+        self._call['outage'][db_moves.RAN] = True
         raise _GivenUp(f'It is {power.lower()}{there}.')
 
     def _start(self, ref: str) -> bool:
