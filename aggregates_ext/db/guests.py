@@ -73,17 +73,17 @@ def keep(
     risen = [
         str(values['uuid'])
         for ref, values in fit.items()
-        if ref in known and _has_begun(known[ref][1], values)
+        if _has_begun(known[ref][1] if ref in known else {}, values)
     ]
     moves.have_run(connection, aggregate_id, risen)
     return bool(lost or made or changed)
 
 
 def _has_begun(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether a guest runs that did not, or did elsewhere."""
+    """Whether a guest runs that did not, or did elsewhere, or is new."""
     place = ('power_state', 'host_uuid')
-    changed = any(before[name] != now[name] for name in place)
-    return changed and now['power_state'] != 'Halted'
+    changed = any(before.get(name) != now[name] for name in place)
+    return changed and now['power_state'] not in ('Halted', '')
 
 
 def _fit(guest: records.Seen) -> dict[str, Any]:

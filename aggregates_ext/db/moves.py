@@ -389,8 +389,9 @@ def update(
 ) -> records.Move:
     """Write how far an open move is, and return it so.
 
-    One that was queued goes on only while it is wanted: a request may have
-    taken it back, or have given it up, since it was read.
+    One that was queued, or whose guest is to be started, goes on only while
+    it is wanted: a request may have taken it back, or have given it up, since
+    it was read.
 
     :raises exception.MoveTakenBack: that is so; nothing is written.
     """
@@ -399,7 +400,8 @@ def update(
         'updated_at': timeutils.utcnow(),
     }
     still = [_TABLE.c.id == move.id, _TABLE.c.ended == 0]
-    if move.state == QUEUED:
+    starts = move.state == STARTING and not move.cancelled
+    if move.state == QUEUED or starts:
         still.append(_TABLE.c.cancelled == sa.false())
     result = connection.execute(
         sa.update(_TABLE).where(*still).values(**written)
@@ -524,7 +526,7 @@ def repair(connection: sa.Connection, move: records.Move) -> bool:
     :raises exception.GuestMoves: its guest has another one that is open.
     """
     if move.state == STARTING:
-        return True
+        return _want_again(connection, move)
     if move.has_halted:
         return _start(connection, move)
     result = connection.execute(
@@ -532,6 +534,18 @@ def repair(connection: sa.Connection, move: records.Move) -> bool:
         .where(_TABLE.c.id == move.id, _TABLE.c.state.in_(STUCK))
         .values(
             state=REPAIRING, not_before=None, updated_at=timeutils.utcnow()
+        )
+    )
+    return bool(result.rowcount)
+
+
+def _want_again(connection: sa.Connection, move: records.Move) -> bool:
+    """Have the start of a guest go on that may have been given up since."""
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == move.id, _TABLE.c.state == STARTING)
+        .values(
+            cancelled=False, not_before=None, updated_at=timeutils.utcnow()
         )
     )
     return bool(result.rowcount)

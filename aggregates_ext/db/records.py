@@ -225,7 +225,7 @@ class Move:
         """Whether it is open, and its pool may be at work on it."""
         if self.finished_at is not None or self.state == 'queued':
             return False
-        return self.state != 'starting' or bool((self.call or {}).get('sent'))
+        return self.state != 'starting' or bool((self.call or {}).get('open'))
 
 
 @dataclasses.dataclass(frozen=True)

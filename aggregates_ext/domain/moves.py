@@ -12,6 +12,7 @@ from aggregates_ext import exception
 from aggregates_ext.db import aggregates as db_aggregates
 from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import moves as db_moves
+from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
 from aggregates_ext.domain import downtime
 from aggregates_ext.domain import guests
@@ -169,6 +170,7 @@ class Moves:
                 # Held, so that it is not deleted meanwhile.
                 db_aggregates.lock(connection, move.aggregate_id)
                 db_aggregates.mark(connection, move.aggregate_id)
+                _check_operation(connection, move)
             elsewhere = aggregate_id not in (None, move.aggregate_id)
             if move.has_halted and elsewhere:
                 raise _in_status(move, 'force_complete', _RAN)
@@ -248,6 +250,21 @@ class Moves:
         keys = records.Rolling.movers(operation)
         with self._database.reader() as connection:
             return db_moves.of_operations(connection, keys)
+
+
+def _check_operation(connection: Any, move: records.Move) -> None:
+    """:raises exception.MoveInState: what it is a part of has not ended.
+
+    That looks for guests which are halted, and sends no other one then.
+    """
+    pending, _now = db_operations.unfinished(connection, move.aggregate_id)
+    for operation in pending:
+        if operation.id == move.operation_id:
+            remedy = (
+                f'It is a part of operation {operation.uuid}, which has not '
+                'ended: repeat this then.'
+            )
+            raise _in_status(move, 'force_complete', remedy)
 
 
 def _is_written(connection: Any, made: records.Move) -> bool:

@@ -314,6 +314,23 @@ def test_it_does_not_end_while_a_start_is_on_its_way(
     assert read(running, stuck).state == 'unresolved'
 
 
+def test_what_is_refused_gives_it_up_at_once(
+    running: service.Service,
+    key: int,
+    restarts: list[str],
+    stuck: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No toolstack starts for that."""
+    monkeypatch.setattr(repairing, 'BEGINS', 3600.0)
+    running.sim.plant(repairing.CALL, code='RBAC_PERMISSION_DENIED', times=0)
+    repair(running, stuck)
+    found = go_on(running, key, stuck, turns=2)
+    assert found.state == 'unresolved'
+    assert 'RBAC_PERMISSION_DENIED' in (found.error or {})['message']
+    assert restarts == []
+
+
 def test_one_that_lasts_is_given_up(
     running: service.Service, key: int, restarts: list[str], stuck: str
 ) -> None:

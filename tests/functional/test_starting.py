@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from aggregates_ext import exception
 from aggregates_ext.compute.moving import repairing
 from aggregates_ext.compute.moving import starting
 from aggregates_ext.compute.xen import failures
@@ -13,6 +14,7 @@ from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.domain import moves as domain
 from aggregates_ext.xensim.machines import powerstate
 from tests.functional import service
 from tests.functional import test_moving
@@ -372,6 +374,116 @@ def test_to_abort_it_before_it_is_sent_leaves_it_as_it_was(
     assert starts(running) == 0
     assert start(running, move)
     assert not read(running, move).cancelled
+
+
+def test_one_that_is_aborted_during_a_look_is_not_sent(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = hidden(running, key)
+    start(running, move)
+    honest = starting._Start._send
+
+    def send(self: Any, ref: str) -> bool:
+        abort(running, move)
+        return honest(self, ref)
+
+    monkeypatch.setattr(starting._Start, '_send', send)
+    turn(running, key)
+    assert starts(running) == 0
+    monkeypatch.setattr(starting._Start, '_send', honest)
+    assert go_on(running, key, move).has_halted
+    assert starts(running) == 0
+
+
+def test_one_that_is_wanted_again_goes_on(
+    running: service.Service, key: int
+) -> None:
+    move = hidden(running, key)
+    start(running, move)
+    abort(running, move)
+    assert start(running, move)
+    assert go_on(running, key, move).state == 'completed'
+
+
+def test_it_does_not_end_while_it_is_seen_to_start(
+    running: service.Service, key: int
+) -> None:
+    """However long that takes: what restarts toolstacks would begin."""
+    move = hidden(running, key)
+    guest = read(running, move).guest_uuid
+    running.sim.plant('VM.start_on', action='hang', step=guest)
+    start(running, move)
+    turn(running, key)
+    pass_by(running, move, 2 * running.conf.compute.power_timeout)
+    found = go_on(running, key, move, turns=3)
+    assert found.state == moves.STARTING
+    assert found.is_under_way
+
+
+def test_what_passes_keeps_nothing_waiting(
+    running: service.Service, key: int
+) -> None:
+    """A start that was refused is not on its way."""
+    move = hidden(running, key)
+    guest = read(running, move).guest_uuid
+    running.sim.plant(
+        'VM.start_on', step=guest, code='HOST_STILL_BOOTING', times=0
+    )
+    running.conf.set_override('retry_interval', 3600.0, 'compute')
+    start(running, move)
+    found = go_on(running, key, move, turns=3)
+    assert found.state == moves.STARTING, found
+    assert not found.is_under_way
+    assert (found.call or {})['session'] is None
+    running.sim.clear_faults()
+    before = starts(running)
+    go_on(running, key, move, turns=3)
+    assert starts(running) == before
+    running.conf.set_override('retry_interval', 0.01, 'compute')
+    assert go_on(running, key, move).state == 'completed'
+
+
+def test_to_abort_it_ends_it_where_its_pool_does_not_answer(
+    running: service.Service, key: int
+) -> None:
+    """At once, where nothing was sent; what was sent may be on its way."""
+    move = hidden(running, key)
+    start(running, move)
+    running.sim.power_off('xen1')
+    abort(running, move)
+    assert go_on(running, key, move, turns=2).has_halted
+    running.sim.power_on('xen1')
+    running.clock.advance(120)
+    guest = read(running, move).guest_uuid
+    running.sim.plant('VM.start_on', action='hang', step=guest)
+    start(running, move)
+    turn(running, key)
+    assert read(running, move).is_under_way
+    running.sim.power_off('xen1')
+    abort(running, move)
+    assert go_on(running, key, move, turns=2).state == moves.STARTING
+    pass_by(running, move, running.conf.compute.power_timeout)
+    assert go_on(running, key, move).has_halted
+
+
+def test_not_while_the_operation_goes_on_that_it_is_a_part_of(
+    running: service.Service, key: int
+) -> None:
+    """That looks for guests which are halted, and stops then."""
+    move = hidden(running, key)
+    running.pools.set_master(running.ctx, key, 'xen2')
+    operation = running.operation(key)
+    with running.database.writer() as connection:
+        connection.execute(
+            sa.update(moves._TABLE).values(operation_id=operation.id)
+        )
+    found = read(running, move)
+    asked = domain.Moves(running.enabling._intent)
+    with pytest.raises(exception.MoveInState, match=operation.uuid):
+        asked.repair(found.guest_uuid, found.id)
+    running.operations.cancel(running.ctx, key, operation.uuid)
+    asked.repair(found.guest_uuid, found.id)
+    assert read(running, move).state == moves.STARTING
 
 
 def test_to_abort_it_waits_for_what_was_sent(

@@ -73,7 +73,7 @@ def on_its_way(call: Mapping[str, Any], now: float) -> bool:
     :param now: the clock of the database.
     """
     known = call.get(KEY, {'told': {}})['told'].values()
-    return any(now - told['at'] < BEGINS for told in known)
+    return any(0 <= now - told['at'] < BEGINS for told in known)
 
 
 def end_sessions(session: xenapi.Session, call: dict[str, Any]) -> None:
@@ -299,5 +299,7 @@ class _Repair:
             except failures.XenAPIError as exc:
                 if codes.passes(exc.code, exc.parameters):
                     raise
+                # It does not start, and any that was told before has.
+                del self._known['told'][host.uuid]
                 raise GivenUp(str(exc)) from exc
         return said

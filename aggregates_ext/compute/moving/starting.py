@@ -7,6 +7,7 @@ Each start is written down before it is asked for (design#moves-repaired).
 
 import contextlib
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 from aggregates_ext.compute.moving import state
@@ -26,6 +27,7 @@ MOST_SENT = 2
 # Seconds after which one that was asked for, and has left no trace, is asked
 # for once more.
 AGAIN = 90.0
+UNWANTED = 'Somebody did not want it any more.'
 
 
 class _GivenUp(Exception):
@@ -60,16 +62,27 @@ def expire(
 ) -> bool:
     """End what has not been asked of a pool that does not answer.
 
+    And what was, when somebody does not want it any more.
+
     :param now: the clock of the database.
-    :param limit: seconds since it was wanted.
+    :param limit: seconds since it was wanted, or asked for.
     :returns: whether it is such a one.
     """
-    if move.state != db_moves.STARTING or move.is_under_way or not move.call:
+    if move.state != db_moves.STARTING or not move.call:
         return False
-    if now - move.call['since'] < limit:
+    unasked = not move.is_under_way
+    if unasked and move.cancelled:
+        why = UNWANTED
+    elif _age(move.call, now) < limit or not (unasked or move.cancelled):
         return False
     state.halt_again(held, move, _error(move.call['outage'], why))
     return True
+
+
+def _age(call: Mapping[str, Any], now: float) -> float:
+    """Seconds since a start was wanted, or asked for where one is open."""
+    since = call['at'] if call.get('open') else call.get('since', now)
+    return float(now - since)
 
 
 def _error(outage: dict[str, Any], why: str) -> dict[str, Any]:
@@ -90,7 +103,14 @@ class _Start:
         self._move = move
         self._session = site.master.session
         # A copy: what is written is what differs from what was read.
-        fresh = {'session': None, 'task': None, 'sent': 0}
+        fresh = {
+            'since': site.now,
+            'session': None,
+            'task': None,
+            'sent': 0,
+            # Whether one may be on its way.
+            'open': False,
+        }
         self._call: dict[str, Any] = fresh | copy.deepcopy(move.call or {})
 
     def go_on(self, gate: str | None) -> bool:
@@ -101,19 +121,22 @@ class _Start:
         ref, guest = self._guest()
         if guest['power_state'] != 'Halted':
             return self._has_risen(guest)
-        if CALL.rpartition('.')[2] in guest['current_operations'].values():
-            return self.wait('It starts.')
-        if self._call['task'] is not None:
-            self._read_task()
+        operations = guest['current_operations'].values()
+        if CALL.rpartition('.')[2] in operations or self._is_running():
+            return self._look_later('It starts.')
+        if self._has_started():
+            return self._has_risen(self._guest()[1])
         if self._move.cancelled:
             return self._stop()
-        if gate is not None:
+        if self._is_due() and gate is not None:
             return self.wait(gate)
         return self._start(ref)
 
     def _has_risen(self, guest: fields.Record) -> bool:
         """:raises _GivenUp: it does not run where it was to be started."""
         power = str(guest['power_state'])
+        if power == 'Halted':
+            raise _GivenUp('It has started, and has stopped since.')
         name = self._site.name(self._site.uuid_of(guest['resident_on']))
         if power == 'Running' and name == self._move.target:
             return self._end()
@@ -122,10 +145,23 @@ class _Start:
         self._call['outage'][db_moves.RAN] = True
         raise _GivenUp(f'It is {power.lower()}{there}.')
 
+    def _is_due(self) -> bool:
+        """Whether no start is on its way, or is so any more.
+
+        What was accepted is seen by then, and nothing is from now on.
+        """
+        call = self._call
+        if call['open'] and self._site.now - call['at'] >= AGAIN:
+            self._close()
+        return not call['open']
+
     def _start(self, ref: str) -> bool:
         """Ask for its start, unless that was just done."""
-        if self._call['sent'] and self._site.now - self._call['at'] < AGAIN:
+        if not self._is_due():
             return self.wait('What became of its start is not known yet.')
+        pause = float(self._site.options.retry_interval)
+        if self._site.now - self._call.get('at', 0.0) < pause:
+            return self.wait('It is asked for again in a while.')
         if self._call['sent'] >= MOST_SENT:
             return self.wait(f'Its start was asked for {MOST_SENT} times.')
         return self._send(ref)
@@ -139,22 +175,39 @@ class _Start:
                 raise _GivenUp('It is not in the pool any more.') from exc
             raise
 
-    def _read_task(self) -> None:
-        """:raises _GivenUp: it was refused for good."""
+    def _task(self) -> views.Task | None:
+        """That of its start; None: it is not known, or gone."""
+        if self._call['task'] is None:
+            return None
         tasks = {t.ref: t for t in views.tasks(self._session, CALL)}
-        task = tasks.get(self._call['task'])
-        if task is None or task.status in views.RUNNING:
-            return
+        return tasks.get(self._call['task'])
+
+    def _is_running(self) -> bool:
+        self._ended = self._task()
+        return self._ended is not None and self._ended.status in views.RUNNING
+
+    def _has_started(self) -> bool:
+        """Whether its task tells so.
+
+        :raises _GivenUp: it was refused for good.
+        """
+        task = self._ended
+        if task is None:
+            return False
         if task.status == 'success':
-            raise _GivenUp('It has started, and has stopped since.')
+            return True
         code, *parameters = task.error or ('',)
         self._call['task'] = None
         if code in ('', 'VM_BAD_POWER_STATE'):
             # Its record is right in a moment.
-            return
+            return False
         if not codes.passes(code, parameters):
             sentence, remedy = codes.explain(code, parameters)
             raise _GivenUp(f'{code}: {sentence} {remedy}')
+        # It is over, and does not count: it is asked for anew.
+        self._close()
+        self._call['sent'] -= 1
+        return False
 
     def _send(self, ref: str) -> bool:
         """Record the start, and ask for it once."""
@@ -176,6 +229,7 @@ class _Start:
                 task=None,
                 at=site.now,
                 sent=self._call['sent'] + 1,
+                open=True,
             )
             self._move = site.update(self._move, call=self._call)
             site.held.ensure_fresh()
@@ -190,6 +244,7 @@ class _Start:
                 raise
             except failures.XenAPIError as exc:
                 if codes.passes(exc.code, exc.parameters):
+                    self._call.update(open=False, sent=self._call['sent'] - 1)
                     raise
                 raise _GivenUp(str(exc)) from exc
             ending.pop_all()
@@ -205,10 +260,8 @@ class _Start:
         if self._call['session']:
             # What has just been accepted is seen at the next look.
             self._end_session()
-            return self.wait('It is not wanted any more.')
-        if self._call['task'] is not None:
-            return self.wait('It is not wanted any more, and may start still.')
-        raise _GivenUp('Somebody did not want it any more.')
+            return self._look_later('It is not wanted any more.')
+        raise _GivenUp(UNWANTED)
 
     def wait(self, why: str) -> bool:
         """Look again later.
@@ -216,6 +269,9 @@ class _Start:
         :raises _GivenUp: that has lasted too long.
         """
         self._check_age(why)
+        return self._look_later(why)
+
+    def _look_later(self, why: str) -> bool:
         call = self._call
         outage = call['outage']
         message = f'{outage.get("said", outage["message"])} {why}'
@@ -225,7 +281,7 @@ class _Start:
 
     def _check_age(self, why: str) -> None:
         """:raises _GivenUp: it has lasted too long."""
-        age = self._site.now - self._call['since']
+        age = _age(self._call, self._site.now)
         if age >= float(self._site.options.power_timeout):
             raise _GivenUp(f'For {age:.0f} s: {why}')
 
@@ -241,6 +297,11 @@ class _Start:
         self._end_session()
         self._site.finish(self._move, db_moves.COMPLETED)
         return True
+
+    def _close(self) -> None:
+        """Nothing is on its way any more."""
+        self._end_session()
+        self._call['open'] = False
 
     def _end_session(self) -> None:
         """What was asked for, and comes late, is refused from then on."""
