@@ -384,7 +384,7 @@ _ALLOWED = items(
             ('action', 'force', 'outcome'),
             action={'enum': [*schema.POWER_ACTIONS]},
             force=FLAG,
-            outcome={'enum': ['member', 'free']},
+            outcome={'enum': ['member', 'free', 'out_of_maintenance']},
         ),
         allowed=FLAG,
         refusal=maybe(
