@@ -11,6 +11,7 @@ from aggregates_ext.api.forms import schema
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from aggregates_ext.domain import downtime
+from aggregates_ext.domain import operations
 from aggregates_ext.domain import overview
 from aggregates_ext.domain.maintenance import rolling
 
@@ -384,7 +385,7 @@ _ALLOWED = items(
             ('action', 'force', 'outcome'),
             action={'enum': [*schema.POWER_ACTIONS]},
             force=FLAG,
-            outcome={'enum': ['member', 'free', 'out_of_maintenance']},
+            outcome={'enum': [*operations.OUTCOMES]},
         ),
         allowed=FLAG,
         refusal=maybe(

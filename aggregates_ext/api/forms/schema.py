@@ -17,6 +17,7 @@ from jsonschema import exceptions as jsonschema_exceptions
 
 from aggregates_ext import exception
 from aggregates_ext.api.forms import fields
+from aggregates_ext.domain import operations
 from aggregates_ext.domain.maintenance import powering
 from aggregates_ext.domain.maintenance import rolling
 
@@ -186,7 +187,7 @@ RESET = _body(
         ('host', 'outcome'),
         host=texts.host,
         outcome={
-            'enum': ['member', 'free', 'out_of_maintenance'],
+            'enum': [*operations.OUTCOMES],
             'description': '"member", "free" or "out_of_maintenance"',
         },
     ),
