@@ -203,6 +203,14 @@ def moves_of(api: processes.Client, guest: str) -> list[dict[str, Any]]:
     return found
 
 
+def await_status(api: processes.Client, guest: str, status: str) -> None:
+    """Until the last move of a guest has a status."""
+    processes.wait_for(
+        f'the move is {status}',
+        lambda: moves_of(api, guest)[0]['status'] == status,
+    )
+
+
 def test_openstackclient_moves_servers(
     site: processes.Site, api: processes.Client, openstack: clients.Shell
 ) -> None:
@@ -296,19 +304,13 @@ def test_openstackclient_completes_a_move_that_has_halted_its_guest(
         version='2.30',
     )
     assert done.status == 0, done.err
-    processes.wait_for(
-        'the move has failed',
-        lambda: moves_of(api, guest)[0]['status'] == 'error',
-    )
+    await_status(api, guest, 'error')
     assert site.sim.places(guest) == []
     number = str(moves_of(api, guest)[0]['id'])
     complete = ('server', 'migration', 'force', 'complete', guest, number)
     done = openstack(*complete, version='2.22')
     assert done.status == 0, done.err
-    processes.wait_for(
-        'the guest runs',
-        lambda: moves_of(api, guest)[0]['status'] == 'completed',
-    )
+    await_status(api, guest, 'completed')
     assert site.sim.places(guest) == [second]
     again = openstack(*complete, version='2.22')
     assert again.status == 1
@@ -330,10 +332,7 @@ def test_openstackclient_tells_why_a_move_has_failed(
         version='2.30',
     )
     assert done.status == 0, done.err
-    processes.wait_for(
-        'the move has failed',
-        lambda: moves_of(api, guest)[0]['status'] == 'error',
-    )
+    await_status(api, guest, 'error')
     [listed] = openstack(
         *('server', 'event', 'list', '--long', guest, '-f', 'json'),
         version='2.84',
