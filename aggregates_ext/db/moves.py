@@ -389,9 +389,8 @@ def update(
 ) -> records.Move:
     """Write how far an open move is, and return it so.
 
-    One that was queued, or whose guest is to be started, goes on only while
-    it is wanted: a request may have taken it back, or have given it up, since
-    it was read.
+    One that was queued, or is mended, goes on only while it is wanted: a
+    request may have taken it back, or have given it up, since it was read.
 
     :raises exception.MoveTakenBack: that is so; nothing is written.
     """
@@ -400,8 +399,8 @@ def update(
         'updated_at': timeutils.utcnow(),
     }
     still = [_TABLE.c.id == move.id, _TABLE.c.ended == 0]
-    starts = move.state == STARTING and not move.cancelled
-    if move.state == QUEUED or starts:
+    mended = move.state in (REPAIRING, STARTING) and not move.cancelled
+    if move.state == QUEUED or mended:
         still.append(_TABLE.c.cancelled == sa.false())
     result = connection.execute(
         sa.update(_TABLE).where(*still).values(**written)
@@ -434,28 +433,46 @@ def finish(
 
     :returns: whether it was open.
     """
-    now = timeutils.utcnow()
-    result = connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == move.id, _TABLE.c.ended == 0)
-        .values(
-            state=state,
-            ended=move.id,
-            error=fitting.fit_json(error),
-            call=None,
-            not_before=None,
-            updated_at=now,
-            finished_at=now,
-            **({'progress': 100} if state == COMPLETED else {}),
-        )
-    )
-    if not result.rowcount:
+    values: dict[str, Any] = {'error': fitting.fit_json(error)}
+    if state == COMPLETED:
+        values['progress'] = 100
+    if not _end(connection, move, OPEN, state, **values):
         return False
     if state == COMPLETED:
         _tell(connection, move, notes.END)
     else:
         _tell(connection, move, notes.ERROR, error or _why(move, state))
     return True
+
+
+def _end(
+    connection: sa.Connection,
+    move: records.Move,
+    before: Collection[str],
+    after: str,
+    **values: Any,
+) -> bool:
+    """Let a move be open no more.
+
+    :param before: it has one of these states.
+    :param values: what else is to be so.
+    :returns: whether it had.
+    """
+    now = timeutils.utcnow()
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == move.id, _TABLE.c.state.in_(before))
+        .values(
+            state=after,
+            ended=move.id,
+            call=None,
+            not_before=None,
+            updated_at=now,
+            finished_at=now,
+            **values,
+        )
+    )
+    return bool(result.rowcount)
 
 
 def _why(move: records.Move, state: str) -> dict[str, str]:
@@ -479,40 +496,40 @@ def cancel_all(connection: sa.Connection, operation_id: int) -> None:
 def cancel(connection: sa.Connection, move: records.Move) -> str | None:
     """Let a move not be made any more, by one UPDATE.
 
-    One that was not sent ends; one that was sent is told to stop, which may
-    come too late. One that is unresolved ends as failed: somebody says that
-    there is nothing to find out any more.
+    One that was not sent ends; of one that was, the pool may be at work, so
+    it is told to stop, which may come too late. One that is unresolved ends as
+    failed: somebody says that there is nothing to find out any more.
 
     :returns: its state then; None: it has ended before.
     """
-    now = timeutils.utcnow()
-    for before, after in (((QUEUED,), CANCELLED), (STUCK, FAILED)):
-        result = connection.execute(
-            sa.update(_TABLE)
-            .where(_TABLE.c.id == move.id, _TABLE.c.state.in_(before))
-            .values(
-                state=after,
-                ended=move.id,
-                cancelled=True,
-                call=None,
-                not_before=None,
-                updated_at=now,
-                finished_at=now,
-            )
-        )
-        if result.rowcount:
+    for before, after in ((QUEUED, CANCELLED), (UNRESOLVED, FAILED)):
+        if _end(connection, move, (before,), after, cancelled=True):
             why = _why(move, after)
             _tell(connection, move, notes.ERROR, move.error or why)
             return after
-    for state in (SENT, STARTING):
-        result = connection.execute(
-            sa.update(_TABLE)
-            .where(_TABLE.c.id == move.id, _TABLE.c.state == state)
-            .values(cancelled=True, not_before=None, updated_at=now)
-        )
-        if result.rowcount:
+    for state in (SENT, REPAIRING, STARTING):
+        if _go_on(connection, move, (state,), cancelled=True):
             return state
     return None
+
+
+def _go_on(
+    connection: sa.Connection,
+    move: records.Move,
+    before: Collection[str],
+    **values: Any,
+) -> bool:
+    """Have something else done with an open move, at once.
+
+    :param before: it has one of these states.
+    :returns: whether it had.
+    """
+    result = connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.id == move.id, _TABLE.c.state.in_(before))
+        .values(not_before=None, updated_at=timeutils.utcnow(), **values)
+    )
+    return bool(result.rowcount)
 
 
 def repair(connection: sa.Connection, move: records.Move) -> bool:
@@ -525,30 +542,12 @@ def repair(connection: sa.Connection, move: records.Move) -> bool:
         already.
     :raises exception.GuestMoves: its guest has another one that is open.
     """
-    if move.state == STARTING:
-        return _want_again(connection, move)
     if move.has_halted:
         return _start(connection, move)
-    result = connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == move.id, _TABLE.c.state.in_(STUCK))
-        .values(
-            state=REPAIRING, not_before=None, updated_at=timeutils.utcnow()
-        )
-    )
-    return bool(result.rowcount)
-
-
-def _want_again(connection: sa.Connection, move: records.Move) -> bool:
-    """Have the start of a guest go on that may have been given up since."""
-    result = connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == move.id, _TABLE.c.state == STARTING)
-        .values(
-            cancelled=False, not_before=None, updated_at=timeutils.utcnow()
-        )
-    )
-    return bool(result.rowcount)
+    # What was given up, and has not ended yet, is wanted again.
+    if move.state == STARTING:
+        return _go_on(connection, move, (STARTING,), cancelled=False)
+    return _go_on(connection, move, STUCK, state=REPAIRING, cancelled=False)
 
 
 def _start(connection: sa.Connection, move: records.Move) -> bool:
@@ -613,18 +612,5 @@ def halt_again(
 
     :returns: whether it was such a one.
     """
-    now = timeutils.utcnow()
-    result = connection.execute(
-        sa.update(_TABLE)
-        .where(_TABLE.c.id == move.id, _TABLE.c.state == STARTING)
-        .values(
-            state=FAILED,
-            ended=move.id,
-            error=fitting.fit_json(error),
-            call=None,
-            not_before=None,
-            updated_at=now,
-            finished_at=now,
-        )
-    )
-    return bool(result.rowcount)
+    told = fitting.fit_json(error)
+    return _end(connection, move, (STARTING,), FAILED, error=told)

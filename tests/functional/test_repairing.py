@@ -77,6 +77,22 @@ def unresolve(
     return move if found.state == 'unresolved' else None
 
 
+def unresolve_two(
+    running: service.Service, key: int, host: str, target: str
+) -> list[str]:
+    """A move of "db" from xen2 to xen3, and one of a guest of another host."""
+    running.sim.add_vm(host, 'app', memory=1 << 30)
+    running.watch(key, 0)
+    asked = [ask(running, 'db', 'xen3'), ask(running, 'app', target)]
+    turn(running, key)
+    turn(running, key, HALF)
+    running.sim.restart_toolstack('xen1')
+    running.clock.advance(40)
+    found = finish(running, key, *asked, seconds=5)
+    assert {move.state for move in found} == {'unresolved'}
+    return asked
+
+
 @pytest.fixture
 def stuck(running: service.Service, key: int, restarts: list[str]) -> str:
     """A move of "db" from xen2 to xen3 of which nothing is known."""
@@ -300,7 +316,7 @@ def test_it_does_not_end_while_a_start_is_on_its_way(
         turn(running, key)
     found = read(running, stuck)
     assert found.state == moves.REPAIRING
-    assert 'is known' in (found.error or {})['message']
+    assert 'It ends soon' in (found.error or {})['message']
     running.sim.set_pool('xen1', ha_enabled=True)
     with monkeypatch.context() as patch:
         patch.setattr(repairing._Repair, '_has_started', lambda *_: False)
@@ -312,6 +328,111 @@ def test_it_does_not_end_while_a_start_is_on_its_way(
         patch.setattr(repairing, 'BEGINS', 0.0)
         turn(running, key)
     assert read(running, stuck).state == 'unresolved'
+
+
+def abort(running: service.Service, move: str) -> None:
+    found = read(running, move)
+    assert running.database.write(lambda c: moves.cancel(c, found))
+
+
+def test_to_abort_it_waits_for_what_was_told(
+    running: service.Service,
+    key: int,
+    restarts: list[str],
+    stuck: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No guest is sent while a toolstack may start anew."""
+    monkeypatch.setattr(repairing, 'BEGINS', 3600.0)
+    before = test_moving.sessions(running)
+    repair(running, stuck)
+    turn(running, key)
+    abort(running, stuck)
+    other = ask(running, 'web', 'xen3')
+    found = go_on(running, key, stuck, turns=2)
+    assert found.state == moves.REPAIRING
+    assert read(running, other).state == 'queued'
+    assert test_moving.sessions(running) == before
+    monkeypatch.setattr(repairing, 'BEGINS', 0.0)
+    found = go_on(running, key, stuck)
+    assert (found.state, found.cancelled) == ('failed', True)
+    assert (found.error or {})['code'] == following.UNPROVEN
+    assert restarts == ['xen2']
+    assert finish(running, key, other)[0].state == 'completed'
+
+
+def test_to_abort_it_before_anything_was_told_ends_it(
+    running: service.Service, key: int, restarts: list[str], stuck: str
+) -> None:
+    """Also during a look, and where the pool does not answer."""
+    repair(running, stuck)
+    honest = repairing.powering.read
+
+    def read_meanwhile(*given: Any) -> Any:
+        abort(running, stuck)
+        return honest(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repairing.powering, 'read', read_meanwhile)
+        turn(running, key)
+    assert restarts == []
+    running.sim.power_off('xen1')
+    found = go_on(running, key, stuck, turns=2)
+    assert found.state == 'failed'
+
+
+def test_to_abort_it_ends_it_where_its_pool_does_not_answer(
+    running: service.Service, key: int, restarts: list[str], stuck: str
+) -> None:
+    """When what was told cannot come about any more."""
+    repair(running, stuck)
+    turn(running, key)
+    running.sim.power_off('xen1')
+    abort(running, stuck)
+    assert go_on(running, key, stuck, turns=2).state == moves.REPAIRING
+    pass_by(running, stuck, running.conf.compute.power_timeout)
+    assert go_on(running, key, stuck, turns=2).state == 'failed'
+
+
+def test_one_that_was_given_up_is_wanted_again(
+    running: service.Service, key: int, restarts: list[str], stuck: str
+) -> None:
+    repair(running, stuck)
+    abort(running, stuck)
+    assert repair(running, stuck)
+    assert go_on(running, key, stuck).state == 'completed'
+
+
+def test_a_clock_that_jumps_back_does_not_hold_it(
+    running: service.Service,
+    key: int,
+    restarts: list[str],
+    stuck: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(repairing, 'BEGINS', 15.0)
+    repair(running, stuck)
+    turn(running, key)
+    pass_by(running, stuck, -3600.0)
+    abort(running, stuck)
+    assert go_on(running, key, stuck, turns=2).state == 'failed'
+
+
+def test_guests_that_are_on_their_way_count_in_the_order_that_is_told(
+    running: service.Service, key: int, stuck: str
+) -> None:
+    """They may become such ones, while somebody restarts toolstacks."""
+    move = ask(running, 'web', 'xen2')
+    running.sim.plant(
+        'VM.pool_migrate',
+        action='hang',
+        step=test_moving.guest(running, 'web').uuid,
+    )
+    turn(running, key)
+    assert read(running, move).state == 'sent'
+    turn(running, key)
+    said = (read(running, stuck).error or {})['message']
+    assert 'has started: xen1, xen2, xen3; or' in said
 
 
 def test_what_is_refused_gives_it_up_at_once(
@@ -497,15 +618,8 @@ def test_two_are_repaired_one_after_the_other(
     running: service.Service, key: int, restarts: list[str]
 ) -> None:
     """Both sources first, since both guests went to one host."""
-    running.sim.add_vm('xen1', 'app', memory=1 << 30)
-    running.watch(key, 0)
-    asked = [ask(running, 'db', 'xen3'), ask(running, 'app', 'xen3')]
-    turn(running, key)
-    turn(running, key, HALF)
-    running.sim.restart_toolstack('xen1')
-    running.clock.advance(40)
-    found = finish(running, key, *asked, seconds=5)
-    assert {move.state for move in found} == {'unresolved'}
+    asked = unresolve_two(running, key, 'xen1', 'xen3')
+    found = [read(running, move) for move in asked]
     turn(running, key)
     for move, sources in zip(asked, ('xen2, xen1', 'xen1, xen2'), strict=True):
         said = (read(running, move).error or {})['message']
@@ -525,14 +639,7 @@ def test_where_no_order_is_right_none_is_told(
     running: service.Service, key: int, restarts: list[str]
 ) -> None:
     """Each of both hosts may have a guest that its own start would end."""
-    running.sim.add_vm('xen3', 'app', memory=1 << 30)
-    running.watch(key, 0)
-    asked = [ask(running, 'db', 'xen3'), ask(running, 'app', 'xen2')]
-    turn(running, key)
-    turn(running, key, HALF)
-    running.sim.restart_toolstack('xen1')
-    running.clock.advance(40)
-    finish(running, key, *asked, seconds=5)
+    asked = unresolve_two(running, key, 'xen3', 'xen2')
     restarts.clear()
     for move in asked:
         turn(running, key)

@@ -109,11 +109,13 @@ def test_high_availability_that_is_off_is_not_forgotten(
     )
 
 
+@pytest.mark.parametrize('state', [moves.REPAIRING, moves.STARTING])
 def test_high_availability_waits_for_the_repair_of_a_move(
     running: service.Service,
     key: int,
     protected: str,
     monkeypatch: pytest.MonkeyPatch,
+    state: str,
 ) -> None:
     """It could start the guest, which is recorded as halted meanwhile."""
     before = availability(running)
@@ -123,7 +125,7 @@ def test_high_availability_waits_for_the_repair_of_a_move(
     monkeypatch.setattr(turns.Mover, 'turn', lambda *_: nothing)
     with running.database.writer() as connection:
         move = moves.insert(connection, str(uuid.uuid4()), known, {}, 'xen3')
-        moves.update(connection, move, {'state': moves.REPAIRING})
+        moves.update(connection, move, {'state': state, 'call': {'open': 1}})
     tried = running.retries.retry(running.ctx, key, ended.uuid).uuid
     for _ in range(10):
         go_on(running, key)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from aggregates_ext import exception
 from aggregates_ext.compute.moving import repairing
 from aggregates_ext.compute.moving import starting
+from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import moves
@@ -440,6 +441,41 @@ def test_what_passes_keeps_nothing_waiting(
     go_on(running, key, move, turns=3)
     assert starts(running) == before
     running.conf.set_override('retry_interval', 0.01, 'compute')
+    assert go_on(running, key, move).state == 'completed'
+
+
+def test_what_passes_does_not_count(
+    running: service.Service, key: int
+) -> None:
+    """However often it is refused so."""
+    move = hidden(running, key)
+    guest = read(running, move).guest_uuid
+    running.sim.plant(
+        'VM.start_on', step=guest, code='HOST_STILL_BOOTING', times=0
+    )
+    start(running, move)
+    go_on(running, key, move, turns=12)
+    assert starts(running) > starting.MOST_SENT
+    running.sim.clear_faults()
+    assert go_on(running, key, move).state == 'completed'
+
+
+def test_one_that_has_risen_meanwhile_is_no_failure(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at its record and that at its task."""
+    move = hidden(running, key)
+    start(running, move)
+    turn(running, key)
+    ended = views.Task('t', starting.CALL, 'success', 1.0, ())
+    honest = starting._Start._task
+
+    def task(self: Any) -> Any:
+        running.clock.advance(30)
+        honest(self)
+        return ended
+
+    monkeypatch.setattr(starting._Start, '_task', task)
     assert go_on(running, key, move).state == 'completed'
 
 

@@ -44,6 +44,8 @@ def follow(
     :returns: whether it is not under way any more.
     """
     step = _Following(site, move)
+    if move.state == db_moves.REPAIRING and move.cancelled:
+        return step.give_up()
     task = tasks.get(step.call['task'] or '')
     if task is None:
         return step.without_task()
@@ -83,6 +85,13 @@ class _Following:
             return False
         site.look_later(move, progress=progress, call=self.call)
         return False
+
+    def give_up(self) -> bool:
+        """Somebody says that there is nothing to find out any more."""
+        told = (self._move.error or {}).get('message', '')
+        return self._end(
+            None, db_moves.FAILED, UNPROVEN, f'It was given up. {told}'
+        )
 
     def conclude(self, task: views.Task) -> bool:
         """The task has ended."""
@@ -295,7 +304,7 @@ class _Following:
         # Nothing that was told for its repair may come after its end.
         repairing.end_sessions(self._session, self.call)
         if repairing.on_its_way(self.call, self._site.now):
-            self._go_on_repairing('What became of the guest is known.')
+            self._go_on_repairing('It ends soon: a toolstack may start yet.')
             return False
         self._site.finish(self._move, result, *said)
         self._tidy(task)

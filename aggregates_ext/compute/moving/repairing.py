@@ -72,8 +72,13 @@ def on_its_way(call: Mapping[str, Any], now: float) -> bool:
     :param call: of a move.
     :param now: the clock of the database.
     """
+    return was_told(call, now, BEGINS)
+
+
+def was_told(call: Mapping[str, Any], now: float, seconds: float) -> bool:
+    """Whether a toolstack was told to start anew less than so long ago."""
     known = call.get(KEY, {'told': {}})['told'].values()
-    return any(0 <= now - told['at'] < BEGINS for told in known)
+    return any(0 <= now - told['at'] < seconds for told in known)
 
 
 def end_sessions(session: xenapi.Session, call: dict[str, Any]) -> None:

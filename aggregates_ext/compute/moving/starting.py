@@ -95,6 +95,13 @@ def _error(outage: dict[str, Any], why: str) -> dict[str, Any]:
     return {**outage, 'said': said, 'message': message}
 
 
+def _starts(guest: fields.Record, task: views.Task | None) -> bool:
+    """Whether a guest is seen to be started, whoever has asked for it."""
+    if task is not None and task.status in views.RUNNING:
+        return True
+    return CALL.rpartition('.')[2] in guest['current_operations'].values()
+
+
 class _Start:
     """One step of the start of one guest."""
 
@@ -121,10 +128,10 @@ class _Start:
         ref, guest = self._guest()
         if guest['power_state'] != 'Halted':
             return self._has_risen(guest)
-        operations = guest['current_operations'].values()
-        if CALL.rpartition('.')[2] in operations or self._is_running():
+        task = self._task()
+        if _starts(guest, task):
             return self._look_later('It starts.')
-        if self._has_started():
+        if task is not None and self._has_started(task):
             return self._has_risen(self._guest()[1])
         if self._move.cancelled:
             return self._stop()
@@ -152,7 +159,8 @@ class _Start:
         """
         call = self._call
         if call['open'] and self._site.now - call['at'] >= AGAIN:
-            self._close()
+            self._end_session()
+            call['open'] = False
         return not call['open']
 
     def _start(self, ref: str) -> bool:
@@ -182,18 +190,11 @@ class _Start:
         tasks = {t.ref: t for t in views.tasks(self._session, CALL)}
         return tasks.get(self._call['task'])
 
-    def _is_running(self) -> bool:
-        self._ended = self._task()
-        return self._ended is not None and self._ended.status in views.RUNNING
-
-    def _has_started(self) -> bool:
-        """Whether its task tells so.
+    def _has_started(self, task: views.Task) -> bool:
+        """Whether its task, which has ended, tells so.
 
         :raises _GivenUp: it was refused for good.
         """
-        task = self._ended
-        if task is None:
-            return False
         if task.status == 'success':
             return True
         code, *parameters = task.error or ('',)
@@ -204,9 +205,8 @@ class _Start:
         if not codes.passes(code, parameters):
             sentence, remedy = codes.explain(code, parameters)
             raise _GivenUp(f'{code}: {sentence} {remedy}')
-        # It is over, and does not count: it is asked for anew.
-        self._close()
-        self._call['sent'] -= 1
+        self._end_session()
+        self._does_not_count()
         return False
 
     def _send(self, ref: str) -> bool:
@@ -244,7 +244,7 @@ class _Start:
                 raise
             except failures.XenAPIError as exc:
                 if codes.passes(exc.code, exc.parameters):
-                    self._call.update(open=False, sent=self._call['sent'] - 1)
+                    self._does_not_count()
                     raise
                 raise _GivenUp(str(exc)) from exc
             ending.pop_all()
@@ -298,10 +298,9 @@ class _Start:
         self._site.finish(self._move, db_moves.COMPLETED)
         return True
 
-    def _close(self) -> None:
-        """Nothing is on its way any more."""
-        self._end_session()
-        self._call['open'] = False
+    def _does_not_count(self) -> None:
+        """It was refused with what passes, and is asked for anew."""
+        self._call.update(open=False, sent=self._call['sent'] - 1)
 
     def _end_session(self) -> None:
         """What was asked for, and comes late, is refused from then on."""

@@ -160,6 +160,18 @@ class Site:
         )
 
 
+def give_up(held: compute_lease.Held, move: records.Move, why: str) -> None:
+    """End a move of which nobody wants to know any more."""
+    told = (move.error or {}).get('message', '')
+    error = {'code': 'MOVE_UNRESOLVED', 'message': f'{told} {why}'}
+
+    def work(connection: Any) -> None:
+        db_moves.finish(connection, move, db_moves.FAILED, error)
+        _wake(connection, move)
+
+    held.write(work)
+
+
 def halt_again(
     held: compute_lease.Held, move: records.Move, error: dict[str, Any]
 ) -> None:

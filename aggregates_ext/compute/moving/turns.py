@@ -13,6 +13,7 @@ from oslo_log import log as logging
 
 from aggregates_ext import exception
 from aggregates_ext.compute.moving import following
+from aggregates_ext.compute.moving import repairing
 from aggregates_ext.compute.moving import sending
 from aggregates_ext.compute.moving import starting
 from aggregates_ext.compute.moving import state
@@ -101,7 +102,7 @@ class Mover:
             code, message = _error(exc)
             patience = float(self._options.power_timeout)
             for move in due:
-                if not starting.expire(held, move, now, patience, message):
+                if not _expire(held, move, now, patience, message):
                     pause = self._pause(move, code)
                     state.postpone(held, [move], pause, code, message)
             changed = False
@@ -127,6 +128,27 @@ class Mover:
         return float(
             options.observe_interval if lasts else options.retry_interval
         )
+
+
+def _expire(
+    held: compute_lease.Held,
+    move: records.Move,
+    now: float,
+    limit: float,
+    why: str,
+) -> bool:
+    """End what nobody wants, or waits for, of a pool that does not answer.
+
+    :param limit: seconds in which what it was told may still come about.
+    :returns: whether it is such a one.
+    """
+    if move.state == db_moves.STARTING:
+        return starting.expire(held, move, now, limit, why)
+    repairs = move.state == db_moves.REPAIRING and move.cancelled
+    if not repairs or repairing.was_told(move.call or {}, now, limit):
+        return False
+    state.give_up(held, move, why)
+    return True
 
 
 def _error(exc: failures.HostError | outcomes.Postpone) -> tuple[str, str]:

@@ -117,6 +117,10 @@ end:
     :: settle(0)
     :: settle(1)
     :: settle(2)
+#ifdef ABORT_AT_ONCE
+    /* A request, which lets the service end it otherwise. */
+    :: atomic { state == REPAIRING -> state = GIVEN_UP }
+#endif
     /* _gate: moves go on. */
     :: atomic { state != REPAIRING && !moving -> moving = true }
     od
@@ -180,7 +184,8 @@ end:
             fi
         fi
     };
-    /* wait: for power_timeout, and for what is on its way. */
+    /* wait: for power_timeout, for a request that gives it up, and for what
+       is on its way. */
     if
 #ifdef GIVE_UP_EARLY
     :: true

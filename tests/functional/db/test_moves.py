@@ -8,6 +8,7 @@ import pytest
 
 from aggregates_ext import exception
 from aggregates_ext.db import aggregates
+from aggregates_ext.db import guests
 from aggregates_ext.db import leases
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
@@ -93,6 +94,51 @@ def test_what_is_open_is_counted_by_its_state(
     assert stuck.uuid == made[1].uuid
 
 
+HALTED = {'code': records.GUEST_HALTED, 'message': 'It is halted.'}
+
+
+def seen(ref: str, host: str | None, state: str) -> records.Seen:
+    return records.Seen(ref, guest('g').uuid, 'g', host, state, 1, 1, None)
+
+
+@pytest.mark.parametrize(
+    ('looks', 'expected'),
+    [
+        ([('r', None, 'Halted')], True),
+        # It was not seen to be halted yet.
+        ([('r', 'u1', 'Running')], True),
+        ([('r', None, 'Halted'), ('r', None, '')], True),
+        ([('r', None, 'Halted'), ('r', 'u3', 'Running')], False),
+        ([('r', None, 'Halted'), ('r', 'u3', 'Paused')], False),
+        ([('r', 'u3', 'Running'), ('r', None, 'Halted')], False),
+        # It is in the pool as another record.
+        ([('s', 'u3', 'Running'), ('s', None, 'Halted')], False),
+    ],
+)
+def test_a_guest_that_has_run_since_is_not_started(
+    database: engine.Database,
+    looks: list[tuple[str, str | None, str]],
+    expected: bool,
+) -> None:
+    """Where its move has left it halted tells nothing any more then."""
+    made = insert(database, 'g')
+
+    def look(*what: Any) -> None:
+        database.write(
+            lambda c: guests.keep(
+                c, made.aggregate_id, [seen(*what)], (), 1e9, whole=True
+            )
+        )
+
+    look('r', 'u1', 'Running')
+    database.write(lambda c: moves.finish(c, made, 'failed', HALTED))
+    for what in looks:
+        look(*what)
+    move = read(database, lambda c: moves.get(c, made.uuid))
+    assert move.has_halted
+    assert database.write(lambda c: moves.repair(c, move)) is expected
+
+
 def test_what_nobody_knows_is_repaired(database: engine.Database) -> None:
     made = insert(database)
     for state, expected in (
@@ -115,8 +161,35 @@ def test_what_nobody_knows_is_repaired(database: engine.Database) -> None:
         assert (after.not_before is None) is expected
     [stuck] = read(database, moves.unresolved)
     assert stuck.uuid == made.uuid
-    assert database.write(lambda c: moves.cancel(c, stuck)) == 'failed'
+    assert database.write(lambda c: moves.cancel(c, stuck)) == 'repairing'
+    after = read(database, lambda c: moves.get(c, made.uuid))
+    assert (after.state, after.cancelled) == ('repairing', True)
+    # It has not ended yet, and is wanted again.
+    assert database.write(lambda c: moves.repair(c, made))
+    after = read(database, lambda c: moves.get(c, made.uuid))
+    assert not after.cancelled
+
+
+def test_what_nobody_knows_is_given_up(database: engine.Database) -> None:
+    made = insert(database)
+    database.write(lambda c: moves.update(c, made, {'state': 'unresolved'}))
+    assert database.write(lambda c: moves.cancel(c, made)) == 'failed'
     assert not database.write(lambda c: moves.repair(c, made))
+
+
+@pytest.mark.parametrize('state', ['repairing', 'starting'])
+def test_nothing_more_is_told_of_what_was_given_up(
+    database: engine.Database, state: str
+) -> None:
+    """By who has read it before."""
+    made = insert(database)
+    values = {'state': state, 'call': {'at': 1}}
+    found = database.write(lambda c: moves.update(c, made, values))
+    database.write(lambda c: moves.cancel(c, found))
+    with pytest.raises(exception.MoveTakenBack):
+        database.write(lambda c: moves.update(c, found, {'call': {'at': 2}}))
+    found = read(database, lambda c: moves.get(c, made.uuid))
+    database.write(lambda c: moves.update(c, found, {'call': {'at': 2}}))
 
 
 def test_it_ends_once(database: engine.Database) -> None:
