@@ -40,7 +40,7 @@ def site(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[processes.Site]:
     directory: pathlib.Path = tmp_path_factory.mktemp('site')
-    with processes.Site(directory, 10, settle_wait=30) as made:
+    with processes.Site(directory, 16, settle_wait=30) as made:
         made.set_up()
         made.start_compute()
         yield made

@@ -27,7 +27,7 @@ from tests.integration import processes
 from tests.integration import rabbitmq
 
 REGION = 'Plugged'
-HOSTS = 15
+HOSTS = 20
 GROUP = 'openstack.aggregate_pools.v1'
 POOL = ('aggregate', 'pool')
 HOST = (*POOL, 'host')

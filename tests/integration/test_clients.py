@@ -25,7 +25,7 @@ EXTENSIONS = {
     'os-hypervisors',
     'os-availability-zone',
 }
-HOSTS = 28
+HOSTS = 40
 
 
 @pytest.fixture(scope='module')

@@ -24,7 +24,7 @@ from tests.integration import processes
 from tests.integration import rabbitmq
 
 REGION = 'Paneled'
-HOSTS = 14
+HOSTS = 20
 PANEL = '/admin/resource_pools/'
 OPERATIONS = '#operations table'
 # What a page would show as anything else than this text if it took it for
