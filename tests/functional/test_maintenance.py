@@ -304,6 +304,29 @@ def test_to_take_an_entry_back_lets_the_way_out_go_on(
     assert maintaining.is_enabled(running) is not disabled
 
 
+@pytest.mark.parametrize('begun', [False, True])
+def test_a_way_out_that_is_taken_back_forgets_no_reason(
+    running: service.Service, key: int, begun: bool
+) -> None:
+    """Of a host that was to be enabled after it, and is not."""
+    running.enabling.set_service(running.ctx, 'xen2', 'disabled', 'mine')
+    maintaining.finish(running, key)
+    running.maintenance.enter(running.ctx, 'xen2')
+    if not begun:
+        assert maintaining.finish(running, key).state == 'succeeded'
+    running.maintenance.leave(running.ctx, 'xen2', enable=True)
+    running.operations.cancel(running.ctx, key, running.operation(key).uuid)
+    for _ in range(20):
+        maintaining.go_on(running, key)
+    host = maintaining.host(running)
+    assert (host.maintenance, host.disabled) == ('on', True)
+    running.maintenance.leave(running.ctx, 'xen2')
+    assert maintaining.finish(running, key).state == 'succeeded'
+    host = maintaining.host(running)
+    assert (host.maintenance, host.disabled) == (None, True)
+    assert host.disabled_reason == 'mine'
+
+
 def test_what_is_asked_after_a_way_out_that_is_taken_back_counts(
     running: service.Service, key: int
 ) -> None:

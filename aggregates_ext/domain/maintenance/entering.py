@@ -311,11 +311,7 @@ def _left(host: records.Host, parameters: dict[str, Any]) -> dict[str, Any]:
     disabled = bool((host.maintenance_of or {}).get('disabled'))
     if disabled and not parameters.get('enable'):
         return {'maintenance': records.LEAVING, 'service': records.DISABLED}
-    return {
-        'maintenance': records.LEAVING,
-        'service': records.ENABLED,
-        'disabled_reason': None,
-    }
+    return {'maintenance': records.LEAVING, 'service': records.ENABLED}
 
 
 def _is_written(connection: Any, wanted: records.Operation | None) -> bool:
