@@ -37,8 +37,9 @@ class Changes:
         with self.world.lock:
             db, ref = self._record(host)
             change(db.row('host', ref), fields)
-            if vendor := fields.get('cpu_info', {}).get('vendor'):
-                self.host(host).spec.cpu.vendor = vendor
+            if told := fields.get('cpu_info'):
+                cpu = self.host(host).spec.cpu
+                cpu.vendor = told.get('vendor', cpu.vendor)
                 host_records.recompute_cpu_info(db)
 
     def update(self, name: str, **software_version: str) -> None:

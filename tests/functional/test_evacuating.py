@@ -184,6 +184,12 @@ def cpu(pool: Pool, vm: str) -> None:
         pool.sim.set_host(name, cpu_info={'vendor': 'AuthenticAMD'})
 
 
+def older_cpus(pool: Pool, vm: str) -> None:
+    pool.set('VM', vm, last_boot_CPU_flags={'features': '0000000f'})
+    for name in ('xen1', 'xen3'):
+        pool.sim.set_host(name, cpu_info={'features_hvm': '00000007'})
+
+
 # What is done to a guest, the code of xapi for its move, ours for the host.
 KINDS: list[tuple[Callable[[Pool, str], Any], str, str]] = [
     (
@@ -233,6 +239,7 @@ KINDS: list[tuple[Callable[[Pool, str], Any], str, str]] = [
     (vlan, 'VM_REQUIRES_NETWORK', 'GUEST_IMMOVABLE'),
     (inside, 'VM_REQUIRES_NETWORK', 'GUEST_IMMOVABLE'),
     (cpu, 'VM_INCOMPATIBLE_WITH_THIS_HOST', 'GUEST_IMMOVABLE'),
+    (older_cpus, 'VM_INCOMPATIBLE_WITH_THIS_HOST', 'GUEST_IMMOVABLE'),
     (
         field(hardware_platform_version=3),
         'VM_HOST_INCOMPATIBLE_VIRTUAL_HARDWARE_PLATFORM_VERSION',

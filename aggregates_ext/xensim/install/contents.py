@@ -7,6 +7,7 @@ from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import memory
+from aggregates_ext.xensim.world import processors
 
 GIB = 1 << 30
 
@@ -98,6 +99,8 @@ def add_vm(db: database.Database, machine: topology.Machine, host: str) -> str:
         user_version=1,
         **_measured(db, machine),
     )
+    if not halted:
+        processors.boot(db, ref)
     guest.refresh(db, ref)
     memory.refresh(db, host)
     _attach(db, ref, machine, host)

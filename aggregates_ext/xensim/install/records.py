@@ -7,6 +7,7 @@ from aggregates_ext.xensim.plan import topology
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import memory
+from aggregates_ext.xensim.world import processors
 
 GIB = 1 << 30
 OVERHEAD = 3 * GIB
@@ -158,11 +159,10 @@ def start_time(now: float) -> str:
 
 def cpu_info(cpu: topology.Cpu) -> dict[str, str]:
     """The cpu_info of a host."""
-    empty = (
-        'family features_hvm features_hvm_host features_pv'
-        ' features_pv_host flags model modelname speed stepping'
-    )
+    empty = 'family flags model modelname speed stepping'
+    features = (*processors.HOSTS, *processors.POOLS)
     return dict.fromkeys(empty.split(), '') | {
+        **dict.fromkeys(features, cpu.features),
         'cpu_count': str(cpu.count),
         'nr_nodes': '1',
         'socket_count': '1',
@@ -185,8 +185,10 @@ def recompute_cpu_info(db: database.Database) -> None:
     infos = [row['cpu_info'] for _, row in db.rows('host') if row['cpu_info']]
     db.pool['cpu_info'] = {
         'cpu_count': str(sum(int(info['cpu_count']) for info in infos)),
-        'features_hvm_host': '',
-        'features_pv_host': '',
+        **{
+            name: processors.common(info.get(name, '') for info in infos)
+            for name in processors.POOLS
+        },
         'socket_count': str(sum(int(info['socket_count']) for info in infos)),
         'vendor': infos[0]['vendor'] if infos else 'unknown',
     }

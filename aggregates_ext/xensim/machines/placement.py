@@ -5,6 +5,7 @@ from aggregates_ext.xensim.machines import upgrading
 from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 from aggregates_ext.xensim.world import memory
+from aggregates_ext.xensim.world import processors
 
 
 def assert_fits(
@@ -87,21 +88,12 @@ def _is_reached(db: database.Database, network: str, host: str) -> bool:
 
 
 def assert_processors(db: database.Database, vm: str, host: str) -> None:
-    """A machine which runs needs the vendor which it booted on."""
+    """A machine which has started needs what it started with."""
     machine = db.row('VM', vm)
-    home = machine['resident_on']
-    if home in (database.NULL, host) or not db.exists('host', home):
+    if machine['power_state'] == 'Halted' or machine['resident_on'] == host:
         return
-    vendors = {
-        db.row('host', ref)['cpu_info'].get('vendor') for ref in (home, host)
-    }
-    if len(vendors) > 1:
-        raise failure.Failure(
-            'VM_INCOMPATIBLE_WITH_THIS_HOST',
-            vm,
-            host,
-            'VM last booted on a CPU from a different vendor.',
-        )
+    if why := processors.refusal(machine, db.row('host', host)):
+        raise failure.Failure('VM_INCOMPATIBLE_WITH_THIS_HOST', vm, host, why)
 
 
 def _assert_memory(db: database.Database, vm: str, host: str) -> None:

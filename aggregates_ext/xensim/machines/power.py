@@ -14,6 +14,7 @@ from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 from aggregates_ext.xensim.world import domains
 from aggregates_ext.xensim.world import memory
+from aggregates_ext.xensim.world import processors
 
 
 def start(
@@ -117,6 +118,8 @@ def _load(
         domains.arrive(context.world, machine, row['uuid'])
         state = 'Paused' if paused and not found else 'Running'
         powerstate.run(db, ref, host, state)
+        if kind == 'vm_start' and not found:
+            processors.boot(db, ref)
         if found:
             raise failure.Failure('VM_BAD_POWER_STATE', ref, before, state)
     finally:
@@ -234,6 +237,7 @@ def _boot(context: operations.Context, ref: str) -> None:
     newest = upgrading.is_newest(db, row['resident_on'])
     done = powerstate.RESTARTED if newest else powerstate.RESUMED
     powerstate.forget_guidance(row, *done)
+    processors.boot(db, ref)
     _go_on(context, ref)
 
 

@@ -20,6 +20,8 @@ NAMESPACE = uuid.UUID('6f1f4b0e-2f5e-5a39-9d0a-7c5d3c1b8a11')
 
 FIRST_ADDRESS = ipaddress.IPv4Address('10.0.0.11')
 
+_FEATURES = re.compile('([0-9a-f]{8}(-[0-9a-f]{8})*)?')
+
 POWER_STATES = ('Running', 'Halted', 'Paused', 'Suspended')
 
 
@@ -84,6 +86,8 @@ class Cpu:
 
     vendor: str = 'GenuineIntel'
     count: int = 4
+    features: str = ''
+    """In words of eight hexadecimal digits, with dashes between."""
 
 
 def _local_storage() -> list[Repository]:
@@ -235,6 +239,10 @@ def complete_host(host: Host, number: int, where: str) -> None:
     if not re.fullmatch(r'\d+\.\d+', host.api_version):
         raise described.TopologyError(
             f'{where}.api_version: must be like 2.21'
+        )
+    if not _FEATURES.fullmatch(host.cpu.features):
+        raise described.TopologyError(
+            f'{where}.cpu.features: must be like 0000000f-00000001'
         )
     if not 0 <= host.port < 65536:
         raise described.TopologyError(f'{where}.port: must be below 65536')

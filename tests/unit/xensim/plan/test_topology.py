@@ -77,6 +77,10 @@ def test_the_example_is_good():
         ({'hosts': [{'name': 'a', 'api_version': 'x'}]}, 'like 2.21'),
         ({'hosts': [{'name': 'a', 'port': 70000}]}, 'below 65536'),
         (
+            {'hosts': [{'name': 'a', 'cpu': {'features': 'avx'}}]},
+            'cpu.features: must be like 0000000f-00000001',
+        ),
+        (
             {
                 'hosts': [
                     {'name': 'a', 'vms': [{'name': 'v', 'power_state': 'on'}]}
