@@ -109,11 +109,12 @@ def test_the_number_of_calls_is_fixed(make_stage: Make) -> None:
 
 
 def cpus(sim: Sim) -> None:
-    features = {'features_hvm': '0000000f-00000001', 'flags': 'aes avx'}
-    sim.set_host('xen1', cpu_info=features)
-    sim.set_pool('xen1', cpu_info={'features_hvm': '0000000f-00000001'})
-    features = {'features_hvm': '00000007-00000011', 'flags': 'aes amx'}
-    sim.set_host('xen2', cpu_info=features)
+    for name, features, flags in (
+        ('xen1', '0000000f-00000001', 'aes avx'),
+        ('xen2', '00000007-00000011', 'aes amx'),
+    ):
+        told = {'features_hvm_host': features, 'flags': flags}
+        sim.set_host(name, cpu_info=told)
 
 
 def secret(sim: Sim) -> None:
@@ -219,8 +220,8 @@ WARNINGS: list[tuple[str, Change, list[str]]] = [
         'CPU_FEATURES_LEVELLED',
         cpus,
         [
-            'the pool loses features_hvm 00000008-00000000 (avx)',
-            'host xen2 loses features_hvm 00000000-00000010 (amx)',
+            'the pool loses features_hvm_host 00000008-00000000 (avx)',
+            'host xen2 loses features_hvm_host 00000000-00000010 (amx)',
         ],
     ),
     (

@@ -2,9 +2,9 @@
 
 import collections
 import dataclasses
-import re
 
 from aggregates_ext.compute.rules import preflight
+from aggregates_ext.compute.rules import processors
 from aggregates_ext.compute.rules.evacuating import facts
 from aggregates_ext.compute.rules.evacuating import hosts
 from aggregates_ext.compute.rules.joining import kinds
@@ -87,26 +87,8 @@ def _processors(pair: Pair) -> str:
     metrics = pair.guest.known.get('VM_metrics', pair.guest.record['metrics'])
     kind = metrics.get('current_domain_type') if metrics else None
     field = 'features_pv' if kind == 'pv' else 'features_hvm'
-    lost = _lost(booted.get('features', ''), there.get(field, ''))
+    lost = processors.lost(booted.get('features', ''), there.get(field, ''))
     return f'features {lost}, which it started with' if lost else ''
-
-
-def _lost(have: str, others: str) -> str:
-    """Words of features, in hexadecimal, that one has and another not.
-
-    What is written in another way says nothing here.
-    """
-    if not _FEATURES.fullmatch(have) or not _FEATURES.fullmatch(others):
-        return ''
-    theirs = others.split('-')
-    lost = [
-        int(word, 16) & ~(int(theirs[at], 16) if at < len(theirs) else 0)
-        for at, word in enumerate(have.split('-'))
-    ]
-    return '-'.join(f'{word:08x}' for word in lost) if any(lost) else ''
-
-
-_FEATURES = re.compile('[0-9a-f]{8}(-[0-9a-f]{8}){0,63}', re.I)
 
 
 def _unplugged(pair: Pair, *, drives: bool) -> str:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from aggregates_ext.compute.rules import processors
 from aggregates_ext.compute.rules import upgrades
 from aggregates_ext.compute.rules.joining import kinds
 from aggregates_ext.compute.rules.joining import machines
@@ -114,26 +115,6 @@ IQNS = kinds.Rule(
 )
 
 
-def _lost_bits(have: str, common: str) -> str:
-    """Features, as words in hexadecimal, that one has and another not."""
-    words = have.split('-')
-    others = common.split('-')
-    if not have or not common or len(words) != len(others):
-        return ''
-    lost = [
-        f'{_bits(a) & ~_bits(b):08x}'
-        for a, b in zip(words, others, strict=True)
-    ]
-    return '-'.join(lost) if set(lost) != {'0' * 8} else ''
-
-
-def _bits(word: str) -> int:
-    found: int = fields.parse(
-        'a word of features', lambda text: int(text, 16), word
-    )
-    return found
-
-
 def _features(facts: sides.Sides) -> str:
     here = facts.joiner.master['cpu_info']
     there = facts.master.pool.get('cpu_info', {})
@@ -141,13 +122,14 @@ def _features(facts: sides.Sides) -> str:
     flags = here.get('flags', ''), facts.master.master['cpu_info'].get('flags')
     names = [set((text or '').split()) for text in flags]
     found = []
-    for field in ('features_hvm', 'features_pv'):
+    for kind in ('hvm', 'pv'):
+        field = processors.level(there, kind)
         ours, pool = here.get(field, ''), there.get(field, '')
         for who, mine, other, own, less in (
             ('the pool', pool, ours, names[1], names[0]),
             (f'host {host}', ours, pool, names[0], names[1]),
         ):
-            lost = _lost_bits(mine, other)
+            lost = processors.lost(mine, other)
             if lost:
                 named = kinds.listed(own - less)
                 found.append(

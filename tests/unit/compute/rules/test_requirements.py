@@ -118,20 +118,6 @@ def test_clock_skew(clock: str, read_at: float, found: str) -> None:
     assert advice.SKEW.find(facts) == found
 
 
-@pytest.mark.parametrize(
-    ('have', 'common', 'lost'),
-    [
-        ('', 'ff', ''),
-        ('ff', '', ''),
-        ('000000ff', '000000ff', ''),
-        ('000000ff-00000001', '0000000f-00000003', '000000f0-00000000'),
-        ('ff-ff', 'ff', ''),
-    ],
-)
-def test_features_that_are_lost(have: str, common: str, lost: str) -> None:
-    assert advice._lost_bits(have, common) == lost
-
-
 def test_long_lists_are_cut() -> None:
     assert kinds.listed(['b', 'a']) == 'a, b'
     numbers = kinds.listed(map(str, range(10, 40)))
