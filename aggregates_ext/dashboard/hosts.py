@@ -195,6 +195,7 @@ class HostsTable(tables.DataTable):
         cells.drifted,
         verbose_name=_('Drift'),
     )
+    guests = tables.Column('guests', verbose_name=_('Guests'))
     address = tables.Column('address', verbose_name=_('Address'))
     version = tables.Column('version', verbose_name=_('Version'))
 

@@ -25,6 +25,14 @@ from tests.integration import rabbitmq
 
 REGION = 'Paneled'
 HOSTS = 20
+GUESTS_OF = """
+    const heads = [...document.querySelectorAll('#hosts th')];
+    const head = heads.find(each => each.innerText.trim() === 'Guests');
+    const row = document.querySelector(
+        `#hosts tr[data-object-id="${arguments[0]}"]`
+    );
+    return row.cells[head.cellIndex].innerText.trim();
+"""
 PANEL = '/admin/resource_pools/'
 OPERATIONS = '#operations table'
 # What a page would show as anything else than this text if it took it for
@@ -376,6 +384,8 @@ def test_a_host_is_taken_out_of_service_and_back(
             'servers'
         ],
     )
+    pages.open(f'{key}/')
+    assert pages.window.run(GUESTS_OF, host) == '1'
     pages.choose(key, host, 'check')
     pages.window.run(
         "document.querySelector('#id_purpose').value = arguments[0]",
