@@ -27,8 +27,6 @@ _FIELDS = [field.name for field in dataclasses.fields(records.Move)]
 _COLUMNS = [_TABLE.c[name] for name in _FIELDS]
 QUEUED, SENT, UNRESOLVED = 'queued', 'sent', 'unresolved'
 REPAIRING, STARTING = 'repairing', 'starting'
-# The part of an error that tells that a guest, halted then, has run since.
-RAN = 'ran'
 COMPLETED, FAILED, CANCELLED = 'completed', 'failed', 'cancelled'
 # Those that may still move the guest, or start it.
 OPEN = (QUEUED, SENT, UNRESOLVED, REPAIRING, STARTING)
@@ -273,6 +271,25 @@ def of_operations(
     return [_record(row) for row in rows]
 
 
+def last_of(
+    connection: sa.Connection, aggregate_id: int, uuids: Sequence[str]
+) -> list[records.Move]:
+    """The last move of each of some guests of an aggregate that has moved."""
+    found: list[records.Move] = []
+    for first in range(0, len(uuids), AT_ONCE):
+        last = (
+            sa.select(sa.func.max(_TABLE.c.id))
+            .where(
+                _TABLE.c.guest_uuid.in_(uuids[first : first + AT_ONCE]),
+                _TABLE.c.aggregate_id == aggregate_id,
+            )
+            .group_by(_TABLE.c.guest_uuid)
+        )
+        query = sa.select(*_COLUMNS).where(_TABLE.c.id.in_(last))
+        found += map(_record, connection.execute(query))
+    return found
+
+
 def homes(
     connection: sa.Connection, host: str, operation_ids: Collection[int]
 ) -> list[records.Move]:
@@ -389,18 +406,17 @@ def update(
 ) -> records.Move:
     """Write how far an open move is, and return it so.
 
-    One that was queued, or is mended, goes on only while it is wanted: a
-    request may have taken it back, or have given it up, since it was read.
+    One that was queued, or is mended, goes on only while it is wanted.
 
-    :raises exception.MoveTakenBack: that is so; nothing is written.
+    :raises exception.MoveTakenBack: a request has asked for something else
+        since it was read; nothing is written.
     """
     written: dict[str, Any] = {
         **fitting.fit_columns(_TABLE, dict(values)),
         'updated_at': timeutils.utcnow(),
     }
-    still = [_TABLE.c.id == move.id, _TABLE.c.ended == 0]
-    mended = move.state in (REPAIRING, STARTING) and not move.cancelled
-    if move.state == QUEUED or mended:
+    still = [_TABLE.c.id == move.id, _TABLE.c.ended == 0, *_as_read(move)]
+    if move.state == QUEUED:
         still.append(_TABLE.c.cancelled == sa.false())
     result = connection.execute(
         sa.update(_TABLE).where(*still).values(**written)
@@ -408,6 +424,21 @@ def update(
     if not result.rowcount:
         raise exception.MoveTakenBack(move=move.uuid)
     return dataclasses.replace(move, **written)
+
+
+def _as_read(move: records.Move) -> list[sa.ColumnElement[bool]]:
+    """What holds of one that is mended, as long as nobody asks for more.
+
+    It may have been given up since it was read, or be wanted again.
+    """
+    if move.state not in (REPAIRING, STARTING):
+        return []
+    return [_TABLE.c.cancelled == move.cancelled]
+
+
+def _given_up(move: records.Move) -> list[sa.ColumnElement[bool]]:
+    """The same of one that ends since it was given up."""
+    return _as_read(move) if move.cancelled else []
 
 
 def rest(
@@ -431,12 +462,15 @@ def finish(
 ) -> bool:
     """End an open move: completed, failed or cancelled.
 
-    :returns: whether it was open.
+    :returns: whether it was open, and has not been wanted again since it was
+        read, which only one that is completed needs no more.
     """
     values: dict[str, Any] = {'error': fitting.fit_json(error)}
+    still = _given_up(move)
     if state == COMPLETED:
         values['progress'] = 100
-    if not _end(connection, move, OPEN, state, **values):
+        still = []
+    if not _end(connection, move, OPEN, state, still, **values):
         return False
     if state == COMPLETED:
         _tell(connection, move, notes.END)
@@ -450,18 +484,20 @@ def _end(
     move: records.Move,
     before: Collection[str],
     after: str,
+    still: Sequence[sa.ColumnElement[bool]] = (),
     **values: Any,
 ) -> bool:
     """Let a move be open no more.
 
     :param before: it has one of these states.
+    :param still: what else holds.
     :param values: what else is to be so.
     :returns: whether it had.
     """
     now = timeutils.utcnow()
     result = connection.execute(
         sa.update(_TABLE)
-        .where(_TABLE.c.id == move.id, _TABLE.c.state.in_(before))
+        .where(_TABLE.c.id == move.id, _TABLE.c.state.in_(before), *still)
         .values(
             state=after,
             ended=move.id,
@@ -557,7 +593,7 @@ def _start(connection: sa.Connection, move: records.Move) -> bool:
             _TABLE.c.guest_uuid == move.guest_uuid
         )
     )
-    if last != move.id or (move.error or {}).get(RAN):
+    if last != move.id or not move.is_to_be_started:
         return False
     since = connection.scalar(sa.select(engine.now()))
     try:
@@ -601,7 +637,7 @@ def have_run(
                 connection.execute(
                     sa.update(_TABLE)
                     .where(_TABLE.c.id == key, _TABLE.c.state == FAILED)
-                    .values(error={**error, RAN: True})
+                    .values(error={**error, records.RAN: True})
                 )
 
 
@@ -610,7 +646,8 @@ def halt_again(
 ) -> bool:
     """End a move whose guest was to be started, as it had ended before.
 
-    :returns: whether it was such a one.
+    :returns: whether it was such a one, and is not wanted again.
     """
     told = fitting.fit_json(error)
-    return _end(connection, move, (STARTING,), FAILED, error=told)
+    still = _given_up(move)
+    return _end(connection, move, (STARTING,), FAILED, still, error=told)

@@ -13,6 +13,8 @@ DISABLED = 'disabled'
 ENTERING, IN_MAINTENANCE, LEAVING = 'entering', 'on', 'leaving'
 # The error of a move whose guest is recorded as halted.
 GUEST_HALTED = 'GUEST_HALTED'
+# The part of that error that tells that the guest has run since.
+RAN = 'ran'
 LOOPBACK = ('localhost', '127.0.0.1', '::1')
 
 
@@ -219,6 +221,11 @@ class Move:
         """Whether it has ended, and its guest is recorded as halted."""
         code = (self.error or {}).get('code')
         return self.finished_at is not None and code == GUEST_HALTED
+
+    @property
+    def is_to_be_started(self) -> bool:
+        """Whether that one has not been seen to run, or go, elsewhere since."""
+        return self.has_halted and not (self.error or {}).get(RAN)
 
     @property
     def is_under_way(self) -> bool:

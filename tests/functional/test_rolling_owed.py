@@ -4,6 +4,7 @@ It is given back by trying the run again, or given up by name: no other run
 begins before, and no success of another settles it.
 """
 
+import contextlib
 import uuid
 
 import pytest
@@ -15,6 +16,7 @@ from aggregates_ext.db import records
 from tests.functional import service
 from tests.functional import test_moving
 from tests.functional import test_rolling
+from tests.functional import test_starting
 from tests.functional.test_rolling import availability
 from tests.functional.test_rolling import finish
 from tests.functional.test_rolling import get
@@ -107,6 +109,35 @@ def test_high_availability_that_is_off_is_not_forgotten(
         ).state
         == 'succeeded'
     )
+
+
+def test_high_availability_stays_off_where_it_would_start_a_guest_twice(
+    running: service.Service, key: int, protected: str
+) -> None:
+    """It runs where it was moved to, and is recorded as halted."""
+    before = availability(running)
+    ended = without_ha(running, key, protected)
+    move = test_starting.hidden(running, key, 'xen3-0', 'xen4')
+    known = test_moving.read(running, move)
+    with contextlib.closing(running.login('xen1')) as session:
+        ref = session.find('VM', known.guest_uuid)
+    running.sim.set_record('xen1', 'VM', ref, ha_restart_priority='restart')
+    tried = running.retries.retry(running.ctx, key, ended.uuid).uuid
+    ended = finish(running, key, tried)
+    assert (ended.error or {})['code'] == 'HA_NOT_RESTORED'
+    said = (ended.error or {})['message']
+    assert f'force complete {known.guest_uuid} {known.id}' in said
+    assert 'by hand' not in said
+    assert not pool(running)['ha_enabled']
+    assert running.sim.places(known.guest_uuid) == ['xen4']
+    assert test_starting.start(running, move)
+    for _ in range(20):
+        go_on(running, key)
+    assert test_moving.read(running, move).state == 'completed'
+    tried = running.retries.retry(running.ctx, key, ended.uuid).uuid
+    assert finish(running, key, tried).state == 'succeeded'
+    assert availability(running) == before
+    assert running.sim.places(known.guest_uuid) == ['xen4']
 
 
 @pytest.mark.parametrize('state', [moves.REPAIRING, moves.STARTING])

@@ -16,7 +16,6 @@ from aggregates_ext.compute.xen import fields
 from aggregates_ext.compute.xen import text
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import records
-from aggregates_ext.db.engine import engine
 
 # The parameters of the operation that tell what was on before.
 HA = records.Rolling.HA
@@ -70,7 +69,8 @@ def resume(
                 work()
                 run.remember(**{name: None})
             except outcomes.Failed as exc:
-                lost.append(_not_restored(run, name, str(exc)))
+                by_hand = exc.error['code'] != records.GUEST_HALTED
+                lost.append(_not_restored(run, name, str(exc), by_hand))
     return lost
 
 
@@ -85,8 +85,9 @@ def lost(run: compute_run.Run, why: str) -> list[outcomes.Failed]:
 
 
 def _not_restored(
-    run: compute_run.Run, name: str, why: str
+    run: compute_run.Run, name: str, why: str, by_hand: bool = True
 ) -> outcomes.Failed:
+    """:param by_hand: whether it does no harm to switch it on."""
     before = run.operation.parameters[name]
     if name == AUTOSTART:
         return outcomes.Failed(
@@ -99,8 +100,8 @@ def _not_restored(
     return outcomes.Failed(
         'HA_NOT_RESTORED',
         'High availability is not as it was before: heartbeat SRs '
-        f'{storage}, {before["tolerate"]} failures to tolerate. {why} Switch '
-        'it on by hand ("xe pool-ha-enable").',
+        f'{storage}, {before["tolerate"]} failures to tolerate. {why}'
+        + (' Switch it on by hand ("xe pool-ha-enable").' if by_hand else ''),
     )
 
 
@@ -170,6 +171,7 @@ class _Switch:
         if not self.pool['ha_enabled']:
             run.note(step='switching high availability on')
             self._await_repairs()
+            self._check_halted()
             if self._is_over():
                 raise outcomes.Failed(
                     'TIMEOUT', f'It was not on after {HA_WAIT:.0f} s.'
@@ -212,6 +214,38 @@ class _Switch:
                 'availability is switched on when that has ended.'
             )
 
+    def _check_halted(self) -> None:
+        """:raises outcomes.Failed: a guest would be started that may run.
+
+        Its record tells that it is halted, since its move (xapi#ha).
+        """
+        run = self._run
+        down = [
+            vm['uuid']
+            for vm in self._session.records('VM').values()
+            if vm['power_state'] == 'Halted'
+            and vm['ha_restart_priority'] == 'restart'
+            and vm['ha_always_run']
+        ]
+        moves = run.held.read(
+            lambda connection: db_moves.last_of(
+                connection, run.aggregate_id, down
+            )
+        )
+        told = [
+            f'"{move.guest_name}" ("openstack server migration force complete '
+            f'{move.guest_uuid} {move.id}")'
+            for move in moves
+            if move.state in db_moves.OPEN or move.is_to_be_started
+        ]
+        if told:
+            raise outcomes.Failed(
+                records.GUEST_HALTED,
+                'It would start guests which are recorded as halted, and may '
+                'run where their moves have gone. Have each started there, '
+                f'and then retry this operation: {text.listed(told)}.',
+            )
+
     def _is_under_way(self, method: str, operation: str) -> bool:
         """Whether a call goes on.
 
@@ -237,7 +271,7 @@ class _Switch:
 
     def _is_over(self) -> bool:
         """Whether it has had all the time that it may have."""
-        run, now = self._run, self._run.held.read(engine.read_clock)
+        run, now = self._run, self._run.held.clock()
         since = run.operation.parameters.get(SINCE)
         if since is None:
             run.remember(**{SINCE: now})

@@ -149,7 +149,7 @@ class _Start:
             return self._end()
         there = f' on host {name}' if name else ''
         # Where it could run unknown to its record is another place from now on.
-        self._call['outage'][db_moves.RAN] = True
+        self._call['outage'][records.RAN] = True
         raise _GivenUp(f'It is {power.lower()}{there}.')
 
     def _is_due(self) -> bool:
@@ -227,7 +227,7 @@ class _Start:
             self._call.update(
                 session=session.uuid(),
                 task=None,
-                at=site.now,
+                at=site.held.clock(),
                 sent=self._call['sent'] + 1,
                 open=True,
             )

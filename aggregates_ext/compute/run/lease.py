@@ -71,6 +71,10 @@ class Held:
         with self._database.reader() as connection:
             return work(connection)
 
+    def clock(self) -> float:
+        """The clock of the database, as it is now."""
+        return self.read(engine.read_clock)
+
     def extend(self, seconds: float) -> None:
         """Renew for no longer than the next operation may take."""
         self.deadline = time.monotonic() + seconds

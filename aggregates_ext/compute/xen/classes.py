@@ -52,10 +52,10 @@ _DECLARED: dict[str, dict[str, str]] = {
         text='current_domain_type?', flag='nomigrate? nested_virt?'
     ),
     'VM': _class(
-        text='name_label power_state HVM_boot_policy',
+        text='name_label power_state HVM_boot_policy ha_restart_priority',
         number='domid memory_static_max memory_dynamic_min memory_overhead'
         ' VCPUs_at_startup VCPUs_max hardware_platform_version?',
-        flag='is_a_template is_a_snapshot is_control_domain',
+        flag='is_a_template is_a_snapshot is_control_domain ha_always_run',
         items='attached_PCIs? VGPUs? VUSBs? groups? pending_guidances?'
         ' pending_guidances_recommended? pending_guidances_full?',
         mapping='other_config current_operations blocked_operations platform'

@@ -1,11 +1,17 @@
-"""Guests that start when any host of their pool has booted (xapi#boots)."""
+"""Guests that start by themselves.
 
+When any host of their pool has booted (xapi#boots), and when high availability
+is switched on (xapi#ha).
+"""
+
+import collections.abc
 import contextlib
 import functools
 
 from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.calls import tasks
 from aggregates_ext.xensim.machines import power
+from aggregates_ext.xensim.records import database
 from aggregates_ext.xensim.records import failure
 from aggregates_ext.xensim.world import host as hosts
 from aggregates_ext.xensim.world import world as worlds
@@ -24,17 +30,29 @@ def begin(world: worlds.World, host: hosts.Host, xapi: hosts.Xapi) -> None:
         if found is None or not world.reaches(host, found):
             return
         master = found
-    serving, pool = master.xapi, master.database.pool
-    if not xapi.on_boot or serving is None:
-        return
-    if pool['other_config'].get(KEY) == 'true':
-        context = operations.Context(world, master, serving, METHOD, '')
-        operations.start(world, serving, _start_all(context))
+    if (
+        xapi.on_boot
+        and master.database.pool['other_config'].get(KEY) == 'true'
+    ):
+        start(world, master, _chosen(master.database))
 
 
-def _start_all(context: operations.Context) -> operations.Steps:
+def start(
+    world: worlds.World,
+    master: hosts.Host,
+    guests: collections.abc.Sequence[str],
+) -> None:
+    """Let the xapi of a master start guests."""
+    if master.xapi is not None:
+        context = operations.Context(world, master, master.xapi, METHOD, '')
+        operations.start(world, master.xapi, _start_all(context, guests))
+
+
+def _start_all(
+    context: operations.Context, guests: collections.abc.Sequence[str]
+) -> operations.Steps:
     """One after another; nobody is told of those that do not start."""
-    for vm in _chosen(context):
+    for vm in guests:
         start = functools.partial(
             power.start, ref=vm, paused=False, force=False
         )
@@ -43,12 +61,12 @@ def _start_all(context: operations.Context) -> operations.Steps:
     return ''
 
 
-def _chosen(context: operations.Context) -> list[str]:
-    halted = context.db.where(
+def _chosen(db: database.Database) -> list[str]:
+    halted = db.where(
         'VM', power_state='Halted', is_a_template=False, is_a_snapshot=False
     )
     return [
         vm
         for vm in halted
-        if context.db.row('VM', vm)['other_config'].get(KEY) == 'true'
+        if db.row('VM', vm)['other_config'].get(KEY) == 'true'
     ]

@@ -84,6 +84,12 @@ def is_protected(row: database.Record) -> bool:
     )
 
 
+def to_start(db: database.Database) -> list[str]:
+    """Guests that are to run, and are recorded as halted: they are started."""
+    halted = db.where('VM', ha_restart_priority='restart', ha_always_run=True)
+    return [vm for vm in halted if db.row('VM', vm)['power_state'] == 'Halted']
+
+
 def exists(
     db: database.Database, failures: int, change: Change | None = None
 ) -> bool:

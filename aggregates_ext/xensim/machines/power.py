@@ -120,6 +120,7 @@ def _load(
         powerstate.run(db, ref, host, state)
         if kind == 'vm_start' and not found:
             processors.boot(db, ref)
+            row['ha_always_run'] = True
         if found:
             raise failure.Failure('VM_BAD_POWER_STATE', ref, before, state)
     finally:
@@ -219,6 +220,7 @@ def _leave(context: operations.Context, ref: str, state: str) -> None:
     machine = domains.machine(context.world, db, row['resident_on'])
     domains.end(machine, row['uuid'])
     context.world.ended.append(row['uuid'])
+    row['ha_always_run'] = False
     powerstate.stop(db, ref, state)
 
 

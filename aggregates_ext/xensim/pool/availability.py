@@ -3,6 +3,7 @@
 from aggregates_ext.xensim.calls import operations
 from aggregates_ext.xensim.exclusion import host as host_exclusion
 from aggregates_ext.xensim.exclusion import pool as pool_exclusion
+from aggregates_ext.xensim.life import autostart
 from aggregates_ext.xensim.machines import haplan
 from aggregates_ext.xensim.machines import upgrading
 from aggregates_ext.xensim.pool import statefiles
@@ -32,6 +33,7 @@ def enable(
         yield times.ha_change
         _arm(context, files)
         db.pool['ha_enabled'] = True
+        autostart.start(context.world, context.host, haplan.to_start(db))
     finally:
         pool_exclusion.release(db, task)
     return ''

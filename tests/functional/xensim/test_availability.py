@@ -311,3 +311,17 @@ def test_the_next_master_has_what_was_not_written(pool, clk, sim, clients):
     (heir,) = [name for name, master in roles(sim).items() if not master]
     told = sim.host(heir).database.row('host', ref)
     assert told['name_description'] == 'kept'
+
+
+def test_what_is_to_run_is_started_when_it_is_switched_on(pool, clk, sim):
+    """By its record: one that runs unknown to that runs twice."""
+    down, off = (pool.vm('xen2', name) for name in ('down', 'off'))
+    protect(pool, sim, down, off)
+    assert pool('VM.hard_shutdown', off) == ''
+    assert pool('VM.hard_shutdown', down) == ''
+    # As one that its move has halted, or that has shut down by itself.
+    sim.set_record('xen1', 'VM', down, ha_always_run=True)
+    assert enable(pool) == ''
+    clk.advance(30)
+    assert pool('VM.get_power_state', down) == 'Running'
+    assert pool('VM.get_power_state', off) == 'Halted'
