@@ -37,6 +37,8 @@ _OF_STATE = {
     for status, wanted in STATUSES.items()
     for state in wanted.states or ()
 }
+# How often a move is looked for in each of its states.
+ROUNDS = 3
 # Why a guest is not started where a move has left it halted.
 _RAN = (
     'The server has moved, or run, since, or is another one of that uuid: '
@@ -141,10 +143,11 @@ class Moves:
             move = _find(connection, server_id, key)
             if status(move) not in statuses:
                 raise _not_abortable(move)
-            if db_moves.cancel(connection, move) is None:
-                # It went on between the two statements.
-                raise _not_abortable(_find(connection, server_id, key))
-            return move
+            # It may go on between the statements of a round.
+            for _round in range(ROUNDS):
+                if db_moves.cancel(connection, move) is not None:
+                    return move
+            raise _not_abortable(_find(connection, server_id, key))
 
         found = self._database.write(work, _is_cancelled)
         self._intent.compute.wake_up()
@@ -170,6 +173,8 @@ class Moves:
                 # Held, so that it is not deleted meanwhile.
                 db_aggregates.lock(connection, move.aggregate_id)
                 db_aggregates.mark(connection, move.aggregate_id)
+                # What was seen of its guest until then counts.
+                move = _find(connection, server_id, key)
                 _check_operation(connection, move)
             elsewhere = aggregate_id not in (None, move.aggregate_id)
             if move.has_halted and elsewhere:
@@ -274,12 +279,15 @@ def _is_written(connection: Any, made: records.Move) -> bool:
 
 def _is_cancelled(connection: Any, move: records.Move) -> bool:
     found = db_moves.get(connection, move.uuid)
-    return found.cancelled or not in_progress(found)
+    stays = found.state == db_moves.UNRESOLVED or not found.cancelled
+    return not (in_progress(found) and stays)
 
 
 def _is_repaired(connection: Any, move: records.Move) -> bool:
     found = db_moves.get(connection, move.uuid)
-    return found.state != db_moves.UNRESOLVED and not found.has_halted
+    unwanted = in_progress(found) and found.cancelled
+    stays = found.state == db_moves.UNRESOLVED or found.has_halted
+    return not (unwanted or stays)
 
 
 def _find(connection: Any, server_id: str, key: int) -> records.Move:

@@ -12,6 +12,8 @@ from aggregates_ext.compute.moving import verdicts
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
+from aggregates_ext.domain import moves as domain_moves
 from aggregates_ext.xensim.life import lifecycle
 from tests.functional import service
 from tests.functional import test_moving
@@ -109,7 +111,7 @@ def go_on(
     for _ in range(turns):
         turn(running, key, 5)
         found = read(running, move)
-        if found.state != moves.REPAIRING:
+        if found.state not in (moves.REPAIRING, moves.STARTING):
             break
     return found
 
@@ -356,9 +358,116 @@ def test_to_abort_it_waits_for_what_was_told(
     monkeypatch.setattr(repairing, 'BEGINS', 0.0)
     found = go_on(running, key, stuck)
     assert (found.state, found.cancelled) == ('failed', True)
-    assert (found.error or {})['code'] == following.UNPROVEN
     assert restarts == ['xen2']
+    # Its record tells that since then, and there is a way on.
+    assert found.has_halted
+    assert 'start it on xen3' in (found.error or {})['message']
     assert finish(running, key, other)[0].state == 'completed'
+    assert repair(running, stuck)
+    assert go_on(running, key, stuck).state == 'completed'
+    assert running.sim.places(found.guest_uuid) == ['xen3']
+
+
+def test_what_is_told_counts_from_the_end_of_its_session(
+    running: service.Service,
+    key: int,
+    restarts: list[str],
+    stuck: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It can arrive until then, however long ago it was sent."""
+    monkeypatch.setattr(repairing, 'BEGINS', 3600.0)
+    repair(running, stuck)
+    turn(running, key)
+    pass_by(running, stuck, 3601.0)
+    abort(running, stuck)
+    found = go_on(running, key, stuck, turns=2)
+    assert found.state == moves.REPAIRING
+    pass_by(running, stuck, 3601.0)
+    assert go_on(running, key, stuck, turns=2).state == 'failed'
+
+
+def test_what_is_told_counts_from_when_it_is_sent(
+    running: service.Service,
+    key: int,
+    stuck: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not from the beginning of a turn that has looked at much before."""
+    looked: list[float] = []
+    honest = repairing.powering.read
+
+    def read_late(*given: Any) -> Any:
+        result = honest(*given)
+        with running.database.reader() as connection:
+            looked.append(engine.read_clock(connection))
+        return result
+
+    monkeypatch.setattr(repairing.powering, 'read', read_late)
+    repair(running, stuck)
+    turn(running, key)
+    [told] = (read(running, stuck).call or {})[repairing.KEY]['told'].values()
+    assert told['at'] >= looked[0]
+
+
+def test_one_that_is_wanted_again_does_not_end_by_an_old_look(
+    running: service.Service, key: int, stuck: str
+) -> None:
+    repair(running, stuck)
+    abort(running, stuck)
+    old = read(running, stuck)
+    repair(running, stuck)
+    finished = running.database.write(lambda c: moves.finish(c, old, 'failed'))
+    assert not finished
+    assert read(running, stuck).state == moves.REPAIRING
+    finished = running.database.write(
+        lambda c: moves.finish(c, old, 'completed')
+    )
+    assert finished
+
+
+def test_an_answer_that_was_lost_is_told_by_what_is_wanted(
+    running: service.Service, key: int, stuck: str
+) -> None:
+    """Whether the COMMIT was made that was not answered."""
+
+    def told() -> tuple[bool, bool]:
+        move = read(running, stuck)
+        with running.database.reader() as connection:
+            return (
+                domain_moves._is_repaired(connection, move),
+                domain_moves._is_cancelled(connection, move),
+            )
+
+    with running.database.writer() as connection:
+        # As one that was told to stop while it went.
+        connection.exec_driver_sql('UPDATE moves SET cancelled = true')
+    assert told() == (False, False)
+    repair(running, stuck)
+    assert told() == (True, False)
+    abort(running, stuck)
+    assert told() == (False, True)
+    go_on(running, key, stuck)
+    assert told()[1]
+
+
+def test_an_abort_meets_one_that_goes_on_meanwhile(
+    running: service.Service,
+    key: int,
+    stuck: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = [None]
+    honest = moves.cancel
+
+    def cancel(*given: Any) -> Any:
+        return answers.pop() if answers else honest(*given)
+
+    monkeypatch.setattr(domain_moves.db_moves, 'cancel', cancel)
+    move = read(running, stuck)
+    asked = domain_moves.Moves(running.enabling._intent)
+    asked.abort(move.guest_uuid, move.id, tuple(domain_moves.STATUSES))
+    assert read(running, stuck).cancelled
 
 
 def test_to_abort_it_before_anything_was_told_ends_it(
@@ -379,6 +488,8 @@ def test_to_abort_it_before_anything_was_told_ends_it(
     running.sim.power_off('xen1')
     found = go_on(running, key, stuck, turns=2)
     assert found.state == 'failed'
+    assert 'do not start it on xen2' in (found.error or {})['message']
+    assert not found.has_halted
 
 
 def test_to_abort_it_ends_it_where_its_pool_does_not_answer(
@@ -391,7 +502,10 @@ def test_to_abort_it_ends_it_where_its_pool_does_not_answer(
     abort(running, stuck)
     assert go_on(running, key, stuck, turns=2).state == moves.REPAIRING
     pass_by(running, stuck, running.conf.compute.power_timeout)
-    assert go_on(running, key, stuck, turns=2).state == 'failed'
+    found = go_on(running, key, stuck, turns=2)
+    # What was told may have made it be recorded so.
+    assert found.has_halted
+    assert 'start it on xen3' in (found.error or {})['message']
 
 
 def test_one_that_was_given_up_is_wanted_again(
@@ -412,6 +526,7 @@ def test_a_clock_that_jumps_back_does_not_hold_it(
 ) -> None:
     monkeypatch.setattr(repairing, 'BEGINS', 15.0)
     repair(running, stuck)
+    turn(running, key)
     turn(running, key)
     pass_by(running, stuck, -3600.0)
     abort(running, stuck)

@@ -236,7 +236,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'compute/run/',
         'compute/xen/',
         'db/',
-        'db/engine/',
         'domain/',
     ),
     'compute/maintenance/': (

@@ -28,7 +28,6 @@ from aggregates_ext.db import hosts as db_hosts
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
-from aggregates_ext.db.engine import engine
 
 # Operations of a host at which guests still arrive (xapi#maintenance-calls).
 ARRIVALS = frozenset({'provision', 'vm_start', 'vm_resume', 'vm_migrate'})
@@ -380,7 +379,7 @@ class _Entering:
         """The host is empty: seen twice, since guests may just have come."""
         run = self._run
         if not run.operation.parameters.get(EMPTY):
-            run.remember(**{EMPTY: run.held.read(engine.read_clock)})
+            run.remember(**{EMPTY: run.held.clock()})
             raise shared.look_again(
                 run, 'The host is empty; it is looked at once more.'
             )

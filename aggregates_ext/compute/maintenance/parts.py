@@ -13,7 +13,6 @@ from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
-from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import operations
 from aggregates_ext.domain.maintenance import entering
 from aggregates_ext.domain.maintenance import powering
@@ -148,7 +147,7 @@ class Parts:
         self._run.remember(**{State.HOSTS: entries})
 
     def now(self) -> float:
-        return float(self._run.held.read(engine.read_clock))
+        return self._run.held.clock()
 
 
 def _queued(entry: Entry, state: str, made: records.Operation | None) -> Entry:

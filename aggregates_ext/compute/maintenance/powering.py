@@ -145,7 +145,7 @@ class _Power:
         self._run = run
         self._action = run.operation.parameters['action']
         self._call = CALLS[self._action]
-        self._now = run.held.read(engine.read_clock)
+        self._now = run.held.clock()
 
     def go_on(self) -> None:
         """Go on, as far as it goes now."""

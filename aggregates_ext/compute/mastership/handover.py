@@ -81,7 +81,7 @@ class Watch:
         self._fenced_at: float | None = None
         self._began = run.clock.monotonic()
         if run.operation.state == 'unresolved':
-            now = run.held.read(engine.read_clock)
+            now = run.held.clock()
             self._began -= now - designations.sent(run).get('at', now)
 
     @property

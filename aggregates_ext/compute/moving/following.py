@@ -30,7 +30,7 @@ MOST_ATTEMPTS = 3
 # Seconds from the moment in which a toolstack that starts has the tasks of its
 # host cancelled to the one in which its start is told (xapi#restarts).
 STARTED_TOLD = 10.0
-UNPROVEN = 'MOVE_UNRESOLVED'
+UNPROVEN = state.UNPROVEN
 REPAIRED = 'MOVE_REPAIRING'
 GONE = 'GUEST_GONE'
 
@@ -87,11 +87,18 @@ class _Following:
         return False
 
     def give_up(self) -> bool:
-        """Somebody says that there is nothing to find out any more."""
-        told = (self._move.error or {}).get('message', '')
-        return self._end(
-            None, db_moves.FAILED, UNPROVEN, f'It was given up. {told}'
-        )
+        """Somebody wants no repair any more: what the record says now counts.
+
+        A toolstack that was told may have made it tell of a halted guest.
+        """
+        guest = self._guest()
+        if guest is not None and self._is_at(guest, 'to'):
+            return self._end(None, db_moves.COMPLETED)
+        if guest is not None and guest['power_state'] == 'Halted':
+            outage = self._outage('Its repair was given up.')
+            return self._end(None, db_moves.FAILED, *outage)
+        told = state.unproven(self._move, 'its repair was given up')
+        return self._end(None, db_moves.FAILED, UNPROVEN, told)
 
     def conclude(self, task: views.Task) -> bool:
         """The task has ended."""
@@ -205,7 +212,7 @@ class _Following:
         since = self.call.get('quiet')
         if since is None or self.call['session']:
             self._end_session()
-            self.call.update(quiet=site.now, session=None)
+            self.call.update(quiet=site.held.clock(), session=None)
             site.look_later(move, call=self.call)
             return False
         said, stopped = self.call.get('said'), self.call.get('stopped')
@@ -248,7 +255,7 @@ class _Following:
             try:
                 said = repairing.step(site, move, self.call)
             except (repairing.GivenUp, outcomes.Failed) as exc:
-                if repairing.on_its_way(self.call, site.now):
+                if repairing.on_its_way(self.call, site.held.clock()):
                     self._go_on_repairing(f'It ends soon: {exc}')
                     return
                 repairing.forget(self.call)
@@ -257,11 +264,8 @@ class _Following:
                 self._go_on_repairing(said)
                 return
         message = (
-            f'What became of the move of guest "{move.guest_name}" from host '
-            f'{move.source} to {move.target} is not proven: {why}. It may run '
-            f'on {move.target} whatever its record says, so do not start it '
-            f'on {move.source}. {repairing.advise(site, move, self.call)} '
-            'It is looked at again.'
+            f'{state.unproven(move, why)} '
+            f'{repairing.advise(site, move, self.call)} It is looked at again.'
         )
         known: dict[str, Any] = {'call': self.call}
         if move.state == db_moves.SENT:
@@ -289,21 +293,14 @@ class _Following:
 
     def _outage(self, message: str) -> tuple[str, str]:
         move = self._move
-        text = (
-            f'Guest "{move.guest_name}" is recorded as halted after its move '
-            f'from host {move.source} to {move.target}. {message} If nobody '
-            f'has stopped it, start it on {move.target} and on no other host: '
-            'where it runs there, that is refused and puts its record right. '
-            'Or have that done: "openstack server migration force complete '
-            f'{move.guest_uuid} {move.id}".'
-        )
+        text = state.outage(move, 'is', message)
         LOG.error('Move %s: %s', move.uuid, text)
         return records.GUEST_HALTED, text
 
     def _end(self, task: str | None, result: str, *said: str) -> bool:
         # Nothing that was told for its repair may come after its end.
-        repairing.end_sessions(self._session, self.call)
-        if repairing.on_its_way(self.call, self._site.now):
+        repairing.end_sessions(self._site, self.call)
+        if repairing.on_its_way(self.call, self._site.held.clock()):
             self._go_on_repairing('It ends soon: a toolstack may start yet.')
             return False
         self._site.finish(self._move, result, *said)

@@ -21,7 +21,6 @@ from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.xen import codes
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.compute.xen import text
-from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import moves as db_moves
 from aggregates_ext.db import records
 
@@ -72,26 +71,40 @@ def on_its_way(call: Mapping[str, Any], now: float) -> bool:
     :param call: of a move.
     :param now: the clock of the database.
     """
-    return was_told(call, now, BEGINS)
+    known = _told(call)
+    return any(told['session'] for told in known) or was_told(
+        call, now, BEGINS
+    )
 
 
 def was_told(call: Mapping[str, Any], now: float, seconds: float) -> bool:
-    """Whether a toolstack was told to start anew less than so long ago."""
-    known = call.get(KEY, {'told': {}})['told'].values()
-    return any(0 <= now - told['at'] < seconds for told in known)
+    """Whether a toolstack was told to start anew less than so long ago.
+
+    It was until its session had ended: a call can arrive late.
+    """
+    return any(0 <= now - told['at'] < seconds for told in _told(call))
 
 
-def end_sessions(session: xenapi.Session, call: dict[str, Any]) -> None:
+def has_told(call: Mapping[str, Any]) -> bool:
+    """Whether any toolstack was told to start anew."""
+    return bool(_told(call))
+
+
+def _told(call: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """What is known of each toolstack that was told."""
+    known: dict[str, dict[str, Any]] = call.get(KEY, {}).get('told', {})
+    return known.values()
+
+
+def end_sessions(site: state.Site, call: dict[str, Any]) -> None:
     """End those with which toolstacks were told to start, if they live.
 
     What was told with one, and comes late, is refused then.
-
-    :param session: at the same master.
     """
-    for told in call.get(KEY, {'told': {}})['told'].values():
+    for told in _told(call):
         if told['session']:
-            session.end_other(told['session'])
-            told['session'] = None
+            site.master.session.end_other(told['session'])
+            told.update(session=None, at=site.held.clock())
 
 
 def forget(call: dict[str, Any]) -> None:
@@ -196,7 +209,7 @@ class _Repair:
         :raises outcomes.Postpone: it goes on.
         """
         ends = self._call['from'], self._call['to']
-        end_sessions(self._site.master.session, self._call)
+        end_sessions(self._site, self._call)
         self._check()
         stuck = [m for m in self._site.open_moves if m.state in db_moves.STUCK]
         for uuid in _order_of(self._call, stuck):
@@ -291,7 +304,7 @@ class _Repair:
                 # What it has not written is lost (xapi#late-writes).
                 session.call('pool.sync_database')
             self._known['told'][host.uuid] = {
-                'at': site.now,
+                'at': site.held.clock(),
                 'started': host.agent_start_time,
                 'session': session.uuid(),
                 'times': told['times'] + 1,

@@ -20,6 +20,7 @@ from aggregates_ext.db import records
 
 LOG = logging.getLogger(__name__)
 CALL = 'VM.pool_migrate'
+UNPROVEN = 'MOVE_UNRESOLVED'
 # Seconds between two looks at a move that takes long, at most.
 LONGEST_REST = 5.0
 # How often a move is looked at for what is left of it.
@@ -134,19 +135,12 @@ class Site:
         """End a move."""
         error = {'code': code, 'message': message} if code else None
         halted = code == records.GUEST_HALTED
-
-        def work(connection: Any) -> bool:
-            ended = db_moves.finish(connection, move, result, error)
-            key = move.operation_id
-            if key is not None and halted:
-                # What has happened to one may happen to the next.
-                db_moves.cancel_all(connection, key)
-            _wake(connection, move)
-            return ended
-
         # One that a request has ended meanwhile ends no second time.
-        if self.held.write(work):
-            self.meter.moved(compute_meter.HALTED if halted else result)
+        if not self.held.write(
+            lambda connection: _finish(connection, move, result, error)
+        ):
+            return
+        self.meter.moved(compute_meter.HALTED if halted else result)
         told = LOG.warning if result == db_moves.FAILED else LOG.info
         told(
             'Move %s: guest %s (%s) from %s to %s: %s %s',
@@ -160,16 +154,66 @@ class Site:
         )
 
 
-def give_up(held: compute_lease.Held, move: records.Move, why: str) -> None:
-    """End a move of which nobody wants to know any more."""
-    told = (move.error or {}).get('message', '')
-    error = {'code': 'MOVE_UNRESOLVED', 'message': f'{told} {why}'}
+def unproven(move: records.Move, why: str) -> str:
+    """Tell of a move of which nothing proves what became of it."""
+    return (
+        f'What became of the move of guest "{move.guest_name}" from host '
+        f'{move.source} to {move.target} is not proven: {why.rstrip(".")}. It '
+        f'may run on {move.target} whatever its record says, so do not start '
+        f'it on {move.source}.'
+    )
 
-    def work(connection: Any) -> None:
-        db_moves.finish(connection, move, db_moves.FAILED, error)
-        _wake(connection, move)
 
-    held.write(work)
+def outage(move: records.Move, verb: str, message: str) -> str:
+    """Tell of a guest that is recorded as halted after its move.
+
+    :param verb: ``is``; or ``may be``.
+    :param message: why.
+    """
+    return (
+        f'Guest "{move.guest_name}" {verb} recorded as halted after its move '
+        f'from host {move.source} to {move.target}. {message} If nobody '
+        f'has stopped it, start it on {move.target} and on no other host: '
+        'where it runs there, that is refused and puts its record right. '
+        'Or have that done: "openstack server migration force complete '
+        f'{move.guest_uuid} {move.id}".'
+    )
+
+
+def give_up(
+    held: compute_lease.Held, move: records.Move, told: bool, why: str
+) -> None:
+    """End a move whose repair nobody wants any more, without a look.
+
+    :param told: whether a toolstack was told to start anew, which may have
+        made the record of its guest tell that it is halted.
+    :param why: nobody can look.
+    """
+    said = f'Its repair was given up, and nobody can look: {why}'
+    code, message = UNPROVEN, unproven(move, said)
+    if told:
+        code, message = records.GUEST_HALTED, outage(move, 'may be', said)
+    error = {'code': code, 'message': message}
+    held.write(
+        lambda connection: _finish(connection, move, db_moves.FAILED, error)
+    )
+
+
+def _finish(
+    connection: Any,
+    move: records.Move,
+    result: str,
+    error: dict[str, Any] | None,
+) -> bool:
+    """End a move; whether it was open, and nobody has asked for more since."""
+    ended = db_moves.finish(connection, move, result, error)
+    key = move.operation_id
+    halted = (error or {}).get('code') == records.GUEST_HALTED
+    if ended and key is not None and halted:
+        # What has happened to one may happen to the next.
+        db_moves.cancel_all(connection, key)
+    _wake(connection, move)
+    return ended
 
 
 def halt_again(

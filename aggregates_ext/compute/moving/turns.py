@@ -144,10 +144,11 @@ def _expire(
     """
     if move.state == db_moves.STARTING:
         return starting.expire(held, move, now, limit, why)
+    call = move.call or {}
     repairs = move.state == db_moves.REPAIRING and move.cancelled
-    if not repairs or repairing.was_told(move.call or {}, now, limit):
+    if not repairs or repairing.was_told(call, now, limit):
         return False
-    state.give_up(held, move, why)
+    state.give_up(held, move, repairing.has_told(call), why)
     return True
 
 

@@ -12,7 +12,6 @@ from aggregates_ext.compute.run import outcomes
 from aggregates_ext.compute.run import run as compute_run
 from aggregates_ext.compute.xen import text
 from aggregates_ext.db import records
-from aggregates_ext.db.engine import engine
 
 # Errors that are given before the victim is told to go (xapi#eject-checks,
 # xapi#eject-errors). After any other it may go all the same.
@@ -105,7 +104,7 @@ class Departure:
             if self._follows_since is None:
                 self._follows_since = now
             return now - self._follows_since
-        time = run.held.read(engine.read_clock)
+        time = run.held.clock()
         since = run.operation.parameters.get(FOLLOWS)
         if since is None:
             run.remember(**{FOLLOWS: time})
