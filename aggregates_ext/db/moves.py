@@ -27,6 +27,8 @@ _FIELDS = [field.name for field in dataclasses.fields(records.Move)]
 _COLUMNS = [_TABLE.c[name] for name in _FIELDS]
 QUEUED, SENT, UNRESOLVED = 'queued', 'sent', 'unresolved'
 REPAIRING, STARTING = 'repairing', 'starting'
+# The part of a call that tells that a repair has made toolstacks start.
+RESTARTED = 'restarted'
 COMPLETED, FAILED, CANCELLED = 'completed', 'failed', 'cancelled'
 # Those that may still move the guest, or start it.
 OPEN = (QUEUED, SENT, UNRESOLVED, REPAIRING, STARTING)
@@ -534,10 +536,16 @@ def cancel(connection: sa.Connection, move: records.Move) -> str | None:
 
     One that was not sent ends; of one that was, the pool may be at work, so
     it is told to stop, which may come too late. One that is unresolved ends as
-    failed: somebody says that there is nothing to find out any more.
+    failed: somebody says that there is nothing to find out any more. But where
+    a repair has made toolstacks start, what that has made of the record of its
+    guest is looked at first.
 
     :returns: its state then; None: it has ended before.
     """
+    if (move.call or {}).get(RESTARTED) and _go_on(
+        connection, move, (UNRESOLVED,), state=REPAIRING, cancelled=True
+    ):
+        return REPAIRING
     for before, after in ((QUEUED, CANCELLED), (UNRESOLVED, FAILED)):
         if _end(connection, move, (before,), after, cancelled=True):
             why = _why(move, after)
@@ -593,7 +601,7 @@ def _start(connection: sa.Connection, move: records.Move) -> bool:
             _TABLE.c.guest_uuid == move.guest_uuid
         )
     )
-    if last != move.id or not move.is_to_be_started:
+    if last != move.id or not move.is_doubtful:
         return False
     since = connection.scalar(sa.select(engine.now()))
     try:
@@ -633,7 +641,7 @@ def have_run(
             )
         ).all()
         for key, error in rows:
-            if error and error.get('code') == records.GUEST_HALTED:
+            if error and error.get('code') in records.DOUBTFUL:
                 connection.execute(
                     sa.update(_TABLE)
                     .where(_TABLE.c.id == key, _TABLE.c.state == FAILED)

@@ -13,7 +13,10 @@ DISABLED = 'disabled'
 ENTERING, IN_MAINTENANCE, LEAVING = 'entering', 'on', 'leaving'
 # The error of a move whose guest is recorded as halted.
 GUEST_HALTED = 'GUEST_HALTED'
-# The part of that error that tells that the guest has run since.
+# And of one of which nothing proves what became of it.
+UNPROVEN = 'MOVE_UNRESOLVED'
+DOUBTFUL = (GUEST_HALTED, UNPROVEN)
+# The part of such an error that tells that the guest has run since.
 RAN = 'ran'
 LOOPBACK = ('localhost', '127.0.0.1', '::1')
 
@@ -223,9 +226,12 @@ class Move:
         return self.finished_at is not None and code == GUEST_HALTED
 
     @property
-    def is_to_be_started(self) -> bool:
-        """Whether that one has not been seen to run, or go, elsewhere since."""
-        return self.has_halted and not (self.error or {}).get(RAN)
+    def is_doubtful(self) -> bool:
+        """Whether its guest may run whatever its record says, since it ended."""
+        error = self.error or {}
+        ended = self.finished_at is not None
+        doubt = error.get('code') in DOUBTFUL and not error.get(RAN)
+        return ended and doubt
 
     @property
     def is_under_way(self) -> bool:

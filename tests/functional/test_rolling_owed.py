@@ -121,13 +121,15 @@ def test_high_availability_stays_off_where_it_would_start_a_guest_twice(
     known = test_moving.read(running, move)
     with contextlib.closing(running.login('xen1')) as session:
         ref = session.find('VM', known.guest_uuid)
-    running.sim.set_record('xen1', 'VM', ref, ha_restart_priority='restart')
+    running.sim.set_record(
+        'xen1', 'VM', ref, ha_restart_priority='restart', ha_always_run=True
+    )
     tried = running.retries.retry(running.ctx, key, ended.uuid).uuid
     ended = finish(running, key, tried)
     assert (ended.error or {})['code'] == 'HA_NOT_RESTORED'
     said = (ended.error or {})['message']
-    assert f'force complete {known.guest_uuid} {known.id}' in said
-    assert 'by hand' not in said
+    assert '"xen3-0" on xen4' in said
+    assert 'when no guest is recorded as halted that may run' in said
     assert not pool(running)['ha_enabled']
     assert running.sim.places(known.guest_uuid) == ['xen4']
     assert test_starting.start(running, move)

@@ -69,8 +69,7 @@ def resume(
                 work()
                 run.remember(**{name: None})
             except outcomes.Failed as exc:
-                by_hand = exc.error['code'] != records.GUEST_HALTED
-                lost.append(_not_restored(run, name, str(exc), by_hand))
+                lost.append(_not_restored(run, name, str(exc)))
     return lost
 
 
@@ -85,9 +84,8 @@ def lost(run: compute_run.Run, why: str) -> list[outcomes.Failed]:
 
 
 def _not_restored(
-    run: compute_run.Run, name: str, why: str, by_hand: bool = True
+    run: compute_run.Run, name: str, why: str
 ) -> outcomes.Failed:
-    """:param by_hand: whether it does no harm to switch it on."""
     before = run.operation.parameters[name]
     if name == AUTOSTART:
         return outcomes.Failed(
@@ -100,8 +98,9 @@ def _not_restored(
     return outcomes.Failed(
         'HA_NOT_RESTORED',
         'High availability is not as it was before: heartbeat SRs '
-        f'{storage}, {before["tolerate"]} failures to tolerate. {why}'
-        + (' Switch it on by hand ("xe pool-ha-enable").' if by_hand else ''),
+        f'{storage}, {before["tolerate"]} failures to tolerate. {why} Switch '
+        'it on by hand ("xe pool-ha-enable") when no guest is recorded as '
+        'halted that may run since its move.',
     )
 
 
@@ -171,12 +170,12 @@ class _Switch:
         if not self.pool['ha_enabled']:
             run.note(step='switching high availability on')
             self._await_repairs()
-            self._check_halted()
             if self._is_over():
                 raise outcomes.Failed(
                     'TIMEOUT', f'It was not on after {HA_WAIT:.0f} s.'
                 )
             if not self._is_under_way(ENABLE, 'ha_enable'):
+                self._check_halted()
                 run.end_recorded_session()
                 srs = self._session.records('SR').items()
                 wanted = [
@@ -232,18 +231,20 @@ class _Switch:
                 connection, run.aggregate_id, down
             )
         )
+        lost = (*db_moves.STUCK, db_moves.STARTING)
         told = [
-            f'"{move.guest_name}" ("openstack server migration force complete '
-            f'{move.guest_uuid} {move.id}")'
+            f'"{move.guest_name}" on {move.target}'
             for move in moves
-            if move.state in db_moves.OPEN or move.is_to_be_started
+            if move.state in lost or move.is_doubtful
         ]
         if told:
             raise outcomes.Failed(
                 records.GUEST_HALTED,
-                'It would start guests which are recorded as halted, and may '
-                'run where their moves have gone. Have each started there, '
-                f'and then retry this operation: {text.listed(told)}.',
+                'It would start guests that are recorded as halted, and may '
+                f'run where their moves have gone: {text.listed(told)}. Have '
+                'each started there ("openstack server migration force '
+                'complete"); where one surely runs nowhere, start it, or '
+                'clear its ha-restart-priority. Then retry this operation.',
             )
 
     def _is_under_way(self, method: str, operation: str) -> bool:

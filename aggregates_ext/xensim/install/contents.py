@@ -97,7 +97,6 @@ def add_vm(db: database.Database, machine: topology.Machine, host: str) -> str:
         VCPUs_max=machine.vcpus,
         VCPUs_at_startup=machine.vcpus,
         user_version=1,
-        ha_always_run=not halted,
         **_measured(db, machine),
     )
     if not halted:

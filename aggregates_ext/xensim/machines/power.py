@@ -118,9 +118,9 @@ def _load(
         domains.arrive(context.world, machine, row['uuid'])
         state = 'Paused' if paused and not found else 'Running'
         powerstate.run(db, ref, host, state)
+        row['ha_always_run'] = row['ha_restart_priority'] == 'restart'
         if kind == 'vm_start' and not found:
             processors.boot(db, ref)
-            row['ha_always_run'] = True
         if found:
             raise failure.Failure('VM_BAD_POWER_STATE', ref, before, state)
     finally:
