@@ -114,6 +114,7 @@ TAKEN_OUT = [
     ('NOT_SEEN', 'repair', {}),
     ('NO_BEGINS', 'repair', {}),
     ('GIVE_UP_EARLY', 'repair', {}),
+    ('GIVE_UP_UNSEEN', 'repair', {}),
     ('ABORT_AT_ONCE', 'repair', {}),
 ]
 

@@ -401,7 +401,7 @@ def test_toolstacks_that_start_meanwhile(
     (found,) = finish(running, key, move, seconds=5)
     if found.state == 'unresolved':
         assert found.error is not None
-        assert found.error['code'] == following.UNPROVEN
+        assert found.error['code'] == records.UNPROVEN
         for name in ('xen2', 'xen3'):
             running.sim.restart_toolstack(name)
             running.clock.advance(60)

@@ -231,7 +231,7 @@ def test_not_while_high_availability_could_start_it(
     found = go_on(running, key, stuck)
     assert found.state == 'unresolved'
     assert found.error is not None
-    assert found.error['code'] == following.UNPROVEN
+    assert found.error['code'] == records.UNPROVEN
     assert 'xe pool-ha-disable' in found.error['message']
     assert restarts == []
     running.sim.set_pool('xen1', ha_enabled=False)
@@ -319,16 +319,17 @@ def test_it_does_not_end_while_a_start_is_on_its_way(
     found = read(running, stuck)
     assert found.state == moves.REPAIRING
     assert 'It ends soon' in (found.error or {})['message']
-    running.sim.set_pool('xen1', ha_enabled=True)
-    with monkeypatch.context() as patch:
-        patch.setattr(repairing._Repair, '_has_started', lambda *_: False)
-        patch.setattr(repairing, 'AGAIN', -1.0)
-        turn(running, key)
-        found = read(running, stuck)
-        assert found.state == moves.REPAIRING
-        assert 'It ends soon' in (found.error or {})['message']
-        patch.setattr(repairing, 'BEGINS', 0.0)
-        turn(running, key)
+
+    def find_no_order(*_: Any) -> None:
+        raise repairing.GivenUp('there is none')
+
+    monkeypatch.setattr(repairing, '_order_of', find_no_order)
+    turn(running, key)
+    found = read(running, stuck)
+    assert found.state == moves.REPAIRING
+    assert 'It ends soon' in (found.error or {})['message']
+    pass_by(running, stuck, repairing.AGAIN)
+    turn(running, key)
     assert read(running, stuck).state == 'unresolved'
 
 
@@ -366,6 +367,53 @@ def test_to_abort_it_waits_for_what_was_told(
     assert repair(running, stuck)
     assert go_on(running, key, stuck).state == 'completed'
     assert running.sim.places(found.guest_uuid) == ['xen3']
+
+
+def test_to_abort_it_waits_until_what_was_told_has_looked(
+    running: service.Service, key: int, restarts: list[str], stuck: str
+) -> None:
+    """The record of the guest tells what that has made of it only then."""
+    repair(running, stuck)
+    turn(running, key)
+    abort(running, stuck)
+    turn(running, key)
+    assert read(running, stuck).state == moves.REPAIRING
+    assert go_on(running, key, stuck).has_halted
+    assert restarts == ['xen2']
+
+
+def test_to_abort_it_trusts_no_record_of_a_guest_that_did_not_arrive(
+    running: service.Service,
+    key: int,
+    stuck: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was told may yet make it tell that the guest is halted."""
+    honest = following._Following._guest
+    monkeypatch.setattr(
+        following._Following,
+        '_guest',
+        lambda self: {**(honest(self) or {}), 'power_state': 'Running'},
+    )
+    repair(running, stuck)
+    turn(running, key)
+    abort(running, stuck)
+    found = go_on(running, key, stuck)
+    assert found.has_halted
+    assert 'may be recorded as halted' in (found.error or {})['message']
+
+
+def test_to_abort_one_whose_repair_was_given_up_tells_what_that_did(
+    running: service.Service, key: int, restarts: list[str], stuck: str
+) -> None:
+    repair(running, stuck)
+    while not restarts:
+        turn(running, key, 5)
+    running.sim.plant(repairing.CALL, code='RBAC_PERMISSION_DENIED', times=0)
+    found = go_on(running, key, stuck)
+    assert (found.state, restarts) == ('unresolved', ['xen2'])
+    abort(running, stuck)
+    assert go_on(running, key, stuck).has_halted
 
 
 def test_what_is_told_counts_from_the_end_of_its_session(
@@ -723,8 +771,7 @@ def test_nothing_that_was_told_arrives_after_the_end(
         lambda c: moves.update(c, found, {'call': found.call})
     )
     monkeypatch.setattr(following._Following, '_is_at', lambda *_: True)
-    turn(running, key)
-    assert read(running, stuck).state == 'completed'
+    assert go_on(running, key, stuck).state == 'completed'
     with pytest.raises(failures.XenAPIError, match='SESSION_INVALID'):
         late.call('pool.get_all')
 

@@ -30,7 +30,6 @@ MOST_ATTEMPTS = 3
 # Seconds from the moment in which a toolstack that starts has the tasks of its
 # host cancelled to the one in which its start is told (xapi#restarts).
 STARTED_TOLD = 10.0
-UNPROVEN = state.UNPROVEN
 REPAIRED = 'MOVE_REPAIRING'
 GONE = 'GUEST_GONE'
 
@@ -91,14 +90,16 @@ class _Following:
 
         A toolstack that was told may have made it tell of a halted guest.
         """
-        guest = self._guest()
-        if guest is not None and self._is_at(guest, 'to'):
+        guest, move = self._guest(), self._move
+        if guest is None:
+            return self._end(None, db_moves.FAILED, GONE, _gone(move))
+        if self._is_at(guest, 'to'):
             return self._end(None, db_moves.COMPLETED)
-        if guest is not None and guest['power_state'] == 'Halted':
+        if guest['power_state'] == 'Halted' or repairing.has_told(self.call):
             outage = self._outage('Its repair was given up.')
             return self._end(None, db_moves.FAILED, *outage)
-        told = state.unproven(self._move, 'its repair was given up')
-        return self._end(None, db_moves.FAILED, UNPROVEN, told)
+        told = state.unproven(move, 'its repair was given up')
+        return self._end(None, db_moves.FAILED, records.UNPROVEN, told)
 
     def conclude(self, task: views.Task) -> bool:
         """The task has ended."""
@@ -178,7 +179,9 @@ class _Following:
         if self._is_at(guest, 'to'):
             return self._end(None, db_moves.COMPLETED)
         if self._has_left():
-            return self._end(None, db_moves.FAILED, UNPROVEN, self._unproven())
+            return self._end(
+                None, db_moves.FAILED, records.UNPROVEN, self._unproven()
+            )
         if not verdicts.records_hold(self.call, self._site.view):
             self._leave_open(
                 'a toolstack has started meanwhile, or does not tell, and '
@@ -255,7 +258,7 @@ class _Following:
             try:
                 said = repairing.step(site, move, self.call)
             except (repairing.GivenUp, outcomes.Failed) as exc:
-                if repairing.on_its_way(self.call, site.held.clock()):
+                if repairing.on_its_way(site, self.call):
                     self._go_on_repairing(f'It ends soon: {exc}')
                     return
                 repairing.forget(self.call)
@@ -279,7 +282,7 @@ class _Following:
             site.held,
             [site.update(move, **known)],
             float(site.options.observe_interval),
-            UNPROVEN,
+            records.UNPROVEN,
             message,
         )
 
@@ -292,20 +295,18 @@ class _Following:
         )
 
     def _outage(self, message: str) -> tuple[str, str]:
-        move = self._move
-        text = state.outage(move, 'is', message)
-        LOG.error('Move %s: %s', move.uuid, text)
-        return records.GUEST_HALTED, text
+        verb = 'is' if self._is_halted() else 'may be'
+        return records.GUEST_HALTED, state.outage(self._move, verb, message)
 
     def _end(self, task: str | None, result: str, *said: str) -> bool:
         # Nothing that was told for its repair may come after its end.
         repairing.end_sessions(self._site, self.call)
-        if repairing.on_its_way(self.call, self._site.held.clock()):
+        if repairing.on_its_way(self._site, self.call):
             self._go_on_repairing('It ends soon: a toolstack may start yet.')
             return False
-        self._site.finish(self._move, result, *said)
+        ended = self._site.finish(self._move, result, *said)
         self._tidy(task)
-        return True
+        return ended
 
     def _tidy(self, task: str | None) -> None:
         """End what the move has left; a xapi keeps it for a day else.

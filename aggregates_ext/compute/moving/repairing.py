@@ -63,18 +63,39 @@ def step(site: state.Site, move: records.Move, call: dict[str, Any]) -> str:
         return repair.wait(str(exc))
 
 
-def on_its_way(call: Mapping[str, Any], now: float) -> bool:
-    """Whether a toolstack that was told may start anew any moment.
+def on_its_way(site: state.Site, call: Mapping[str, Any]) -> bool:
+    """Whether a toolstack that was told may start anew any moment, or does.
 
-    What is told of it, and what it does to guests, comes only then.
+    What it makes the records of guests tell comes only then.
 
     :param call: of a move.
-    :param now: the clock of the database.
     """
-    known = _told(call)
-    return any(told['session'] for told in known) or was_told(
-        call, now, BEGINS
-    )
+    now = site.held.clock()
+    for uuid, told in _told(call).items():
+        host = site.view.hosts.find(uuid)
+        looked = host is not None and _has_looked(site, told, host)
+        if 0 <= now - told['at'] < AGAIN and not looked:
+            return True
+    return False
+
+
+def _has_looked(
+    site: state.Site, told: dict[str, Any], host: views.HostView
+) -> bool:
+    """Whether a toolstack has started since it was told to.
+
+    And has had the time to look at its guests: the time of its start is
+    written while it does that. One that was told twice may start twice.
+
+    :param told: what is known of it; when its start is seen is written there.
+    """
+    start = host.agent_start_time
+    if not host.live or start in (0, told['started']):
+        return False
+    if told.get('start') != start:
+        told.update(start=start, seen=site.now)
+    since = max(told['seen'], told['at'] + BEGINS)
+    return bool(site.now - since >= float(site.options.confirm_interval))
 
 
 def was_told(call: Mapping[str, Any], now: float, seconds: float) -> bool:
@@ -82,18 +103,19 @@ def was_told(call: Mapping[str, Any], now: float, seconds: float) -> bool:
 
     It was until its session had ended: a call can arrive late.
     """
-    return any(0 <= now - told['at'] < seconds for told in _told(call))
+    known = _told(call).values()
+    return any(0 <= now - told['at'] < seconds for told in known)
 
 
 def has_told(call: Mapping[str, Any]) -> bool:
-    """Whether any toolstack was told to start anew."""
-    return bool(_told(call))
+    """Whether any toolstack was told to start anew, by any repair."""
+    return bool(_told(call) or call.get(db_moves.RESTARTED))
 
 
-def _told(call: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """What is known of each toolstack that was told."""
+def _told(call: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What is known of each toolstack that was told, by uuid of its host."""
     known: dict[str, dict[str, Any]] = call.get(KEY, {}).get('told', {})
-    return known.values()
+    return known
 
 
 def end_sessions(site: state.Site, call: dict[str, Any]) -> None:
@@ -101,14 +123,16 @@ def end_sessions(site: state.Site, call: dict[str, Any]) -> None:
 
     What was told with one, and comes late, is refused then.
     """
-    for told in _told(call):
+    for told in _told(call).values():
         if told['session']:
             site.master.session.end_other(told['session'])
             told.update(session=None, at=site.held.clock())
 
 
 def forget(call: dict[str, Any]) -> None:
-    """Let a recorded call tell of no repair any more."""
+    """Let a recorded call tell of no repair any more, but that there was one."""
+    if has_told(call):
+        call[db_moves.RESTARTED] = True
     for name in (KEY, REPAIRED):
         call.pop(name, None)
 
@@ -253,22 +277,9 @@ class _Repair:
         return why
 
     def _has_started(self, host: views.HostView) -> bool:
-        """Whether its toolstack has started since it was told to.
-
-        And has had the time to look at its guests: the time of its start is
-        written while it does that. One that was told twice may start twice.
-        """
+        """Whether its toolstack was told, and has looked at its guests since."""
         told = self._known['told'].get(host.uuid)
-        if told is None or not host.live:
-            return False
-        start = host.agent_start_time
-        if start in (0, told['started']):
-            return False
-        if told.get('start') != start:
-            told.update(start=start, seen=self._site.now)
-        since = max(told['seen'], told['at'] + BEGINS)
-        wait = float(self._site.options.confirm_interval)
-        return bool(self._site.now - since >= wait)
+        return told is not None and _has_looked(self._site, told, host)
 
     def _start(self, host: views.HostView) -> str:
         """Have its toolstack start anew, unless that was just asked for."""

@@ -20,7 +20,6 @@ from aggregates_ext.db import records
 
 LOG = logging.getLogger(__name__)
 CALL = 'VM.pool_migrate'
-UNPROVEN = 'MOVE_UNRESOLVED'
 # Seconds between two looks at a move that takes long, at most.
 LONGEST_REST = 5.0
 # How often a move is looked at for what is left of it.
@@ -131,27 +130,51 @@ class Site:
         result: str,
         code: str = '',
         message: str = '',
-    ) -> None:
-        """End a move."""
-        error = {'code': code, 'message': message} if code else None
-        halted = code == records.GUEST_HALTED
-        # One that a request has ended meanwhile ends no second time.
-        if not self.held.write(
-            lambda connection: _finish(connection, move, result, error)
-        ):
-            return
-        self.meter.moved(compute_meter.HALTED if halted else result)
-        told = LOG.warning if result == db_moves.FAILED else LOG.info
-        told(
-            'Move %s: guest %s (%s) from %s to %s: %s %s',
-            move.uuid,
-            move.guest_name,
-            move.guest_uuid,
-            move.source,
-            move.target,
-            result,
-            message,
-        )
+    ) -> bool:
+        """As the function of this name."""
+        return finish(self.held, self.meter, move, result, code, message)
+
+
+def finish(
+    held: compute_lease.Held,
+    meter: compute_meter.Meter,
+    move: records.Move,
+    result: str,
+    code: str = '',
+    message: str = '',
+) -> bool:
+    """End a move.
+
+    :returns: whether it was open, and nobody has asked for more since.
+    """
+    error = {'code': code, 'message': message} if code else None
+    halted = code == records.GUEST_HALTED
+
+    def work(connection: Any) -> bool:
+        ended = db_moves.finish(connection, move, result, error)
+        key = move.operation_id
+        if ended and key is not None and halted:
+            # What has happened to one may happen to the next.
+            db_moves.cancel_all(connection, key)
+        _wake(connection, move)
+        return ended
+
+    # One that a request has ended meanwhile ends no second time.
+    if not held.write(work):
+        return False
+    meter.moved(compute_meter.HALTED if halted else result)
+    told = LOG.warning if result == db_moves.FAILED else LOG.info
+    (LOG.error if halted else told)(
+        'Move %s: guest %s (%s) from %s to %s: %s %s',
+        move.uuid,
+        move.guest_name,
+        move.guest_uuid,
+        move.source,
+        move.target,
+        result,
+        message,
+    )
+    return True
 
 
 def unproven(move: records.Move, why: str) -> str:
@@ -178,42 +201,6 @@ def outage(move: records.Move, verb: str, message: str) -> str:
         'Or have that done: "openstack server migration force complete '
         f'{move.guest_uuid} {move.id}".'
     )
-
-
-def give_up(
-    held: compute_lease.Held, move: records.Move, told: bool, why: str
-) -> None:
-    """End a move whose repair nobody wants any more, without a look.
-
-    :param told: whether a toolstack was told to start anew, which may have
-        made the record of its guest tell that it is halted.
-    :param why: nobody can look.
-    """
-    said = f'Its repair was given up, and nobody can look: {why}'
-    code, message = UNPROVEN, unproven(move, said)
-    if told:
-        code, message = records.GUEST_HALTED, outage(move, 'may be', said)
-    error = {'code': code, 'message': message}
-    held.write(
-        lambda connection: _finish(connection, move, db_moves.FAILED, error)
-    )
-
-
-def _finish(
-    connection: Any,
-    move: records.Move,
-    result: str,
-    error: dict[str, Any] | None,
-) -> bool:
-    """End a move; whether it was open, and nobody has asked for more since."""
-    ended = db_moves.finish(connection, move, result, error)
-    key = move.operation_id
-    halted = (error or {}).get('code') == records.GUEST_HALTED
-    if ended and key is not None and halted:
-        # What has happened to one may happen to the next.
-        db_moves.cancel_all(connection, key)
-    _wake(connection, move)
-    return ended
 
 
 def halt_again(

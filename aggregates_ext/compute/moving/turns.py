@@ -102,11 +102,33 @@ class Mover:
             code, message = _error(exc)
             patience = float(self._options.power_timeout)
             for move in due:
-                if not _expire(held, move, now, patience, message):
+                if not self._expire(held, move, now, patience, message):
                     pause = self._pause(move, code)
                     state.postpone(held, [move], pause, code, message)
             changed = False
         return Turned.CHANGED if changed else Turned.LOOKED
+
+    def _expire(
+        self,
+        held: compute_lease.Held,
+        move: records.Move,
+        now: float,
+        limit: float,
+        why: str,
+    ) -> bool:
+        """End what nobody wants, or waits for, of a pool that does not answer.
+
+        :param limit: seconds in which what it was told may still come about.
+        :returns: whether it is such a one.
+        """
+        if move.state == db_moves.STARTING:
+            return starting.expire(held, move, now, limit, why)
+        repairs = move.state == db_moves.REPAIRING and move.cancelled
+        if not repairs or repairing.was_told(move.call or {}, now, limit):
+            return False
+        said = _unseen(move, why)
+        state.finish(held, self._meter, move, db_moves.FAILED, *said)
+        return True
 
     def put_off(self, held: compute_lease.Held) -> None:
         """Let all moves be for a while: something of ours went wrong."""
@@ -130,26 +152,16 @@ class Mover:
         )
 
 
-def _expire(
-    held: compute_lease.Held,
-    move: records.Move,
-    now: float,
-    limit: float,
-    why: str,
-) -> bool:
-    """End what nobody wants, or waits for, of a pool that does not answer.
+def _unseen(move: records.Move, why: str) -> tuple[str, str]:
+    """How a move ends whose repair nobody wants any more, without a look.
 
-    :param limit: seconds in which what it was told may still come about.
-    :returns: whether it is such a one.
+    A toolstack that was told may have made the record of its guest tell that
+    it is halted.
     """
-    if move.state == db_moves.STARTING:
-        return starting.expire(held, move, now, limit, why)
-    call = move.call or {}
-    repairs = move.state == db_moves.REPAIRING and move.cancelled
-    if not repairs or repairing.was_told(call, now, limit):
-        return False
-    state.give_up(held, move, repairing.has_told(call), why)
-    return True
+    said = f'Its repair was given up, and nobody can look: {why}'
+    if repairing.has_told(move.call or {}):
+        return records.GUEST_HALTED, state.outage(move, 'may be', said)
+    return records.UNPROVEN, state.unproven(move, said)
 
 
 def _error(exc: failures.HostError | outcomes.Postpone) -> tuple[str, str]:

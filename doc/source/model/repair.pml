@@ -43,7 +43,7 @@ bool valid[2];
 
 #define AWAY(n) (message[n] == FLIES || message[n] == LOOSE)
 #define ON_ITS_WAY(h) (pending[h] || (begun[h] && !settled[h]))
-#define ANY_TOLD (pending[0] || pending[1] || pending[2])
+#define ANY_ON_ITS_WAY (ON_ITS_WAY(0) || ON_ITS_WAY(1) || ON_ITS_WAY(2))
 
 #ifdef NOT_SEEN
 #define HAS_STARTED(h) (told[h] > 0)
@@ -77,7 +77,10 @@ inline arrive(n) {
 /* What a toolstack that has started makes of a guest. */
 inline look(h, guest, source, target) {
     if
-    :: astray[guest] && h == source -> let_go[guest] = true
+    :: astray[guest] && h == source ->
+        /* Who ends the repair has read what its record tells. */
+        assert(state == REPAIRING);
+        let_go[guest] = true
     :: astray[guest] && h == target ->
         /* It would be ended, recorded as it is at its source. */
         assert(let_go[guest]);
@@ -190,7 +193,11 @@ end:
 #ifdef GIVE_UP_EARLY
     :: true
 #else
-    :: !ANY_TOLD
+#ifdef GIVE_UP_UNSEEN
+    :: !(pending[0] || pending[1] || pending[2])
+#else
+    :: !ANY_ON_ITS_WAY
+#endif
 #endif
         -> WRITE(state = GIVEN_UP); goto over
     :: told[h] < MOST_TOLD && !ON_ITS_WAY(h)
