@@ -27,7 +27,8 @@ _FIELDS = [field.name for field in dataclasses.fields(records.Move)]
 _COLUMNS = [_TABLE.c[name] for name in _FIELDS]
 QUEUED, SENT, UNRESOLVED = 'queued', 'sent', 'unresolved'
 REPAIRING, STARTING = 'repairing', 'starting'
-# The part of a call that tells that a repair has made toolstacks start.
+# The part of a call that tells when a repair has made toolstacks start, or
+# somebody has given up what it had found.
 RESTARTED = 'restarted'
 COMPLETED, FAILED, CANCELLED = 'completed', 'failed', 'cancelled'
 # Those that may still move the guest, or start it.
@@ -542,19 +543,53 @@ def cancel(connection: sa.Connection, move: records.Move) -> str | None:
 
     :returns: its state then; None: it has ended before.
     """
-    if (move.call or {}).get(RESTARTED) and _go_on(
-        connection, move, (UNRESOLVED,), state=REPAIRING, cancelled=True
-    ):
+    if _end(connection, move, (QUEUED,), CANCELLED, cancelled=True):
+        why = move.error or _why(move, CANCELLED)
+        _tell(connection, move, notes.ERROR, why)
+        return CANCELLED
+    if _look_again(connection, move):
         return REPAIRING
-    for before, after in ((QUEUED, CANCELLED), (UNRESOLVED, FAILED)):
-        if _end(connection, move, (before,), after, cancelled=True):
-            why = _why(move, after)
-            _tell(connection, move, notes.ERROR, move.error or why)
-            return after
+    # What was in the way of a look since then is no reason.
+    told = move.error or {}
+    if told.get('code') != records.UNPROVEN:
+        message = unproven(move, 'it was given up')
+        told = {'code': records.UNPROVEN, 'message': message}
+    if _end(
+        connection, move, (UNRESOLVED,), FAILED, cancelled=True, error=told
+    ):
+        _tell(connection, move, notes.ERROR, told)
+        return FAILED
     for state in (SENT, REPAIRING, STARTING):
         if _go_on(connection, move, (state,), cancelled=True):
             return state
     return None
+
+
+def _look_again(connection: sa.Connection, move: records.Move) -> bool:
+    """Have it looked at once more before an unresolved move ends.
+
+    :returns: whether it is one for which toolstacks have started.
+    """
+    if move.state not in STUCK:
+        return False
+    # That of one which is being repaired tells so just now, perhaps.
+    query = sa.select(_TABLE.c.call).where(_TABLE.c.id == move.id)
+    call = connection.scalar(query) or {}
+    if RESTARTED not in call:
+        return False
+    call = {**call, RESTARTED: connection.scalar(sa.select(engine.now()))}
+    asked = {'state': REPAIRING, 'cancelled': True, 'call': call}
+    return _go_on(connection, move, (UNRESOLVED,), **asked)
+
+
+def unproven(move: records.Move, why: str) -> str:
+    """Tell of a move of which nothing proves what became of it."""
+    return (
+        f'What became of the move of guest "{move.guest_name}" from host '
+        f'{move.source} to {move.target} is not proven: {why.rstrip(".")}. It '
+        f'may run on {move.target} whatever its record says, so do not start '
+        f'it on {move.source}.'
+    )
 
 
 def _go_on(

@@ -413,7 +413,23 @@ def test_to_abort_one_whose_repair_was_given_up_tells_what_that_did(
     found = go_on(running, key, stuck)
     assert (found.state, restarts) == ('unresolved', ['xen2'])
     abort(running, stuck)
+    running.sim.power_off('xen1')
+    assert go_on(running, key, stuck, turns=2).state == moves.REPAIRING
+    running.sim.power_on('xen1')
     assert go_on(running, key, stuck).has_halted
+
+
+def test_to_abort_one_of_a_pool_that_does_not_answer_keeps_the_warning(
+    running: service.Service, key: int, stuck: str
+) -> None:
+    running.sim.power_off('xen1')
+    turn(running, key)
+    found = read(running, stuck)
+    assert (found.error or {})['code'] != records.UNPROVEN
+    abort(running, stuck)
+    found = read(running, stuck)
+    assert found.is_doubtful
+    assert 'do not start it on xen2' in (found.error or {})['message']
 
 
 def test_what_is_told_counts_from_the_end_of_its_session(

@@ -583,6 +583,29 @@ def test_nothing_is_started_where_two_lead(
     assert starts(running) == 0
 
 
+def test_a_record_that_tells_of_the_source_proves_nothing(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may lie still, and can be asked for again when it does no more."""
+    # It has told so all the time.
+    monkeypatch.setattr(moves, 'have_run', lambda *_: None)
+    move = hidden(running, key)
+    found = read(running, move)
+    db = running.sim.host('xen1').database
+    source = running.sim.host('xen2').uuid
+    with running.sim.world.lock:
+        ref = db.by_uuid('VM', found.guest_uuid)
+        powerstate.run(db, ref, db.by_uuid('host', source))
+    assert start(running, move)
+    ended = go_on(running, key, move)
+    assert ended.is_doubtful
+    assert 'proves nothing' in (ended.error or {})['message']
+    lie(running, found.guest_uuid)
+    assert start(running, move)
+    assert go_on(running, key, move).state == 'completed'
+    assert running.sim.places(found.guest_uuid) == ['xen3']
+
+
 @pytest.mark.harms_guests
 def test_one_that_has_run_elsewhere_since_is_not_started(
     running: service.Service, key: int, halted: str

@@ -241,10 +241,11 @@ class _Switch:
             raise outcomes.Failed(
                 records.GUEST_HALTED,
                 'It would start guests that are recorded as halted, and may '
-                f'run where their moves have gone: {text.listed(told)}. Have '
-                'each started there ("openstack server migration force '
-                'complete"); where one surely runs nowhere, start it, or '
-                'clear its ha-restart-priority. Then retry this operation.',
+                f'run where their moves have gone: {text.listed(told)}. Start '
+                'each there ("openstack server migration force complete", or '
+                '"xe vm-start uuid=UUID on=HOST" where that is refused); where '
+                'one surely runs nowhere, start it, or clear its '
+                'ha-restart-priority. Then retry this operation.',
             )
 
     def _is_under_way(self, method: str, operation: str) -> bool:

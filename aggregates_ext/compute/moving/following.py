@@ -98,7 +98,7 @@ class _Following:
         if guest['power_state'] == 'Halted' or repairing.has_told(self.call):
             outage = self._outage('Its repair was given up.')
             return self._end(None, db_moves.FAILED, *outage)
-        told = state.unproven(move, 'its repair was given up')
+        told = db_moves.unproven(move, 'its repair was given up')
         return self._end(None, db_moves.FAILED, records.UNPROVEN, told)
 
     def conclude(self, task: views.Task) -> bool:
@@ -267,7 +267,7 @@ class _Following:
                 self._go_on_repairing(said)
                 return
         message = (
-            f'{state.unproven(move, why)} '
+            f'{db_moves.unproven(move, why)} '
             f'{repairing.advise(site, move, self.call)} It is looked at again.'
         )
         known: dict[str, Any] = {'call': self.call}

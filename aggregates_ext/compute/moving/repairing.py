@@ -101,10 +101,12 @@ def _has_looked(
 def was_told(call: Mapping[str, Any], now: float, seconds: float) -> bool:
     """Whether a toolstack was told to start anew less than so long ago.
 
-    It was until its session had ended: a call can arrive late.
+    It was until its session had ended: a call can arrive late. A request that
+    gives up what an earlier repair has told counts as well.
     """
-    known = _told(call).values()
-    return any(0 <= now - told['at'] < seconds for told in known)
+    known = [told['at'] for told in _told(call).values()]
+    known += [call[db_moves.RESTARTED]] if db_moves.RESTARTED in call else []
+    return any(0 <= now - at < seconds for at in known)
 
 
 def has_told(call: Mapping[str, Any]) -> bool:
@@ -131,8 +133,9 @@ def end_sessions(site: state.Site, call: dict[str, Any]) -> None:
 
 def forget(call: dict[str, Any]) -> None:
     """Let a recorded call tell of no repair any more, but that there was one."""
-    if has_told(call):
-        call[db_moves.RESTARTED] = True
+    if _told(call):
+        last = max(told['at'] for told in _told(call).values())
+        call[db_moves.RESTARTED] = last
     for name in (KEY, REPAIRED):
         call.pop(name, None)
 

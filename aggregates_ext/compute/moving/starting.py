@@ -147,6 +147,12 @@ class _Start:
         name = self._site.name(self._site.uuid_of(guest['resident_on']))
         if power == 'Running' and name == self._move.target:
             return self._end()
+        if name == self._move.source:
+            raise _GivenUp(
+                f'Its record tells that it is {power.lower()} on host {name}, '
+                'which proves nothing until the toolstack of that has started '
+                'anew.'
+            )
         there = f' on host {name}' if name else ''
         # Where it could run unknown to its record is another place from now on.
         self._call['outage'][records.RAN] = True

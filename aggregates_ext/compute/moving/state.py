@@ -177,16 +177,6 @@ def finish(
     return True
 
 
-def unproven(move: records.Move, why: str) -> str:
-    """Tell of a move of which nothing proves what became of it."""
-    return (
-        f'What became of the move of guest "{move.guest_name}" from host '
-        f'{move.source} to {move.target} is not proven: {why.rstrip(".")}. It '
-        f'may run on {move.target} whatever its record says, so do not start '
-        f'it on {move.source}.'
-    )
-
-
 def outage(move: records.Move, verb: str, message: str) -> str:
     """Tell of a guest that is recorded as halted after its move.
 

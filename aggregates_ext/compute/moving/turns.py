@@ -161,7 +161,7 @@ def _unseen(move: records.Move, why: str) -> tuple[str, str]:
     said = f'Its repair was given up, and nobody can look: {why}'
     if repairing.has_told(move.call or {}):
         return records.GUEST_HALTED, state.outage(move, 'may be', said)
-    return records.UNPROVEN, state.unproven(move, said)
+    return records.UNPROVEN, db_moves.unproven(move, said)
 
 
 def _error(exc: failures.HostError | outcomes.Postpone) -> tuple[str, str]:
