@@ -45,7 +45,7 @@ def refusal(machine: database.Record, host: database.Record) -> str:
     :returns: as xapi says it; '' where it can.
     """
     booted, there = machine['last_boot_CPU_flags'], host['cpu_info']
-    if booted.get('vendor', there['vendor']) != there['vendor']:
+    if 'vendor' in booted and booted['vendor'] != there.get('vendor'):
         return OTHER_VENDOR
     used, known = booted.get('features'), there.get(_of(HOSTS, machine))
     if not used or not known:

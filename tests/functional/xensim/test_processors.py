@@ -47,6 +47,14 @@ def test_an_older_host_that_joins_takes_what_starts_then(pool, clk, sim, join):
     assert pool('VM.get_resident_on', vm) == xen3
 
 
+def test_a_host_that_has_told_nothing_yet_takes_none(pool, sim):
+    """As one that has just joined, and has not started since."""
+    vm, xen2 = pool.vm('xen1', 'v'), pool.hosts['xen2']
+    db = sim.host('xen1').database
+    db.row('host', xen2)['cpu_info'] = {}
+    assert pool('VM.pool_migrate', vm, xen2, pools.OPTIONS)[1] == CODE
+
+
 def test_a_guest_that_starts_has_what_all_hosts_have(pool, sim):
     vm = pool.vm('xen1', 'v', power_state='Halted')
     assert flags(pool, vm) == {}
