@@ -2,13 +2,17 @@
 
 import contextlib
 import dataclasses
+import types
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from aggregates_ext.compute.moving import following
 from aggregates_ext.compute.moving import repairing
+from aggregates_ext.compute.moving import state
 from aggregates_ext.compute.moving import verdicts
+from aggregates_ext.compute.run import meter
 from aggregates_ext.compute.xen import failures
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
@@ -474,6 +478,27 @@ def test_what_is_told_counts_from_when_it_is_sent(
     assert told['at'] >= looked[0]
 
 
+def test_what_has_left_no_trace_is_quiet_from_the_end_of_its_session(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can arrive until then, however long a turn has looked before."""
+    looked: list[float] = []
+    honest = verdicts.records_hold
+
+    def look_long(*given: Any) -> bool:
+        result = honest(*given)
+        with running.database.reader() as connection:
+            looked.append(engine.read_clock(connection))
+        return result
+
+    monkeypatch.setattr(verdicts, 'records_hold', look_long)
+    test_moving._lose_answers(monkeypatch, arrives=False)
+    move = ask(running, 'db', 'xen3')
+    while not looked:
+        turn(running, key)
+    assert (read(running, move).call or {})['quiet'] >= looked[0]
+
+
 def test_one_that_is_wanted_again_does_not_end_by_an_old_look(
     running: service.Service, key: int, stuck: str
 ) -> None:
@@ -488,6 +513,28 @@ def test_one_that_is_wanted_again_does_not_end_by_an_old_look(
         lambda c: moves.finish(c, old, 'completed')
     )
     assert finished
+
+
+def test_one_that_is_wanted_again_stops_no_other(
+    running: service.Service, key: int, stuck: str
+) -> None:
+    """Of the operation that both are parts of."""
+    repair(running, stuck)
+    abort(running, stuck)
+    other = ask(running, 'web', 'xen3')
+    running.pools.set_master(running.ctx, key, 'xen2')
+    operation = running.operation(key)
+    with running.database.writer() as connection:
+        connection.execute(
+            sa.update(moves._TABLE).values(operation_id=operation.id)
+        )
+    old = read(running, stuck)
+    repair(running, stuck)
+    held: Any = types.SimpleNamespace(write=running.database.write)
+    said = (records.GUEST_HALTED, 'It was halted.')
+    assert not state.finish(held, meter.Meter(), old, moves.FAILED, *said)
+    assert read(running, other).state == moves.QUEUED
+    assert not read(running, stuck).cancelled
 
 
 def test_an_answer_that_was_lost_is_told_by_what_is_wanted(

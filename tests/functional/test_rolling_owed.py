@@ -6,8 +6,10 @@ begins before, and no success of another settles it.
 
 import contextlib
 import uuid
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from aggregates_ext import exception
 from aggregates_ext.compute.moving import turns
@@ -140,6 +142,43 @@ def test_high_availability_stays_off_where_it_would_start_a_guest_twice(
     assert finish(running, key, tried).state == 'succeeded'
     assert availability(running) == before
     assert running.sim.places(known.guest_uuid) == ['xen4']
+
+
+@pytest.mark.parametrize(
+    'known',
+    [
+        {'state': 'failed', 'error': {'code': records.UNPROVEN}},
+        {'state': moves.UNRESOLVED, 'finished_at': None, 'ended': 0},
+    ],
+)
+def test_high_availability_stays_off_for_all_that_may_run(
+    running: service.Service,
+    key: int,
+    protected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    known: dict[str, Any],
+) -> None:
+    """Also where a move was given up, or nobody knows how it ended."""
+    ended = without_ha(running, key, protected)
+    move = test_starting.hidden(running, key, 'xen3-0', 'xen4')
+    guest = test_moving.read(running, move).guest_uuid
+    with contextlib.closing(running.login('xen1')) as session:
+        ref = session.find('VM', guest)
+    running.sim.set_record(
+        'xen1', 'VM', ref, ha_restart_priority='restart', ha_always_run=True
+    )
+    nothing = turns.Turned.NOTHING
+    monkeypatch.setattr(turns.Mover, 'turn', lambda *_: nothing)
+    with running.database.writer() as connection:
+        connection.execute(
+            sa.update(moves._TABLE)
+            .where(moves._TABLE.c.uuid == move)
+            .values(**known)
+        )
+    tried = running.retries.retry(running.ctx, key, ended.uuid).uuid
+    said = (finish(running, key, tried).error or {})['message']
+    assert '"xen3-0" on xen4' in said
+    assert running.sim.places(guest) == ['xen4']
 
 
 @pytest.mark.parametrize('state', [moves.REPAIRING, moves.STARTING])

@@ -15,6 +15,7 @@ from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import moves
 from aggregates_ext.db import operations as db_operations
 from aggregates_ext.db import records
+from aggregates_ext.db.engine import engine
 from aggregates_ext.domain import moves as domain
 from aggregates_ext.xensim.machines import powerstate
 from tests.functional import service
@@ -522,6 +523,60 @@ def test_not_while_the_operation_goes_on_that_it_is_a_part_of(
     running.operations.cancel(running.ctx, key, operation.uuid)
     asked.repair(found.guest_uuid, found.id)
     assert read(running, move).state == moves.STARTING
+
+
+def test_what_is_noted_of_its_guest_until_the_answer_counts(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at the pool that ends right before may have seen it run."""
+    move = hidden(running, key)
+    found = read(running, move)
+    honest = domain.db_aggregates.lock
+
+    def lock(connection: Any, aggregate_id: int) -> Any:
+        moves.have_run(connection, aggregate_id, [found.guest_uuid])
+        return honest(connection, aggregate_id)
+
+    monkeypatch.setattr(domain.db_aggregates, 'lock', lock)
+    asked = domain.Moves(running.enabling._intent)
+    with pytest.raises(exception.MoveInState, match='has moved, or run'):
+        asked.repair(found.guest_uuid, found.id)
+
+
+@pytest.mark.parametrize('code', records.DOUBTFUL)
+def test_one_that_was_seen_to_run_is_in_doubt_no_more(
+    running: service.Service, key: int, code: str
+) -> None:
+    move = hidden(running, key)
+    with running.database.writer() as connection:
+        connection.execute(
+            sa.update(moves._TABLE).values(error={'code': code, 'message': ''})
+        )
+    found = read(running, move)
+    assert found.is_doubtful
+    running.database.write(
+        lambda c: moves.have_run(c, key, [found.guest_uuid])
+    )
+    assert not read(running, move).is_doubtful
+
+
+def test_a_start_is_counted_from_when_it_is_sent(
+    running: service.Service, key: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not from the beginning of a turn that has looked at much before."""
+    looked: list[float] = []
+    honest = starting._Start._check_age
+
+    def check_age(self: Any, why: str) -> None:
+        honest(self, why)
+        with running.database.reader() as connection:
+            looked.append(engine.read_clock(connection))
+
+    monkeypatch.setattr(starting._Start, '_check_age', check_age)
+    move = hidden(running, key)
+    start(running, move)
+    turn(running, key)
+    assert (read(running, move).call or {})['at'] >= looked[0]
 
 
 def test_to_abort_it_waits_for_what_was_sent(
