@@ -259,10 +259,7 @@ def _lose(player: Player, point: Point, what: str) -> str:
     # It may have been the last look, from which nothing was learnt.
     player.stage.observe(scene.key)
     outcome = player.judge(scene)
-    if len(player.story.left) == 1:
-        # Sent again it would undo what somebody did in between.
-        sent = player.changing(scene)
-        assert sorted(sent) == sorted(player.story.calls), sent
+    stories.check_sent(player.story, player.changing(scene))
     return outcome
 
 

@@ -401,6 +401,22 @@ def check(story: Story, scene: Scene) -> None:
     assert scene.site.sim.harmed() == []
 
 
+def check_sent(story: Story, sent: Sequence[str]) -> None:
+    """Nothing was sent again whose answer was not noted.
+
+    It would undo what somebody did in between. A story that may end
+    otherwise when it is disturbed was refused something, and begins again.
+
+    :param sent: what has changed something, in its order.
+    :raises AssertionError: something was.
+    """
+    if len(story.left) == 1:
+        assert sorted(sent) == sorted(story.calls), sent
+    else:
+        assert set(sent) <= set(story.calls), sent
+        assert max(map(sent.count, sent)) <= 2, sent
+
+
 def check_peace(scene: Scene) -> None:
     """Aggregate and pools agree, and hosts that are free are their own pool.
 
