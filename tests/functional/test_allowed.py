@@ -31,7 +31,7 @@ BESIDE = {
     'check_host': {'for': 'remove'},
     'set_metadata': {'metadata': {'key': 'value'}},
 }
-BY_CHANCE = 60
+SOME, MANY = 20, 60
 _ASKED: dict[str, Any] = {'asked': {}}
 
 
@@ -189,7 +189,13 @@ def test_what_is_told_is_what_comes_of_it(service: Service, name: str) -> None:
     assert not laxer(service, compare(service))
 
 
-@pytest.mark.parametrize('seed', range(BY_CHANCE))
+@pytest.mark.parametrize(
+    'seed',
+    [
+        *range(SOME),
+        *(pytest.param(n, marks=pytest.mark.long) for n in range(SOME, MANY)),
+    ],
+)
 def test_so_it_is_in_any_state(service: Service, seed: int) -> None:
     service.stage.become(situations.by_chance(seed))
     assert not laxer(service, compare(service))

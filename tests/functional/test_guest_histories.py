@@ -649,6 +649,7 @@ class CalmHistories(GuestHistories):
 template = histories.template
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures('template')
 @pytest.mark.parametrize('machine', [CalmHistories, GuestHistories])
 def test_guest_histories(machine: type[GuestHistories]) -> None:

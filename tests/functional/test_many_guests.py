@@ -61,6 +61,7 @@ def enter(running: service.Service, key: int, *guests: str) -> float:
     return seconds
 
 
+@pytest.mark.long
 def test_entering_takes_what_the_moves_take(running: service.Service) -> None:
     key = running.create(*(host['name'] for host in HOSTS['hosts']))
     empty = enter(running, key)

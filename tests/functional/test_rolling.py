@@ -413,7 +413,9 @@ def test_a_host_that_does_not_come_back_stops_it(
     assert len(running.arrivals(REBOOT)) == 4
 
 
-@pytest.mark.parametrize('twice', [False, True])
+@pytest.mark.parametrize(
+    'twice', [False, pytest.param(True, marks=pytest.mark.long)]
+)
 def test_a_host_that_comes_back_with_the_old_boot_time(
     running: service.Service, key: int, twice: bool
 ) -> None:

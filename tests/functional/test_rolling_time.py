@@ -88,6 +88,7 @@ class Watch:
         self._last = now
 
 
+@pytest.mark.long
 def test_little_time_passes_beside_what_the_pool_needs(
     running: service.Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

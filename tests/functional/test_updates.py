@@ -41,7 +41,9 @@ REBOOTS = {'mandatory': ['reboot_host']}
 NEWER = {'xapi': '26.99', 'xapi_build': '26.99.0', 'platform_version': '3.9.9'}
 
 
-@pytest.fixture(params=PRODUCTS)
+@pytest.fixture(
+    params=[XENSERVER, pytest.param(XCP_NG, marks=pytest.mark.long)]
+)
 def product(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -148,6 +150,7 @@ def codes(found: dict[str, Any]) -> list[str]:
     return [problem['code'] for problem in found['blockers']]
 
 
+@pytest.mark.parametrize('product', PRODUCTS, indirect=True)
 def test_all_are_updated_the_master_first(
     running: service.Service, key: int, product: str
 ) -> None:

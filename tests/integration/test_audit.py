@@ -16,6 +16,8 @@ from tests.integration import documents
 from tests.integration import keystone as keystone_server
 from tests.integration import processes
 
+pytestmark = pytest.mark.long
+
 ETC = documents.ROOT / 'etc/aggregates_ext'
 SECTIONS = documents.block('install.rst', '[filter:audit]')
 OPTIONS = documents.block('install.rst', '[audit_middleware_notifications]')

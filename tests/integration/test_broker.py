@@ -24,7 +24,7 @@ SIGNS = {'wake_up': WOKEN, 'check_host': 'Asked about host'}
 UNSENT = 'No messages pass, work is found by polling: '
 UNCHECKED = 'No check of host'
 MANAGE = 'aggregates-ext-manage'
-OUTAGES = ('killed', 'frozen')
+OUTAGES = ('killed', pytest.param('frozen', marks=pytest.mark.long))
 
 
 @pytest.fixture
@@ -357,6 +357,7 @@ def test_errors_that_cross_the_wire_are_no_answer(
     assert ('Traceback' in caplog.text) is not expected
 
 
+@pytest.mark.long
 def test_broker_that_refuses_us_is_tried_again(
     make_site: MakeSite, broker: rabbitmq.Broker
 ) -> None:

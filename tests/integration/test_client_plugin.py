@@ -26,6 +26,8 @@ from tests.integration import operators
 from tests.integration import processes
 from tests.integration import rabbitmq
 
+pytestmark = pytest.mark.long
+
 REGION = 'Plugged'
 HOSTS = 20
 GROUP = 'openstack.aggregate_pools.v1'

@@ -25,6 +25,8 @@ from tests.integration import environments
 from tests.integration import guide
 from tests.integration import processes
 
+pytestmark = pytest.mark.long
+
 FILE = environments.ROOT / 'Containerfile'
 NAME = 'aggregates_ext'
 BUILD_LIMIT = 1800  # seconds

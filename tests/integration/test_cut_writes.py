@@ -11,6 +11,8 @@ import pytest
 from tests.integration import plays
 from tests.integration import sweep
 
+pytestmark = pytest.mark.long
+
 MOMENTS = ('before', 'in', 'after')
 
 

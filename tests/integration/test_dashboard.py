@@ -23,6 +23,8 @@ from tests.integration import operators
 from tests.integration import processes
 from tests.integration import rabbitmq
 
+pytestmark = pytest.mark.long
+
 REGION = 'Paneled'
 HOSTS = 20
 GUESTS_OF = """

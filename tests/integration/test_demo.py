@@ -173,6 +173,7 @@ def tell_master(tmp_path, url, method, *parameters):
     return master.call(method, *parameters)
 
 
+@pytest.mark.long
 def test_a_guest_that_goes_down_meanwhile_is_told(tmp_path):
     """Also where it runs again when the story ends."""
     with demo(tmp_path, '--story', 'rolling') as process:
@@ -195,6 +196,7 @@ def test_a_guest_that_goes_down_meanwhile_is_told(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_a_restarted_pool_is_left_running_for_those_who_want(tmp_path):
     with demo(tmp_path, '--story', 'rolling', '--keep') as process:
         said, _ = read_until(process, 'Ctrl-C ends and removes everything')
@@ -206,6 +208,7 @@ def test_a_restarted_pool_is_left_running_for_those_who_want(tmp_path):
         assert plan['blockers'] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('story', ['life', 'rolling'])
 def test_what_is_printed_to_be_tried_can_be_typed(
     tmp_path, clients_venv, plugin_path, story
@@ -286,6 +289,7 @@ def test_a_demonstration_that_is_killed_at_once_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_the_command_to_be_copied_is_there(tmp_path):
     with demo(tmp_path, '--keep') as process:
         said, _ = read_until(process, 'Ctrl-C ends and removes everything')

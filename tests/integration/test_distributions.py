@@ -16,6 +16,8 @@ from tests.integration import clients
 from tests.integration import documents
 from tests.integration import environments
 
+pytestmark = pytest.mark.long
+
 # As pyproject.toml asks for, so that no build needs an index.
 BUILDERS = ('build', 'setuptools>=77', 'docutils>=0.20')
 # Beside the package: what a builder of packages or of images needs.

@@ -16,6 +16,8 @@ import pytest
 
 from tests.integration import nova
 
+pytestmark = pytest.mark.long
+
 OTHER = 'aaaaaaaa0b6d4b6f9a3e8d7c6b5a4f3e'
 PREFIXES = ['/v2.1', f'/v2.1/{nova.PROJECT}', '/v2', f'/v2/{nova.PROJECT}']
 KEYPAIR = {'keypair': {'title': 'k'}}

@@ -33,6 +33,8 @@ from tests.integration import processes
 from tests.integration import rabbitmq
 from tests.integration import systemd
 
+pytestmark = pytest.mark.long
+
 PASSWORD = guide_databases.PASSWORD
 SYNC = documents.block('install.rst', 'aggregates-ext-manage db sync')
 ADD = documents.block('install.rst', 'aggregates-ext-manage host add xen1')

@@ -286,6 +286,7 @@ def test_services_end_at_each_place(
     relay.disturb(disturbed, places, part, PARTS)
 
 
+@pytest.mark.long
 @each_part
 @pytest.mark.parametrize('kind', STORIES)
 def test_answers_are_lost_at_each_place(

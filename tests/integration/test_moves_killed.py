@@ -15,6 +15,8 @@ from tests.integration import stories
 
 # Of some thirty: of the operation, and of the move.
 COMMITS = (3, 12)
+FIRST, *OTHERS = stories.MAINTENANCE
+PARAMS = [FIRST, *(pytest.param(o, marks=pytest.mark.long) for o in OTHERS)]
 BOTH = ('before', 'after')
 
 
@@ -26,7 +28,7 @@ def theatre(
         yield made
 
 
-@pytest.fixture(scope='module', params=stories.MAINTENANCE, ids=str)
+@pytest.fixture(scope='module', params=PARAMS, ids=str)
 def player(
     request: pytest.FixtureRequest, theatre: stage.Stage
 ) -> plays.Player:

@@ -17,6 +17,8 @@ import pytest
 from tests.functional import wire_conformance
 from tests.integration import nova
 
+pytestmark = pytest.mark.long
+
 JSON = 'application/json'
 HOSTS = ('xen1', 'xen2', 'xen3', 'far')
 STAGE = [

@@ -15,6 +15,8 @@ from tests.integration import environments
 from tests.integration import keystone as keystone_server
 from tests.integration import nova
 
+pytestmark = pytest.mark.long
+
 USERS = ('operator', 'manager', 'member', 'reader')
 # Server -> where our extension is in it.
 PLACES = [

@@ -17,6 +17,8 @@ import XenAPI
 from tests.integration import nova
 from tests.integration import processes
 
+pytestmark = pytest.mark.long
+
 # Around each change of what is answered here.
 VERSIONS = [
     '2.1',

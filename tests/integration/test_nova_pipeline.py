@@ -14,6 +14,8 @@ import pytest
 
 from tests.integration import nova
 
+pytestmark = pytest.mark.long
+
 AGGREGATES = {
     'alias': 'os-aggregates',
     'name': 'Aggregates',

@@ -16,6 +16,8 @@ from tests.integration import stories
 # Of some fifteen: what a service writes before, with and after the call.
 COMMITS = (2, 4, 5, 6, 7, 8)
 SYNC = 'pool.sync_database'
+MEMBER, MASTER = stories.POWER
+PARAMS = [MEMBER, pytest.param(MASTER, marks=pytest.mark.long)]
 
 
 @pytest.fixture(scope='module')
@@ -26,7 +28,7 @@ def theatre(
         yield made
 
 
-@pytest.fixture(scope='module', params=stories.POWER, ids=str)
+@pytest.fixture(scope='module', params=PARAMS, ids=str)
 def player(
     request: pytest.FixtureRequest, theatre: stage.Stage
 ) -> plays.Player:
@@ -56,6 +58,7 @@ def test_a_service_killed_anywhere_reboots_once(
     assert set(outcomes.values()) == {'converged'}, outcomes
 
 
+@pytest.mark.long
 def test_a_lost_answer_or_a_frozen_service_reboots_once(
     player: plays.Player,
 ) -> None:

@@ -224,6 +224,7 @@ def test_a_service_that_ends_is_followed_by_another(
     [relay.Relay.kill, relay.Relay.freeze],
     ids=lambda act: str(act.__name__),
 )
+@pytest.mark.long
 @pytest.mark.parametrize('number', UPDATE_POINTS)
 @pytest.mark.parametrize('play', UPDATED, indirect=True)
 def test_an_update_is_gone_on_with_by_another(

@@ -15,6 +15,8 @@ import pytest
 from tests.integration import keystone as keystone_server
 from tests.integration import processes
 
+pytestmark = pytest.mark.long
+
 REGION = 'Tempest'
 ADMIN = 'tempest.api.compute.admin'
 MODULES = [

@@ -25,6 +25,8 @@ from tests.integration import rabbitmq
 from tests.integration import stories
 from tests.integration import sweep
 
+pytestmark = pytest.mark.long
+
 SAMPLE = documents.block('install.rst', '[oslo_messaging_rabbit]\n')
 TOPIC = 'versioned_notifications'
 LISTENS = 'Messages are listened to'
