@@ -12,8 +12,10 @@ from aggregates_ext.compute.moving import following
 from aggregates_ext.compute.moving import repairing
 from aggregates_ext.compute.moving import state
 from aggregates_ext.compute.moving import verdicts
+from aggregates_ext.compute.observation import rolls
 from aggregates_ext.compute.run import meter
 from aggregates_ext.compute.xen import failures
+from aggregates_ext.compute.xen import xenapi
 from aggregates_ext.db import moves
 from aggregates_ext.db import records
 from aggregates_ext.db.engine import engine
@@ -21,6 +23,7 @@ from aggregates_ext.domain import moves as domain_moves
 from aggregates_ext.xensim.life import lifecycle
 from tests.functional import service
 from tests.functional import test_moving
+from tests.functional import test_two_masters
 
 key = test_moving.key
 ask = test_moving.ask
@@ -194,6 +197,69 @@ def test_each_start_is_seen_before_the_next(
     found = go_on(running, key, stuck)
     assert found.state == 'completed'
     assert restarts == ['xen2', 'xen3']
+
+
+def test_each_start_is_written_down_before_it_is_asked_for(
+    running: service.Service,
+    key: int,
+    stuck: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever comes after knows what may start anew, and ends its session."""
+    known: list[list[str]] = []
+    names = {running.hosts.get(n).uuid: n for n in ('xen2', 'xen3')}
+    honest = xenapi.Session.call
+
+    def call(self: xenapi.Session, method: str, *rest: Any) -> Any:
+        if method == repairing.CALL:
+            told = (read(running, stuck).call or {})[repairing.KEY]['told']
+            known.append([names[uuid] for uuid in told])
+            assert list(told.values())[-1]['session'] == self.uuid()
+        return honest(self, method, *rest)
+
+    monkeypatch.setattr(xenapi.Session, 'call', call)
+    repair(running, stuck)
+    assert go_on(running, key, stuck).state == 'completed'
+    assert known == [['xen2'], ['xen2', 'xen3']]
+
+
+def test_a_master_synchronizes_before_its_toolstack_starts(
+    running: service.Service, key: int
+) -> None:
+    """What it has not written of other guests would be lost."""
+    _, move = unresolve_two(running, key, 'xen1', 'xen3')
+    before = len(running.sim.calls)
+    repair(running, move)
+    assert go_on(running, key, move).state == 'completed'
+    calls = [c.method for c in running.sim.calls[before:]]
+    sync, first = map(calls.index, ('pool.sync_database', repairing.CALL))
+    assert sync < first
+    assert calls.count('pool.sync_database') == 1
+
+
+def test_not_where_two_masters_lead(
+    running: service.Service, key: int, restarts: list[str], stuck: str
+) -> None:
+    """Each has guests of its own in its records."""
+    test_two_masters.split(running, key, watched=False)
+    restarts.clear()
+    repair(running, stuck)
+    go_on(running, key, stuck, turns=3)
+    assert restarts == []
+
+
+def test_nothing_is_told_that_nobody_would_wait_for(
+    running: service.Service, key: int, restarts: list[str], stuck: str
+) -> None:
+    repair(running, stuck)
+    turn(running, key)
+    turn(running, key, 5)
+    assert restarts == ['xen2']
+    pass_by(running, stuck, running.conf.compute.power_timeout)
+    found = go_on(running, key, stuck)
+    assert found.state == 'unresolved'
+    assert 'xen3 is to start anew' in (found.error or {})['message']
+    assert restarts == ['xen2']
 
 
 def test_another_service_goes_on(
@@ -858,6 +924,41 @@ def test_two_are_repaired_one_after_the_other(
     assert restarts[2] == 'xen3'
     for one in found:
         assert running.sim.places(one.guest_uuid) == ['xen3']
+
+
+def test_one_is_repaired_while_another_is_not(
+    running: service.Service, key: int, restarts: list[str]
+) -> None:
+    """Each is asked for by itself, whichever is the older one."""
+    first, second = unresolve_two(running, key, 'xen1', 'xen3')
+    restarts.clear()
+    repair(running, second)
+    assert go_on(running, key, second).state == 'completed'
+    assert restarts == ['xen1', 'xen2', 'xen3']
+
+
+def test_one_whose_host_leaves_meanwhile_is_given_up(
+    running: service.Service,
+    key: int,
+    stuck: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where that was told to start anew, it is waited for all the same."""
+    repair(running, stuck)
+    turn(running, key)
+    assert read(running, stuck).state == moves.REPAIRING
+    gone, honest = running.hosts.get('xen2').uuid, rolls.Roll.find
+    monkeypatch.setattr(
+        rolls.Roll,
+        'find',
+        lambda self, uuid: None if uuid == gone else honest(self, uuid),
+    )
+    turn(running, key)
+    found = read(running, stuck)
+    assert 'It ends soon' in (found.error or {})['message']
+    pass_by(running, stuck, repairing.AGAIN)
+    # Its record is of no use to anybody then.
+    assert go_on(running, key, stuck, turns=4).is_doubtful
 
 
 def test_where_no_order_is_right_none_is_told(

@@ -198,21 +198,20 @@ def order(
     for other, end in moves:
         sources.setdefault(end, []).append(other)
     found: list[str] = []
-    pending: list[str] = []
+    visited: set[str] = set()
 
     def visit(host: str) -> None:
-        if host in pending:
+        if host in visited:
             raise GivenUp(
                 'other guests, of whose moves nobody knows how they ended, '
                 'went the other way, so each order could end one of them. Look '
                 'on the hosts where they run ("xl list"), and abort the moves '
                 'of those that run where their records say.'
             )
-        pending.append(host)
+        visited.add(host)
         for other in sources.get(host, ()):
             if other not in found:
                 visit(other)
-        pending.pop()
         found.append(host)
 
     visit(target)
