@@ -114,7 +114,7 @@ bool old[SLOTS];                /* ghost: a newer holder has looked since */
 #define SEND \
     if \
     :: message[s] = FLIES \
-    :: misses > 0 -> misses--; message[s] = DENIED \
+    :: misses > 0 -> misses--; message[s] = DENIED; old[s] = false \
     fi; \
     MAY_DIE; \
     atomic { \
