@@ -626,6 +626,28 @@ def test_to_abort_it_ends_its_session(
     assert test_moving.sessions(running) == before
 
 
+def test_it_is_written_down_before_it_is_asked_for(
+    running: service.Service,
+    key: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever comes after asks no third time, and ends its session."""
+    move = hidden(running, key)
+    known: list[dict[str, Any]] = []
+    honest = xenapi.Session.call
+
+    def call(self: xenapi.Session, method: str, *rest: Any) -> Any:
+        if method == STARTED:
+            known.append(read(running, move).call or {})
+            assert known[-1]['session'] == self.uuid()
+        return honest(self, method, *rest)
+
+    monkeypatch.setattr(xenapi.Session, 'call', call)
+    start(running, move)
+    assert go_on(running, key, move).state == 'completed'
+    assert [(call['sent'], call['open']) for call in known] == [(1, True)]
+
+
 def test_nothing_is_started_where_two_lead(
     running: service.Service, key: int
 ) -> None:
