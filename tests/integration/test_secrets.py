@@ -282,7 +282,6 @@ def test_secrets_are_in_no_message(
     check_site(site)
 
 
-@pytest.mark.long
 def test_refused_and_missing_servers_are_told_without_their_passwords(
     make_telling_site: MakeSite, broker: rabbitmq.Broker
 ) -> None:
