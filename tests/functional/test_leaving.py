@@ -373,10 +373,20 @@ class TestDisks:
         report = stage.guard.check_leave(alone.master, uuid, [], [])
         assert (report.blockers, report.disks) == ((), {})
 
+    def test_the_name_of_the_last_host_is_changed_with_a_role(
+        self, make_stage: Make
+    ) -> None:
+        alone = make_stage(there=stage.READER)
+        uuid = alone.sim.host('xen1').uuid
+        report = stage.guard.check_leave(alone.master, uuid, [], [])
+        assert stage.codes(report.blockers) == ['RBAC_PERMISSION_DENIED']
+
     def test_a_host_that_left_already_loses_nothing(
         self, make_stage: Make
     ) -> None:
-        report = make_stage().check_leave()
+        left = make_stage()
+        left.sim.set_pool('xen1', ha_enabled=True)
+        report = left.check_leave()
         assert (report.blockers, report.disks) == ((), {})
 
 
@@ -478,6 +488,41 @@ def test_what_should_be_known(
     assert warning.code == code
     assert words in warning.found
     assert trio.eject() == ''
+
+
+def belonging(sim: Sim, **fields: Any) -> None:
+    home = host_ref(sim)
+    sim.add_record('xen1', 'VM', name_label='web', affinity=home, **fields)
+
+
+def other_member(sim: Sim, name: str, enabled: bool) -> None:
+    host = host_ref(sim, name)
+    sim.add_record('xen1', 'Cluster_host', host=host, enabled=enabled)
+
+
+def other_task(sim: Sim, name: str, status: str) -> None:
+    host = host_ref(sim, name)
+    sim.add_record('xen1', 'task', status=status, resident_on=host)
+
+
+# What is like something that should be known, and is not.
+UNTOLD: list[Change] = [
+    lambda sim: belonging(sim, is_a_template=True),
+    lambda sim: belonging(sim, is_a_snapshot=True),
+    lambda sim: other_member(sim, 'xen1', True),
+    lambda sim: other_member(sim, 'xen2', False),
+    lambda sim: other_task(sim, 'xen1', 'pending'),
+    lambda sim: other_task(sim, 'xen2', 'success'),
+]
+
+
+@pytest.mark.parametrize('change', UNTOLD)
+def test_what_does_not_go_with_the_host_is_not_told(
+    make_stage: Make, change: Change
+) -> None:
+    trio = make_stage(together=True, members=1)
+    change(trio.sim)
+    assert trio.check_leave().warnings == ()
 
 
 def test_one_host_that_is_left_is_told(pair: stage.Stage) -> None:

@@ -192,6 +192,8 @@ def test_a_second_host_proves_that_storage_is_elsewhere(
     stage.assert_readable(report)
     assert list(report.disks or ()) == [sr]
     assert f'"data" ({sr})' in found(report, 'STORAGE_UNPLACED')
+    # What counts as on this host is told once.
+    assert codes(report) == ['STORAGE_UNPLACED']
     second(trio, sr, 'xen1')
     assert list(trio.check_leave().disks or ()) == [sr]
     db.row('PBD', db.where('PBD', SR=ref_of(trio.sim, sr))[1]).update(
@@ -271,7 +273,9 @@ class TestReplicas:
         self, trio: stage.Stage, kind: str, config: dict[str, str]
     ) -> None:
         add(trio.sim, 'xen1', kind, shared=True, device_config=config)
-        assert stage.codes(trio.check_leave().blockers) == ['REPLICAS_LOST']
+        report = trio.check_leave()
+        assert stage.codes(report.blockers) == ['REPLICAS_LOST']
+        assert report.warnings == ()
 
     @pytest.mark.parametrize(
         ('kind', 'config'),

@@ -61,9 +61,7 @@ def _lies_on(
         return here or not elsewhere
     if where is Place.ADAPTER:
         return not elsewhere
-    if where is Place.UNKNOWN:
-        return not (elsewhere and flagged)
-    return False
+    return where is Place.UNKNOWN and not (elsewhere and flagged)
 
 
 def unplaced(records: Read) -> Srs:
