@@ -18,6 +18,7 @@ from oslo_utils import timeutils
 from aggregates_ext import exception
 from aggregates_ext.db import addresses as db_addresses
 from aggregates_ext.db import fitting
+from aggregates_ext.db import inventory
 from aggregates_ext.db import records
 from aggregates_ext.db import stamps
 from aggregates_ext.db.engine import engine
@@ -191,6 +192,7 @@ def insert_all(
     except db_exc.DBDuplicateEntry as exc:
         first = exc.value or values[0]['name']
         raise exception.HostExists(name=first) from None
+    inventory.write_uuids(connection)
     for name in sorted(names):
         notes.serve(connection, name, 'create')
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import uuid
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -17,6 +18,13 @@ _HOSTS = models.hosts
 _AGGREGATES = models.aggregates
 # Values in one statement; for more all are read.
 _MOST = 1000
+# What a registration is found by: how it is called there, and its column.
+HYPERVISOR, SERVICE = 'hypervisor', 'service'
+_UUIDS = {
+    HYPERVISOR: _HOSTS.c.hypervisor_uuid,
+    SERVICE: _HOSTS.c.service_uuid,
+}
+_NAMESPACE = uuid.UUID('6d1f3c52-8a0e-4f0b-9d55-0f6b8f3a1c77')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,12 +173,56 @@ def _some(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Entry]:
         yield _entry(row, homes.get(row.aggregate_id))
 
 
-def registrations(
-    connection: sa.Connection,
-) -> Iterator[Registration]:
-    """What tells each host from others, and its aggregate."""
-    for row in connection.execute(_REGISTRATIONS):
-        yield Registration(*row)
+def uuid_of(
+    kind: str, key: int, name: str, created_at: datetime.datetime
+) -> str:
+    """What a registration is called elsewhere, and never otherwise.
+
+    :param kind: ``HYPERVISOR`` or ``SERVICE``.
+    """
+    text = f'{kind} {key} {name} {created_at.isoformat()}'
+    return str(uuid.uuid5(_NAMESPACE, text))
+
+
+def registered(
+    connection: sa.Connection, kind: str, wanted: str
+) -> Registration | None:
+    """The registration that is called so, in one statement.
+
+    What a former release registers during an upgrade is read besides.
+    """
+    # None is called so, and PostgreSQL takes no text with it.
+    if '\0' in wanted:
+        return None
+    column = _UUIDS[kind]
+    rows = connection.execute(
+        _REGISTRATIONS.where(sa.or_(column == wanted, column.is_(None)))
+    )
+    for row in rows:
+        found = Registration(*row)
+        # A database that compares loosely must not find another host.
+        if uuid_of(kind, found.id, found.name, found.created_at) == wanted:
+            return found
+    return None
+
+
+def write_uuids(connection: sa.Connection) -> None:
+    """Write down what registrations are called, where that is not yet."""
+    missing = sa.or_(*(column.is_(None) for column in _UUIDS.values()))
+    made = [
+        {
+            'key': row.id,
+            **{
+                column.name: uuid_of(kind, row.id, row.name, row.created_at)
+                for kind, column in _UUIDS.items()
+            },
+        }
+        for row in connection.execute(_REGISTRATIONS.where(missing))
+    ]
+    if made:
+        connection.execute(
+            sa.update(_HOSTS).where(_HOSTS.c.id == sa.bindparam('key')), made
+        )
 
 
 def _entry(row: Any, home: Home | None) -> Entry:

@@ -8,7 +8,6 @@ import dataclasses
 import datetime
 import functools
 import re
-import uuid
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -29,7 +28,6 @@ DISABLED_REASON = 'Disabled in its pool.'
 # Beside what somebody has said, while it is not so.
 NOT_DISABLED = 'its pool has it enabled, as last seen'
 MAX_ID = 2**31 - 1  # what an integer column holds
-_NAMESPACE = uuid.UUID('6d1f3c52-8a0e-4f0b-9d55-0f6b8f3a1c77')
 
 
 class Figures(NamedTuple):
@@ -149,30 +147,21 @@ class Inventory:
             return self._found(db_inventory.find(connection, key=int(number)))
 
     def find_hypervisor(self, wanted: str) -> Node | None:
-        """The host with the ``hypervisor_uuid``, which no index has."""
-        for found in self._registrations():
-            if _uuid('hypervisor', *found[:3]) == wanted:
-                with self._database.reader() as connection:
-                    return self._found(
-                        db_inventory.find(connection, key=found.id)
-                    )
-        return None
+        """The host with the ``hypervisor_uuid``."""
+        with self._database.reader() as connection:
+            found = db_inventory.registered(
+                connection, db_inventory.HYPERVISOR, wanted
+            )
+            if found is None:
+                return None
+            return self._found(db_inventory.find(connection, key=found.id))
 
     def find_service(self, wanted: str) -> db_inventory.Registration | None:
         """The registration of the host with the ``service_uuid``."""
-        for found in self._registrations():
-            if service_uuid(*found[:3]) == wanted:
-                return found
-        return None
-
-    def _registrations(self) -> list[db_inventory.Registration]:
-        """All of them, to be looked through when the transaction has ended.
-
-        Of 100,000 that takes seconds, in which a database ends one that
-        rests.
-        """
         with self._database.reader() as connection:
-            return list(db_inventory.registrations(connection))
+            return db_inventory.registered(
+                connection, db_inventory.SERVICE, wanted
+            )
 
     def _found(self, entry: db_inventory.Entry | None) -> Node | None:
         return None if entry is None else self._nodes([entry])[0]
@@ -219,10 +208,12 @@ def _node(entry: db_inventory.Entry, sights: Sights) -> Node:
     return Node(
         id=entry.id,
         name=entry.name,
-        hypervisor_uuid=_uuid(
-            'hypervisor', entry.id, entry.name, entry.created_at
+        hypervisor_uuid=db_inventory.uuid_of(
+            db_inventory.HYPERVISOR, entry.id, entry.name, entry.created_at
         ),
-        service_uuid=service_uuid(entry.id, entry.name, entry.created_at),
+        service_uuid=db_inventory.uuid_of(
+            db_inventory.SERVICE, entry.id, entry.name, entry.created_at
+        ),
         zone=_zone(entry),
         address=entry.address or parse.urlsplit(entry.url).hostname,
         up=state.up,
@@ -259,18 +250,6 @@ def told_reason(host: db_inventory.Entry | records.Host) -> str | None:
     reason, operation = asked.get('reason'), asked.get('operation')
     told = 'maintenance' if reason is None else f'maintenance: {reason}'
     return told if operation is None else f'{told} (operation {operation})'
-
-
-def _uuid(
-    kind: str, key: int, name: str, created_at: datetime.datetime
-) -> str:
-    text = f'{kind} {key} {name} {created_at.isoformat()}'
-    return str(uuid.uuid5(_NAMESPACE, text))
-
-
-def service_uuid(key: int, name: str, created_at: datetime.datetime) -> str:
-    """The uuid of the service of a host, by its registration."""
-    return _uuid('service', key, name, created_at)
 
 
 def _zone(entry: db_inventory.Entry) -> str:

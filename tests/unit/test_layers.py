@@ -256,7 +256,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'db/',
         'db/engine/',
         'db/outbox/',
-        'domain/',
         'exception.py',
         'outages.py',
         'rpc.py',

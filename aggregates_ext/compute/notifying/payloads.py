@@ -9,10 +9,10 @@ import datetime
 from typing import Any
 
 from aggregates_ext.db import aggregates
+from aggregates_ext.db import inventory
 from aggregates_ext.db import records
 from aggregates_ext.db.outbox import notes
 from aggregates_ext.db.outbox import queue
-from aggregates_ext.domain import inventory
 
 NOVA = 'nova'
 OURS = 'aggregates_ext'
@@ -123,7 +123,9 @@ def _service(row: queue.Row) -> dict[str, Any]:
     disabled = row.service == records.DISABLED
     uuid = None
     if row.host_id and row.host and row.registered_at:
-        uuid = inventory.service_uuid(row.host_id, row.host, row.registered_at)
+        uuid = inventory.uuid_of(
+            inventory.SERVICE, row.host_id, row.host, row.registered_at
+        )
     return {
         'host': row.host,
         'binary': COMPUTE,

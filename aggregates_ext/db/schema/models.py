@@ -111,6 +111,10 @@ hosts = sa.Table(
     # A standing consent to the loss of disks: SRs, who, until when.
     sa.Column('consent', NULLABLE_JSON),
     sa.Column('created_at', moment(), nullable=False),
+    # Made of the registration, see ``db/inventory.py``; NULL: by a release
+    # that did not write them.
+    sa.Column('hypervisor_uuid', sa.String(36), index=True),
+    sa.Column('service_uuid', sa.String(36), index=True),
     # Which are on their way back; which free ones are to be asked again.
     sa.Index('ix_hosts_phase', 'phase', 'looked_at'),
     sqlite_autoincrement=True,

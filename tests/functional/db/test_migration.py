@@ -24,9 +24,12 @@ from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import migration
 from aggregates_ext.db.schema import models
 from aggregates_ext.db.schema import steps
+from aggregates_ext.domain import inventory
 
 pytestmark = pytest.mark.every_database
 STEPS = ('create_table', 'create_index', 'add_column', 'drop_index')
+# How many of them all revisions take.
+TAKEN = 55
 # Changes rows, adds what may not be NULL, and what has to be unique.
 NEXT = """
 import sqlalchemy as sa
@@ -243,6 +246,23 @@ def test_changes_of_master_get_their_time(conf: cfg.ConfigOpts) -> None:
     database.dispose()
 
 
+def test_hosts_get_what_they_are_found_by(conf: cfg.ConfigOpts) -> None:
+    database = engine.Database(conf)
+    migration.upgrade(database, '0012')
+    populate_old(database)
+    migration.upgrade(database)
+    hosts_of = inventory.Inventory(database)
+    (told,) = hosts_of.get_all()
+    with database.reader() as connection:
+        table = models.hosts
+        found = connection.execute(
+            sa.select(table.c.hypervisor_uuid, table.c.service_uuid)
+        ).one()
+    assert tuple(found) == (told.hypervisor_uuid, told.service_uuid)
+    assert hosts_of.find_hypervisor(told.hypervisor_uuid) == told
+    database.dispose()
+
+
 def test_next_revision_changes_a_database_with_data(
     database: engine.Database, revisions: pathlib.Path
 ) -> None:
@@ -293,7 +313,27 @@ def test_two_upgrades_at_once_do_not_break_each_other(
         database.dispose()
 
 
-@pytest.mark.parametrize('step', range(1, 20))
+def test_every_step_is_counted(
+    conf: cfg.ConfigOpts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+
+    def count(real: Callable[..., None]) -> Callable[..., None]:
+        def counting(*arguments: Any, **options: Any) -> None:
+            taken.append(arguments)
+            real(*arguments, **options)
+
+        return counting
+
+    for name in STEPS:
+        monkeypatch.setattr(steps, name, count(getattr(steps, name)))
+    database = engine.Database(conf)
+    migration.upgrade(database)
+    assert len(taken) == TAKEN
+    database.dispose()
+
+
+@pytest.mark.parametrize('step', range(1, TAKEN + 1, 3))
 def test_interrupted_upgrade_can_be_begun_again(
     conf: cfg.ConfigOpts, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

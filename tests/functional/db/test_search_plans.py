@@ -26,6 +26,8 @@ DUE, EMPTY, RETURNING = 200, 10, 3
 # each of them, and those that are nobody's to look at.
 LIMIT = 400
 SOME = 20
+# That of no host.
+UUID = '00000000-0000-5000-8000-000000000000'
 OLD = datetime.datetime(2020, 1, 1)
 
 
@@ -66,6 +68,8 @@ def _fill(connection: sa.Connection) -> None:
             {
                 'name': f'xen{number}',
                 'uuid': f'x{number}',
+                'hypervisor_uuid': f'h{number}',
+                'service_uuid': f's{number}',
                 'url': f'https://xen{number}',
                 'credential': 'default',
                 'phase': 'returning' if number < RETURNING else 'member',
@@ -81,6 +85,8 @@ def _fill(connection: sa.Connection) -> None:
         [
             {
                 'name': f'free{number}',
+                'hypervisor_uuid': f'f{number}',
+                'service_uuid': f'e{number}',
                 'url': f'https://free{number}',
                 'credential': 'default',
                 'phase': 'free',
@@ -124,6 +130,8 @@ QUESTIONS: dict[str, Callable[[sa.Connection], object]] = {
     'free hosts, none due': lambda c: sightings.due(c, 2e9, SOME),
     'free hosts, some due': lambda c: sightings.due(c, 1e8, SOME),
     'guests without a pool': guests.orphaned,
+    'a hypervisor': lambda c: inventory.registered(c, 'hypervisor', UUID),
+    'a service': lambda c: inventory.registered(c, 'service', UUID),
     'a page of hosts': lambda c: list(inventory.page(c, 5, 'xen2')),
 }
 

@@ -24,6 +24,7 @@ from aggregates_ext import db
 from aggregates_ext.db import aggregates
 from aggregates_ext.db import history
 from aggregates_ext.db import hosts
+from aggregates_ext.db import inventory
 from aggregates_ext.db import leases
 from aggregates_ext.db import operations
 from aggregates_ext.db import pools
@@ -104,6 +105,13 @@ def drifted(connection: Any) -> None:
 def emptied(connection: Any) -> None:
     for name in ('h1', 'h2'):
         hosts.move(connection, name, 1, ('member', 'leaving'), 'free')
+
+
+def unnamed(connection: Any) -> None:
+    """As a former release registers hosts."""
+    table = models.hosts
+    unwritten = {table.c.hypervisor_uuid: None, table.c.service_uuid: None}
+    connection.execute(sa.update(table).values(unwritten))
 
 
 def dead(connection: Any) -> None:
@@ -190,6 +198,9 @@ CASES: dict[str, list[Case]] = {
             ),
             quiet=True,
         )
+    ],
+    'inventory.write_uuids': [
+        Case(inventory.write_uuids, unnamed, quiet=True)
     ],
     'hosts.delete': [Case(lambda c: hosts.delete(c, 'h3'), quiet=True)],
     'hosts.bind': [Case(lambda c: hosts.bind(c, 'h3', 1))],

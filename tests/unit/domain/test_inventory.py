@@ -277,7 +277,38 @@ def test_what_no_host_can_be_is_not_found(database: engine.Database) -> None:
         assert hosts.find(name) is None
     for number in ('0', '01', '-1', '1.0', '\u0661', '2147483648', 'x'):
         assert hosts.find_registration(number) is None
-    assert hosts.find_hypervisor(UUID) is None
+    uuid = node(database).hypervisor_uuid
+    for wanted in (UUID, uuid.upper(), f'{uuid} ', f'{uuid}\0', 'x' * 5000):
+        assert hosts.find_hypervisor(wanted) is None
+        assert hosts.find_service(wanted) is None
+    assert hosts.find_service(uuid) is None
+
+
+@pytest.mark.every_database
+def test_what_a_former_release_has_registered_is_found(
+    database: engine.Database,
+) -> None:
+    """By the next registration it has what it is found by."""
+    register(database)
+    first = node(database)
+    unwritten = {'hypervisor_uuid': None, 'service_uuid': None}
+    with database.writer() as connection:
+        connection.execute(sa.update(models.hosts).values(**unwritten))
+    hosts = inventory.Inventory(database)
+    assert hosts.find_hypervisor(first.hypervisor_uuid) == first
+    assert hosts.find_service(first.service_uuid) is not None
+    assert hosts.find_service(UUID) is None
+    other = {'name': 'xen2', 'url': 'https://y', 'credential': 'default'}
+    with database.writer() as connection:
+        db_hosts.insert(connection, other)
+        table = models.hosts
+        rows = connection.execute(
+            sa.select(table.c.hypervisor_uuid, table.c.service_uuid)
+        ).all()
+    told = [
+        (each.hypervisor_uuid, each.service_uuid) for each in hosts.get_all()
+    ]
+    assert sorted(map(tuple, rows)) == sorted(told)
 
 
 @pytest.mark.every_database
@@ -312,24 +343,3 @@ def test_a_pool_is_looked_through_once_for_all_its_hosts(
     )
     assert len(inventory.Inventory(database).get_all()) == 3
     assert len(looked) == 1
-
-
-def test_registrations_are_looked_through_in_no_transaction(
-    database: engine.Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    register(database)
-    one = node(database)
-    pool: Any = database.engine.pool
-    open_while = []
-    make = inventory._uuid
-
-    def making(*what: Any) -> str:
-        open_while.append(pool.checkedout())
-        return make(*what)
-
-    monkeypatch.setattr(inventory, '_uuid', making)
-    hosts = inventory.Inventory(database)
-    assert hosts.find_hypervisor(UUID) is None
-    assert hosts.find_service(UUID) is None
-    assert open_while == [0, 0]
-    assert hosts.find_service(one.service_uuid) is not None
