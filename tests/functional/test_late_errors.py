@@ -160,6 +160,14 @@ def test_host_that_stays_is_asked_by_one_observation_after_another(
     for _ in range(3):
         running.watch(key, byhand.WHILE)
         assert running.operation(key).state == 'unresolved'
+    assert running.operation(key).parameters[departures.FOLLOWS]
+    # Whoever says nothing for a while may have left and come back.
+    running.sim.power_off('xen2')
+    running.watch(key, byhand.WHILE)
+    assert running.operation(key).parameters[departures.FOLLOWS] is None
+    running.sim.power_on('xen2')
+    running.watch(key, byhand.WHILE)
+    running.watch(key, byhand.WHILE)
     found = running.operation(key)
     known = dict(found.parameters)
     # By the clock of the database, which the simulated one does not set.

@@ -505,8 +505,16 @@ def other_task(sim: Sim, name: str, status: str) -> None:
     sim.add_record('xen1', 'task', status=status, resident_on=host)
 
 
+def busy_elsewhere(sim: Sim) -> None:
+    sim.add_sr('xen1', 'data', vdis=[{'name': 'other'}])
+    db = sim.host('xen1').database
+    (ref,) = db.where('VDI', name_label='other')
+    db.row('VDI', ref)['current_operations'] = {'x': 'copy'}
+
+
 # What is like something that should be known, and is not.
 UNTOLD: list[Change] = [
+    busy_elsewhere,
     lambda sim: belonging(sim, is_a_template=True),
     lambda sim: belonging(sim, is_a_snapshot=True),
     lambda sim: other_member(sim, 'xen1', True),
@@ -522,7 +530,8 @@ def test_what_does_not_go_with_the_host_is_not_told(
 ) -> None:
     trio = make_stage(together=True, members=1)
     change(trio.sim)
-    assert trio.check_leave().warnings == ()
+    report = trio.check_leave()
+    assert (report.blockers, report.warnings) == ((), ())
 
 
 def test_one_host_that_is_left_is_told(pair: stage.Stage) -> None:
