@@ -15,6 +15,7 @@ fleet shows in the last column: 1.0 grows as the fleet does.
 import contextlib
 import functools
 import gc
+import itertools
 import json
 import pathlib
 import pickle
@@ -107,7 +108,7 @@ class Gauge:
         if self._server is None:
             return 0.0
         found = 0.0
-        for process in self._server._processes():
+        for process in self._server.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 times = process.cpu_times()
                 found += times.user + times.system
@@ -157,7 +158,7 @@ class Service:
         :param what: as ``Recorded.look``.
         """
         recorded.look = what
-        keys = iter(range(1, pools + 1, max(1, pools // SAMPLE)))
+        keys = itertools.cycle(range(1, pools + 1, max(1, pools // SAMPLE)))
         found = self._gauge.measure(
             lambda: self._manager.work_on(next(keys)), SAMPLE
         )

@@ -22,6 +22,7 @@ from aggregates_ext import conf as options
 from aggregates_ext.compute import manager
 from aggregates_ext.compute.observation import views
 from aggregates_ext.compute.xen import connections
+from aggregates_ext.db import inventory
 from aggregates_ext.db import stamps
 from aggregates_ext.db.engine import engine
 from aggregates_ext.db.schema import models
@@ -70,6 +71,7 @@ def fill(account: Account, recorded: replay.Recorded, pools: int) -> None:
         _pools(connection, pools)
         _hosts(connection, pools)
         _free(connection, pools * HOSTS // FREE)
+        inventory.write_uuids(connection)
         _others(connection, pools)
     for first in range(2, pools + 1, AT_ONCE):
         last = min(first + AT_ONCE - 1, pools)
@@ -193,6 +195,8 @@ def _hosts(connection: sa.Connection, pools: int) -> None:
                     **row,
                     'id': (pool - 1) * HOSTS + place + 1,
                     'aggregate_id': pool,
+                    'hypervisor_uuid': None,
+                    'service_uuid': None,
                     **{
                         name: _own(row[name], pool)
                         for name in ('name', 'uuid', 'url', 'address')

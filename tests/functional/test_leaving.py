@@ -512,8 +512,23 @@ def busy_elsewhere(sim: Sim) -> None:
     db.row('VDI', ref)['current_operations'] = {'x': 'copy'}
 
 
+def attached_elsewhere(sim: Sim, control: bool) -> None:
+    sim.add_sr('xen1', 'data', vdis=[{'name': 'other'}])
+    sim.add_vm('xen1', 'db')
+    db = sim.host('xen1').database
+    (vdi,) = db.where('VDI', name_label='other')
+    (vm,) = db.where(
+        'VM',
+        resident_on=host_ref(sim, 'xen1'),
+        is_control_domain=control,
+    )
+    db.create('VBD', VM=vm, VDI=vdi, currently_attached=True)
+
+
 # What is like something that should be known, and is not.
 UNTOLD: list[Change] = [
+    lambda sim: attached_elsewhere(sim, True),
+    lambda sim: attached_elsewhere(sim, False),
     busy_elsewhere,
     lambda sim: belonging(sim, is_a_template=True),
     lambda sim: belonging(sim, is_a_snapshot=True),
