@@ -136,6 +136,46 @@ def test_host_that_stays_after_a_late_error_is_a_member(
     assert all(host['enabled'] for host in running.pool_of('xen1')['hosts'])
 
 
+@pytest.mark.parametrize('code', ['VDI_IN_USE', 'SR_BACKEND_FAILURE_47'])
+def test_what_is_refused_before_the_host_is_told_needs_no_wait(
+    running: service.Service, code: str
+) -> None:
+    key = running.create('xen1', 'xen2')
+    running.sim.plant(host='xen2', action='fail', step='E1', code=code)
+    before = running.clock.time()
+    running.members.remove_host(running.ctx, key, 'xen2')
+    assert running.settle(key) == 'failed'
+    assert running.error(key)['code'] == code
+    waited = running.clock.time() - before
+    assert waited < running.conf.compute.fuse_wait
+
+
+def test_host_that_is_silent_for_a_while_is_waited_for_again(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1', 'xen2')
+    running.sim.plant(host='xen2', action='fail', step='E1', code='SOME_ERROR')
+    since: list[float] = []
+
+    def flicker() -> None:
+        if not running.arrivals(EJECT):
+            return
+        (sent,) = running.arrivals(EJECT)
+        if not since and running.clock.time() > sent + 30:
+            running.sim.power_off('xen2')
+            since.append(running.clock.time())
+        elif len(since) == 1 and running.clock.time() > since[0] + 10:
+            running.sim.power_on('xen2')
+            since.append(running.clock.time())
+
+    running.meanwhile.append(flicker)
+    running.members.remove_host(running.ctx, key, 'xen2')
+    assert running.settle(key) == 'failed', running.error(key)
+    waited = running.clock.time() - since[1]
+    assert waited >= running.conf.compute.fuse_wait
+    assert running.hosts.get('xen2').phase == 'member'
+
+
 def test_host_that_stays_is_asked_by_one_observation_after_another(
     running: service.Service,
 ) -> None:
