@@ -11,6 +11,7 @@ import pytest
 
 from aggregates_ext.compute.rules.leaving import remains
 from aggregates_ext.compute.rules.leaving import requirements
+from aggregates_ext.compute.xen import failures
 from aggregates_ext.xensim import simulator
 from aggregates_ext.xensim.plan import presets
 from tests.functional import stage
@@ -196,6 +197,14 @@ def test_the_master_and_whom_the_account_forbids(make_stage: Make) -> None:
     assert problem.code == pair.eject() == 'RBAC_PERMISSION_DENIED'
     pair.sim.host('xen1').database.pool['master'] = pair.ref('xen2')
     assert 'HOST_IS_MASTER' in stage.codes(pair.check_leave().blockers)
+
+
+def test_a_pool_whose_master_is_none_of_its_hosts_is_not_judged(
+    pair: stage.Stage,
+) -> None:
+    pair.sim.host('xen1').database.pool['master'] = 'OpaqueRef:gone'
+    with pytest.raises(failures.OddAnswer, match='is none of its hosts'):
+        pair.check_leave()
 
 
 def test_every_rule_of_leaving_was_seen_to_refuse(make_stage: Make) -> None:

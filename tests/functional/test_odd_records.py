@@ -179,6 +179,7 @@ def test_storage_that_cannot_be_read_is_never_taken_for_none(
         report = guard.check_leave(lying, uuid, [], [])
         codes = stage.codes(report.blockers)
         assert ODD in codes or 'DATA_LOSS' in codes, lie
+        assert report.disks is not None, lie
 
 
 @pytest.mark.parametrize('which', ['all', 'master', 'target', 'others'])
