@@ -40,11 +40,11 @@ class Home:
     observed_at: float | None
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A registered host, and where it is bound.
 
     :ivar availability_zone: its own.
+    :ivar hypervisor_uuid, service_uuid: what it is called elsewhere.
     :ivar phase_since, seen_at, now: seconds of the epoch, by the database's
         clock; ``seen_at`` is when it was last seen outside of a pool.
     """
@@ -63,8 +63,10 @@ class Entry:
     disabled_reason: str | None
     maintenance: str | None
     maintenance_of: dict[str, Any] | None
-    now: float
+    hypervisor_uuid: str
+    service_uuid: str
     aggregate_id: int | None
+    now: float
     home: Home | None
 
 
@@ -88,21 +90,7 @@ _HOMES = sa.select(
 _SOME_HOMES = _HOMES.where(_AGGREGATES.c.deleted + 0 == 0)
 _HOMES = _HOMES.where(_AGGREGATES.c.deleted == 0)
 _ENTRIES = sa.select(
-    _HOSTS.c.id,
-    _HOSTS.c.name,
-    _HOSTS.c.uuid,
-    _HOSTS.c.url,
-    _HOSTS.c.address,
-    _HOSTS.c.availability_zone,
-    _HOSTS.c.phase,
-    _HOSTS.c.phase_since,
-    _HOSTS.c.seen_at,
-    _HOSTS.c.created_at,
-    _HOSTS.c.service,
-    _HOSTS.c.disabled_reason,
-    _HOSTS.c.maintenance,
-    _HOSTS.c.maintenance_of,
-    _HOSTS.c.aggregate_id,
+    *(_HOSTS.c[name] for name in Entry._fields[:-2]),
     engine.now().label('now'),
 )
 
@@ -196,12 +184,15 @@ def registered(
         return None
     column = _UUIDS[kind]
     rows = connection.execute(
-        _REGISTRATIONS.where(sa.or_(column == wanted, column.is_(None)))
+        _REGISTRATIONS.add_columns(column).where(
+            sa.or_(column == wanted, column.is_(None))
+        )
     )
-    for row in rows:
-        found = Registration(*row)
+    for *told, known in rows:
+        found = Registration(*told)
+        called = known or uuid_of(kind, found.id, found.name, found.created_at)
         # A database that compares loosely must not find another host.
-        if uuid_of(kind, found.id, found.name, found.created_at) == wanted:
+        if called == wanted:
             return found
     return None
 
@@ -210,13 +201,7 @@ def write_uuids(connection: sa.Connection) -> None:
     """Write down what registrations are called, where that is not yet."""
     missing = sa.or_(*(column.is_(None) for column in _UUIDS.values()))
     made = [
-        {
-            'key': row.id,
-            **{
-                column.name: uuid_of(kind, row.id, row.name, row.created_at)
-                for kind, column in _UUIDS.items()
-            },
-        }
+        {'key': row.id, **_made(row)}
         for row in connection.execute(_REGISTRATIONS.where(missing))
     ]
     if made:
@@ -225,26 +210,21 @@ def write_uuids(connection: sa.Connection) -> None:
         )
 
 
+def _made(row: Any) -> dict[str, Any]:
+    """What a registration is called, by column."""
+    return {
+        column.name: uuid_of(kind, row.id, row.name, row.created_at)
+        for kind, column in _UUIDS.items()
+    }
+
+
 def _entry(row: Any, home: Home | None) -> Entry:
-    return Entry(
-        id=row.id,
-        name=row.name,
-        uuid=row.uuid,
-        url=row.url,
-        address=row.address,
-        availability_zone=row.availability_zone,
-        phase=row.phase,
-        phase_since=row.phase_since,
-        seen_at=row.seen_at,
-        now=float(row.now),
-        created_at=row.created_at,
-        service=row.service,
-        disabled_reason=row.disabled_reason,
-        maintenance=row.maintenance,
-        maintenance_of=row.maintenance_of,
-        aggregate_id=row.aggregate_id,
-        home=home,
-    )
+    *told, now = row
+    entry = Entry._make([*told, float(now), home])
+    if entry.hypervisor_uuid and entry.service_uuid:
+        return entry
+    # As a former release has registered it.
+    return entry._replace(**_made(row))
 
 
 def _home(row: Any) -> Home:

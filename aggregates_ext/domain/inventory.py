@@ -208,12 +208,8 @@ def _node(entry: db_inventory.Entry, sights: Sights) -> Node:
     return Node(
         id=entry.id,
         name=entry.name,
-        hypervisor_uuid=db_inventory.uuid_of(
-            db_inventory.HYPERVISOR, entry.id, entry.name, entry.created_at
-        ),
-        service_uuid=db_inventory.uuid_of(
-            db_inventory.SERVICE, entry.id, entry.name, entry.created_at
-        ),
+        hypervisor_uuid=entry.hypervisor_uuid,
+        service_uuid=entry.service_uuid,
         zone=_zone(entry),
         address=entry.address or parse.urlsplit(entry.url).hostname,
         up=state.up,
@@ -315,6 +311,7 @@ def _figures(host: Mapping[str, Any], sums: Sequence[int]) -> Figures:
     )
 
 
+@functools.lru_cache(maxsize=64)
 def _number(version: str) -> int:
     """A version as the number that Nova makes of one: 8.3.0 is 8003000."""
     parts = version.split('.')
