@@ -66,5 +66,5 @@ def among(servers: Servers, names: set[str]) -> Iterator[tuple[str, str]]:
     """
     for ref, named in servers.items():
         for server in sorted(named):
-            if names and same(server, names):
+            if same(server, names):
                 yield ref, server
