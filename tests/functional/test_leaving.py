@@ -76,6 +76,18 @@ def in_use(sim: Sim) -> None:
     db.create('VBD', VM=domain, VDI=vdi, currently_attached=True)
 
 
+def attach(sim: Sim, host: str, control: bool) -> None:
+    """Let a machine of a host have a disk in storage of xen1."""
+    sim.add_sr('xen1', 'data', vdis=[{'name': 'other'}])
+    sim.add_vm(host, 'db')
+    db = sim.host('xen1').database
+    (vdi,) = db.where('VDI', name_label='other')
+    (vm,) = db.where(
+        'VM', resident_on=host_ref(sim, host), is_control_domain=control
+    )
+    db.create('VBD', VM=vm, VDI=vdi, currently_attached=True)
+
+
 def dead(sim: Sim) -> None:
     db = sim.host('xen1').database
     metrics = db.row('host', host_ref(sim))['metrics']
@@ -115,6 +127,13 @@ BLOCKERS: list[tuple[Change, list[str], str, str]] = [
         'HA_IS_ENABLED',
     ),
     (machine, ['OPERATION_NOT_ALLOWED'], 'web (Running', ''),
+    # What a guest holds is no more than the guest.
+    (
+        lambda sim: attach(sim, 'xen2', False),
+        ['OPERATION_NOT_ALLOWED'],
+        'db (Running',
+        '',
+    ),
     (
         lambda sim: machine(sim, power_state='Suspended'),
         ['OPERATION_NOT_ALLOWED'],
@@ -521,23 +540,10 @@ def busy_elsewhere(sim: Sim) -> None:
     db.row('VDI', ref)['current_operations'] = {'x': 'copy'}
 
 
-def attached_elsewhere(sim: Sim, control: bool) -> None:
-    sim.add_sr('xen1', 'data', vdis=[{'name': 'other'}])
-    sim.add_vm('xen1', 'db')
-    db = sim.host('xen1').database
-    (vdi,) = db.where('VDI', name_label='other')
-    (vm,) = db.where(
-        'VM',
-        resident_on=host_ref(sim, 'xen1'),
-        is_control_domain=control,
-    )
-    db.create('VBD', VM=vm, VDI=vdi, currently_attached=True)
-
-
 # What is like something that should be known, and is not.
 UNTOLD: list[Change] = [
-    lambda sim: attached_elsewhere(sim, True),
-    lambda sim: attached_elsewhere(sim, False),
+    lambda sim: attach(sim, 'xen1', True),
+    lambda sim: attach(sim, 'xen1', False),
     busy_elsewhere,
     lambda sim: belonging(sim, is_a_template=True),
     lambda sim: belonging(sim, is_a_snapshot=True),
