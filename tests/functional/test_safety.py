@@ -109,8 +109,11 @@ def test_removal_waits_for_an_unresolved_join(
     hasty.members.remove_host(hasty.ctx, key, 'xen2')
     hasty.work()
     hasty.watch(key, 15)
-    assert hasty.hosts.get('xen2').aggregate_id == key
-    assert hasty.hosts.get('xen2').phase != 'free'
+    removal, joining = hasty.operations.get_all(key)[:2]
+    assert removal.state == 'queued'
+    assert removal.error is not None
+    assert joining.uuid in removal.error['message']
+    assert hasty.hosts.get('xen2').phase == 'leaving'
 
 
 def test_last_host_stays_while_a_join_is_unresolved(
