@@ -285,6 +285,11 @@ def test_dead_master_is_forgotten_once_another_was_promoted(
         if pool['master'] == 'xen2'
     )
     assert [host['name'] for host in pool['hosts']] == ['xen2', 'xen3']
+    # The one that is gone is not missed as the master either.
+    running.watch(key, 60)
+    aggregate = running.aggregates.get(key)
+    assert aggregate.master_uuid == running.sim.host('xen2').uuid
+    assert not aggregate.drift
 
 
 def test_machines_that_keep_the_record_are_named(

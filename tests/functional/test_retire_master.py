@@ -8,6 +8,7 @@ from oslo_config import cfg
 
 from aggregates_ext import exception
 from aggregates_ext.compute.xen import xenapi
+from aggregates_ext.db import pools
 from aggregates_ext.domain import intent
 from aggregates_ext.domain.membership import members
 from tests.functional import service
@@ -56,6 +57,23 @@ def test_master_leaves_when_another_has_taken_over(
     running.watch(key, 600)
     assert running.hosts.get('xen1').phase == 'free'
     assert running.state(key) == 'active'
+
+
+def test_who_was_to_be_the_master_and_has_left_is_not_any_more(
+    running: service.Service,
+) -> None:
+    """Another has become it by hand; the pool does not miss who left."""
+    key = running.create('xen1', 'xen2', 'xen3')
+    with running.database.writer() as connection:
+        uuid = running.sim.host('xen2').uuid
+        pools.set_master(connection, key, uuid)
+    running.watch(key, 60)
+    assert running.aggregates.get(key).drift
+    assert retire(running, key, 'xen2') == 'succeeded'
+    running.watch(key, 60)
+    aggregate = running.aggregates.get(key)
+    assert aggregate.master_uuid == running.sim.host('xen1').uuid
+    assert not aggregate.drift
 
 
 @pytest.mark.parametrize(
