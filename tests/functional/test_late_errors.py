@@ -119,6 +119,32 @@ def test_eject_that_ends_with_an_error_is_judged_by_the_host(
     assert running.aggregates.get(key).hosts == ('xen1',)
 
 
+def test_host_that_was_half_ejected_by_hand_is_not_called_a_member(
+    running: service.Service,
+) -> None:
+    """The time of a removal that sent nothing is over, and its host gone."""
+    running.conf.set_override('retry_interval', 0.01, 'compute')
+    key = running.create('xen1', 'xen2')
+    obstacle = running.sim.start_pool_operation('xen1', 'sync_updates')
+    running.members.remove_host(running.ctx, key, 'xen2')
+    running.work(2)
+    assert running.operation(key).state == 'queued'
+    running.sim.end_pool_operation('xen1', obstacle)
+    running.sim.plant(
+        host='xen2', action='fail', step='E3', code='INTERNAL_ERROR'
+    )
+    with contextlib.closing(running.login('xen1')) as session:
+        uuid = running.sim.host('xen2').uuid
+        ref = session.call('host.get_by_uuid', uuid)
+        with pytest.raises(failures.XenAPIError):
+            session.call('pool.eject', ref)
+    running.clock.advance(60)
+    running.conf.set_override('eject_timeout', 1.0, 'compute')
+    assert running.settle(key) == 'unresolved', running.error(key)
+    assert running.error(key)['code'] == 'HALF_EJECTED'
+    assert calls(running).count(EJECT) == 0
+
+
 def test_host_that_stays_after_a_late_error_is_a_member(
     running: service.Service,
 ) -> None:
