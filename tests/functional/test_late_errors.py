@@ -337,6 +337,20 @@ def test_eject_whose_task_went_with_the_master_is_not_sent_again(
     assert calls(running).count(EJECT) == 1
 
 
+def test_silent_host_whose_eject_left_no_task_is_unresolved_in_time(
+    running: service.Service,
+) -> None:
+    key = running.create('xen1', 'xen2')
+    running.sim.plant(host='xen2', action='die', step='E1')
+    running.members.remove_host(running.ctx, key, 'xen2')
+    running.work()
+    running.clock.advance(running.sim.world.times.restart + 1)
+    running.sim.power_off('xen2')
+    assert running.settle(key) == 'unresolved', running.error(key)
+    assert running.error(key)['code'] == 'UNRESOLVED'
+    assert calls(running).count(EJECT) == 1
+
+
 def test_eject_that_never_ran_is_sent_again_when_the_host_has_stayed(
     running: service.Service,
 ) -> None:
