@@ -182,10 +182,12 @@ def test_host_that_is_silent_for_a_while_is_waited_for_again(
     key = running.create('xen1', 'xen2')
     running.sim.plant(host='xen2', action='fail', step='E1', code='SOME_ERROR')
     since: list[float] = []
+    steps = set()
 
     def flicker() -> None:
         if not running.arrivals(EJECT):
             return
+        steps.add(running.operation(key).step)
         (sent,) = running.arrivals(EJECT)
         if not since and running.clock.time() > sent + 30:
             running.sim.power_off('xen2')
@@ -197,13 +199,14 @@ def test_host_that_is_silent_for_a_while_is_waited_for_again(
     running.meanwhile.append(flicker)
     running.members.remove_host(running.ctx, key, 'xen2')
     assert running.settle(key) == 'failed', running.error(key)
+    assert 'looking whether the host stays' in steps
     waited = running.clock.time() - since[1]
     assert waited >= running.conf.compute.fuse_wait
     assert running.hosts.get('xen2').phase == 'member'
 
 
 def test_host_that_stays_is_asked_by_one_observation_after_another(
-    running: service.Service,
+    running: service.Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Of an eject that is unresolved each look is short.
 
@@ -227,6 +230,7 @@ def test_host_that_stays_is_asked_by_one_observation_after_another(
         running.watch(key, byhand.WHILE)
         assert running.operation(key).state == 'unresolved'
     assert running.operation(key).parameters[departures.FOLLOWS]
+    assert 'a bug' not in caplog.text
     # Whoever says nothing for a while may have left and come back.
     running.sim.power_off('xen2')
     running.watch(key, byhand.WHILE)

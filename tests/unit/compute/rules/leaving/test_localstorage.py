@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from aggregates_ext.compute.rules.leaving import localstorage
+from aggregates_ext.compute.xen import text
 
 IMAGES_HERE = {'location': '/opt/iso', 'legacy_mode': 'true'}
 IMAGES_ON_SERVER = {'location': 'nas:/isos', 'type': 'nfs_iso'}
@@ -112,3 +113,17 @@ def test_what_a_machine_without_a_record_uses_is_a_disk_all_the_same() -> None:
     lost = localstorage.lying(records, 'this')
     disks = localstorage.disks_in(records, lost)
     assert [disk['used_by'] for disk in disks['sr']] == [[]]
+
+
+def described(srs: int, disks: int) -> str:
+    disk = {'name': 'd', 'uuid': 'u', 'size': 0, 'used_by': []}
+    found = {f'sr{number}': [disk] * disks for number in range(srs)}
+    return localstorage.describe_disks(found, {'sr0': 'data'})
+
+
+def test_disks_are_told_by_storage_and_not_without_end() -> None:
+    assert described(1, text.ITEMS).count('"d"') == text.ITEMS
+    assert described(2, 1).count('; SR "') == 1
+    assert described(1, 1).startswith('SR "data" (sr0) holds "d"')
+    # However many SRs: one disk of each of those that are told of.
+    assert described(text.ITEMS + 1, 3).count('"d"') == text.ITEMS

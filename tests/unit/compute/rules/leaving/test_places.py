@@ -96,3 +96,18 @@ def test_servers_are_read_as_drivers_read_them(
 def test_all_portals_of_a_target_count() -> None:
     config = {'target': '10.0.0.1', 'multiSession': '10.0.0.2,3260,iqn.x:y|'}
     assert {'10.0.0.1', '10.0.0.2'} <= places.servers(config)
+
+
+@pytest.mark.parametrize(
+    ('config', 'found'),
+    [
+        ({'backupservers': 'a:b'}, {'a', 'b'}),
+        ({'backupservers': '[2001:DB8::1]'}, {'2001:db8::1'}),
+        ({'server': 'nas:/vms'}, {'nas'}),
+        ({'server': '2001:db8::1'}, {'2001:db8::1'}),
+    ],
+)
+def test_servers_are_named_in_more_ways_than_one(
+    config: dict[str, str], found: set[str]
+) -> None:
+    assert places.servers(config) == found

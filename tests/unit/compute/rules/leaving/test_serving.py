@@ -25,3 +25,16 @@ def test_a_name_may_lack_its_domain(
         [('sr', server)] if same else []
     )
     assert list(serving.among({'sr': {server}}, set())) == []
+
+
+def test_what_has_no_name_is_called_nothing() -> None:
+    """An SR whose server is not named either is not served by it."""
+    host = {'address': '10.0.0.2', 'hostname': ''}
+    records = {
+        'host': {'this': host},
+        'PIF': {'pif': {'host': 'this', 'IP': '', 'IPv6': ['']}},
+        'VM_guest_metrics': {'m': {'networks': {'0/ip': '', '1/ip': '::2'}}},
+    }
+    assert serving.names_of_host(records, 'this') == {'10.0.0.2'}
+    guest = {'guest_metrics': 'm'}
+    assert serving.names_of_guest(records, guest) == {'::2'}
