@@ -168,7 +168,7 @@ def named(
 def insert_all(
     connection: sa.Connection, values: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Register hosts, in few statements however many they are.
+    """Register hosts, all of them or none.
 
     :raises exception.HostExists: a name is taken, as it is now or meanwhile.
     """

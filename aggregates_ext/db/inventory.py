@@ -43,6 +43,8 @@ class Home:
 class Entry(NamedTuple):
     """A registered host, and where it is bound.
 
+    All fields but the last two are columns of the table.
+
     :ivar availability_zone: its own.
     :ivar hypervisor_uuid, service_uuid: what it is called elsewhere.
     :ivar phase_since, seen_at, now: seconds of the epoch, by the database's
